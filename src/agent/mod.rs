@@ -1,0 +1,1 @@
+//! The agent: desired set against the containers that are there.

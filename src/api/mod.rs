@@ -1,0 +1,1 @@
+//! Our own API, /tepui/v1, and the embedded page.

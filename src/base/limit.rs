@@ -1,0 +1,53 @@
+//! Every bound of the system as a named constant with its reason. Units stand in the name.
+
+use std::time::Duration;
+
+/// Largest request body an API accepts. An app definition is a few kB; a group of thousands of
+/// apps, the largest legitimate body, stays below this.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// Largest request head. Browsers stop at 8–16 kB; cookies of other apps on one host add up.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
+/// How long a client may take to send its request head or, between two chunks, its body.
+pub const CLIENT_READ: Duration = Duration::from_secs(30);
+/// Connections one listener serves at a time; past that new ones wait in the accept queue.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// How long a request may wait for the log before the caller is told to try again.
+pub const PROPOSE: Duration = Duration::from_secs(10);
+/// Commands waiting for the log; past that a proposer gets "busy" at once.
+pub const PROPOSALS_WAITING_MAX: usize = 16_384;
+/// Commands in one log entry (group commit): bounds the time one entry holds the state machine.
+pub const COMMANDS_PER_ENTRY_MAX: usize = 512;
+/// Committed entries kept for followers of the change feed; a follower further behind resyncs.
+pub const REPLAY_WINDOW_MAX: usize = 8_192;
+/// Outcomes remembered for retried proposals.
+pub const REQUESTS_REMEMBERED_MAX: usize = 10_000;
+/// Stored versions kept per app (Marathon's `--zk_max_versions`).
+pub const VERSIONS_PER_APP_MAX: usize = 50;
+/// Deployments running at a time (Marathon's `--max_running_deployments`).
+pub const DEPLOYMENTS_MAX: usize = 100;
+/// Events buffered for one event-stream client before it is cut (Marathon's default).
+pub const EVENTS_PER_CLIENT_MAX: usize = 1_024;
+/// Event-stream clients served at a time.
+pub const EVENT_CLIENTS_MAX: usize = 1_000;
+/// Connect time-out towards a task behind the admin router (the original's nginx default).
+pub const UPSTREAM_CONNECT: Duration = Duration::from_secs(5);
+/// How long an upstream may stay silent before its request is given up.
+pub const UPSTREAM_IDLE: Duration = Duration::from_secs(180);
+/// Heartbeat of the agent link.
+pub const HEARTBEAT: Duration = Duration::from_millis(500);
+/// An agent silent for this long is unreachable: its tasks leave names and load balancers.
+pub const AGENT_SILENT_MAX: Duration = Duration::from_secs(5);
+/// One message on the agent link.
+pub const LINK_MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Time a clean stop may take.
+pub const STOP: Duration = Duration::from_secs(9);
+/// How long open requests may go on after a stop was asked for.
+pub const DRAIN: Duration = Duration::from_secs(4);
+/// Largest single artifact the fetcher downloads.
+pub const ARTIFACT_BYTES_MAX: u64 = 16 << 30;
+/// Containers started at a time on one agent: the engine gains nothing beyond (measured 14/s at 8).
+pub const CONTAINER_STARTS_MAX: usize = 8;
+/// `stdout` and `stderr` are rotated at this size; one older file of each is kept.
+pub const LOG_FILE_BYTES_MAX: u64 = 10 << 20;
+/// Bytes returned by one file read (Mesos agents page at this size too).
+pub const FILE_READ_BYTES_MAX: usize = 1 << 20;

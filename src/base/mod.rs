@@ -1,0 +1,9 @@
+//! Ground layer: time, randomness, ids, units, tasks, errors and bounds. Uses nothing of ours.
+
+pub mod clock;
+pub mod error;
+pub mod id;
+pub mod limit;
+pub mod rng;
+pub mod task;
+pub mod units;

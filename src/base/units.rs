@@ -1,0 +1,137 @@
+//! Fixed-point quantities. Resources are counted in thousandths: sums are exact and compare, and
+//! three decimals are what Mesos prints anyway.
+
+use std::{
+    fmt,
+    iter::Sum,
+    ops::{Add, AddAssign, Sub, SubAssign},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// A quantity in thousandths of its unit (a CPU, a megabyte, a GPU).
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Milli(i64);
+
+impl Milli {
+    pub const ZERO: Self = Self(0);
+
+    /// `n` thousandths.
+    pub const fn new(n: i64) -> Self {
+        Self(n)
+    }
+
+    /// `n` whole units.
+    pub const fn whole(n: i64) -> Self {
+        Self(n.saturating_mul(1000))
+    }
+
+    /// The nearest thousandth to `value`; NaN and infinities become zero.
+    #[allow(clippy::cast_possible_truncation)] // the cast saturates, which is what is wanted
+    pub fn from_f64(value: f64) -> Self {
+        if value.is_finite() { Self((value * 1000.0).round() as i64) } else { Self(0) }
+    }
+
+    /// The number of thousandths.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The quantity in whole units, with its fraction.
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
+    /// The whole units, rounded down.
+    pub const fn floor(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// `self - other`, never below zero.
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self((self.0 - other.0).max(0))
+    }
+
+    /// `self × n`.
+    pub const fn times(self, n: i64) -> Self {
+        Self(self.0.saturating_mul(n))
+    }
+}
+
+impl Add for Milli {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Milli {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl AddAssign for Milli {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl SubAssign for Milli {
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
+impl Sum for Milli {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl fmt::Display for Milli {
+    /// At most three decimals, no trailing zeros: `1`, `0.5`, `0.001`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let (whole, rest) = (self.0.unsigned_abs() / 1000, self.0.unsigned_abs() % 1000);
+        if rest == 0 {
+            write!(f, "{sign}{whole}")
+        } else {
+            let digits = format!("{rest:03}");
+            write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+        }
+    }
+}
+
+impl fmt::Debug for Milli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousandths_print_without_trailing_zeros() {
+        for (value, text) in
+            [(0, "0"), (1, "0.001"), (500, "0.5"), (1000, "1"), (-1250, "-1.25"), (128_000, "128")]
+        {
+            assert_eq!(Milli::new(value).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn tenths_add_up_exactly() {
+        let sum: Milli = std::iter::repeat_n(Milli::from_f64(0.1), 10).sum();
+        assert_eq!(sum, Milli::whole(1));
+    }
+}

@@ -1,0 +1,1 @@
+//! The command line; talks HTTP like any client.

@@ -1,0 +1,1 @@
+//! Marathon: /v2/apps and its family (docs/compat/marathon.md).

@@ -1,0 +1,1 @@
+//! Mesos: the /state family of the operator API (docs/compat/mesos.md).

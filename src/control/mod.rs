@@ -1,0 +1,1 @@
+//! Reconcilers of the leader: read one snapshot, propose commands, hold nothing.

@@ -1,0 +1,1 @@
+//! The deterministic heart: state, commands, changes, placement, deployments. No clock, no I/O, no randomness.

@@ -1,0 +1,1 @@
+//! Names: pre-encoded answers and the servers that send them.

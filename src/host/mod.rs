@@ -1,0 +1,1 @@
+//! The machine below us: container engine, network, certificates.

@@ -1,0 +1,1 @@
+//! HTTP for everybody: listeners, routes, errors, proxying, streams.

@@ -1,0 +1,1 @@
+//! Layer-4 and layer-7 load balancing.

@@ -1,0 +1,1 @@
+//! The replicated log: openraft over RocksDB, group commit, snapshots, the change feed.

@@ -1,0 +1,3 @@
+//! tepui: argv in, exit code out.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A node's life: configuration, roles, start and stop.
