@@ -1,1 +1,24 @@
-//! The words of the domain: ids, resources, specs, instances, nodes. Data and its rules, no behaviour over time.
+//! The words of the domain: ids, resources, specs, instances, nodes. Data and the rules that hold
+//! for one value at a time; nothing here changes over time by itself.
+//!
+//! Read in this order. `workload` is what somebody wants, `instance` what there is of it, `node`
+//! where it runs, `link` what leader and agent tell each other.
+
+pub mod path;
+pub mod resource;
+pub mod container;
+pub mod workload;
+pub mod instance;
+pub mod node;
+pub mod deployment;
+pub mod access;
+pub mod framework;
+pub mod link;
+
+pub use access::Role;
+pub use deployment::{Deployment, DeploymentId};
+pub use instance::{Instance, InstanceId};
+pub use node::{Node, NodeId};
+pub use path::{AppId, GroupId, PathId};
+pub use resource::{Pools, Ranges, Resources, Scalars};
+pub use workload::WorkloadSpec;

@@ -1,0 +1,197 @@
+//! Messages between leader and agents, over the one stream an agent opens.
+//!
+//! The leader sends what should run (`Desired`), the agent what does (`Report`). Both are
+//! level-triggered: a lost message is repaired by the next full one. Questions of the API to an
+//! agent (files, exec, statistics) travel the same stream, told apart by a number.
+
+use std::{net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    container::Command,
+    instance::{
+        CheckOutcome, CheckStatus, Condition, ContainerStatus, InstanceId, KillReason, Placement,
+        ReadinessStatus,
+    },
+    node::{NodeId, NodeInfo},
+    workload::WorkloadSpec,
+};
+use crate::base::clock::Timestamp;
+
+/// Version of this protocol; a leader refuses an agent whose number differs.
+pub const LINK_VERSION: u32 = 1;
+
+/// From an agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// First message: who the agent is and everything it knows of.
+    Hello(Box<Hello>),
+    /// News of some tasks. Sent again until the desired set shows that it arrived.
+    Reports(Vec<Report>),
+    /// Sent every `limit::HEARTBEAT`.
+    Heartbeat(Usage),
+    /// Answer to `Ask` number `id`.
+    Answer { id: u64, answer: Result<Answer, AskError> },
+    /// Bytes of stream number `id` (an exec session).
+    Data { id: u64, channel: Channel, bytes: Vec<u8> },
+    /// Stream `id` has ended; the exit code where there is one.
+    End { id: u64, exit_code: Option<i32> },
+}
+
+/// From the leader.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// Answer to `Hello`.
+    Welcome { cluster: String },
+    /// The agent is not wanted (wrong version, removed node); the text says why.
+    Refused(String),
+    /// What should be there.
+    Desired(Desired),
+    Ask { id: u64, question: Question },
+    Data { id: u64, channel: Channel, bytes: Vec<u8> },
+    End { id: u64 },
+}
+
+/// An agent's registration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hello {
+    pub link_version: u32,
+    pub info: NodeInfo,
+    pub reports: Vec<Report>,
+}
+
+/// What should be there: the full set, or changes since the last message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Desired {
+    /// Whatever is not named is to be killed and forgotten.
+    pub full: bool,
+    pub orders: Vec<Order>,
+    /// Not wanted any more: kill if it runs, then forget.
+    pub forget: Vec<InstanceId>,
+}
+
+/// One incarnation of one instance and what is wanted of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Order {
+    pub instance: InstanceId,
+    pub incarnation: u32,
+    pub spec: Arc<WorkloadSpec>,
+    pub placement: Placement,
+    /// `Some`: end it, for this reason.
+    pub kill: Option<KillReason>,
+    /// Whether the app's top group enforces its role (an environment variable tells the task).
+    pub enforce_role: bool,
+}
+
+/// The state of one incarnation as its agent sees it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Report {
+    pub instance: InstanceId,
+    pub incarnation: u32,
+    /// Staging and later; never Scheduled or Provisioned.
+    pub condition: Condition,
+    /// By the agent's clock.
+    pub at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub message: String,
+    pub addresses: Vec<IpAddr>,
+    pub health: Vec<CheckStatus>,
+    pub ready: bool,
+    pub readiness: Vec<ReadinessStatus>,
+    pub check: Option<CheckOutcome>,
+    pub containers: Vec<ContainerStatus>,
+    /// Ended because a health check failed (then the message says which).
+    pub unhealthy: bool,
+}
+
+/// Resource use of a node, a sample; never goes through the log.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPUs busy over the last interval.
+    pub cpus: f64,
+    pub mem_bytes: u64,
+    pub disk_bytes: u64,
+    pub load_1m: f64,
+    pub tasks: Vec<TaskUsage>,
+}
+
+/// Resource use of one task.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TaskUsage {
+    pub instance: InstanceId,
+    /// CPUs busy over the last interval.
+    pub cpus: f64,
+    pub mem_bytes: u64,
+}
+
+/// Something the API wants to know from an agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Question {
+    /// Directory of a sandbox; `path` is relative to it.
+    ListFiles { instance: InstanceId, incarnation: Option<u32>, path: String },
+    /// Bytes of a sandbox file. `offset` `None` asks for the size only; a negative one counts from
+    /// the end.
+    ReadFile {
+        instance: InstanceId,
+        incarnation: Option<u32>,
+        path: String,
+        offset: Option<i64>,
+        bytes_max: u32,
+    },
+    /// Opens a stream under the same number that ends with the command.
+    Exec { instance: InstanceId, container: String, command: Command, tty: bool, stdin: bool },
+    /// Last known usage of the node and its tasks.
+    Usage,
+}
+
+/// An agent's answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    Files(Vec<FileEntry>),
+    /// `offset` is where `bytes` begin; `size` the file's present length.
+    File { offset: u64, size: u64, bytes: Vec<u8> },
+    /// The stream is open.
+    Started,
+    Usage(Usage),
+}
+
+/// Why a question has no answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum AskError {
+    #[error("the agent has no such task or file: {0}")]
+    NotFound(String),
+    #[error("the agent refuses this request: {0}")]
+    Invalid(String),
+    #[error("the agent failed: {0}")]
+    Failed(String),
+    #[error("node {0} is not connected")]
+    NotConnected(NodeId),
+    #[error("the agent did not answer in time")]
+    TimedOut,
+}
+
+/// An entry of a sandbox directory.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Relative to the sandbox.
+    pub path: String,
+    pub is_dir: bool,
+    pub bytes: u64,
+    pub modified_at: Timestamp,
+    /// Unix permission bits and number of links.
+    pub mode: u32,
+    pub links: u64,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// Which side of a session bytes belong to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Channel {
+    Stdin,
+    Stdout,
+    Stderr,
+    /// Rows and columns of the terminal, two little-endian u16.
+    Resize,
+}

@@ -1,0 +1,127 @@
+//! Nodes: what an agent has, where it stands, whether it is heard of and may take work.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::resource::{Pools, Ranges};
+use crate::{
+    base::{clock::Timestamp, units::Milli},
+    typed_id,
+};
+
+typed_id! {
+    /// An agent for as long as its data directory lives: `<cluster id>-S<n>`.
+    NodeId
+}
+
+/// What kind of work a node is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum NodeKind {
+    Agent,
+    /// Reachable from outside; its resources are reserved for the role `slave_public`.
+    PublicAgent,
+}
+
+/// The region and zone a node stands in.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FaultDomain {
+    pub region: String,
+    pub zone: String,
+}
+
+/// A named property of a node that constraints look at.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Attribute {
+    Text(String),
+    Scalar(Milli),
+    Ranges(Ranges),
+    Set(Vec<String>),
+}
+
+impl Attribute {
+    /// The value as constraints compare it (docs/compat/marathon.md, "Constraints"): text as it is,
+    /// scalars without trailing zeros, ranges `[1-3,5-6]`, sets `{a,b}` sorted.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Scalar(value) => value.to_string(),
+            Self::Ranges(ranges) => ranges.to_string(),
+            Self::Set(items) => {
+                let mut items = items.clone();
+                items.sort_unstable();
+                format!("{{{}}}", items.join(","))
+            }
+        }
+    }
+}
+
+/// Whether the leader hears from a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Reach {
+    Reachable,
+    Unreachable { since: Timestamp },
+}
+
+/// Whether a node may take work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Duty {
+    /// Takes work.
+    Active,
+    /// Takes no new work; what runs is moved away.
+    Draining { since: Timestamp },
+    /// Nothing runs there any more and nothing will.
+    Drained { since: Timestamp },
+}
+
+/// What an agent tells of itself when it registers.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct NodeInfo {
+    pub id: NodeId,
+    pub hostname: String,
+    /// The address tasks with host networking are reached at.
+    pub address: IpAddr,
+    pub kind: NodeKind,
+    pub attributes: BTreeMap<String, Attribute>,
+    pub fault_domain: Option<FaultDomain>,
+    pub total: Pools,
+    /// tepui's version on that node.
+    pub version: String,
+    /// Resolver handed to tasks: the node's own DNS listener (address, port 53 assumed by resolvers).
+    pub resolver: Option<IpAddr>,
+}
+
+/// A node as the cluster knows it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Node {
+    pub info: NodeInfo,
+    pub reach: Reach,
+    pub duty: Duty,
+    pub registered_at: Timestamp,
+    pub reregistered_at: Option<Timestamp>,
+}
+
+impl Node {
+    pub fn id(&self) -> &NodeId {
+        &self.info.id
+    }
+
+    pub fn is_reachable(&self) -> bool {
+        matches!(self.reach, Reach::Reachable)
+    }
+
+    /// Whether new work may be placed here.
+    pub fn takes_work(&self) -> bool {
+        self.is_reachable() && matches!(self.duty, Duty::Active)
+    }
+
+    /// The value of a constraint field: `hostname`/`@hostname`, `@region`, `@zone` or an attribute.
+    pub fn field(&self, name: &str) -> Option<String> {
+        match name {
+            "hostname" | "@hostname" => Some(self.info.hostname.clone()),
+            "@region" => self.info.fault_domain.as_ref().map(|d| d.region.clone()),
+            "@zone" => self.info.fault_domain.as_ref().map(|d| d.zone.clone()),
+            name => self.info.attributes.get(name).map(Attribute::text),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! `WorkloadSpec`: what somebody wants to run, behind apps, pods and job runs alike.
+//!
+//! The dialects differ only in their edge types; once here, every default is filled in and every
+//! rule across fields holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    access::Role,
+    container::{ContainerSpec, Port},
+    path::{AppId, PathId},
+    resource::Scalars,
+};
+use crate::base::clock::Timestamp;
+
+/// A workload at one version.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct WorkloadSpec {
+    pub id: AppId,
+    pub kind: Kind,
+    pub instances: u32,
+    /// Exactly one for an app, at least one for a pod.
+    pub containers: Vec<ContainerSpec>,
+    pub networks: Vec<Network>,
+    /// Host networking: ask for exactly the numbers of the port definitions.
+    pub require_ports: bool,
+    pub role: Role,
+    /// `None`: the default, unreserved resources only.
+    pub accepted_roles: Option<BTreeSet<Role>>,
+    pub constraints: Vec<Constraint>,
+    pub dependencies: BTreeSet<PathId>,
+    pub labels: BTreeMap<String, String>,
+    /// Name to source.
+    pub secrets: BTreeMap<String, String>,
+    pub backoff: Backoff,
+    pub upgrade: UpgradeStrategy,
+    pub unreachable: UnreachableStrategy,
+    pub kill_selection: KillSelection,
+    /// `""`, `//cmd` or the path of a custom executor.
+    pub executor: String,
+    pub executor_resources: Option<Scalars>,
+    /// Set for workloads with persistent volumes: echoed, without effect.
+    pub residency: Option<Residency>,
+    /// When this definition was accepted. The three are stamped by `core` from the command's time.
+    pub version: Timestamp,
+    pub last_scaling_at: Timestamp,
+    pub last_config_change_at: Timestamp,
+}
+
+/// Which edge type a spec is shown as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    App,
+    Pod,
+}
+
+/// A network a workload joins.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Network {
+    pub mode: NetworkMode,
+    pub name: Option<String>,
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How a container is attached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum NetworkMode {
+    Host,
+    Bridge,
+    Container,
+}
+
+/// One placement rule: field, operator, value.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Constraint {
+    pub field: String,
+    pub operator: Operator,
+    pub value: Option<String>,
+}
+
+/// Marathon's constraint operators (docs/compat/marathon.md, "Constraints").
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Operator {
+    Unique,
+    Cluster,
+    GroupBy,
+    MaxPer,
+    Like,
+    Unlike,
+    Is,
+}
+
+impl Operator {
+    /// The canonical upper-case name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unique => "UNIQUE",
+            Self::Cluster => "CLUSTER",
+            Self::GroupBy => "GROUP_BY",
+            Self::MaxPer => "MAX_PER",
+            Self::Like => "LIKE",
+            Self::Unlike => "UNLIKE",
+            Self::Is => "IS",
+        }
+    }
+
+    /// Reads the name in any letter case.
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Unique,
+            Self::Cluster,
+            Self::GroupBy,
+            Self::MaxPer,
+            Self::Like,
+            Self::Unlike,
+            Self::Is,
+        ]
+        .into_iter()
+        .find(|op| op.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// Delay between launches of a workload that fails.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Backoff {
+    pub initial_ms: u64,
+    pub factor: f64,
+    pub ms_max: u64,
+}
+
+/// How much of a workload may be missing or doubled while it is replaced; fractions in 0..=1.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct UpgradeStrategy {
+    pub minimum_health_capacity: f64,
+    pub maximum_over_capacity: f64,
+}
+
+/// When instances on a lost node are replaced and forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum UnreachableStrategy {
+    /// Never: wait for the node.
+    Disabled,
+    After { inactive_ms: u64, expunge_ms: u64 },
+}
+
+/// Which instances go first when there are too many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum KillSelection {
+    #[default]
+    YoungestFirst,
+    OldestFirst,
+}
+
+/// Deprecated settings of resident apps, kept to be echoed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Residency {
+    pub relaunch_escalation_timeout_s: u64,
+    pub task_lost_behavior: String,
+}
+
+impl WorkloadSpec {
+    /// The sum of what one instance asks for.
+    pub fn demand(&self) -> Scalars {
+        let executor = self.executor_resources.filter(|_| {
+            self.kind == Kind::Pod || !(self.executor.is_empty() || self.executor == "//cmd")
+        });
+        self.containers.iter().fold(executor.unwrap_or_default(), |sum, c| sum + c.resources)
+    }
+
+    /// All ports of all containers, in order.
+    pub fn ports(&self) -> impl Iterator<Item = &Port> {
+        self.containers.iter().flat_map(|c| &c.ports)
+    }
+
+    /// How the workload is attached to the network (all its networks are of one mode).
+    pub fn network_mode(&self) -> NetworkMode {
+        self.networks.first().map_or(NetworkMode::Host, |n| n.mode)
+    }
+
+    /// Whether it keeps volumes on one node.
+    pub fn is_resident(&self) -> bool {
+        use super::container::VolumeSource;
+        self.containers
+            .iter()
+            .flat_map(|c| &c.volumes)
+            .any(|v| matches!(v.source, VolumeSource::Persistent(_)))
+    }
+
+    pub fn has_health_checks(&self) -> bool {
+        self.containers.iter().any(|c| !c.health_checks.is_empty())
+    }
+
+    pub fn has_readiness_checks(&self) -> bool {
+        self.containers.iter().any(|c| !c.readiness.is_empty())
+    }
+
+    /// Whether going from `self` to `new` needs new instances (everything but the number of
+    /// instances, executor resources and version stamps counts).
+    pub fn config_differs(&self, new: &Self) -> bool {
+        let mut old = self.clone();
+        old.instances = new.instances;
+        old.executor_resources = new.executor_resources;
+        old.version = new.version;
+        old.last_scaling_at = new.last_scaling_at;
+        old.last_config_change_at = new.last_config_change_at;
+        old != *new
+    }
+}
