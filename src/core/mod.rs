@@ -1,1 +1,22 @@
-//! The deterministic heart: state, commands, changes, placement, deployments. No clock, no I/O, no randomness.
+//! The deterministic heart: state, commands, changes, placement, deployments.
+//!
+//! Same commands, same bytes, on every master and in every run: no clock, no randomness, no I/O,
+//! no hash-ordered iteration. `apply` is the only way state changes; planners (`place`, `deploy`)
+//! are functions of a snapshot that return commands and a report of why.
+
+pub mod command;
+pub mod change;
+pub mod state;
+pub mod table;
+pub mod apply;
+pub mod backoff;
+pub mod deploy;
+pub mod place;
+pub mod invariant;
+pub mod env;
+pub mod naming;
+
+pub use apply::apply;
+pub use change::Change;
+pub use command::{Accepted, Command, Outcome, Rejected, Stamped};
+pub use state::State;

@@ -1,0 +1,222 @@
+//! Commands: everything that can be asked of the state, and the two ways it can answer.
+//!
+//! A command carries every id and every point in time it needs; `apply` invents neither.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    base::clock::Timestamp,
+    model::{
+        access::{Role, RoleSettings, User},
+        deployment::DeploymentId,
+        instance::{InstanceId, KillReason},
+        link::Report,
+        node::{Duty, NodeId, NodeInfo},
+        path::{AppId, GroupId},
+        resource::Pools,
+        workload::WorkloadSpec,
+    },
+};
+
+/// Identifies a proposal over retries; its outcome is remembered for a while.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct RequestId(pub u128);
+
+/// A command as it stands in the log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stamped {
+    /// The proposer's time. The state clamps it so that time never runs back.
+    pub at: Timestamp,
+    /// Set by callers that may have to ask again; reconcilers leave it out.
+    pub request: Option<RequestId>,
+    pub command: Command,
+}
+
+/// Everything that can be asked of the state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// First command of a cluster; later ones are refused.
+    Init(Init),
+    /// Changes workloads and groups in one deployment.
+    PutApps(Box<PutApps>),
+    /// Ends a deployment where it stands; with `undo`, starts one that leads back.
+    CancelDeployment { id: DeploymentId, undo: Option<DeploymentId> },
+    /// What the deployment reconciler found to be due in the present step.
+    DeployStep(DeployStep),
+    /// Brings a workload outside any deployment back to its number of instances.
+    Scale(Scale),
+    /// Ends tasks; their instances are launched again unless `wipe`.
+    Kill { instances: Vec<InstanceId>, wipe: bool, reason: KillReason },
+    /// Puts waiting instances on nodes. Each stands alone: those that do not fit any more are
+    /// skipped and wait on.
+    Launch(Vec<Launch>),
+    /// News from one agent.
+    Report { node: NodeId, reports: Vec<Report> },
+    RegisterNode(Box<NodeInfo>),
+    /// An agent was lost or is heard again.
+    NodeReach { node: NodeId, reachable: bool },
+    NodeDuty { node: NodeId, duty: Duty },
+    /// Forgets a node that will not come back; its tasks are gone.
+    RemoveNode(NodeId),
+    /// Time has passed for instances on lost nodes.
+    Expire { inactive: Vec<InstanceId>, expunge: Vec<InstanceId> },
+    /// Forgets the launch delay of a workload.
+    ResetBackoff(AppId),
+    PutUser { user: User, expect: Expect },
+    DeleteUser(String),
+    PutRole(RoleSettings),
+    DeleteRole(Role),
+}
+
+/// Birth of a cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Init {
+    pub cluster: String,
+    pub name: String,
+    /// Signs login tokens.
+    pub secret: [u8; 32],
+    pub users: Vec<User>,
+}
+
+/// A change of workloads and groups.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutApps {
+    pub deployment: DeploymentId,
+    /// Cancel deployments that stand in the way.
+    pub force: bool,
+    pub edits: Vec<Edit>,
+    pub groups: Vec<GroupEdit>,
+    /// With a lower number of instances: these go first.
+    pub victims: BTreeSet<InstanceId>,
+}
+
+/// A new definition for one workload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Edit {
+    pub id: AppId,
+    /// `None` removes it. Version stamps inside are ignored.
+    pub new: Option<WorkloadSpec>,
+    pub expect: Expect,
+    /// Version the caller looked at; another one now means somebody was faster (`Rejected::Stale`).
+    pub base: Option<Timestamp>,
+    /// Replace all instances even when nothing changed.
+    pub restart: bool,
+}
+
+/// What the caller believes to be there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Expect {
+    Absent,
+    Present,
+    Any,
+}
+
+/// New settings of a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GroupEdit {
+    pub id: GroupId,
+    pub change: GroupChange,
+}
+
+/// What happens to a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum GroupChange {
+    /// Makes it when absent; `None` keeps what is there.
+    Put { dependencies: Option<BTreeSet<AppId>>, enforce_role: Option<bool> },
+    /// Removes it with everything below that no edit keeps.
+    Delete,
+}
+
+/// Progress of a deployment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeployStep {
+    pub deployment: DeploymentId,
+    /// The step this was computed for; any other now makes the command stale.
+    pub step: u32,
+    pub scales: Vec<Scale>,
+    /// The step is done: go on to the next, or finish.
+    pub advance: bool,
+}
+
+/// Instances to add to and to take from a workload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Scale {
+    pub app: AppId,
+    pub add: Vec<InstanceId>,
+    pub retire: Vec<InstanceId>,
+}
+
+/// One instance on one node.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Launch {
+    pub instance: InstanceId,
+    pub node: NodeId,
+    /// Scalars and host ports, by the role they are taken from.
+    pub allocation: Pools,
+    /// One per port of the spec, in order.
+    pub host_ports: Vec<Option<u16>>,
+}
+
+/// What `apply` answers.
+pub type Outcome = Result<Accepted, Rejected>;
+
+/// A command that took effect.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The deployment it started and its version.
+    pub deployment: Option<(DeploymentId, Timestamp)>,
+    /// How many elements of a batch took effect.
+    pub n_done: u32,
+}
+
+/// A command that changed nothing, and why: the caller's part of the errors.
+///
+/// Dialects turn these into their own status and body; the texts here are for our own API.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejected {
+    #[error("the cluster is already initialised")]
+    AlreadyInitialised,
+    #[error("app {0} does not exist")]
+    NoSuchApp(AppId),
+    #[error("app {0} already exists")]
+    AppExists(AppId),
+    #[error("{0} is the path of a group, an app or a pod already")]
+    PathTaken(AppId),
+    #[error("group {0} does not exist")]
+    NoSuchGroup(GroupId),
+    #[error("{app} was changed meanwhile; read it again")]
+    Stale { app: AppId },
+    #[error("{apps:?} locked by running deployments")]
+    Locked { apps: Vec<AppId>, deployments: Vec<DeploymentId> },
+    #[error("{0} deployments are running, the maximum")]
+    TooManyDeployments(u32),
+    #[error("dependencies form a cycle: {0:?}")]
+    CyclicDependencies(Vec<AppId>),
+    #[error("no service port is left between {0} and {1}")]
+    ServicePortsExhausted(u16, u16),
+    #[error("deployment {0} does not exist")]
+    NoSuchDeployment(DeploymentId),
+    #[error("the deployment is not in that step any more")]
+    StaleStep,
+    #[error("instance {0} does not exist")]
+    NoSuchInstance(InstanceId),
+    #[error("node {0} does not exist")]
+    NoSuchNode(NodeId),
+    #[error("node {0} still runs tasks")]
+    NodeBusy(NodeId),
+    #[error("nothing of {0} is waiting to be launched")]
+    NothingWaiting(AppId),
+    #[error("user {0} already exists")]
+    UserExists(String),
+    #[error("user {0} does not exist")]
+    NoSuchUser(String),
+    #[error("role {0} has no settings")]
+    NoSuchRole(Role),
+    #[error("{field}: {problem}")]
+    Invalid { field: String, problem: String },
+}
+
+/// Free-form settings of a cluster that have no table of their own.
+pub type Settings = BTreeMap<String, String>;

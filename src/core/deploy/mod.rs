@@ -1,0 +1,1 @@
+//! Deployments: diff, steps, progress, who goes first.

@@ -1,0 +1,1 @@
+//! The environment of a task (docs/compat/containers.md).

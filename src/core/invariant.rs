@@ -1,0 +1,1 @@
+//! Findings: what must hold of a state.

@@ -1,0 +1,1 @@
+//! Names: State to DNS records (docs/compat/dns.md).

@@ -1,0 +1,1 @@
+//! Placement: which instance goes to which node, and why not elsewhere.

@@ -1,0 +1,190 @@
+//! `State`: everything the cluster has agreed on, on persistent maps, with its indexes.
+//!
+//! Cloning is cheap (shared tree nodes), so a snapshot is handed to every reader. Fields are read
+//! freely and written only by `apply`, through the methods of `Tx` that keep the indexes true.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    backoff::Delay,
+    command::{Outcome, RequestId},
+};
+use crate::{
+    base::clock::Timestamp,
+    model::{
+        access::{Role, RoleSettings, User},
+        deployment::{Deployment, DeploymentId},
+        instance::{Instance, InstanceId},
+        node::{Node, NodeId},
+        path::{AppId, GroupId, PathId},
+        resource::Pools,
+        workload::WorkloadSpec,
+    },
+};
+
+/// Everything the cluster has agreed on.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Index of the last applied command, counted from 1; the number the change feed goes by.
+    pub revision: u64,
+    /// The latest time any command carried.
+    pub at: Timestamp,
+    pub cluster: Option<Arc<Cluster>>,
+    pub groups: OrdMap<GroupId, Arc<Group>>,
+    pub apps: OrdMap<AppId, Arc<App>>,
+    /// Every kept version of every workload, also of removed ones that still have instances.
+    pub specs: OrdMap<(AppId, Timestamp), Arc<WorkloadSpec>>,
+    pub instances: OrdMap<InstanceId, Arc<Instance>>,
+    pub nodes: OrdMap<NodeId, Arc<Node>>,
+    pub deployments: OrdMap<DeploymentId, Arc<Deployment>>,
+    pub delays: OrdMap<AppId, Arc<Delay>>,
+    pub roles: OrdMap<Role, Arc<RoleSettings>>,
+    pub users: OrdMap<String, Arc<User>>,
+    /// Outcomes of the latest commands that carried a request id, by revision.
+    pub requests: OrdMap<u64, (RequestId, Outcome)>,
+    /// Derived from the tables above; rebuilt on load.
+    pub index: Index,
+}
+
+/// Lookups derived from the tables.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Index {
+    pub by_app: OrdMap<AppId, OrdSet<InstanceId>>,
+    /// Instances that hold resources of a node.
+    pub by_node: OrdMap<NodeId, OrdSet<InstanceId>>,
+    /// The sum of what those hold.
+    pub used: OrdMap<NodeId, Pools>,
+    /// Workloads with instances that wait for a place.
+    pub waiting: OrdMap<AppId, OrdSet<InstanceId>>,
+    /// Which deployment holds a workload.
+    pub locks: OrdMap<AppId, DeploymentId>,
+    /// Workloads outside deployments whose number of instances is not the wanted one.
+    pub uneven: OrdSet<AppId>,
+    /// How many workloads use a service port.
+    pub service_ports: OrdMap<u16, u32>,
+    /// Revision at which a remembered request was applied.
+    pub requests: OrdMap<RequestId, u64>,
+}
+
+/// Identity of the cluster.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Cluster {
+    pub id: String,
+    pub name: String,
+    /// Signs login tokens.
+    pub secret: [u8; 32],
+    pub created_at: Timestamp,
+    /// Last number used in a node id.
+    pub n_nodes: u64,
+}
+
+/// A group of workloads. The root always exists.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Group {
+    pub id: GroupId,
+    pub dependencies: std::collections::BTreeSet<PathId>,
+    /// Top-level groups only: workloads below must use the role named like the group.
+    pub enforce_role: bool,
+    pub version: Timestamp,
+}
+
+/// A workload that is wanted.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct App {
+    pub id: AppId,
+    /// The wanted definition. Older ones are in `State::specs`.
+    pub spec: Arc<WorkloadSpec>,
+    pub last_failure: Option<TaskFailure>,
+}
+
+/// The last task of an app that ended badly.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TaskFailure {
+    pub task_id: String,
+    pub instance: InstanceId,
+    pub state: String,
+    pub message: String,
+    pub hostname: String,
+    pub node: Option<NodeId>,
+    pub at: Timestamp,
+    /// Version of the spec the task was made from.
+    pub version: Timestamp,
+}
+
+impl State {
+    /// The wanted definition of a workload.
+    pub fn spec(&self, app: &AppId) -> Option<&Arc<WorkloadSpec>> {
+        self.apps.get(app).map(|a| &a.spec)
+    }
+
+    /// The definition an instance was made from.
+    pub fn spec_of(&self, instance: &Instance) -> Option<&Arc<WorkloadSpec>> {
+        self.specs.get(&(instance.app.clone(), instance.version))
+    }
+
+    /// Instances of a workload, by id.
+    pub fn instances_of(&self, app: &AppId) -> impl Iterator<Item = &Arc<Instance>> {
+        self.index
+            .by_app
+            .get(app)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.instances.get(id))
+    }
+
+    /// Instances that hold resources of a node, by id.
+    pub fn instances_on(&self, node: &NodeId) -> impl Iterator<Item = &Arc<Instance>> {
+        self.index
+            .by_node
+            .get(node)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.instances.get(id))
+    }
+
+    /// Stored versions of a workload, oldest first.
+    pub fn versions_of(&self, app: &AppId) -> impl Iterator<Item = &Arc<WorkloadSpec>> {
+        let from = (app.clone(), Timestamp::from_ms(i64::MIN));
+        let to = (app.clone(), Timestamp::from_ms(i64::MAX));
+        self.specs.range(from..=to).map(|(_, spec)| spec)
+    }
+
+    /// Whether an instance is of the configuration wanted now (scaling does not make it old).
+    pub fn is_current(&self, instance: &Instance) -> bool {
+        let made_from = self.spec_of(instance).map(|s| s.last_config_change_at);
+        made_from.is_some() && made_from == self.spec(&instance.app).map(|s| s.last_config_change_at)
+    }
+
+    /// Healthy by its checks; `None` while unknown or when it has none.
+    pub fn healthy(&self, instance: &Instance) -> Option<bool> {
+        let n = self.spec_of(instance).map_or(0, |s| {
+            s.containers.iter().map(|c| c.health_checks.len()).sum()
+        });
+        instance.healthy(n)
+    }
+
+    /// What a node has left: its total less what instances hold.
+    pub fn free(&self, node: &NodeId) -> Pools {
+        let mut free = self.nodes.get(node).map(|n| n.info.total.clone()).unwrap_or_default();
+        if let Some(used) = self.index.used.get(node) {
+            free.sub(used);
+        }
+        free
+    }
+
+    /// Whether the top-level group of `app` enforces its role.
+    pub fn enforces_role(&self, app: &AppId) -> bool {
+        let mut segments = app.segments();
+        let (Some(top), Some(_)) = (segments.next(), segments.next()) else { return false };
+        self.groups.get(&PathId::parse(top)).is_some_and(|g| g.enforce_role)
+    }
+
+    /// The remembered outcome of a request.
+    pub fn outcome(&self, request: RequestId) -> Option<&Outcome> {
+        let revision = self.index.requests.get(&request)?;
+        self.requests.get(revision).map(|(_, outcome)| outcome)
+    }
+}

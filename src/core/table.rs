@@ -1,0 +1,1 @@
+//! The tables of the state as rows of bytes.
