@@ -2,7 +2,7 @@
 //!
 //! A command carries every id and every point in time it needs; `apply` invents neither.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +217,3 @@ pub enum Rejected {
     #[error("{field}: {problem}")]
     Invalid { field: String, problem: String },
 }
-
-/// Free-form settings of a cluster that have no table of their own.
-pub type Settings = BTreeMap<String, String>;

@@ -67,6 +67,8 @@ pub struct Index {
     pub service_ports: OrdMap<u16, u32>,
     /// Revision at which a remembered request was applied.
     pub requests: OrdMap<RequestId, u64>,
+    /// The request that the last command pushed out of the bounded table.
+    pub dropped_request: Option<u64>,
 }
 
 /// Identity of the cluster.

@@ -1,1 +1,12 @@
-//! Deployments: diff, steps, progress, who goes first.
+//! Deployments: what differs, which steps lead there, what is due now, who goes first.
+//!
+//! All of it is a function of the state. The reconciler in `control` calls `due` whenever the
+//! state changes and proposes what it returns; there is no memory to lose in a failover
+//! (docs/compat/marathon.md, "Deployments").
+
+pub mod kill;
+pub mod plan;
+pub mod progress;
+
+pub use plan::steps;
+pub use progress::{Due, due};

@@ -1,0 +1,69 @@
+//! Birth of the cluster, users, roles.
+
+use super::tx::Tx;
+use crate::{
+    core::{
+        command::{Accepted, Expect, Init, Rejected},
+        state::{Cluster, Group},
+    },
+    model::{
+        access::{Role, RoleSettings, User},
+        path::PathId,
+    },
+};
+
+pub fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
+    if tx.state.cluster.is_some() {
+        return Err(Rejected::AlreadyInitialised);
+    }
+    let at = tx.at();
+    tx.put_cluster(Cluster {
+        id: init.cluster.clone(),
+        name: init.name.clone(),
+        secret: init.secret,
+        created_at: at,
+        n_nodes: 0,
+    });
+    tx.put_group(Group {
+        id: PathId::root(),
+        dependencies: Default::default(),
+        enforce_role: false,
+        version: at,
+    });
+    for user in &init.users {
+        tx.set_user(&user.uid, Some(user.clone()));
+    }
+    Ok(Accepted::default())
+}
+
+pub fn put_user(tx: &mut Tx<'_>, user: &User, expect: Expect) -> Result<Accepted, Rejected> {
+    let known = tx.state.users.contains_key(&user.uid);
+    match expect {
+        Expect::Absent if known => return Err(Rejected::UserExists(user.uid.clone())),
+        Expect::Present if !known => return Err(Rejected::NoSuchUser(user.uid.clone())),
+        Expect::Absent | Expect::Present | Expect::Any => {}
+    }
+    tx.set_user(&user.uid, Some(user.clone()));
+    Ok(Accepted::default())
+}
+
+pub fn delete_user(tx: &mut Tx<'_>, uid: &str) -> Result<Accepted, Rejected> {
+    if !tx.state.users.contains_key(uid) {
+        return Err(Rejected::NoSuchUser(uid.to_owned()));
+    }
+    tx.set_user(uid, None);
+    Ok(Accepted::default())
+}
+
+pub fn put_role(tx: &mut Tx<'_>, settings: &RoleSettings) -> Accepted {
+    tx.set_role(&settings.role, Some(settings.clone()));
+    Accepted::default()
+}
+
+pub fn delete_role(tx: &mut Tx<'_>, role: &Role) -> Result<Accepted, Rejected> {
+    if !tx.state.roles.contains_key(role) {
+        return Err(Rejected::NoSuchRole(role.clone()));
+    }
+    tx.set_role(role, None);
+    Ok(Accepted::default())
+}

@@ -1,0 +1,165 @@
+//! Nodes come, go silent, return, drain; time passes for what stood on lost ones.
+
+use std::time::Duration;
+
+use super::{instance::end, tx::Tx};
+use crate::{
+    core::command::{Accepted, Rejected},
+    model::{
+        instance::{Condition, Goal, Instance, InstanceId, KillOrder, KillReason},
+        node::{Duty, Node, NodeId, NodeInfo, Reach},
+        workload::UnreachableStrategy,
+    },
+};
+
+/// An agent introduces itself, for the first time or again.
+///
+/// A smaller total than what its tasks hold is not taken over: promises given stay covered.
+pub fn register(tx: &mut Tx<'_>, info: &NodeInfo) -> Accepted {
+    let at = tx.at();
+    let node = match tx.state.nodes.get(&info.id) {
+        None => Node {
+            info: info.clone(),
+            reach: Reach::Reachable,
+            duty: Duty::Active,
+            registered_at: at,
+            reregistered_at: None,
+        },
+        Some(known) => {
+            let mut info = info.clone();
+            let used = tx.state.index.used.get(&info.id).cloned().unwrap_or_default();
+            if !info.total.contains(&used) {
+                info.total = known.info.total.clone();
+            }
+            let reregistered_at = Some(at);
+            Node { info, reach: Reach::Reachable, reregistered_at, ..(**known).clone() }
+        }
+    };
+    tx.put_node(node);
+    Accepted::default()
+}
+
+/// A node is lost or heard again. Its tasks become unreachable with it; what they become when it
+/// returns is told by the agent's own report.
+pub fn reach(tx: &mut Tx<'_>, id: &NodeId, reachable: bool) -> Result<Accepted, Rejected> {
+    let at = tx.at();
+    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NoSuchNode(id.clone()))?;
+    if node.is_reachable() == reachable {
+        return Ok(Accepted::default());
+    }
+    let reach = if reachable { Reach::Reachable } else { Reach::Unreachable { since: at } };
+    let node = Node { reach, ..(**node).clone() };
+    tx.put_node(node);
+    if reachable {
+        return Ok(Accepted { n_done: 1, ..Accepted::default() });
+    }
+    let lost: Vec<Instance> = tx
+        .state
+        .instances_on(id)
+        .filter(|i| i.condition.is_active() && i.condition != Condition::Unreachable)
+        .map(|i| (**i).clone())
+        .collect();
+    for instance in lost {
+        lose(tx, instance);
+    }
+    Ok(Accepted { n_done: 1, ..Accepted::default() })
+}
+
+/// Sets whether a node takes work; draining ends its tasks one app's share at a time elsewhere.
+pub fn duty(tx: &mut Tx<'_>, id: &NodeId, duty: Duty) -> Result<Accepted, Rejected> {
+    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NoSuchNode(id.clone()))?;
+    if std::mem::discriminant(&node.duty) != std::mem::discriminant(&duty) {
+        let node = Node { duty, ..(**node).clone() };
+        tx.put_node(node);
+    }
+    Ok(Accepted::default())
+}
+
+/// Forgets a node. Refused while it is heard and holds tasks; of a lost node the tasks are gone.
+pub fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
+    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NoSuchNode(id.clone()))?;
+    let held: Vec<Instance> = tx.state.instances_on(id).map(|i| (**i).clone()).collect();
+    if node.is_reachable() && !held.is_empty() {
+        return Err(Rejected::NodeBusy(id.clone()));
+    }
+    for instance in held {
+        end(tx, instance, Condition::Gone, "the node was removed", false);
+    }
+    tx.remove_node(id);
+    Ok(Accepted::default())
+}
+
+/// Unreachable instances whose time has come turn inactive, or are forgotten.
+pub fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) -> Accepted {
+    let mut n_done = 0;
+    for id in inactive {
+        if let Some(i) = tx.state.instances.get(id).filter(|i| i.condition == Condition::Unreachable)
+        {
+            let mut instance = (**i).clone();
+            instance.condition = Condition::UnreachableInactive;
+            tx.put_instance(instance);
+            n_done += 1;
+        }
+    }
+    for id in expunge {
+        let lost = |c| matches!(c, Condition::Unreachable | Condition::UnreachableInactive);
+        if tx.state.instances.get(id).is_some_and(|i| lost(i.condition)) {
+            tx.remove_instance(id);
+            n_done += 1;
+        }
+    }
+    Accepted { n_done, ..Accepted::default() }
+}
+
+/// One instance on a lost node. With the default strategy (0, 0) it is forgotten at once, so that
+/// its replacement starts without delay.
+fn lose(tx: &mut Tx<'_>, mut instance: Instance) {
+    let strategy = tx.state.spec_of(&instance).map(|s| s.unreachable);
+    instance.condition = Condition::Unreachable;
+    instance.since = tx.at();
+    "the node is unreachable".clone_into(&mut instance.message);
+    let (id, goal) = (instance.id.clone(), instance.goal);
+    tx.put_instance(instance);
+    let at_once = matches!(
+        strategy,
+        None | Some(UnreachableStrategy::After { expunge_ms: 0, .. })
+    );
+    if at_once || goal == Goal::Decommissioned {
+        tx.remove_instance(&id);
+    } else if let Some(UnreachableStrategy::After { inactive_ms: 0, .. }) = strategy {
+        expire(tx, &[id], &[]);
+    }
+}
+
+/// When an unreachable instance turns inactive and when it is forgotten; `None` = never.
+pub fn expiry(
+    strategy: UnreachableStrategy,
+) -> Option<(Duration, Duration)> {
+    match strategy {
+        UnreachableStrategy::Disabled => None,
+        UnreachableStrategy::After { inactive_ms, expunge_ms } => {
+            Some((Duration::from_millis(inactive_ms), Duration::from_millis(expunge_ms)))
+        }
+    }
+}
+
+/// Marks an instance for the end, or ends it at once when it has no task.
+pub fn order_kill(tx: &mut Tx<'_>, mut instance: Instance, goal: Goal, reason: &KillReason) {
+    instance.goal = goal;
+    if instance.placement.is_none() {
+        if goal == Goal::Running {
+            return;
+        }
+        tx.remove_instance(&instance.id);
+        return;
+    }
+    let lost = matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive);
+    if lost && goal == Goal::Decommissioned {
+        tx.remove_instance(&instance.id);
+        return;
+    }
+    if instance.kill.is_none() {
+        instance.kill = Some(KillOrder { at: tx.at(), reason: reason.clone() });
+    }
+    tx.put_instance(instance);
+}

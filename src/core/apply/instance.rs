@@ -1,0 +1,210 @@
+//! Instances: launched, reported on, killed.
+//!
+//! The agent's word counts for what a task does; an older word never overrules a newer one because
+//! reports carry the incarnation and conditions only move along the table in `accepts`.
+
+use super::{cluster::order_kill, tx::Tx};
+use crate::{
+    core::{
+        backoff::Delay,
+        command::{Accepted, Launch, Rejected},
+        state::{App, TaskFailure},
+    },
+    model::{
+        instance::{Condition, Goal, Instance, InstanceId, KillReason, Placement},
+        link::Report,
+        node::NodeId,
+        resource::Ranges,
+    },
+};
+
+/// Puts instances on nodes; each that does not fit any more is left waiting.
+pub fn launch(tx: &mut Tx<'_>, launches: &[Launch]) -> Accepted {
+    let n_done = launches.iter().filter(|l| launch_one(tx, l)).count();
+    Accepted { n_done: u32::try_from(n_done).unwrap_or(u32::MAX), ..Accepted::default() }
+}
+
+fn launch_one(tx: &mut Tx<'_>, launch: &Launch) -> bool {
+    let state = &tx.state;
+    let Some(instance) = state.instances.get(&launch.instance).filter(|i| i.waits_for_place())
+    else {
+        return false;
+    };
+    let Some(node) = state.nodes.get(&launch.node).filter(|n| n.takes_work()) else {
+        return false;
+    };
+    let Some(spec) = state.spec_of(instance) else { return false };
+    let ports = Ranges::of_numbers(launch.host_ports.iter().flatten().map(|p| u64::from(*p)));
+    if spec.ports().count() != launch.host_ports.len()
+        || !launch.allocation.ports().contains(&ports)
+        || !state.free(&launch.node).contains(&launch.allocation)
+    {
+        return false;
+    }
+    let (hostname, address) = (node.info.hostname.clone(), node.info.address);
+    let mut new = Instance {
+        incarnation: instance.incarnation + 1,
+        condition: Condition::Provisioned,
+        since: tx.state.at,
+        placement: Some(Placement {
+            node: launch.node.clone(),
+            hostname,
+            address,
+            allocation: launch.allocation.clone(),
+            host_ports: launch.host_ports.clone(),
+            launched_at: tx.state.at,
+        }),
+        ..(**instance).clone()
+    };
+    forget_task(&mut new);
+    tx.put_instance(new);
+    true
+}
+
+/// Takes over what an agent tells of its tasks.
+pub fn report(tx: &mut Tx<'_>, node: &NodeId, reports: &[Report]) -> Accepted {
+    let n_done = reports.iter().filter(|r| report_one(tx, node, r)).count();
+    Accepted { n_done: u32::try_from(n_done).unwrap_or(u32::MAX), ..Accepted::default() }
+}
+
+fn report_one(tx: &mut Tx<'_>, node: &NodeId, report: &Report) -> bool {
+    let Some(old) = tx.state.instances.get(&report.instance) else { return false };
+    let here = old.placement.as_ref().is_some_and(|p| p.node == *node);
+    if !here || old.incarnation != report.incarnation || !accepts(old.condition, report.condition) {
+        return false;
+    }
+    let old = old.clone();
+    let mut new = (*old).clone();
+    if new.condition != report.condition {
+        new.since = tx.at();
+    }
+    new.condition = report.condition;
+    new.started_at = report.started_at.or(new.started_at);
+    new.message.clone_from(&report.message);
+    new.addresses.clone_from(&report.addresses);
+    new.health.clone_from(&report.health);
+    new.ready = report.ready;
+    new.readiness.clone_from(&report.readiness);
+    new.check = report.check;
+    new.containers.clone_from(&report.containers);
+    if report.condition.is_terminal() {
+        end(tx, new, report.condition, &report.message, report.unhealthy);
+        return true;
+    }
+    if new == *old {
+        return false;
+    }
+    tx.put_instance(new);
+    true
+}
+
+/// Which condition may follow which by an agent's word. A node that returns may find its tasks in
+/// any live condition.
+fn accepts(from: Condition, to: Condition) -> bool {
+    use Condition as C;
+    match (from, to) {
+        (_, C::Scheduled | C::Provisioned | C::Unreachable | C::UnreachableInactive) => false,
+        (C::Provisioned | C::Staging | C::Unreachable | C::UnreachableInactive, _) => true,
+        (C::Starting, to) => to != C::Staging,
+        (C::Running, to) => !matches!(to, C::Staging | C::Starting),
+        (C::Killing, to) => to == C::Killing || to.is_terminal(),
+        (
+            C::Scheduled
+            | C::Finished
+            | C::Killed
+            | C::Failed
+            | C::Error
+            | C::Dropped
+            | C::Gone
+            | C::Unknown,
+            _,
+        ) => false,
+    }
+}
+
+/// Ends the present incarnation: tells the end, then sends the instance back to wait for the next
+/// one, or forgets it when nobody wants it any more.
+pub fn end(
+    tx: &mut Tx<'_>,
+    mut instance: Instance,
+    condition: Condition,
+    message: &str,
+    unhealthy: bool,
+) {
+    instance.condition = condition;
+    instance.since = tx.at();
+    message.clone_into(&mut instance.message);
+    let asked_for = instance.kill.is_some();
+    let failed = condition.is_failure() && !asked_for;
+    if unhealthy || (failed && condition != Condition::Finished) {
+        note_failure(tx, &instance);
+    }
+    let mut next = instance.clone();
+    tx.put_instance(instance);
+    if next.goal != Goal::Running {
+        tx.remove_instance(&next.id);
+        return;
+    }
+    if failed && tx.state.is_current(&next) {
+        delay_next(tx, &next);
+    }
+    next.condition = Condition::Scheduled;
+    next.placement = None;
+    forget_task(&mut next);
+    tx.put_instance(next);
+}
+
+/// Ends tasks on request. With `wipe` the instance goes too and its replacement has a new id.
+pub fn kill(
+    tx: &mut Tx<'_>,
+    instances: &[InstanceId],
+    wipe: bool,
+    reason: &KillReason,
+) -> Result<Accepted, Rejected> {
+    let mut n_done = 0;
+    for id in instances {
+        let Some(instance) = tx.state.instances.get(id) else { continue };
+        let goal = if wipe { Goal::Decommissioned } else { instance.goal };
+        order_kill(tx, (**instance).clone(), goal, reason);
+        n_done += 1;
+    }
+    Ok(Accepted { n_done, ..Accepted::default() })
+}
+
+/// Clears what belongs to one incarnation only.
+fn forget_task(instance: &mut Instance) {
+    instance.started_at = None;
+    instance.kill = None;
+    instance.addresses.clear();
+    instance.health.clear();
+    instance.ready = false;
+    instance.readiness.clear();
+    instance.check = None;
+    instance.containers.clear();
+    instance.message.clear();
+}
+
+fn note_failure(tx: &mut Tx<'_>, instance: &Instance) {
+    let Some(app) = tx.state.apps.get(&instance.app) else { return };
+    let container = instance.containers.first().map_or("", |c| c.name.as_str());
+    let failure = TaskFailure {
+        task_id: instance.task_id(container),
+        instance: instance.id.clone(),
+        state: instance.condition.task_state().to_owned(),
+        message: instance.message.clone(),
+        hostname: instance.placement.as_ref().map_or_else(String::new, |p| p.hostname.clone()),
+        node: instance.placement.as_ref().map(|p| p.node.clone()),
+        at: tx.at(),
+        version: instance.version,
+    };
+    let app = App { last_failure: Some(failure), ..(**app).clone() };
+    tx.put_app(app);
+}
+
+fn delay_next(tx: &mut Tx<'_>, instance: &Instance) {
+    let Some(spec) = tx.state.spec(&instance.app).cloned() else { return };
+    let before = tx.state.delays.get(&instance.app).cloned();
+    let delay =
+        Delay::after(before.as_deref(), &spec.backoff, spec.last_config_change_at, tx.at());
+    tx.set_delay(&instance.app, Some(delay));
+}

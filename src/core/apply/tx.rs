@@ -1,0 +1,305 @@
+//! `Tx`: writes to the tables that keep every index true and record every change.
+
+use std::sync::Arc;
+
+use imbl::OrdSet;
+
+use crate::{
+    base::clock::Timestamp,
+    core::{
+        backoff::Delay,
+        change::{Change, End},
+        state::{App, Cluster, Group, Index, State},
+    },
+    model::{
+        access::{Role, RoleSettings, User},
+        deployment::{Deployment, DeploymentId},
+        instance::{Condition, Goal, Instance, InstanceId},
+        node::Node,
+        path::{AppId, GroupId},
+        workload::WorkloadSpec,
+    },
+};
+
+/// A command at work on the state.
+pub struct Tx<'a> {
+    pub state: &'a mut State,
+    changes: Vec<Change>,
+}
+
+impl<'a> Tx<'a> {
+    pub fn new(state: &'a mut State) -> Self {
+        Self { state, changes: Vec::new() }
+    }
+
+    /// The time of this command.
+    pub fn at(&self) -> Timestamp {
+        self.state.at
+    }
+
+    pub fn finish(self) -> Vec<Change> {
+        self.changes
+    }
+
+    pub fn put_cluster(&mut self, cluster: Cluster) {
+        let new = Arc::new(cluster);
+        self.state.cluster = Some(new.clone());
+        self.changes.push(Change::Cluster(new));
+    }
+
+    pub fn put_group(&mut self, group: Group) {
+        let (id, new) = (group.id.clone(), Arc::new(group));
+        let old = self.state.groups.insert(id.clone(), new.clone());
+        self.changes.push(Change::Group { id, old, new: Some(new) });
+    }
+
+    pub fn remove_group(&mut self, id: &GroupId) {
+        if let Some(old) = self.state.groups.remove(id) {
+            self.changes.push(Change::Group { id: id.clone(), old: Some(old), new: None });
+        }
+    }
+
+    pub fn put_app(&mut self, app: App) {
+        let (id, new) = (app.id.clone(), Arc::new(app));
+        let old = self.state.apps.insert(id.clone(), new.clone());
+        count_service_ports(&mut self.state.index, old.as_deref(), Some(&new));
+        self.even(&id);
+        self.changes.push(Change::App { id, old, new: Some(new) });
+    }
+
+    pub fn remove_app(&mut self, id: &AppId) {
+        if let Some(old) = self.state.apps.remove(id) {
+            count_service_ports(&mut self.state.index, Some(&old), None);
+            self.even(id);
+            self.changes.push(Change::App { id: id.clone(), old: Some(old), new: None });
+        }
+        self.set_delay(id, None);
+    }
+
+    pub fn put_spec(&mut self, spec: Arc<WorkloadSpec>) {
+        let (id, version) = (spec.id.clone(), spec.version);
+        self.state.specs.insert((id.clone(), version), spec.clone());
+        self.changes.push(Change::Spec { id, version, new: Some(spec) });
+    }
+
+    pub fn remove_spec(&mut self, id: &AppId, version: Timestamp) {
+        if self.state.specs.remove(&(id.clone(), version)).is_some() {
+            self.changes.push(Change::Spec { id: id.clone(), version, new: None });
+        }
+    }
+
+    pub fn put_instance(&mut self, instance: Instance) {
+        let (id, new) = (instance.id.clone(), Arc::new(instance));
+        let old = self.state.instances.insert(id.clone(), new.clone());
+        index_instance(&mut self.state.index, old.as_deref(), Some(&new));
+        self.even(&new.app);
+        self.changes.push(Change::Instance { id, old, new: Some(new) });
+    }
+
+    pub fn remove_instance(&mut self, id: &InstanceId) {
+        let Some(old) = self.state.instances.remove(id) else { return };
+        index_instance(&mut self.state.index, Some(&old), None);
+        let app = old.app.clone();
+        self.even(&app);
+        self.changes.push(Change::Instance { id: id.clone(), old: Some(old), new: None });
+        self.drop_specs_of_removed(&app);
+    }
+
+    pub fn put_node(&mut self, node: Node) {
+        let (id, new) = (node.id().clone(), Arc::new(node));
+        let old = self.state.nodes.insert(id.clone(), new.clone());
+        self.changes.push(Change::Node { id, old, new: Some(new) });
+    }
+
+    pub fn remove_node(&mut self, id: &crate::model::NodeId) {
+        if let Some(old) = self.state.nodes.remove(id) {
+            self.changes.push(Change::Node { id: id.clone(), old: Some(old), new: None });
+        }
+    }
+
+    pub fn put_deployment(&mut self, deployment: Deployment) {
+        let (id, new) = (deployment.id.clone(), Arc::new(deployment));
+        let old = self.state.deployments.insert(id.clone(), new.clone());
+        for app in new.changes.keys() {
+            self.state.index.locks.insert(app.clone(), id.clone());
+            self.even(app);
+        }
+        self.changes.push(Change::Deployment { id, old, new: Some(new), end: None });
+    }
+
+    pub fn end_deployment(&mut self, id: &DeploymentId, end: End) {
+        let Some(old) = self.state.deployments.remove(id) else { return };
+        for app in old.changes.keys() {
+            if self.state.index.locks.get(app) == Some(id) {
+                self.state.index.locks.remove(app);
+            }
+            self.even(app);
+        }
+        let apps: Vec<AppId> = old.changes.keys().cloned().collect();
+        let id = id.clone();
+        self.changes.push(Change::Deployment { id, old: Some(old), new: None, end: Some(end) });
+        for app in apps {
+            self.drop_specs_of_removed(&app);
+        }
+    }
+
+    pub fn set_delay(&mut self, app: &AppId, delay: Option<Delay>) {
+        let new = delay.map(Arc::new);
+        let had = match &new {
+            Some(new) => self.state.delays.insert(app.clone(), new.clone()),
+            None => self.state.delays.remove(app),
+        };
+        if new.is_some() || had.is_some() {
+            self.changes.push(Change::Delay { app: app.clone(), new });
+        }
+    }
+
+    pub fn set_role(&mut self, role: &Role, settings: Option<RoleSettings>) {
+        let new = settings.map(Arc::new);
+        match &new {
+            Some(new) => self.state.roles.insert(role.clone(), new.clone()),
+            None => self.state.roles.remove(role),
+        };
+        self.changes.push(Change::Role { role: role.clone(), new });
+    }
+
+    pub fn set_user(&mut self, uid: &str, user: Option<User>) {
+        let new = user.map(Arc::new);
+        match &new {
+            Some(new) => self.state.users.insert(uid.to_owned(), new.clone()),
+            None => self.state.users.remove(uid),
+        };
+        self.changes.push(Change::User { uid: uid.to_owned(), new });
+    }
+
+    /// Notes whether `app` is outside deployments and has not its number of instances.
+    fn even(&mut self, app: &AppId) {
+        if is_uneven(self.state, app) {
+            self.state.index.uneven.insert(app.clone());
+        } else {
+            self.state.index.uneven.remove(app);
+        }
+    }
+
+    /// Versions of a removed workload go when nothing refers to them any more.
+    fn drop_specs_of_removed(&mut self, app: &AppId) {
+        let state = &self.state;
+        if state.apps.contains_key(app)
+            || state.index.by_app.contains_key(app)
+            || state.index.locks.contains_key(app)
+        {
+            return;
+        }
+        let versions: Vec<Timestamp> = state.versions_of(app).map(|s| s.version).collect();
+        for version in versions {
+            self.remove_spec(app, version);
+        }
+    }
+}
+
+/// Whether an instance counts towards its workload's number.
+pub fn is_present(instance: &Instance) -> bool {
+    instance.goal == Goal::Running && instance.condition != Condition::UnreachableInactive
+}
+
+/// Rebuilds every index from the tables.
+pub fn reindex(state: &mut State) {
+    let mut index = Index::default();
+    for (revision, (request, _)) in &state.requests {
+        index.requests.insert(*request, *revision);
+    }
+    for instance in state.instances.values() {
+        index_instance(&mut index, None, Some(instance));
+    }
+    for deployment in state.deployments.values() {
+        for app in deployment.changes.keys() {
+            index.locks.insert(app.clone(), deployment.id.clone());
+        }
+    }
+    for app in state.apps.values() {
+        count_service_ports(&mut index, None, Some(app));
+    }
+    state.index = index;
+    let apps: OrdSet<AppId> =
+        state.apps.keys().chain(state.index.by_app.keys()).cloned().collect();
+    for app in apps {
+        if is_uneven(state, &app) {
+            state.index.uneven.insert(app);
+        }
+    }
+}
+
+fn is_uneven(state: &State, app: &AppId) -> bool {
+    if state.index.locks.contains_key(app) {
+        return false;
+    }
+    let present = state.instances_of(app).filter(|i| is_present(i)).count();
+    let wanted = state.spec(app).map_or(0, |s| s.instances as usize);
+    present != wanted
+}
+
+fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instance>) {
+    if let Some(old) = old {
+        if new.is_none_or(|n| n.app != old.app) {
+            remove_member(&mut index.by_app, &old.app, &old.id);
+        }
+        if old.waits_for_place() {
+            remove_member(&mut index.waiting, &old.app, &old.id);
+        }
+        if let Some(placement) = &old.placement
+            && new.is_none_or(|n| n.placement.as_ref() != Some(placement))
+        {
+            remove_member(&mut index.by_node, &placement.node, &old.id);
+            if let Some(used) = index.used.get_mut(&placement.node) {
+                used.sub(&placement.allocation);
+                if used.is_empty() {
+                    index.used.remove(&placement.node);
+                }
+            }
+        }
+    }
+    if let Some(new) = new {
+        if old.is_none_or(|o| o.app != new.app) {
+            index.by_app.entry(new.app.clone()).or_default().insert(new.id.clone());
+        }
+        if new.waits_for_place() {
+            index.waiting.entry(new.app.clone()).or_default().insert(new.id.clone());
+        }
+        if let Some(placement) = &new.placement
+            && old.is_none_or(|o| o.placement.as_ref() != Some(placement))
+        {
+            index.by_node.entry(placement.node.clone()).or_default().insert(new.id.clone());
+            index.used.entry(placement.node.clone()).or_default().add(&placement.allocation);
+        }
+    }
+}
+
+fn remove_member<K: Ord + Clone>(
+    map: &mut imbl::OrdMap<K, OrdSet<InstanceId>>,
+    key: &K,
+    id: &InstanceId,
+) {
+    if let Some(set) = map.get_mut(key) {
+        set.remove(id);
+        if set.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+fn count_service_ports(index: &mut Index, old: Option<&App>, new: Option<&App>) {
+    let ports = |app: &App| -> Vec<u16> {
+        app.spec.ports().map(|p| p.service_port).filter(|p| *p != 0).collect()
+    };
+    for port in old.map(ports).unwrap_or_default() {
+        if let Some(n) = index.service_ports.get_mut(&port) {
+            *n -= 1;
+            if *n == 0 {
+                index.service_ports.remove(&port);
+            }
+        }
+    }
+    for port in new.map(ports).unwrap_or_default() {
+        *index.service_ports.entry(port).or_default() += 1;
+    }
+}

@@ -1,0 +1,375 @@
+//! Workloads and groups change; deployments begin, advance, end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{cluster::order_kill, tx::Tx};
+use crate::{
+    base::{clock::Timestamp, limit},
+    core::{
+        change::End,
+        command::{
+            Accepted, DeployStep, Edit, Expect, GroupChange, GroupEdit, PutApps, Rejected, Scale,
+        },
+        deploy,
+        state::{App, Group},
+    },
+    model::{
+        deployment::{Deployment, DeploymentId, Transition},
+        instance::{Goal, Instance, InstanceId, KillReason},
+        path::{AppId, GroupId},
+        workload::WorkloadSpec,
+    },
+};
+
+/// First and last service port handed out (Marathon's `--local_port_min`, `--local_port_max`).
+pub const SERVICE_PORTS: (u16, u16) = (10_000, 20_000);
+
+/// Takes over new definitions and starts the deployment that leads to them.
+pub fn put(tx: &mut Tx<'_>, put: &PutApps) -> Result<Accepted, Rejected> {
+    if tx.state.deployments.contains_key(&put.deployment) {
+        return Err(Rejected::StaleStep);
+    }
+    let version = next_version(tx, put);
+    let mut changes = BTreeMap::new();
+    for edit in deletions_of_groups(tx, put).iter().chain(&put.edits) {
+        if let Some(change) = edit_app(tx, edit, version)? {
+            changes.insert(edit.id.clone(), change);
+        }
+    }
+    for group in &put.groups {
+        edit_group(tx, group, version)?;
+    }
+    if let Some(cycle) = deploy::plan::cycle(tx.state) {
+        return Err(Rejected::CyclicDependencies(cycle));
+    }
+    begin(tx, &put.deployment, version, changes, put.victims.clone(), put.force)
+}
+
+/// Ends a deployment. Without `undo` everything stays as it is; with it, what the deployment
+/// changed goes back on top of all later changes, by a new forced deployment.
+pub fn cancel(
+    tx: &mut Tx<'_>,
+    id: &DeploymentId,
+    undo: Option<&DeploymentId>,
+) -> Result<Accepted, Rejected> {
+    let deployment = tx.state.deployments.get(id).cloned();
+    let deployment = deployment.ok_or_else(|| Rejected::NoSuchDeployment(id.clone()))?;
+    let Some(undo) = undo else {
+        tx.end_deployment(id, End::Cancelled("cancelled".to_owned()));
+        return Ok(Accepted::default());
+    };
+    let version = unused_version(tx, deployment.changes.keys());
+    let mut changes = BTreeMap::new();
+    for (app, change) in &deployment.changes {
+        let before = tx.state.spec(app).cloned();
+        if before == change.before {
+            continue;
+        }
+        // The old configuration comes back with its own date, so that instances of it that still
+        // run count as current and are kept.
+        let after = change.before.as_ref().map(|old| {
+            Arc::new(WorkloadSpec { version, last_scaling_at: version, ..(**old).clone() })
+        });
+        write_app(tx, app, after.as_ref());
+        changes.insert(app.clone(), Transition { before, after });
+    }
+    begin(tx, undo, version, changes, BTreeSet::new(), true)
+}
+
+/// What the reconciler found due in the present step.
+pub fn step(tx: &mut Tx<'_>, step: &DeployStep) -> Result<Accepted, Rejected> {
+    let deployment = tx.state.deployments.get(&step.deployment).cloned();
+    let deployment =
+        deployment.ok_or_else(|| Rejected::NoSuchDeployment(step.deployment.clone()))?;
+    if deployment.current_step != step.step {
+        return Err(Rejected::StaleStep);
+    }
+    if let Some(foreign) = step.scales.iter().find(|s| !deployment.changes.contains_key(&s.app)) {
+        return Err(Rejected::NoSuchApp(foreign.app.clone()));
+    }
+    for scale in &step.scales {
+        scale_app(tx, scale);
+    }
+    if step.advance {
+        advance(tx, (*deployment).clone());
+    }
+    Ok(Accepted::default())
+}
+
+/// Repairs the number of instances of a workload that no deployment holds.
+pub fn scale_outside(tx: &mut Tx<'_>, scale: &Scale) -> Result<Accepted, Rejected> {
+    if tx.state.index.locks.contains_key(&scale.app) {
+        return Err(Rejected::StaleStep);
+    }
+    scale_app(tx, scale);
+    Ok(Accepted::default())
+}
+
+pub fn reset_backoff(tx: &mut Tx<'_>, app: &AppId) -> Result<Accepted, Rejected> {
+    if !tx.state.index.waiting.contains_key(app) {
+        return Err(Rejected::NothingWaiting(app.clone()));
+    }
+    tx.set_delay(app, None);
+    Ok(Accepted::default())
+}
+
+/// The version of this change: its time, moved on where a workload has that version already.
+fn next_version(tx: &Tx<'_>, put: &PutApps) -> Timestamp {
+    unused_version(tx, put.edits.iter().map(|e| &e.id))
+}
+
+fn unused_version<'a>(tx: &Tx<'_>, apps: impl Iterator<Item = &'a AppId>) -> Timestamp {
+    let newest = apps.filter_map(|a| tx.state.versions_of(a).last()).map(|s| s.version).max();
+    newest.map_or(tx.at(), |newest| tx.at().max(newest + Duration::from_millis(1)))
+}
+
+/// A removed group takes its workloads with it, but for those that another edit keeps.
+fn deletions_of_groups(tx: &Tx<'_>, put: &PutApps) -> Vec<Edit> {
+    let removed = put.groups.iter().filter(|g| matches!(g.change, GroupChange::Delete));
+    removed
+        .flat_map(|g| tx.state.apps.keys().filter(|a| a.is_below(&g.id)))
+        .filter(|app| put.edits.iter().all(|e| e.id != **app))
+        .map(|app| Edit {
+            id: app.clone(),
+            new: None,
+            expect: Expect::Any,
+            base: None,
+            restart: false,
+        })
+        .collect()
+}
+
+/// Writes one workload; tells the transition unless nothing changed at all.
+fn edit_app(
+    tx: &mut Tx<'_>,
+    edit: &Edit,
+    version: Timestamp,
+) -> Result<Option<Transition>, Rejected> {
+    let before = tx.state.spec(&edit.id).cloned();
+    match (edit.expect, &before) {
+        (Expect::Absent, Some(_)) => return Err(Rejected::AppExists(edit.id.clone())),
+        (Expect::Present, None) => return Err(Rejected::NoSuchApp(edit.id.clone())),
+        (Expect::Absent | Expect::Present | Expect::Any, _) => {}
+    }
+    if edit.base.is_some() && edit.base != before.as_ref().map(|s| s.version) {
+        return Err(Rejected::Stale { app: edit.id.clone() });
+    }
+    let Some(new) = &edit.new else {
+        if before.is_some() {
+            write_app(tx, &edit.id, None);
+        }
+        return Ok(before.map(|b| Transition { before: Some(b), after: None }));
+    };
+    if edit.id.is_root() || before.is_none() && is_group(tx, &edit.id) {
+        return Err(Rejected::PathTaken(edit.id.clone()));
+    }
+    if let Some(taken) = edit.id.ancestors().find(|a| tx.state.apps.contains_key(a)) {
+        return Err(Rejected::PathTaken(taken));
+    }
+    let mut new = WorkloadSpec { id: edit.id.clone(), ..new.clone() };
+    assign_service_ports(tx, before.as_deref(), &mut new)?;
+    if let Some(old) = &before {
+        let differs = old.config_differs(&new) || edit.restart;
+        if !differs && old.instances == new.instances {
+            return Ok(None);
+        }
+        let scaled = if differs || old.instances != new.instances { version } else { old.last_scaling_at };
+        new.last_scaling_at = scaled;
+        new.last_config_change_at = if differs { version } else { old.last_config_change_at };
+    } else {
+        (new.last_scaling_at, new.last_config_change_at) = (version, version);
+    }
+    new.version = version;
+    let after = Arc::new(new);
+    write_app(tx, &edit.id, Some(&after));
+    Ok(Some(Transition { before, after: Some(after) }))
+}
+
+fn is_group(tx: &Tx<'_>, id: &GroupId) -> bool {
+    tx.state.groups.contains_key(id)
+}
+
+/// Stores or removes a workload's wanted definition, with its version and its groups.
+fn write_app(tx: &mut Tx<'_>, id: &AppId, spec: Option<&Arc<WorkloadSpec>>) {
+    let Some(spec) = spec else {
+        tx.remove_app(id);
+        return;
+    };
+    tx.put_spec(spec.clone());
+    let last_failure = tx.state.apps.get(id).and_then(|a| a.last_failure.clone());
+    tx.put_app(App { id: id.clone(), spec: spec.clone(), last_failure });
+    for group in id.ancestors() {
+        let old = tx.state.groups.get(&group);
+        let new = match old {
+            Some(old) if old.version == spec.version => continue,
+            Some(old) => Group { version: spec.version, ..(**old).clone() },
+            None => new_group(group, spec.version),
+        };
+        tx.put_group(new);
+    }
+    drop_old_versions(tx, id);
+}
+
+/// A group that nobody set anything for. New top-level groups enforce their role, as DC/OS sets it.
+fn new_group(id: GroupId, version: Timestamp) -> Group {
+    let enforce_role = id.segments().count() == 1;
+    Group { id, dependencies: BTreeSet::new(), enforce_role, version }
+}
+
+/// Keeps the newest versions and those that instances were made from.
+fn drop_old_versions(tx: &mut Tx<'_>, id: &AppId) {
+    let versions: Vec<Timestamp> = tx.state.versions_of(id).map(|s| s.version).collect();
+    let surplus = versions.len().saturating_sub(limit::VERSIONS_PER_APP_MAX);
+    if surplus == 0 {
+        return;
+    }
+    let used: BTreeSet<Timestamp> = tx.state.instances_of(id).map(|i| i.version).collect();
+    for version in versions.into_iter().take(surplus).filter(|v| !used.contains(v)) {
+        tx.remove_spec(id, version);
+    }
+}
+
+/// Gives a number to every port that has none: first the workload's former ones in order, then the
+/// lowest that nobody uses.
+fn assign_service_ports(
+    tx: &Tx<'_>,
+    before: Option<&WorkloadSpec>,
+    new: &mut WorkloadSpec,
+) -> Result<(), Rejected> {
+    let named: BTreeSet<u16> =
+        new.ports().map(|p| p.service_port).filter(|p| *p != 0).collect();
+    let (first, last) = SERVICE_PORTS;
+    let mut former = before
+        .into_iter()
+        .flat_map(|s| s.ports().map(|p| p.service_port).collect::<Vec<_>>())
+        .filter(|p| (first..=last).contains(p) && !named.contains(p));
+    let used = &tx.state.index.service_ports;
+    let mut unused =
+        (first..=last).filter(|p| !used.contains_key(p) && !named.contains(p));
+    for container in &mut new.containers {
+        for port in container.ports.iter_mut().filter(|p| p.service_port == 0) {
+            let number = former.next().or_else(|| unused.next());
+            port.service_port = number.ok_or(Rejected::ServicePortsExhausted(first, last))?;
+        }
+    }
+    Ok(())
+}
+
+fn edit_group(tx: &mut Tx<'_>, edit: &GroupEdit, version: Timestamp) -> Result<(), Rejected> {
+    match &edit.change {
+        GroupChange::Put { dependencies, enforce_role } => {
+            if tx.state.apps.contains_key(&edit.id) {
+                return Err(Rejected::PathTaken(edit.id.clone()));
+            }
+            for ancestor in edit.id.ancestors() {
+                if !tx.state.groups.contains_key(&ancestor) {
+                    tx.put_group(new_group(ancestor, version));
+                }
+            }
+            let old = tx.state.groups.get(&edit.id).map(|g| (**g).clone());
+            let mut group = old.unwrap_or_else(|| new_group(edit.id.clone(), version));
+            if let Some(dependencies) = dependencies {
+                group.dependencies.clone_from(dependencies);
+            }
+            group.enforce_role = enforce_role.unwrap_or(group.enforce_role);
+            group.version = version;
+            tx.put_group(group);
+        }
+        GroupChange::Delete => {
+            if !tx.state.groups.contains_key(&edit.id) {
+                return Err(Rejected::NoSuchGroup(edit.id.clone()));
+            }
+            let below: Vec<GroupId> = tx
+                .state
+                .groups
+                .keys()
+                .filter(|g| g.is_below(&edit.id) || **g == edit.id && !g.is_root())
+                .filter(|g| !tx.state.apps.keys().any(|a| a.is_below(g)))
+                .cloned()
+                .collect();
+            for group in below {
+                tx.remove_group(&group);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Stores a deployment for `changes` and enters its first step. One without steps ends at once.
+fn begin(
+    tx: &mut Tx<'_>,
+    id: &DeploymentId,
+    version: Timestamp,
+    changes: BTreeMap<AppId, Transition>,
+    victims: BTreeSet<InstanceId>,
+    force: bool,
+) -> Result<Accepted, Rejected> {
+    let locks: BTreeMap<AppId, DeploymentId> = changes
+        .keys()
+        .filter_map(|a| Some((a.clone(), tx.state.index.locks.get(a)?.clone())))
+        .collect();
+    if !locks.is_empty() && !force {
+        let deployments: BTreeSet<DeploymentId> = locks.values().cloned().collect();
+        return Err(Rejected::Locked {
+            apps: locks.into_keys().collect(),
+            deployments: deployments.into_iter().collect(),
+        });
+    }
+    for other in locks.values().collect::<BTreeSet<_>>() {
+        tx.end_deployment(other, End::Cancelled(format!("superseded by deployment {id}")));
+    }
+    if tx.state.deployments.len() >= limit::DEPLOYMENTS_MAX {
+        let n = u32::try_from(limit::DEPLOYMENTS_MAX).unwrap_or(u32::MAX);
+        return Err(Rejected::TooManyDeployments(n));
+    }
+    let steps = deploy::steps(tx.state, &changes);
+    let deployment = Deployment {
+        id: id.clone(),
+        version,
+        started_at: tx.at(),
+        steps,
+        current_step: 0,
+        changes,
+        victims,
+    };
+    tx.put_deployment(deployment.clone());
+    advance(tx, deployment);
+    Ok(Accepted { deployment: Some((id.clone(), version)), n_done: 0 })
+}
+
+/// Enters the next step that has something to do; after the last one the deployment is done.
+fn advance(tx: &mut Tx<'_>, mut deployment: Deployment) {
+    loop {
+        deployment.current_step += 1;
+        if deployment.step().is_none() {
+            tx.end_deployment(&deployment.id, End::Success);
+            return;
+        }
+        tx.put_deployment(deployment.clone());
+        let due = deploy::due(tx.state, &deployment);
+        let finished = |d: &deploy::Due| d.done && d.n_add == 0 && d.retire.is_empty();
+        if !due.iter().all(finished) {
+            return;
+        }
+    }
+}
+
+fn scale_app(tx: &mut Tx<'_>, scale: &Scale) {
+    let at = tx.at();
+    for id in &scale.retire {
+        let instance = tx.state.instances.get(id).filter(|i| i.app == scale.app);
+        if let Some(instance) = instance.map(|i| (**i).clone()) {
+            order_kill(tx, instance, Goal::Decommissioned, &KillReason::Deployment);
+        }
+    }
+    let Some(version) = tx.state.spec(&scale.app).map(|s| s.version) else { return };
+    for id in &scale.add {
+        if !tx.state.instances.contains_key(id) {
+            tx.put_instance(Instance::scheduled(id.clone(), scale.app.clone(), version, at));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What is due in the present step of a deployment.
+//!
+//! Rolling replacement keeps two bounds at every moment: at least `ceil(n × minimum health)`
+//! healthy instances of either configuration, at most `floor(n × (1 + over capacity))` in all. When
+//! the two leave no room for a move, one instance more is allowed (one less for workloads bound to
+//! a node).
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::kill;
+use crate::{
+    core::{apply::is_present, state::State},
+    model::{
+        deployment::{ActionKind, Deployment},
+        instance::{Condition, Goal, Instance, InstanceId},
+        path::AppId,
+        workload::WorkloadSpec,
+    },
+};
+
+/// What to do now for one workload, and whether its action is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Due {
+    pub app: AppId,
+    /// How many new instances to make.
+    pub n_add: usize,
+    pub retire: Vec<InstanceId>,
+    pub done: bool,
+}
+
+/// What is due for each action of the present step; empty when there is no step left.
+pub fn due(state: &State, deployment: &Deployment) -> Vec<Due> {
+    let actions = deployment.step().map(|s| s.actions.as_slice()).unwrap_or_default();
+    actions
+        .iter()
+        .map(|action| {
+            let target = deployment.changes.get(&action.app).and_then(|t| t.after.clone());
+            match (action.kind, target) {
+                (ActionKind::Stop, _) | (_, None) => stop(state, &action.app),
+                (ActionKind::Start, Some(_)) => Due {
+                    app: action.app.clone(),
+                    n_add: 0,
+                    retire: Vec::new(),
+                    done: true,
+                },
+                (ActionKind::Scale, Some(spec)) => scale(state, &spec, &deployment.victims),
+                (ActionKind::Restart, Some(spec)) => replace(state, &spec),
+            }
+        })
+        .collect()
+}
+
+/// Everything goes.
+fn stop(state: &State, app: &AppId) -> Due {
+    let all: Vec<&Arc<Instance>> = state.instances_of(app).collect();
+    Due {
+        app: app.clone(),
+        n_add: 0,
+        retire: all
+            .iter()
+            .filter(|i| i.goal == Goal::Running)
+            .map(|i| i.id.clone())
+            .collect(),
+        done: all.is_empty(),
+    }
+}
+
+/// As many as wanted, neither more nor fewer. Also what holds outside deployments.
+pub fn scale(state: &State, spec: &WorkloadSpec, victims: &BTreeSet<InstanceId>) -> Due {
+    let present: Vec<Arc<Instance>> =
+        state.instances_of(&spec.id).filter(|i| is_present(i)).cloned().collect();
+    let wanted = spec.instances as usize;
+    let surplus = present.len().saturating_sub(wanted);
+    let n_good = present.iter().filter(|i| is_good(state, spec, i)).count();
+    let leaving = state
+        .instances_of(&spec.id)
+        .any(|i| i.goal != Goal::Running && i.condition != Condition::UnreachableInactive);
+    Due {
+        app: spec.id.clone(),
+        n_add: wanted.saturating_sub(present.len()),
+        retire: kill::choose(state, spec, &present, surplus, victims),
+        done: present.len() == wanted && n_good == wanted && !leaving,
+    }
+}
+
+/// Old instances make place for new ones within the bounds of the upgrade strategy.
+fn replace(state: &State, spec: &WorkloadSpec) -> Due {
+    let all: Vec<Arc<Instance>> = state.instances_of(&spec.id).cloned().collect();
+    let (new, old): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|i| state.is_current(i));
+    let wanted = spec.instances as usize;
+    let new_present: Vec<Arc<Instance>> =
+        new.iter().filter(|i| is_present(i)).cloned().collect();
+    let old_present: Vec<Arc<Instance>> =
+        old.iter().filter(|i| is_present(i)).cloned().collect();
+    let n_good = new_present.iter().filter(|i| is_good(state, spec, i)).count();
+    let old_healthy = old_present.iter().filter(|i| is_healthy(state, i)).count();
+    // A new instance counts only when the deployment would accept it: healthy and ready.
+    let healthy = old_healthy + n_good;
+
+    let bounds = Bounds::of(spec, healthy);
+    let mut n_kill = healthy.saturating_sub(bounds.healthy_min).min(old_healthy);
+    if bounds.resident_guard {
+        n_kill = (n_kill + 1).min(old_healthy);
+    }
+    let mut retire = retire_unhealthy(state, spec, &all, &old_present, n_good, bounds.capacity);
+    let healthy_old: Vec<Arc<Instance>> =
+        old_present.iter().filter(|i| is_healthy(state, i)).cloned().collect();
+    retire.extend(kill::choose(state, spec, &healthy_old, n_kill, &BTreeSet::new()));
+    let new_surplus = new_present.len().saturating_sub(wanted);
+    retire.extend(kill::choose(state, spec, &new_present, new_surplus, &BTreeSet::new()));
+
+    let still_there = all.iter().filter(|i| takes_room(i)).count();
+    let n_add = wanted
+        .saturating_sub(new_present.len())
+        .min(bounds.capacity.saturating_sub(still_there));
+    let leaving = all
+        .iter()
+        .any(|i| i.goal != Goal::Running && i.condition != Condition::UnreachableInactive);
+    Due {
+        app: spec.id.clone(),
+        n_add,
+        retire,
+        done: n_good == wanted && new_present.len() == wanted && old.is_empty() && !leaving,
+    }
+}
+
+/// Old instances that do not serve anyway. They too wait until their place is needed or a new one
+/// has taken over: a failing check need not mean that nothing is served.
+fn retire_unhealthy(
+    state: &State,
+    spec: &WorkloadSpec,
+    all: &[Arc<Instance>],
+    old: &[Arc<Instance>],
+    n_good: usize,
+    capacity: usize,
+) -> Vec<InstanceId> {
+    let wanted = spec.instances as usize;
+    let unhealthy: Vec<Arc<Instance>> =
+        old.iter().filter(|i| !is_healthy(state, i)).cloned().collect();
+    let n_new = all.iter().filter(|i| is_present(i) && state.is_current(i)).count();
+    let n_there = all.iter().filter(|i| takes_room(i)).count();
+    let short_of_room = (n_there + wanted.saturating_sub(n_new)).saturating_sub(capacity);
+    let n = if n_good >= wanted { unhealthy.len() } else { short_of_room.max(n_good) };
+    kill::choose(state, spec, &unhealthy, n, &BTreeSet::new())
+}
+
+/// The two bounds of a rolling replacement.
+struct Bounds {
+    healthy_min: usize,
+    capacity: usize,
+    /// Bound to nodes and no room: one below the minimum is allowed.
+    resident_guard: bool,
+}
+
+impl Bounds {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // fractions in 0..=1
+    fn of(spec: &WorkloadSpec, healthy: usize) -> Self {
+        let n = f64::from(spec.instances);
+        let healthy_min = (n * spec.upgrade.minimum_health_capacity).ceil() as usize;
+        let mut capacity = (n * (1.0 + spec.upgrade.maximum_over_capacity)).floor() as usize;
+        let stuck = healthy_min == capacity && capacity <= healthy;
+        let resident_guard = stuck && spec.is_resident();
+        if stuck && !spec.is_resident() {
+            capacity += 1;
+        }
+        Self { healthy_min, capacity, resident_guard }
+    }
+}
+
+/// Running, and healthy by its checks where it has any.
+fn is_healthy(state: &State, instance: &Instance) -> bool {
+    let has_checks = state.spec_of(instance).is_some_and(|s| s.has_health_checks());
+    instance.condition == Condition::Running
+        && instance.kill.is_none()
+        && (!has_checks || state.healthy(instance) == Some(true))
+}
+
+/// Healthy, and ready where the workload has readiness checks.
+fn is_good(state: &State, spec: &WorkloadSpec, instance: &Instance) -> bool {
+    is_healthy(state, instance) && (!spec.has_readiness_checks() || instance.ready)
+}
+
+/// Whether it counts against the capacity: it runs or will.
+fn takes_room(instance: &Instance) -> bool {
+    instance.condition.is_active()
+        || instance.condition == Condition::Scheduled && instance.goal == Goal::Running
+}
