@@ -1,0 +1,386 @@
+//! Reverse proxy: passes one request on to an upstream and streams the answer back.
+//!
+//! ```text
+//!  client ── hyper server ── forward ── Conn (pooled) ── upstream
+//!              └────────── one task per client ──────────┘
+//! ```
+//! Nothing is buffered: bodies, server-sent events and chunks flow both ways as they come. An
+//! upgrade (websocket) turns both connections into a tunnel. A request is sent again, once and on a
+//! new connection, only where that is safe: nothing of it was written, or it is idempotent, has no
+//! body, and a *reused* connection closed before an answer (the keep-alive race).
+//!
+//! Answers of our own: 502 when the upstream cannot be reached or breaks off, 504 when it is slow.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
+};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header,
+    uri::{PathAndQuery, Scheme},
+};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::{
+    Body, Request, Response,
+    pool::{Conn, Pool},
+    relay::Relay,
+    reply,
+    serve::Origin,
+    tunnel::Tunnel,
+};
+pub use super::upstream::{ConnectError, Upstream};
+use crate::base::{error::chain, task::Tasks};
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Where a request goes and what is changed on the way.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub upstream: Upstream,
+    /// Path and query to ask for; `None` leaves the client's.
+    pub path: Option<PathAndQuery>,
+    /// What the client knows the upstream under (`/service/web`): put in front of the path of a
+    /// `Location` that points back to the upstream or to ourselves.
+    pub prefix: Option<Arc<str>>,
+}
+
+impl Target {
+    /// `upstream`, with nothing changed.
+    pub fn plain(upstream: Upstream) -> Self {
+        Self { upstream, path: None, prefix: None }
+    }
+}
+
+/// What a proxy has done so far.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub requests: AtomicU64,
+    pub connects: AtomicU64,
+    pub retries: AtomicU64,
+    pub failures: AtomicU64,
+    pub tunnels: AtomicU64,
+}
+
+/// A reverse proxy with its pool of connections. Share it: the pool is the point.
+pub struct Proxy {
+    pool: Arc<Pool>,
+    tasks: Tasks,
+    counters: Counters,
+}
+
+/// Why an upstream gave no answer.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("connecting failed")]
+    Connect(#[source] ConnectError),
+    #[error("the connection broke off before the answer")]
+    Broken(#[source] hyper::Error),
+    #[error("no answer in time")]
+    Silent,
+}
+
+/// A failed attempt, with the request where it can be sent again.
+struct Attempt {
+    failure: Failure,
+    again: Option<http::Request<Body>>,
+}
+
+impl Proxy {
+    /// A proxy whose tunnels and housekeeping run in `tasks`.
+    pub fn new(tasks: &Tasks) -> Arc<Self> {
+        let pool = Pool::new(tasks);
+        Arc::new(Self { pool, tasks: tasks.child("proxy"), counters: Counters::default() })
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Idle upstream connections kept now.
+    pub fn n_idle(&self) -> usize {
+        self.pool.n_idle()
+    }
+
+    /// Passes `request` on and answers with the upstream's head and a streaming body.
+    pub async fn forward(&self, mut request: Request, to: &Target) -> Response {
+        count(&self.counters.requests);
+        let tunnel = Tunnel::asked_for(&mut request);
+        let host = prepare(&mut request, to, tunnel.is_some());
+        let is_https = request.extensions().get().is_some_and(|origin: &Origin| origin.tls);
+        match self.exchange(request, to.upstream).await {
+            Ok((response, conn)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                self.switch(response, conn, tunnel).await
+            }
+            Ok((response, conn)) => {
+                let mut response = self.relay(response, conn, to.upstream).await;
+                drop_hop_by_hop(response.headers_mut());
+                if let Some(prefix) = &to.prefix {
+                    let here = Here { to: to.upstream, host: host.as_ref(), is_https, prefix };
+                    rewrite_location(response.headers_mut(), &here);
+                }
+                response
+            }
+            Err(failure) => {
+                count(&self.counters.failures);
+                failed(&failure, to.upstream)
+            }
+        }
+    }
+
+    /// Sends the request until it is answered or must not be sent again.
+    async fn exchange(
+        &self,
+        mut request: http::Request<Body>,
+        to: Upstream,
+    ) -> Result<(http::Response<Incoming>, Box<Conn>), Failure> {
+        let mut may_reuse = true;
+        loop {
+            let pooled = std::future::poll_fn(|cx| Poll::Ready(self.pool.take(to, cx)));
+            let conn = if may_reuse { pooled.await } else { None };
+            let conn = match conn {
+                Some(conn) => conn,
+                None => {
+                    count(&self.counters.connects);
+                    self.pool.connect(to).await.map_err(Failure::Connect)?
+                }
+            };
+            match attempt(conn, request).await {
+                Ok(done) => return Ok(done),
+                Err(Attempt { failure, again: Some(again) }) if may_reuse => {
+                    tracing::debug!(upstream = %to.addr, error = chain(&failure), "sending again");
+                    count(&self.counters.retries);
+                    request = again;
+                    may_reuse = false;
+                }
+                Err(Attempt { failure, .. }) => return Err(failure),
+            }
+        }
+    }
+
+    /// The response with its body attached to the connection it comes from.
+    async fn relay(
+        &self,
+        response: http::Response<Incoming>,
+        conn: Box<Conn>,
+        to: Upstream,
+    ) -> Response {
+        let (head, incoming) = response.into_parts();
+        let mut relay = Relay::new(incoming, conn, self.pool.clone(), to);
+        // Most answers are complete already: then no box and no second look at the connection.
+        let whole = std::future::poll_fn(|cx| Poll::Ready(relay.try_whole(cx))).await;
+        Response::from_parts(head, whole.map_or_else(|| Body::stream(relay), Body::full))
+    }
+
+    /// Answers 101 and joins both sides.
+    async fn switch(
+        &self,
+        response: http::Response<Incoming>,
+        conn: Box<Conn>,
+        tunnel: Option<Tunnel>,
+    ) -> Response {
+        let Some(tunnel) = tunnel else {
+            return reply::text(
+                StatusCode::BAD_GATEWAY,
+                "502 Bad Gateway: the service switched protocols unasked\n",
+            );
+        };
+        count(&self.counters.tunnels);
+        let upgraded = conn.upgraded().await;
+        self.tasks.connection("tunnel", tunnel.run(upgraded));
+        response.map(|_| Body::empty())
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Sends `request` over `conn` and waits for the head of the answer.
+async fn attempt(
+    mut conn: Box<Conn>,
+    request: http::Request<Body>,
+) -> Result<(http::Response<Incoming>, Box<Conn>), Attempt> {
+    let spare = (conn.is_reused
+        && request.body().is_end_stream()
+        && request.method().is_idempotent()
+        && !request.headers().contains_key(header::UPGRADE))
+    .then(|| copy_head(&request));
+    let mut answer = std::pin::pin!(conn.send.try_send_request(request));
+    let outcome = std::future::poll_fn(|cx| {
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        conn.drive(cx);
+        match answer.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => conn.poll_silent(cx).map(|()| None),
+        }
+    });
+    match outcome.await {
+        Some(Ok(response)) => Ok((response, conn)),
+        Some(Err(mut unsent)) => Err(Attempt {
+            again: unsent.take_message().or(spare),
+            failure: Failure::Broken(unsent.into_error()),
+        }),
+        None => Err(Attempt { failure: Failure::Silent, again: None }),
+    }
+}
+
+/// The request again, for one that has no body.
+fn copy_head(request: &http::Request<Body>) -> http::Request<Body> {
+    let mut copy = http::Request::new(Body::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// Turns the client's request into the upstream's; returns the `Host` the client used.
+fn prepare(request: &mut Request, to: &Target, is_upgrade: bool) -> Option<HeaderValue> {
+    let origin = request.extensions_mut().remove::<Origin>();
+    let authority = request.uri().authority().map(|a| HeaderValue::from_str(a.as_str()));
+    let path = to.path.clone().or_else(|| {
+        // HTTP/2 and absolute-form requests name scheme and host too; upstreams want the path.
+        let uri = request.uri();
+        uri.scheme().map(|_| uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")))
+    });
+    if let Some(path) = path {
+        *request.uri_mut() = Uri::from(path);
+    }
+    *request.version_mut() = Version::HTTP_11;
+    let headers = request.headers_mut();
+    let upgrade = if is_upgrade { headers.remove(header::UPGRADE) } else { None };
+    drop_hop_by_hop(headers);
+    headers.remove(header::EXPECT); // answered by our own server as soon as the body is read
+    if let Some(upgrade) = upgrade {
+        headers.insert(header::UPGRADE, upgrade);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    if let Some(Ok(authority)) = authority {
+        headers.entry(header::HOST).or_insert(authority);
+    }
+    let host = headers.get(header::HOST).cloned();
+    if let Some(host) = &host {
+        headers.insert(&X_FORWARDED_HOST, host.clone());
+    } else if let Ok(addr) = HeaderValue::from_str(&to.upstream.addr.to_string()) {
+        headers.insert(header::HOST, addr);
+    }
+    if let Some(origin) = origin {
+        let proto = if origin.tls { "https" } else { "http" };
+        headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(proto));
+        headers.insert(&X_REAL_IP, origin.peer_text.clone());
+        let chain = match headers.get(&X_FORWARDED_FOR) {
+            Some(before) => {
+                let list = [before.as_bytes(), b", ", origin.peer_text.as_bytes()].concat();
+                HeaderValue::from_bytes(&list).unwrap_or_else(|_| origin.peer_text.clone())
+            }
+            None => origin.peer_text.clone(),
+        };
+        headers.insert(&X_FORWARDED_FOR, chain);
+        request.extensions_mut().insert(origin);
+    }
+    host
+}
+
+/// Removes what belongs to one connection only (RFC 9110 §7.6.1).
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    if let Some(connection) = headers.remove(header::CONNECTION)
+        && let Ok(named) = connection.to_str()
+    {
+        for name in named.split(',').map(str::trim) {
+            let is_usual = ["keep-alive", "close", "upgrade", ""]
+                .iter()
+                .any(|usual| usual.eq_ignore_ascii_case(name));
+            if !is_usual {
+                headers.remove(name);
+            }
+        }
+    }
+    for name in [
+        &header::TRANSFER_ENCODING,
+        &header::TE,
+        &header::TRAILER,
+        &header::UPGRADE,
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// What a `Location` is compared with.
+struct Here<'a> {
+    to: Upstream,
+    host: Option<&'a HeaderValue>,
+    is_https: bool,
+    prefix: &'a str,
+}
+
+/// Puts the prefix in front of a redirect that stays with the upstream: a bare path, or a URL with
+/// the scheme we speak to it and the host the client used or the upstream's own address.
+fn rewrite_location(headers: &mut HeaderMap, here: &Here<'_>) {
+    let Some(location) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) else {
+        return;
+    };
+    let Some(path) = own_path(location, here) else { return };
+    let is_prefixed = path.strip_prefix(here.prefix).is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(['/', '?', '#'])
+    });
+    let rewritten =
+        if is_prefixed { path.to_owned() } else { format!("{}{path}", here.prefix) };
+    if let Ok(value) = HeaderValue::from_str(&rewritten) {
+        headers.insert(header::LOCATION, value);
+    }
+}
+
+/// The path (with query) of a `Location` that points to the upstream as the client sees it.
+fn own_path<'a>(location: &'a str, here: &Here<'_>) -> Option<&'a str> {
+    if location.starts_with('/') {
+        return (!location.starts_with("//")).then_some(location);
+    }
+    let (scheme, rest) = location.split_once("://")?;
+    let ours = [here.to.tls, here.is_https].map(|tls| if tls { Scheme::HTTPS } else { Scheme::HTTP });
+    if !ours.iter().any(|s| s.as_str().eq_ignore_ascii_case(scheme)) {
+        return None;
+    }
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_host = here.host.is_some_and(|host| host.as_bytes() == authority.as_bytes());
+    let is_upstream = authority.parse() == Ok(here.to.addr)
+        || (here.to.addr.port() == if here.to.tls { 443 } else { 80 }
+            && authority.parse() == Ok(here.to.addr.ip()));
+    (is_host || is_upstream).then_some(if path.is_empty() { "/" } else { path })
+}
+
+/// 502 or 504, in words for people; the address stays in the log.
+fn failed(failure: &Failure, to: Upstream) -> Response {
+    tracing::debug!(upstream = %to.addr, error = chain(failure), "upstream failed");
+    let (status, text) = match failure {
+        Failure::Connect(ConnectError::Slow) => {
+            (StatusCode::GATEWAY_TIMEOUT, "504 Gateway Timeout: the service cannot be reached\n")
+        }
+        Failure::Connect(ConnectError::Refused(_)) => {
+            (StatusCode::BAD_GATEWAY, "502 Bad Gateway: the service accepts no connection\n")
+        }
+        Failure::Broken(_) => {
+            (StatusCode::BAD_GATEWAY, "502 Bad Gateway: the service broke off its answer\n")
+        }
+        Failure::Silent => {
+            (StatusCode::GATEWAY_TIMEOUT, "504 Gateway Timeout: the service does not answer\n")
+        }
+    };
+    reply::text(status, text)
+}
+
+#[cfg(test)]
+mod tests;

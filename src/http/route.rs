@@ -1,0 +1,304 @@
+//! Route tables as data: method, pattern, access class, handler.
+//!
+//! A `Table` finds the handler, tells 404 from 405, has the caller checked by its guard, and turns
+//! what the handler returns into the response. A table can be listed, so that tests compare it
+//! with the contract. What 404 and 405 look like is the dialect's, given as a function.
+//!
+//! A panic in a handler is a 500 with a request id and a log line, not the end of the connection.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header, request::Parts};
+use serde::de::DeserializeOwned;
+use smallvec::SmallVec;
+
+use super::{
+    Body, Request, Response,
+    auth::{Guard, Principal},
+    body::{self, BodyError, JsonError},
+    pattern::{Params, Pattern, segments},
+    query::Query,
+    reply::{self, Reply},
+    serve::{Handler, Origin, RequestId},
+};
+use crate::base::limit;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Anybody, without a token.
+    Open,
+    /// Whoever is known: looks only.
+    Read,
+    /// Whoever may change things.
+    Write,
+    /// Whoever may change the cluster itself: users, nodes, settings.
+    Admin,
+}
+
+/// One line of a route table.
+pub struct Route<S> {
+    pub method: Method,
+    pub pattern: Pattern,
+    pub access: Access,
+    handler: Boxed<S>,
+}
+
+type Boxed<S> = Box<dyn Fn(Arc<S>, Call) -> BoxFuture<'static, Response> + Send + Sync>;
+
+/// A line for any method.
+pub fn route<S, F, Fut>(
+    method: Method,
+    pattern: &'static str,
+    access: Access,
+    handler: F,
+) -> Route<S>
+where
+    F: Fn(Arc<S>, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: Reply> + Send + 'static,
+{
+    let handler: Boxed<S> = Box::new(move |state, call| {
+        let id = call.request_id();
+        let answer = handler(state, call);
+        Box::pin(async move { answer.await.reply(id) })
+    });
+    Route { method, pattern: Pattern::new(pattern), access, handler }
+}
+
+macro_rules! by_method {
+    ($($(#[$doc:meta])* $name:ident => $method:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $name<S, F, Fut>(pattern: &'static str, access: Access, handler: F) -> Route<S>
+        where
+            F: Fn(Arc<S>, Call) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output: Reply> + Send + 'static,
+        {
+            route(Method::$method, pattern, access, handler)
+        }
+    )*};
+}
+
+by_method! {
+    /// A line for GET; HEAD is answered by it too.
+    get => GET;
+    /// A line for POST.
+    post => POST;
+    /// A line for PUT.
+    put => PUT;
+    /// A line for PATCH.
+    patch => PATCH;
+    /// A line for DELETE.
+    delete => DELETE;
+}
+
+/// How a table treats slashes that name no segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slashes {
+    /// `/a//b/` is `/a/b`.
+    Ignore,
+    /// `/a//b` and `/a/b/` are other paths than `/a/b`, and unknown.
+    Strict,
+}
+
+/// Why no handler was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Miss {
+    /// No pattern matches.
+    Path,
+    /// Some pattern matches, but not with this method; these would.
+    Method(Vec<Method>),
+}
+
+impl Miss {
+    /// 404 or 405 (with `Allow`) in plain text, the default of a table.
+    pub fn plain(&self, _: &Parts) -> Response {
+        match self {
+            Self::Path => reply::text(StatusCode::NOT_FOUND, "404 Not Found\n"),
+            Self::Method(_) => self.with_allow(reply::text(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "405 Method Not Allowed\n",
+            )),
+        }
+    }
+
+    /// `response` with the `Allow` header where one belongs.
+    pub fn with_allow(&self, response: Response) -> Response {
+        match self {
+            Self::Path => response,
+            Self::Method(methods) => {
+                let list: Vec<_> = methods.iter().map(Method::as_str).collect();
+                reply::with_header(response, header::ALLOW, &list.join(", "))
+            }
+        }
+    }
+}
+
+/// A route table over a state type.
+pub struct Table<S> {
+    state: Arc<S>,
+    routes: Vec<Route<S>>, // most specific first
+    slashes: Slashes,
+    miss: fn(&Miss, &Parts) -> Response,
+    guard: Option<Arc<dyn Guard>>,
+}
+
+impl<S: Send + Sync + 'static> Table<S> {
+    /// A table that ignores superfluous slashes and answers misses in plain text.
+    pub fn new(state: Arc<S>, mut routes: Vec<Route<S>>) -> Self {
+        routes.sort_by(|a, b| a.pattern.by_specificity(&b.pattern));
+        Self { state, routes, slashes: Slashes::Ignore, miss: Miss::plain, guard: None }
+    }
+
+    /// Other slash rules.
+    pub fn slashes(self, slashes: Slashes) -> Self {
+        Self { slashes, ..self }
+    }
+
+    /// The dialect's own 404 and 405.
+    pub fn on_miss(self, miss: fn(&Miss, &Parts) -> Response) -> Self {
+        Self { miss, ..self }
+    }
+
+    /// Who checks callers that nobody checked before. Without a guard such callers reach `Open`
+    /// routes only.
+    pub fn guard(self, guard: Arc<dyn Guard>) -> Self {
+        Self { guard: Some(guard), ..self }
+    }
+
+    /// Every line: method, pattern, access.
+    pub fn list(&self) -> impl Iterator<Item = (&Method, &'static str, Access)> {
+        self.routes.iter().map(|r| (&r.method, r.pattern.as_str(), r.access))
+    }
+
+    /// The line for a request, with the captured values.
+    pub fn find(&self, method: &Method, path: &str) -> Result<(&Route<S>, Params), Miss> {
+        let odd = path.contains("//") || (path.len() > 1 && path.ends_with('/'));
+        if self.slashes == Slashes::Strict && odd {
+            return Err(Miss::Path);
+        }
+        let path: SmallVec<[&str; 12]> = segments(path).collect();
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        let mut allowed = Vec::new();
+        let mut of = "";
+        for route in &self.routes {
+            if !allowed.is_empty() && route.pattern.as_str() != of {
+                continue; // a less specific pattern does not lend its methods
+            }
+            let Some(params) = route.pattern.matches(&path) else { continue };
+            if route.method == *wanted || route.method == *method {
+                return Ok((route, params));
+            }
+            of = route.pattern.as_str();
+            allowed.push(route.method.clone());
+        }
+        Err(if allowed.is_empty() { Miss::Path } else { Miss::Method(allowed) })
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, request: Request) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let (route, params) = match self.find(&parts.method, parts.uri.path()) {
+            Ok(found) => found,
+            Err(miss) => return (self.miss)(&miss, &parts),
+        };
+        let principal = match parts.extensions.remove::<Principal>() {
+            Some(principal) => principal,
+            None if route.access == Access::Open => Principal::anonymous(),
+            None => match self.guard.as_ref().map(|guard| guard.admit(&parts, route.access)) {
+                Some(Ok(principal)) => principal,
+                Some(Err(refusal)) => return refusal,
+                None => return reply::text(StatusCode::UNAUTHORIZED, "401 Unauthorized\n"),
+            },
+        };
+        let call = Call { parts, body, params, principal };
+        let id = call.request_id();
+        let answer = AssertUnwindSafe((route.handler)(self.state.clone(), call));
+        answer.catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(request = %id, route = route.pattern.as_str(), "handler panicked");
+            let text = format!("500 Internal Server Error (request {id})\n");
+            reply::text(StatusCode::INTERNAL_SERVER_ERROR, text)
+        })
+    }
+}
+
+impl<S: Send + Sync + 'static> Handler for Table<S> {
+    fn call(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(self.answer(request))
+    }
+}
+
+/// One request on its way into a handler.
+#[derive(Debug)]
+pub struct Call {
+    pub parts: Parts,
+    pub body: Body,
+    pub principal: Principal,
+    params: Params,
+}
+
+impl Call {
+    /// A captured value; empty when the pattern has no such name.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value)
+    }
+
+    pub fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    pub fn uri(&self) -> &Uri {
+        &self.parts.uri
+    }
+
+    /// The path as sent, still percent-encoded.
+    pub fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    /// The decoded query.
+    pub fn query(&self) -> Query {
+        self.parts.uri.query().map(Query::parse).unwrap_or_default()
+    }
+
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+        self.parts.headers.get(name.into()).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether `Accept` names this media type literally (not by `*/*`).
+    pub fn accepts(&self, media_type: &str) -> bool {
+        let values = self.parts.headers.get_all(header::ACCEPT).iter();
+        values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).any(
+            |item| item.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(media_type)),
+        )
+    }
+
+    /// Where the request came from; `None` for one made in memory.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.parts.extensions.get()
+    }
+
+    /// The id for answers and log lines.
+    pub fn request_id(&self) -> RequestId {
+        self.origin().map(|origin| origin.id).unwrap_or_default()
+    }
+
+    /// The whole body, at most `limit::BODY_BYTES_MAX`. A second call gets nothing.
+    pub async fn bytes(&mut self) -> Result<Bytes, BodyError> {
+        body::read(std::mem::take(&mut self.body), limit::BODY_BYTES_MAX).await
+    }
+
+    /// The whole body as JSON.
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, JsonError> {
+        body::parse_json(&self.bytes().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Tables: finding, missing, access, panics.
+
+use super::*;
+
+struct State {
+    name: &'static str,
+}
+
+async fn show(state: Arc<State>, call: Call) -> Response {
+    let text = format!("{} {} {}", state.name, call.param("id"), call.principal.uid());
+    reply::text(StatusCode::OK, text)
+}
+
+async fn echo(_: Arc<State>, mut call: Call) -> Result<Response, BodyError> {
+    Ok(reply::text(StatusCode::OK, call.bytes().await?))
+}
+
+async fn panics(_: Arc<State>, _: Call) -> Response {
+    panic!("on purpose")
+}
+
+fn table() -> Table<State> {
+    Table::new(
+        Arc::new(State { name: "s" }),
+        vec![
+            get("/open", Access::Open, show),
+            get("/v2/apps/{id...}", Access::Read, show),
+            delete("/v2/apps/{id...}", Access::Write, show),
+            post("/v2/apps", Access::Write, echo),
+            get("/v2/apps/{id...}/tasks", Access::Read, show),
+            get("/panics", Access::Open, panics),
+        ],
+    )
+}
+
+fn request(method: Method, path: &str, body: &'static str) -> Request {
+    http::Request::builder().method(method).uri(path).body(Body::from(body)).unwrap()
+}
+
+async fn check(table: &Table<State>, request: Request, status: u16, body: &str) -> Response {
+    let response = table.answer(request).await;
+    assert_eq!(response.status(), status);
+    assert_eq!(std::str::from_utf8(response.body().bytes().unwrap()).unwrap(), body);
+    response
+}
+
+struct Known;
+
+impl Guard for Known {
+    fn admit(&self, _: &Parts, access: Access) -> Result<Principal, Response> {
+        if access == Access::Read {
+            Ok(Principal::new("ann"))
+        } else {
+            Err(reply::empty(StatusCode::FORBIDDEN))
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_most_specific_route_answers() {
+    let table = table().guard(Arc::new(Known));
+    check(&table, request(Method::GET, "/v2/apps/a/b", ""), 200, "s a/b ann").await;
+    check(&table, request(Method::GET, "/v2/apps//a/tasks/", ""), 200, "s a ann").await;
+    check(&table, request(Method::HEAD, "/v2/apps/a", ""), 200, "s a ann").await;
+    check(&table, request(Method::DELETE, "/v2/apps/a", ""), 403, "").await;
+    check(&table, request(Method::GET, "/open", ""), 200, "s  anonymous").await;
+}
+
+#[tokio::test]
+async fn a_missing_path_is_404_and_a_wrong_method_405_with_allow() {
+    let table = table().guard(Arc::new(Known));
+    check(&table, request(Method::GET, "/nope", ""), 404, "404 Not Found\n").await;
+    let response = table.answer(request(Method::PATCH, "/v2/apps/a", "")).await;
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()["allow"], "GET, DELETE");
+    let response = table.answer(request(Method::GET, "/v2/apps", "")).await;
+    assert_eq!(response.headers()["allow"], "POST");
+    let response = table.answer(request(Method::POST, "/v2/apps/a/tasks", "")).await;
+    assert_eq!(response.headers()["allow"], "GET");
+}
+
+#[tokio::test]
+async fn strict_slashes_make_other_paths() {
+    let table = table().slashes(Slashes::Strict);
+    for path in ["/open/", "//open"] {
+        assert_eq!(table.answer(request(Method::GET, path, "")).await.status(), 404, "{path}");
+    }
+    assert_eq!(table.answer(request(Method::GET, "/open", "")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn nobody_passes_without_a_guard_unless_checked_before() {
+    let table = table();
+    check(&table, request(Method::GET, "/v2/apps/a", ""), 401, "401 Unauthorized\n").await;
+    let mut checked = request(Method::POST, "/v2/apps/", "body");
+    checked.extensions_mut().insert(Principal::new("bob"));
+    check(&table, checked, 200, "body").await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500() {
+    let response = table().answer(request(Method::GET, "/panics", "")).await;
+    assert_eq!(response.status(), 500);
+}
+
+#[test]
+fn accept_is_matched_by_name() {
+    let mut request = request(Method::GET, "/", "");
+    let value = "text/html, text/event-stream;q=0.9";
+    request.headers_mut().insert(header::ACCEPT, value.parse().unwrap());
+    let (parts, body) = request.into_parts();
+    let call = Call { parts, body, params: Params::new(), principal: Principal::anonymous() };
+    assert!(call.accepts("text/event-stream") && !call.accepts("application/json"));
+}

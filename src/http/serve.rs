@@ -1,0 +1,354 @@
+//! Listeners and the connections they accept: HTTP/1.1 and HTTP/2, plain or TLS, upgrades.
+//!
+//! Life: `Listener::bind` claims the port early, so that a taken one shows before work starts;
+//! `serve` answers with a handler; `Server::drain` stops accepting, lets open requests finish, and
+//! closes idle connections. Cancelling the task group drops what is left.
+//!
+//! Bounds: connections at a time (the permit comes before the accept, so more wait in the kernel),
+//! size of a request head (431), time for a TLS handshake and a head, time a peer may leave our
+//! bytes unread. Bodies are bounded by whoever reads them (`body::read`).
+
+use std::{
+    convert::Infallible,
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use http::HeaderValue;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Body, Request, Response,
+    io::{Guarded, Transport},
+};
+use crate::base::{limit, rng::Rng, task::Tasks};
+
+/// Requests one HTTP/2 connection may have open (browsers open six connections of one each).
+const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// How often a quiet HTTP/2 peer is asked whether it is still there.
+const H2_PING_EVERY: Duration = Duration::from_secs(20);
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Anything that answers requests. Closures `Fn(Request) -> impl Future<Output = Response>` do.
+pub trait Handler: Send + Sync + 'static {
+    fn call(&self, request: Request) -> BoxFuture<'_, Response>;
+}
+
+impl<F, Fut> Handler for F
+where
+    F: Fn(Request) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Response> + Send + 'static,
+{
+    fn call(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(self(request))
+    }
+}
+
+/// Identifies one request in answers and log lines: 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RequestId(u64);
+
+impl RequestId {
+    pub const fn new(id: u64) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Where a request came from. Every request from a socket carries one in its extensions.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub peer: SocketAddr,
+    pub tls: bool,
+    pub id: RequestId,
+    /// The peer's address as a header value, written once per connection.
+    pub peer_text: HeaderValue,
+}
+
+/// The bounds of one listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub connections_max: usize,
+    pub head_bytes_max: usize,
+    /// For a handshake, a request head, and the wait for the next request.
+    pub read: Duration,
+    /// How long the peer may take none of our bytes.
+    pub write_stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: limit::CONNECTIONS_MAX,
+            head_bytes_max: limit::HEAD_BYTES_MAX,
+            read: limit::CLIENT_READ,
+            write_stall: limit::CLIENT_READ * 2,
+        }
+    }
+}
+
+/// Why a port could not be claimed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}")]
+pub struct BindError {
+    pub addr: SocketAddr,
+    #[source]
+    pub source: io::Error,
+}
+
+/// A claimed port, not yet serving.
+pub struct Listener {
+    tcp: TcpListener,
+    addr: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+}
+
+impl Listener {
+    /// Claims `addr`; port 0 takes any free one.
+    pub fn bind(addr: SocketAddr) -> Result<Self, BindError> {
+        let listen = || {
+            let std = std::net::TcpListener::bind(addr)?; // SO_REUSEADDR is set by std
+            std.set_nonblocking(true)?;
+            let local = std.local_addr()?;
+            Ok((TcpListener::from_std(std)?, local))
+        };
+        let (tcp, local) = listen().map_err(|source| BindError { addr, source })?;
+        Ok(Self { tcp, addr: local, tls: None, limits: Limits::default() })
+    }
+
+    /// Speaks TLS; the configuration's ALPN list is used as it is (`h2`, `http/1.1`).
+    pub fn with_tls(self, config: Arc<rustls::ServerConfig>) -> Self {
+        Self { tls: Some(config.into()), ..self }
+    }
+
+    /// Other bounds than the default ones.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The address with its real port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Starts answering. The accept loop is vital to `tasks`.
+    pub fn serve(self, handler: Arc<dyn Handler>, tasks: &Tasks) -> Server {
+        let shared = Arc::new(Shared {
+            handler,
+            tasks: tasks.child("connections"),
+            tls: self.tls,
+            limits: self.limits,
+            drain: CancellationToken::new(),
+            slots: Arc::new(Semaphore::new(self.limits.connections_max)),
+            next_id: AtomicU64::new(Rng::from_os().below(u64::MAX)),
+        });
+        let loop_shared = shared.clone();
+        let cancelled = tasks.cancelled();
+        tasks.vital("accept", async move {
+            let drain = loop_shared.drain.clone();
+            tokio::select! {
+                () = accept(self.tcp, loop_shared) => {}
+                () = drain.cancelled() => cancelled.cancelled().await, // port given back, task kept
+                () = cancelled.cancelled() => {}
+            }
+            Ok(())
+        });
+        Server { addr: self.addr, shared }
+    }
+}
+
+/// A serving listener.
+pub struct Server {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Connections open now.
+    pub fn n_open(&self) -> usize {
+        self.shared.limits.connections_max - self.shared.slots.available_permits()
+    }
+
+    /// Stops accepting and waits until open requests are answered, at most `deadline`. True when
+    /// nothing was cut.
+    pub async fn drain(&self, deadline: Duration) -> bool {
+        self.shared.drain.cancel();
+        let all = u32::try_from(self.shared.limits.connections_max).unwrap_or(u32::MAX);
+        tokio::time::timeout(deadline, self.shared.slots.acquire_many(all)).await.is_ok()
+    }
+}
+
+struct Shared {
+    handler: Arc<dyn Handler>,
+    tasks: Tasks,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    drain: CancellationToken,
+    slots: Arc<Semaphore>,
+    next_id: AtomicU64,
+}
+
+async fn accept(tcp: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let Ok(slot) = shared.slots.clone().acquire_owned().await else { return };
+        match tcp.accept().await {
+            Ok((stream, peer)) => {
+                let connection = connection(stream, peer, slot, shared.clone());
+                shared.tasks.connection("http", connection);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+/// Serves one peer until it leaves, breaks a bound or is drained.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: OwnedSemaphorePermit,
+    shared: Arc<Shared>,
+) {
+    let _slot = slot;
+    let Ok(Some((io, h2))) = tokio::time::timeout(shared.limits.read, greet(stream, &shared)).await
+    else {
+        return;
+    };
+    let service = Service {
+        shared: shared.clone(),
+        peer,
+        peer_text: HeaderValue::from_str(&peer.ip().to_canonical().to_string())
+            .unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+    };
+    let outcome =
+        if h2 { serve_h2(io, service, &shared).await } else { serve_h1(io, service, &shared).await };
+    if let Err(error) = outcome {
+        tracing::debug!(%peer, error = crate::base::error::chain(&error), "connection ended");
+    }
+}
+
+/// Does the TLS handshake and finds out the protocol.
+async fn greet(stream: TcpStream, shared: &Shared) -> Option<(Guarded, bool)> {
+    stream.set_nodelay(true).ok()?;
+    let stall = shared.limits.write_stall;
+    let Some(acceptor) = &shared.tls else {
+        let mut io = Guarded::new(Transport::Plain(stream), stall);
+        let h2 = io.starts_with_h2().await.ok()?;
+        return Some((io, h2));
+    };
+    match acceptor.accept(stream).await {
+        Ok(tls) => {
+            let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+            Some((Guarded::new(Transport::Tls(Box::new(tls)), stall), h2))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "TLS handshake failed");
+            None
+        }
+    }
+}
+
+async fn serve_h1(io: Guarded, service: Service, shared: &Shared) -> Result<(), hyper::Error> {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.limits.read)
+        .max_header_size(shared.limits.head_bytes_max)
+        // hyper answers 431 when its buffer is full before the head ends; keep both bounds equal.
+        .max_buf_size(shared.limits.head_bytes_max.max(16 << 10))
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        outcome = connection.as_mut() => return outcome,
+        () = shared.drain.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
+}
+
+async fn serve_h2(io: Guarded, service: Service, shared: &Shared) -> Result<(), hyper::Error> {
+    let connection = http2::Builder::new(Streams(shared.tasks.clone()))
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .max_header_list_size(u32::try_from(shared.limits.head_bytes_max).unwrap_or(u32::MAX))
+        .keep_alive_interval(H2_PING_EVERY)
+        .keep_alive_timeout(shared.limits.read)
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        outcome = connection.as_mut() => return outcome,
+        () = shared.drain.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
+}
+
+/// Runs HTTP/2 streams as tasks of the listener's group.
+#[derive(Clone)]
+struct Streams(Tasks);
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, stream: F) {
+        self.0.connection("h2 stream", async move {
+            stream.await;
+        });
+    }
+}
+
+/// hyper's view of the handler for one connection.
+struct Service {
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    peer_text: HeaderValue,
+}
+
+impl hyper::service::Service<http::Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        let mut request = request.map(Body::incoming);
+        let shared = self.shared.clone();
+        request.extensions_mut().insert(Origin {
+            peer: self.peer,
+            tls: shared.tls.is_some(),
+            id: RequestId(shared.next_id.fetch_add(1, Ordering::Relaxed)),
+            peer_text: self.peer_text.clone(),
+        });
+        Box::pin(async move { Ok(shared.handler.call(request).await) })
+    }
+}

@@ -1,0 +1,219 @@
+//! Connecting to an upstream: TCP or TLS, with a count of the bytes moved.
+//!
+//! Certificates of upstreams are not verified: services behind the front door sign their own, and
+//! the original never checked them either (docs/compat/dcos.md, "Services"). TLS here keeps
+//! bystanders out; it does not prove who answers. Connections between our own nodes do not go
+//! through this file.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use rustls::{
+    DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::base::limit;
+
+/// Where to connect and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    pub addr: SocketAddr,
+    pub tls: bool,
+}
+
+/// Why no connection came about.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("no connection within {} s", limit::UPSTREAM_CONNECT.as_secs())]
+    Slow,
+    #[error("{0}")]
+    Refused(io::Error),
+}
+
+/// Makes connections; holds the TLS set-up.
+#[derive(Clone)]
+pub struct Connector {
+    tls: TlsConnector,
+}
+
+impl Default for Connector {
+    fn default() -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .expect("the built-in provider supports the default versions")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self { tls: TlsConnector::from(Arc::new(config)) }
+    }
+}
+
+impl Connector {
+    /// Connects, with the handshake, within `limit::UPSTREAM_CONNECT`.
+    pub async fn connect(&self, to: Upstream) -> Result<UpstreamIo, ConnectError> {
+        let connect = async {
+            let tcp = TcpStream::connect(to.addr).await?;
+            tcp.set_nodelay(true)?;
+            let wire = if to.tls {
+                let name = ServerName::IpAddress(to.addr.ip().into());
+                Wire::Tls(Box::new(self.tls.connect(name, tcp).await?))
+            } else {
+                Wire::Plain(tcp)
+            };
+            Ok(UpstreamIo { wire, moved: Moved::default() })
+        };
+        match tokio::time::timeout(limit::UPSTREAM_CONNECT, connect).await {
+            Ok(outcome) => outcome.map_err(ConnectError::Refused),
+            Err(_) => Err(ConnectError::Slow),
+        }
+    }
+}
+
+/// Bytes moved over one connection, both ways; who watches it can tell silence from work.
+#[derive(Debug, Clone, Default)]
+pub struct Moved(Arc<AtomicU64>);
+
+impl Moved {
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
+/// An open connection to an upstream.
+pub struct UpstreamIo {
+    wire: Wire,
+    pub moved: Moved,
+}
+
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for UpstreamIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(match &mut self.wire {
+            Wire::Plain(io) => Pin::new(io).poll_read(cx, buf),
+            Wire::Tls(io) => Pin::new(io).poll_read(cx, buf),
+        })?;
+        self.moved.add(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for UpstreamIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let n = ready!(match &mut self.wire {
+            Wire::Plain(io) => Pin::new(io).poll_write(cx, buf),
+            Wire::Tls(io) => Pin::new(io).poll_write(cx, buf),
+        })?;
+        self.moved.add(n);
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let n = ready!(match &mut self.wire {
+            Wire::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
+            Wire::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
+        })?;
+        self.moved.add(n);
+        Poll::Ready(Ok(n))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.wire {
+            Wire::Plain(io) => io.is_write_vectored(),
+            Wire::Tls(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Wire::Plain(io) => Pin::new(io).poll_flush(cx),
+            Wire::Tls(io) => Pin::new(io).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Wire::Plain(io) => Pin::new(io).poll_shutdown(cx),
+            Wire::Tls(io) => Pin::new(io).poll_shutdown(cx),
+        }
+    }
+}
+
+/// Takes any certificate, but still checks that the peer holds its key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
