@@ -150,10 +150,9 @@ impl Tokens {
     }
 
     fn decode(&self, token: &str) -> Result<(Principal, Option<i64>), Refusal> {
-        let json: serde_json::Value =
-            jsonwebtoken::decode(token, &self.decoding, &self.validation)
-                .map_err(|_| Refusal::Invalid)?
-                .claims;
+        let json: serde_json::Value = jsonwebtoken::decode(token, &self.decoding, &self.validation)
+            .map_err(|_| Refusal::Invalid)?
+            .claims;
         let uid = json.get("uid").and_then(|uid| uid.as_str()).filter(|uid| !uid.is_empty());
         let exp = match json.get("exp") {
             None | Some(serde_json::Value::Null) => None,
@@ -255,9 +254,7 @@ impl Passwords {
     /// says no, so that the answer's time does not tell who exists.
     pub async fn verify(&self, password: String, hash: Option<String>) -> bool {
         let work = move || match hash.as_deref().map(PasswordHash::new) {
-            Some(Ok(hash)) => {
-                Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
-            }
+            Some(Ok(hash)) => Argon2::default().verify_password(password.as_bytes(), &hash).is_ok(),
             Some(Err(_)) | None => {
                 // The outcome does not matter, only the work.
                 drop(Argon2::default().hash_password_with_salt(password.as_bytes(), &[7; 16]));

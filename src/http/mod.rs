@@ -18,20 +18,20 @@
 //!
 //! Nothing here knows a dialect, a state or a log: those come in as handlers, guards and closures.
 
-pub mod body;
-pub mod query;
-pub mod reply;
-pub mod serve;
-pub mod io;
-pub mod route;
-pub mod pattern;
-pub mod error;
 pub mod auth;
-pub mod stream;
-pub mod proxy;
-pub mod relay;
-pub mod tunnel;
+pub mod body;
+pub mod error;
+pub mod io;
+pub mod pattern;
 pub mod pool;
+pub mod proxy;
+pub mod query;
+pub mod relay;
+pub mod reply;
+pub mod route;
+pub mod serve;
+pub mod stream;
+pub mod tunnel;
 pub mod upstream;
 
 pub use body::Body;

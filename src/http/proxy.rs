@@ -26,6 +26,7 @@ use http::{
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+pub use super::upstream::{ConnectError, Upstream};
 use super::{
     Body, Request, Response,
     pool::{Conn, Pool},
@@ -34,7 +35,6 @@ use super::{
     serve::Origin,
     tunnel::Tunnel,
 };
-pub use super::upstream::{ConnectError, Upstream};
 use crate::base::{error::chain, task::Tasks};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -253,7 +253,8 @@ fn prepare(request: &mut Request, to: &Target, is_upgrade: bool) -> Option<Heade
     let path = to.path.clone().or_else(|| {
         // HTTP/2 and absolute-form requests name scheme and host too; upstreams want the path.
         let uri = request.uri();
-        uri.scheme().map(|_| uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")))
+        uri.scheme()
+            .map(|_| uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")))
     });
     if let Some(path) = path {
         *request.uri_mut() = Uri::from(path);
@@ -334,11 +335,10 @@ fn rewrite_location(headers: &mut HeaderMap, here: &Here<'_>) {
         return;
     };
     let Some(path) = own_path(location, here) else { return };
-    let is_prefixed = path.strip_prefix(here.prefix).is_some_and(|rest| {
-        rest.is_empty() || rest.starts_with(['/', '?', '#'])
-    });
-    let rewritten =
-        if is_prefixed { path.to_owned() } else { format!("{}{path}", here.prefix) };
+    let is_prefixed = path
+        .strip_prefix(here.prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
+    let rewritten = if is_prefixed { path.to_owned() } else { format!("{}{path}", here.prefix) };
     if let Ok(value) = HeaderValue::from_str(&rewritten) {
         headers.insert(header::LOCATION, value);
     }
@@ -350,7 +350,8 @@ fn own_path<'a>(location: &'a str, here: &Here<'_>) -> Option<&'a str> {
         return (!location.starts_with("//")).then_some(location);
     }
     let (scheme, rest) = location.split_once("://")?;
-    let ours = [here.to.tls, here.is_https].map(|tls| if tls { Scheme::HTTPS } else { Scheme::HTTP });
+    let ours =
+        [here.to.tls, here.is_https].map(|tls| if tls { Scheme::HTTPS } else { Scheme::HTTP });
     if !ours.iter().any(|s| s.as_str().eq_ignore_ascii_case(scheme)) {
         return None;
     }

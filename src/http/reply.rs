@@ -60,7 +60,11 @@ pub fn html(status: StatusCode, page: impl Into<Bytes>) -> Response {
 }
 
 /// Any bytes under a content type.
-pub fn content(status: StatusCode, content_type: &'static str, bytes: impl Into<Bytes>) -> Response {
+pub fn content(
+    status: StatusCode,
+    content_type: &'static str,
+    bytes: impl Into<Bytes>,
+) -> Response {
     let mut response = Response::new(Body::full(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -275,7 +275,9 @@ impl Call {
     pub fn accepts(&self, media_type: &str) -> bool {
         let values = self.parts.headers.get_all(header::ACCEPT).iter();
         values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).any(
-            |item| item.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(media_type)),
+            |item| {
+                item.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(media_type))
+            },
         )
     }
 

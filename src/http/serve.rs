@@ -249,8 +249,11 @@ async fn connection(
         peer_text: HeaderValue::from_str(&peer.ip().to_canonical().to_string())
             .unwrap_or_else(|_| HeaderValue::from_static("unknown")),
     };
-    let outcome =
-        if h2 { serve_h2(io, service, &shared).await } else { serve_h1(io, service, &shared).await };
+    let outcome = if h2 {
+        serve_h2(io, service, &shared).await
+    } else {
+        serve_h1(io, service, &shared).await
+    };
     if let Err(error) = outcome {
         tracing::debug!(%peer, error = crate::base::error::chain(&error), "connection ended");
     }
