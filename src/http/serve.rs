@@ -14,7 +14,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -163,6 +163,7 @@ impl Listener {
             limits: self.limits,
             drain: CancellationToken::new(),
             slots: Arc::new(Semaphore::new(self.limits.connections_max)),
+            n_open: AtomicUsize::new(0),
             next_id: AtomicU64::new(Rng::from_os().below(u64::MAX)),
         });
         let loop_shared = shared.clone();
@@ -193,7 +194,7 @@ impl Server {
 
     /// Connections open now.
     pub fn n_open(&self) -> usize {
-        self.shared.limits.connections_max - self.shared.slots.available_permits()
+        self.shared.n_open.load(Ordering::Relaxed)
     }
 
     /// Stops accepting and waits until open requests are answered, at most `deadline`. True when
@@ -212,15 +213,36 @@ struct Shared {
     limits: Limits,
     drain: CancellationToken,
     slots: Arc<Semaphore>,
+    n_open: AtomicUsize,
     next_id: AtomicU64,
+}
+
+/// A connection's place: counted while it lasts.
+struct Slot {
+    shared: Arc<Shared>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    fn new(permit: OwnedSemaphorePermit, shared: Arc<Shared>) -> Self {
+        shared.n_open.fetch_add(1, Ordering::Relaxed);
+        Self { shared, _permit: permit }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.shared.n_open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 async fn accept(tcp: TcpListener, shared: Arc<Shared>) {
     loop {
-        let Ok(slot) = shared.slots.clone().acquire_owned().await else { return };
+        let Ok(permit) = shared.slots.clone().acquire_owned().await else { return };
         match tcp.accept().await {
             Ok((stream, peer)) => {
-                let connection = connection(stream, peer, slot, shared.clone());
+                let slot = Slot::new(permit, shared.clone());
+                let connection = connection(stream, peer, slot);
                 shared.tasks.connection("http", connection);
             }
             Err(error) => {
@@ -232,13 +254,8 @@ async fn accept(tcp: TcpListener, shared: Arc<Shared>) {
 }
 
 /// Serves one peer until it leaves, breaks a bound or is drained.
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    slot: OwnedSemaphorePermit,
-    shared: Arc<Shared>,
-) {
-    let _slot = slot;
+async fn connection(stream: TcpStream, peer: SocketAddr, slot: Slot) {
+    let shared = slot.shared.clone();
     let Ok(Some((io, h2))) = tokio::time::timeout(shared.limits.read, greet(stream, &shared)).await
     else {
         return;
