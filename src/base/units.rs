@@ -10,9 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 /// A quantity in thousandths of its unit (a CPU, a megabyte, a GPU).
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Milli(i64);
 
 impl Milli {

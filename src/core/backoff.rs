@@ -20,7 +20,12 @@ pub struct Delay {
 
 impl Delay {
     /// The delay after one more failure at `at`.
-    pub fn after(previous: Option<&Self>, policy: &Backoff, config: Timestamp, at: Timestamp) -> Self {
+    pub fn after(
+        previous: Option<&Self>,
+        policy: &Backoff,
+        config: Timestamp,
+        at: Timestamp,
+    ) -> Self {
         let before = previous.filter(|d| d.config == config && !d.is_stale(policy, at));
         let delay_ms = match before {
             None => policy.initial_ms.min(policy.ms_max),

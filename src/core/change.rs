@@ -25,13 +25,33 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Change {
     Cluster(Arc<Cluster>),
-    Group { id: GroupId, old: Option<Arc<Group>>, new: Option<Arc<Group>> },
-    App { id: AppId, old: Option<Arc<App>>, new: Option<Arc<App>> },
+    Group {
+        id: GroupId,
+        old: Option<Arc<Group>>,
+        new: Option<Arc<Group>>,
+    },
+    App {
+        id: AppId,
+        old: Option<Arc<App>>,
+        new: Option<Arc<App>>,
+    },
     /// A version of a workload came or went.
-    Spec { id: AppId, version: Timestamp, new: Option<Arc<WorkloadSpec>> },
+    Spec {
+        id: AppId,
+        version: Timestamp,
+        new: Option<Arc<WorkloadSpec>>,
+    },
     /// An instance may change several times in one command; each is told, in order.
-    Instance { id: InstanceId, old: Option<Arc<Instance>>, new: Option<Arc<Instance>> },
-    Node { id: NodeId, old: Option<Arc<Node>>, new: Option<Arc<Node>> },
+    Instance {
+        id: InstanceId,
+        old: Option<Arc<Instance>>,
+        new: Option<Arc<Instance>>,
+    },
+    Node {
+        id: NodeId,
+        old: Option<Arc<Node>>,
+        new: Option<Arc<Node>>,
+    },
     /// `end` is set when `new` is `None`.
     Deployment {
         id: DeploymentId,
@@ -39,9 +59,18 @@ pub enum Change {
         new: Option<Arc<Deployment>>,
         end: Option<End>,
     },
-    Delay { app: AppId, new: Option<Arc<Delay>> },
-    Role { role: Role, new: Option<Arc<RoleSettings>> },
-    User { uid: String, new: Option<Arc<User>> },
+    Delay {
+        app: AppId,
+        new: Option<Arc<Delay>>,
+    },
+    Role {
+        role: Role,
+        new: Option<Arc<RoleSettings>>,
+    },
+    User {
+        uid: String,
+        new: Option<Arc<User>>,
+    },
 }
 
 /// How a deployment ended.

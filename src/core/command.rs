@@ -42,29 +42,51 @@ pub enum Command {
     /// Changes workloads and groups in one deployment.
     PutApps(Box<PutApps>),
     /// Ends a deployment where it stands; with `undo`, starts one that leads back.
-    CancelDeployment { id: DeploymentId, undo: Option<DeploymentId> },
+    CancelDeployment {
+        id: DeploymentId,
+        undo: Option<DeploymentId>,
+    },
     /// What the deployment reconciler found to be due in the present step.
     DeployStep(DeployStep),
     /// Brings a workload outside any deployment back to its number of instances.
     Scale(Scale),
     /// Ends tasks; their instances are launched again unless `wipe`.
-    Kill { instances: Vec<InstanceId>, wipe: bool, reason: KillReason },
+    Kill {
+        instances: Vec<InstanceId>,
+        wipe: bool,
+        reason: KillReason,
+    },
     /// Puts waiting instances on nodes. Each stands alone: those that do not fit any more are
     /// skipped and wait on.
     Launch(Vec<Launch>),
     /// News from one agent.
-    Report { node: NodeId, reports: Vec<Report> },
+    Report {
+        node: NodeId,
+        reports: Vec<Report>,
+    },
     RegisterNode(Box<NodeInfo>),
     /// An agent was lost or is heard again.
-    NodeReach { node: NodeId, reachable: bool },
-    NodeDuty { node: NodeId, duty: Duty },
+    NodeReach {
+        node: NodeId,
+        reachable: bool,
+    },
+    NodeDuty {
+        node: NodeId,
+        duty: Duty,
+    },
     /// Forgets a node that will not come back; its tasks are gone.
     RemoveNode(NodeId),
     /// Time has passed for instances on lost nodes.
-    Expire { inactive: Vec<InstanceId>, expunge: Vec<InstanceId> },
+    Expire {
+        inactive: Vec<InstanceId>,
+        expunge: Vec<InstanceId>,
+    },
     /// Forgets the launch delay of a workload.
     ResetBackoff(AppId),
-    PutUser { user: User, expect: Expect },
+    PutUser {
+        user: User,
+        expect: Expect,
+    },
     DeleteUser(String),
     PutRole(RoleSettings),
     DeleteRole(Role),

@@ -103,10 +103,6 @@ fn check_index(state: &State, findings: &mut Vec<Finding>) {
     }
 }
 
-fn find(
-    findings: &mut Vec<Finding>,
-    subject: impl ToString,
-    problem: impl Into<String>,
-) {
+fn find(findings: &mut Vec<Finding>, subject: impl ToString, problem: impl Into<String>) {
     findings.push(Finding { subject: subject.to_string(), problem: problem.into() });
 }

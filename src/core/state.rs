@@ -129,22 +129,12 @@ impl State {
 
     /// Instances of a workload, by id.
     pub fn instances_of(&self, app: &AppId) -> impl Iterator<Item = &Arc<Instance>> {
-        self.index
-            .by_app
-            .get(app)
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.instances.get(id))
+        self.index.by_app.get(app).into_iter().flatten().filter_map(|id| self.instances.get(id))
     }
 
     /// Instances that hold resources of a node, by id.
     pub fn instances_on(&self, node: &NodeId) -> impl Iterator<Item = &Arc<Instance>> {
-        self.index
-            .by_node
-            .get(node)
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.instances.get(id))
+        self.index.by_node.get(node).into_iter().flatten().filter_map(|id| self.instances.get(id))
     }
 
     /// Stored versions of a workload, oldest first.
@@ -157,14 +147,15 @@ impl State {
     /// Whether an instance is of the configuration wanted now (scaling does not make it old).
     pub fn is_current(&self, instance: &Instance) -> bool {
         let made_from = self.spec_of(instance).map(|s| s.last_config_change_at);
-        made_from.is_some() && made_from == self.spec(&instance.app).map(|s| s.last_config_change_at)
+        made_from.is_some()
+            && made_from == self.spec(&instance.app).map(|s| s.last_config_change_at)
     }
 
     /// Healthy by its checks; `None` while unknown or when it has none.
     pub fn healthy(&self, instance: &Instance) -> Option<bool> {
-        let n = self.spec_of(instance).map_or(0, |s| {
-            s.containers.iter().map(|c| c.health_checks.len()).sum()
-        });
+        let n = self
+            .spec_of(instance)
+            .map_or(0, |s| s.containers.iter().map(|c| c.health_checks.len()).sum());
         instance.healthy(n)
     }
 

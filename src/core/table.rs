@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{change::Change, state::State, apply::reindex};
+use super::{apply::reindex, change::Change, state::State};
 use crate::model::path::AppId;
 
 /// Version of the row format. A change of any stored type needs a new number and an upgrade

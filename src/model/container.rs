@@ -115,7 +115,13 @@ pub enum VolumeSource {
     /// Space on one node that outlives the task.
     Persistent(PersistentVolume),
     /// A volume of some storage driver.
-    External { name: String, provider: String, options: BTreeMap<String, String>, size_gib: Option<u64>, shared: bool },
+    External {
+        name: String,
+        provider: String,
+        options: BTreeMap<String, String>,
+        size_gib: Option<u64>,
+        shared: bool,
+    },
     /// A secret as a file.
     Secret(String),
 }

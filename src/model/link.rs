@@ -43,14 +43,25 @@ pub enum FromAgent {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ToAgent {
     /// Answer to `Hello`.
-    Welcome { cluster: String },
+    Welcome {
+        cluster: String,
+    },
     /// The agent is not wanted (wrong version, removed node); the text says why.
     Refused(String),
     /// What should be there.
     Desired(Desired),
-    Ask { id: u64, question: Question },
-    Data { id: u64, channel: Channel, bytes: Vec<u8> },
-    End { id: u64 },
+    Ask {
+        id: u64,
+        question: Question,
+    },
+    Data {
+        id: u64,
+        channel: Channel,
+        bytes: Vec<u8>,
+    },
+    End {
+        id: u64,
+    },
 }
 
 /// An agent's registration.
@@ -150,7 +161,11 @@ pub enum Question {
 pub enum Answer {
     Files(Vec<FileEntry>),
     /// `offset` is where `bytes` begin; `size` the file's present length.
-    File { offset: u64, size: u64, bytes: Vec<u8> },
+    File {
+        offset: u64,
+        size: u64,
+        bytes: Vec<u8>,
+    },
     /// The stream is open.
     Started,
     Usage(Usage),

@@ -142,7 +142,10 @@ pub struct UpgradeStrategy {
 pub enum UnreachableStrategy {
     /// Never: wait for the node.
     Disabled,
-    After { inactive_ms: u64, expunge_ms: u64 },
+    After {
+        inactive_ms: u64,
+        expunge_ms: u64,
+    },
 }
 
 /// Which instances go first when there are too many.

@@ -93,7 +93,8 @@ pub fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
 pub fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) -> Accepted {
     let mut n_done = 0;
     for id in inactive {
-        if let Some(i) = tx.state.instances.get(id).filter(|i| i.condition == Condition::Unreachable)
+        if let Some(i) =
+            tx.state.instances.get(id).filter(|i| i.condition == Condition::Unreachable)
         {
             let mut instance = (**i).clone();
             instance.condition = Condition::UnreachableInactive;
@@ -120,10 +121,7 @@ fn lose(tx: &mut Tx<'_>, mut instance: Instance) {
     "the node is unreachable".clone_into(&mut instance.message);
     let (id, goal) = (instance.id.clone(), instance.goal);
     tx.put_instance(instance);
-    let at_once = matches!(
-        strategy,
-        None | Some(UnreachableStrategy::After { expunge_ms: 0, .. })
-    );
+    let at_once = matches!(strategy, None | Some(UnreachableStrategy::After { expunge_ms: 0, .. }));
     if at_once || goal == Goal::Decommissioned {
         tx.remove_instance(&id);
     } else if let Some(UnreachableStrategy::After { inactive_ms: 0, .. }) = strategy {
@@ -132,9 +130,7 @@ fn lose(tx: &mut Tx<'_>, mut instance: Instance) {
 }
 
 /// When an unreachable instance turns inactive and when it is forgotten; `None` = never.
-pub fn expiry(
-    strategy: UnreachableStrategy,
-) -> Option<(Duration, Duration)> {
+pub fn expiry(strategy: UnreachableStrategy) -> Option<(Duration, Duration)> {
     match strategy {
         UnreachableStrategy::Disabled => None,
         UnreachableStrategy::After { inactive_ms, expunge_ms } => {
@@ -153,7 +149,8 @@ pub fn order_kill(tx: &mut Tx<'_>, mut instance: Instance, goal: Goal, reason: &
         tx.remove_instance(&instance.id);
         return;
     }
-    let lost = matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive);
+    let lost =
+        matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive);
     if lost && goal == Goal::Decommissioned {
         tx.remove_instance(&instance.id);
         return;

@@ -1,1 +1,666 @@
-//! apply tests
+//! Stories of the state machine: commands in, state and changes out, invariants after each.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::*;
+use crate::{
+    base::{clock::Timestamp, units::Milli},
+    core::{
+        change::End,
+        command::{DeployStep, Edit, Expect, GroupChange, GroupEdit, Init, Launch, PutApps, Scale},
+        deploy, invariant,
+    },
+    model::{
+        access::Role,
+        container::{Command as Run, ContainerSpec, HealthCheck, Port, Probe, ProbePort},
+        deployment::{ActionKind, DeploymentId},
+        instance::{CheckStatus, Condition, Goal, Instance, InstanceId, KillReason},
+        link::Report,
+        node::{NodeId, NodeInfo, NodeKind},
+        path::{AppId, PathId},
+        resource::{Pools, Ranges, Resources, Scalars},
+        workload::{
+            Backoff, KillSelection, Kind, Network, NetworkMode, UnreachableStrategy,
+            UpgradeStrategy, WorkloadSpec,
+        },
+    },
+};
+
+/// A state with a hand on the clock. Every command is followed by the invariants.
+struct World {
+    state: State,
+    now: i64,
+    next: u32,
+}
+
+impl World {
+    fn new(n_nodes: usize) -> Self {
+        let mut world = Self { state: State::default(), now: 1_000, next: 0 };
+        let init = Init {
+            cluster: "c".to_owned(),
+            name: "test".to_owned(),
+            secret: [7; 32],
+            users: Vec::new(),
+        };
+        world.ok(Command::Init(init));
+        for n in 0..n_nodes {
+            world.ok(Command::RegisterNode(Box::new(node(n))));
+        }
+        world
+    }
+
+    fn run(&mut self, command: Command) -> (Outcome, Vec<Change>) {
+        self.now += 10;
+        let at = Timestamp::from_ms(self.now);
+        let result = apply(&mut self.state, &Stamped { at, request: None, command });
+        assert_eq!(invariant::check(&self.state), []);
+        result
+    }
+
+    fn ok(&mut self, command: Command) -> Vec<Change> {
+        let (outcome, changes) = self.run(command);
+        outcome.expect("accepted");
+        changes
+    }
+
+    fn rejected(&mut self, command: Command) -> Rejected {
+        self.run(command).0.expect_err("rejected")
+    }
+
+    fn put(&mut self, spec: WorkloadSpec) -> DeploymentId {
+        let edit = edit(&spec.id.clone(), Some(spec));
+        self.deploy(vec![edit])
+    }
+
+    fn deploy(&mut self, edits: Vec<Edit>) -> DeploymentId {
+        let id = self.id();
+        self.ok(Command::PutApps(Box::new(put(&id, edits))));
+        id
+    }
+
+    fn id(&mut self) -> DeploymentId {
+        self.next += 1;
+        DeploymentId::from(format!("d{}", self.next))
+    }
+
+    /// Does what the deployment reconciler would do, once.
+    fn reconcile(&mut self) {
+        for deployment in self.state.deployments.values().cloned().collect::<Vec<_>>() {
+            let due = deploy::due(&self.state, &deployment);
+            let advance = due.iter().all(|d| d.done);
+            let scales = due
+                .into_iter()
+                .map(|d| {
+                    let add = (0..d.n_add).map(|_| self.instance_id(&d.app)).collect();
+                    Scale { app: d.app, add, retire: d.retire }
+                })
+                .collect();
+            let step = DeployStep {
+                deployment: deployment.id.clone(),
+                step: deployment.current_step,
+                scales,
+                advance,
+            };
+            self.ok(Command::DeployStep(step));
+        }
+    }
+
+    fn instance_id(&mut self, app: &AppId) -> InstanceId {
+        self.next += 1;
+        InstanceId::from(format!("{}.instance-{:04}", app.safe(), self.next))
+    }
+
+    /// Puts every waiting instance on the first node.
+    fn launch_all(&mut self) {
+        let waiting: Vec<Arc<Instance>> =
+            self.state.instances.values().filter(|i| i.waits_for_place()).cloned().collect();
+        for instance in waiting {
+            let node = NodeId::from("n0");
+            let spec = self.state.spec_of(&instance).expect("spec").clone();
+            let free = self.state.free(&node).ports();
+            let ports: Vec<u16> = free
+                .numbers()
+                .take(spec.ports().count())
+                .map(|p| u16::try_from(p).expect("port"))
+                .collect();
+            let allocation = Resources {
+                scalars: spec.demand(),
+                ports: Ranges::of_numbers(ports.iter().map(|p| u64::from(*p))),
+                named: BTreeMap::new(),
+            };
+            self.ok(Command::Launch(vec![Launch {
+                instance: instance.id.clone(),
+                node,
+                allocation: Pools::of(Role::star(), allocation),
+                host_ports: ports.into_iter().map(Some).collect(),
+            }]));
+        }
+    }
+
+    fn report(&mut self, id: &InstanceId, condition: Condition) -> Vec<Change> {
+        self.report_with(id, condition, None)
+    }
+
+    fn report_with(
+        &mut self,
+        id: &InstanceId,
+        condition: Condition,
+        healthy: Option<bool>,
+    ) -> Vec<Change> {
+        let instance = self.state.instances.get(id).expect("instance").clone();
+        let node = instance.placement.as_ref().expect("placement").node.clone();
+        let health = healthy
+            .map(|alive| CheckStatus { alive, ..CheckStatus::default() })
+            .into_iter()
+            .collect();
+        let report = Report {
+            instance: id.clone(),
+            incarnation: instance.incarnation,
+            condition,
+            at: Timestamp::from_ms(self.now),
+            started_at: (condition == Condition::Running).then(|| Timestamp::from_ms(self.now)),
+            message: "told".to_owned(),
+            addresses: Vec::new(),
+            health,
+            ready: true,
+            readiness: Vec::new(),
+            check: None,
+            containers: Vec::new(),
+            unhealthy: false,
+        };
+        self.ok(Command::Report { node, reports: vec![report] })
+    }
+
+    /// Reports every launched instance running and healthy, and every killed one gone.
+    fn agents_act(&mut self) {
+        for i in self.state.instances.values().cloned().collect::<Vec<_>>() {
+            if i.placement.is_none() {
+                continue;
+            }
+            if i.kill.is_some() {
+                self.report(&i.id, Condition::Killed);
+            } else if i.condition != Condition::Running {
+                self.report_with(&i.id, Condition::Running, Some(true));
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..100 {
+            if self.state.deployments.is_empty() {
+                return;
+            }
+            self.reconcile();
+            self.launch_all();
+            self.agents_act();
+        }
+        panic!("deployments did not end: {:?}", self.state.deployments);
+    }
+
+    fn running(&self, app: &str) -> Vec<Arc<Instance>> {
+        let app = PathId::parse(app);
+        let running = |i: &&Arc<Instance>| i.condition == Condition::Running;
+        self.state.instances_of(&app).filter(running).cloned().collect()
+    }
+}
+
+fn node(n: usize) -> NodeInfo {
+    let resources = Resources {
+        scalars: Scalars::of(100.0, 100_000.0, 100_000.0, 0.0),
+        ports: Ranges::of([(31_000, 32_000)]),
+        named: BTreeMap::new(),
+    };
+    NodeInfo {
+        id: NodeId::from(format!("n{n}")),
+        hostname: format!("host{n}"),
+        address: "127.0.0.1".parse().expect("address"),
+        kind: NodeKind::Agent,
+        attributes: BTreeMap::new(),
+        fault_domain: None,
+        total: Pools::of(Role::star(), resources),
+        version: "0".to_owned(),
+        resolver: None,
+    }
+}
+
+fn app(id: &str, instances: u32) -> WorkloadSpec {
+    WorkloadSpec {
+        id: PathId::parse(id),
+        kind: Kind::App,
+        instances,
+        containers: vec![ContainerSpec {
+            command: Run::Shell("sleep 1000".to_owned()),
+            resources: Scalars::of(0.1, 32.0, 0.0, 0.0),
+            ports: vec![Port { host_port: Some(0), ..Port::default() }],
+            ..ContainerSpec::default()
+        }],
+        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
+        require_ports: false,
+        role: Role::star(),
+        accepted_roles: None,
+        constraints: Vec::new(),
+        dependencies: Default::default(),
+        labels: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
+        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
+        unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
+        kill_selection: KillSelection::YoungestFirst,
+        executor: String::new(),
+        executor_resources: None,
+        residency: None,
+        version: Timestamp::EPOCH,
+        last_scaling_at: Timestamp::EPOCH,
+        last_config_change_at: Timestamp::EPOCH,
+    }
+}
+
+fn checked(mut spec: WorkloadSpec) -> WorkloadSpec {
+    spec.containers[0].health_checks.push(HealthCheck {
+        probe: Probe::Tcp { port: ProbePort::Index(0), ipv6: false },
+        agent_semantics: false,
+        grace_ms: 0,
+        interval_ms: 1000,
+        timeout_ms: 1000,
+        failures_max: 3,
+        delay_ms: 0,
+    });
+    spec
+}
+
+fn edit(id: &AppId, new: Option<WorkloadSpec>) -> Edit {
+    Edit { id: id.clone(), new, expect: Expect::Any, base: None, restart: false }
+}
+
+fn put(id: &DeploymentId, edits: Vec<Edit>) -> PutApps {
+    PutApps {
+        deployment: id.clone(),
+        force: false,
+        edits,
+        groups: Vec::new(),
+        victims: Default::default(),
+    }
+}
+
+#[test]
+fn a_new_app_starts_and_its_deployment_ends() {
+    let mut w = World::new(1);
+    let id = w.put(app("/shop/web", 3));
+    let steps: Vec<ActionKind> = w.state.deployments[&id]
+        .steps
+        .iter()
+        .flat_map(|s| s.actions.iter().map(|a| a.kind))
+        .collect();
+    assert_eq!(steps, [ActionKind::Start, ActionKind::Scale]);
+    w.settle();
+    let running = w.running("/shop/web");
+    assert_eq!(running.len(), 3);
+    assert_eq!(running[0].task_id("").rsplit_once('.').expect("dot").1, "1");
+    assert!(w.state.groups.contains_key(&PathId::parse("/shop")));
+    assert_eq!(
+        w.state
+            .spec(&PathId::parse("/shop/web"))
+            .expect("spec")
+            .ports()
+            .next()
+            .expect("port")
+            .service_port,
+        10_000
+    );
+}
+
+#[test]
+fn changing_only_the_number_keeps_instances_and_configuration_date() {
+    let mut w = World::new(1);
+    w.put(app("/a", 2));
+    w.settle();
+    let before: Vec<InstanceId> = w.running("/a").iter().map(|i| i.id.clone()).collect();
+    let old = w.state.spec(&PathId::parse("/a")).expect("spec").clone();
+    w.put(app("/a", 4));
+    w.settle();
+    let after: Vec<InstanceId> = w.running("/a").iter().map(|i| i.id.clone()).collect();
+    assert!(before.iter().all(|i| after.contains(i)) && after.len() == 4);
+    let new = w.state.spec(&PathId::parse("/a")).expect("spec").clone();
+    assert_eq!(new.last_config_change_at, old.last_config_change_at);
+    assert!(new.last_scaling_at > old.last_scaling_at && new.version == new.last_scaling_at);
+    w.put(app("/a", 1));
+    w.settle();
+    assert_eq!(w.running("/a").len(), 1);
+}
+
+#[test]
+fn an_unchanged_app_makes_a_deployment_that_ends_at_once() {
+    let mut w = World::new(1);
+    w.put(app("/a", 1));
+    w.settle();
+    let id = w.id();
+    let changes = w.ok(Command::PutApps(Box::new(put(
+        &id,
+        vec![edit(&PathId::parse("/a"), Some(app("/a", 1)))],
+    ))));
+    let ended =
+        |c: &Change| matches!(c, Change::Deployment { new: None, end: Some(End::Success), .. });
+    assert!(changes.iter().any(ended), "{changes:?}");
+}
+
+#[test]
+fn an_upgrade_replaces_everything_and_never_goes_below_the_minimum() {
+    for (n, min, over) in
+        [(1, 0.5, 0.0), (2, 0.5, 0.0), (5, 1.0, 0.0), (4, 1.0, 1.0), (10, 0.1, 1.0)]
+    {
+        let mut w = World::new(1);
+        let mut old = checked(app("/a", n));
+        old.upgrade = UpgradeStrategy { minimum_health_capacity: min, maximum_over_capacity: over };
+        w.put(old.clone());
+        w.settle();
+        let mut new = old.clone();
+        new.containers[0].command = Run::Shell("sleep 2000".to_owned());
+        w.put(new);
+        let needed = (f64::from(n) * min).ceil() as usize;
+        for _ in 0..200 {
+            if w.state.deployments.is_empty() {
+                break;
+            }
+            w.reconcile();
+            let healthy = w
+                .running("/a")
+                .iter()
+                .filter(|i| i.kill.is_none() && w.state.healthy(i) == Some(true))
+                .count();
+            assert!(healthy >= needed, "n={n} min={min} over={over}: {healthy} healthy");
+            w.launch_all();
+            w.agents_act();
+        }
+        assert!(w.state.deployments.is_empty(), "n={n} min={min} over={over} hangs");
+        assert!(w.running("/a").iter().all(|i| w.state.is_current(i)));
+        assert_eq!(w.running("/a").len(), n as usize);
+    }
+}
+
+#[test]
+fn rolling_back_keeps_the_old_instances_that_still_run() {
+    let mut w = World::new(1);
+    w.put(checked(app("/a", 3)));
+    w.settle();
+    let before: Vec<InstanceId> = w.running("/a").iter().map(|i| i.id.clone()).collect();
+    let mut broken = checked(app("/a", 3));
+    broken.containers[0].command = Run::Shell("false".to_owned());
+    let id = w.put(broken);
+    for _ in 0..10 {
+        w.reconcile();
+        w.launch_all();
+        let new: Vec<Arc<Instance>> = w
+            .state
+            .instances
+            .values()
+            .filter(|i| w.state.is_current(i) && i.placement.is_some())
+            .cloned()
+            .collect();
+        for i in new {
+            w.report(&i.id, Condition::Failed);
+        }
+    }
+    let undo = w.id();
+    w.ok(Command::CancelDeployment { id: id.clone(), undo: Some(undo) });
+    assert!(!w.state.deployments.contains_key(&id));
+    w.settle();
+    let after: Vec<InstanceId> = w.running("/a").iter().map(|i| i.id.clone()).collect();
+    assert_eq!(after, before);
+    assert!(w.running("/a").iter().all(|i| i.incarnation == 1));
+}
+
+#[test]
+fn cancelling_a_first_deployment_removes_the_app_again() {
+    let mut w = World::new(1);
+    let id = w.put(app("/a", 1));
+    let undo = w.id();
+    w.ok(Command::CancelDeployment { id, undo: Some(undo) });
+    w.settle();
+    assert!(w.state.apps.is_empty() && w.state.instances.is_empty());
+    assert!(w.state.specs.is_empty(), "{:?}", w.state.specs);
+}
+
+#[test]
+fn a_locked_app_is_refused_unless_forced() {
+    let mut w = World::new(1);
+    let first = w.put(app("/a", 1));
+    let second = w.id();
+    let mut again = put(&second, vec![edit(&PathId::parse("/a"), Some(app("/a", 5)))]);
+    let rejected = w.rejected(Command::PutApps(Box::new(again.clone())));
+    assert_eq!(
+        rejected,
+        Rejected::Locked { apps: vec![PathId::parse("/a")], deployments: vec![first.clone()] }
+    );
+    assert_eq!(w.state.spec(&PathId::parse("/a")).expect("spec").instances, 1);
+    again.force = true;
+    let changes = w.ok(Command::PutApps(Box::new(again)));
+    let superseded = changes.iter().any(|c| {
+        matches!(c, Change::Deployment { id, end: Some(End::Cancelled(_)), .. } if *id == first)
+    });
+    assert!(superseded);
+    w.settle();
+    assert_eq!(w.running("/a").len(), 5);
+}
+
+#[test]
+fn dependencies_order_the_steps_and_cycles_are_refused() {
+    let mut w = World::new(1);
+    let mut web = app("/web", 1);
+    web.dependencies.insert(PathId::parse("/db"));
+    let edits =
+        vec![edit(&web.id.clone(), Some(web)), edit(&PathId::parse("/db"), Some(app("/db", 1)))];
+    let id = w.deploy(edits);
+    let order: Vec<Vec<String>> = w.state.deployments[&id]
+        .steps
+        .iter()
+        .map(|s| s.actions.iter().map(|a| format!("{:?} {}", a.kind, a.app)).collect())
+        .collect();
+    assert_eq!(order, [vec!["Start /db", "Start /web"], vec!["Scale /db"], vec!["Scale /web"]]);
+    w.settle();
+    let mut db = app("/db", 1);
+    db.dependencies.insert(PathId::parse("/web"));
+    let id = w.id();
+    let rejected =
+        w.rejected(Command::PutApps(Box::new(put(&id, vec![edit(&db.id.clone(), Some(db))]))));
+    assert!(matches!(rejected, Rejected::CyclicDependencies(_)));
+    assert!(w.state.spec(&PathId::parse("/db")).expect("spec").dependencies.is_empty());
+}
+
+#[test]
+fn a_failing_task_comes_back_as_the_same_instance_with_a_delay() {
+    let mut w = World::new(1);
+    w.put(app("/a", 1));
+    w.settle();
+    let i = w.running("/a")[0].clone();
+    let changes = w.report(&i.id, Condition::Failed);
+    let seen: Vec<Condition> = changes
+        .iter()
+        .filter_map(|c| match c {
+            Change::Instance { new: Some(new), .. } => Some(new.condition),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(seen, [Condition::Failed, Condition::Scheduled]);
+    let app_id = PathId::parse("/a");
+    assert_eq!(w.state.delays[&app_id].delay_ms, 1000);
+    let failure = w.state.apps[&app_id].last_failure.clone().expect("failure");
+    assert_eq!((failure.state.as_str(), failure.message.as_str()), ("TASK_FAILED", "told"));
+    w.launch_all();
+    assert_eq!(w.state.instances[&i.id].incarnation, 2);
+    w.report(&i.id, Condition::Running);
+    assert_eq!(w.running("/a")[0].task_id(""), format!("{}._app.2", i.id));
+}
+
+#[test]
+fn a_kill_on_request_brings_no_delay_and_wipe_forgets_the_instance() {
+    let mut w = World::new(1);
+    w.put(app("/a", 2));
+    w.settle();
+    let (a, b) = (w.running("/a")[0].id.clone(), w.running("/a")[1].id.clone());
+    let kill = |id: &InstanceId, wipe| Command::Kill {
+        instances: vec![id.clone()],
+        wipe,
+        reason: KillReason::Request,
+    };
+    w.ok(kill(&a, false));
+    w.ok(kill(&b, true));
+    w.report(&a, Condition::Killed);
+    w.report(&b, Condition::Killed);
+    assert_eq!(w.state.instances[&a].condition, Condition::Scheduled);
+    assert!(!w.state.instances.contains_key(&b));
+    assert!(w.state.delays.is_empty());
+    assert!(w.state.index.uneven.contains(&PathId::parse("/a")));
+}
+
+#[test]
+fn reports_of_another_incarnation_or_from_elsewhere_are_ignored() {
+    let mut w = World::new(2);
+    w.put(app("/a", 1));
+    w.settle();
+    let i = w.running("/a")[0].clone();
+    let mut report = Report {
+        instance: i.id.clone(),
+        incarnation: 7,
+        condition: Condition::Failed,
+        at: Timestamp::EPOCH,
+        started_at: None,
+        message: String::new(),
+        addresses: Vec::new(),
+        health: Vec::new(),
+        ready: false,
+        readiness: Vec::new(),
+        check: None,
+        containers: Vec::new(),
+        unhealthy: false,
+    };
+    w.ok(Command::Report { node: NodeId::from("n0"), reports: vec![report.clone()] });
+    report.incarnation = 1;
+    w.ok(Command::Report { node: NodeId::from("n1"), reports: vec![report] });
+    assert_eq!(w.state.instances[&i.id].condition, Condition::Running);
+}
+
+#[test]
+fn tasks_of_a_lost_node_are_replaced_at_once_or_wait_as_asked() {
+    let mut w = World::new(1);
+    w.put(app("/now", 1));
+    let mut patient = app("/patient", 1);
+    patient.unreachable = UnreachableStrategy::After { inactive_ms: 60_000, expunge_ms: 120_000 };
+    w.put(patient);
+    w.settle();
+    let waiting = w.running("/patient")[0].id.clone();
+    w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+    assert!(w.running("/now").is_empty() && w.state.index.uneven.contains(&PathId::parse("/now")));
+    assert_eq!(w.state.instances[&waiting].condition, Condition::Unreachable);
+    assert!(!w.state.index.uneven.contains(&PathId::parse("/patient")));
+    w.ok(Command::Expire { inactive: vec![waiting.clone()], expunge: Vec::new() });
+    assert!(w.state.index.uneven.contains(&PathId::parse("/patient")));
+    w.ok(Command::RegisterNode(Box::new(node(0))));
+    w.report(&waiting, Condition::Running);
+    assert_eq!(w.state.instances[&waiting].condition, Condition::Running);
+    assert!(!w.state.index.uneven.contains(&PathId::parse("/patient")));
+}
+
+#[test]
+fn a_launch_that_does_not_fit_leaves_the_instance_waiting() {
+    let mut w = World::new(1);
+    w.put(app("/a", 1));
+    w.reconcile();
+    let i = w.state.instances.values().next().expect("instance").clone();
+    let allocation = Resources {
+        scalars: Scalars { cpus: Milli::whole(101), ..Scalars::default() },
+        ports: Ranges::of_numbers([31_000]),
+        named: BTreeMap::new(),
+    };
+    let launch = Launch {
+        instance: i.id.clone(),
+        node: NodeId::from("n0"),
+        allocation: Pools::of(Role::star(), allocation),
+        host_ports: vec![Some(31_000)],
+    };
+    let (outcome, changes) = w.run(Command::Launch(vec![launch]));
+    assert_eq!((outcome.expect("accepted").n_done, changes.len()), (0, 0));
+    assert_eq!(w.state.instances[&i.id].condition, Condition::Scheduled);
+    assert_eq!(w.state.instances[&i.id].goal, Goal::Running);
+}
+
+#[test]
+fn a_group_goes_with_everything_below_it() {
+    let mut w = World::new(1);
+    w.put(app("/g/a", 1));
+    w.put(app("/g/sub/b", 1));
+    w.put(app("/other", 1));
+    w.settle();
+    let id = w.id();
+    let mut delete = put(&id, Vec::new());
+    delete.groups = vec![GroupEdit { id: PathId::parse("/g"), change: GroupChange::Delete }];
+    w.ok(Command::PutApps(Box::new(delete)));
+    w.settle();
+    let left: Vec<String> = w.state.apps.keys().map(ToString::to_string).collect();
+    assert_eq!(left, ["/other"]);
+    assert_eq!(w.state.groups.keys().map(ToString::to_string).collect::<Vec<_>>(), ["/"]);
+}
+
+#[test]
+fn paths_name_one_thing_only() {
+    let mut w = World::new(1);
+    w.put(app("/g/a", 0));
+    w.settle();
+    for taken in ["/g", "/g/a/b"] {
+        let id = w.id();
+        let edits = vec![edit(&PathId::parse(taken), Some(app(taken, 1)))];
+        let rejected = w.rejected(Command::PutApps(Box::new(put(&id, edits))));
+        assert!(matches!(rejected, Rejected::PathTaken(_)), "{taken}: {rejected:?}");
+    }
+}
+
+#[test]
+fn a_repeated_request_gets_its_first_outcome_and_happens_once() {
+    let mut w = World::new(1);
+    let id = w.id();
+    let edits =
+        vec![Edit { expect: Expect::Absent, ..edit(&PathId::parse("/a"), Some(app("/a", 1))) }];
+    let command = Command::PutApps(Box::new(put(&id, edits)));
+    let request = Some(crate::core::command::RequestId(42));
+    let stamped = Stamped { at: Timestamp::from_ms(5_000), request, command };
+    let (first, changes) = apply(&mut w.state, &stamped);
+    assert!(!changes.is_empty());
+    let (second, changes) = apply(&mut w.state, &stamped);
+    assert!(changes.is_empty());
+    assert_eq!(first, second);
+}
+
+#[test]
+fn rows_put_together_make_the_same_state() {
+    let mut w = World::new(2);
+    let mut web = app("/web", 2);
+    web.dependencies.insert(PathId::parse("/g"));
+    web.containers[0].env.insert("A".into(), crate::model::container::EnvValue::Text("b".into()));
+    w.put(checked(web));
+    w.put(app("/g/a", 1));
+    w.settle();
+    let failing = w.running("/g/a")[0].id.clone();
+    w.report(&failing, Condition::Failed);
+    w.put(app("/g/b", 1));
+    let mut loaded = State::default();
+    for (key, value) in w.state.rows() {
+        loaded.load_row(&key, &value).expect("row");
+    }
+    loaded.finish_load();
+    assert_eq!(loaded.fingerprint(), w.state.fingerprint());
+    assert_eq!(loaded.index, w.state.index);
+    assert_eq!(loaded.revision, w.state.revision);
+}
+
+#[test]
+fn time_never_runs_back() {
+    let mut w = World::new(0);
+    let late = Stamped {
+        at: Timestamp::from_ms(1),
+        request: None,
+        command: Command::DeleteUser("nobody".to_owned()),
+    };
+    let before = w.state.at;
+    let (outcome, _) = apply(&mut w.state, &late);
+    assert!(outcome.is_err());
+    assert_eq!(w.state.at, before);
+}

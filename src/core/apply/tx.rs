@@ -220,8 +220,7 @@ pub fn reindex(state: &mut State) {
         count_service_ports(&mut index, None, Some(app));
     }
     state.index = index;
-    let apps: OrdSet<AppId> =
-        state.apps.keys().chain(state.index.by_app.keys()).cloned().collect();
+    let apps: OrdSet<AppId> = state.apps.keys().chain(state.index.by_app.keys()).cloned().collect();
     for app in apps {
         if is_uneven(state, &app) {
             state.index.uneven.insert(app);

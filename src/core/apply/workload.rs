@@ -177,7 +177,8 @@ fn edit_app(
         if !differs && old.instances == new.instances {
             return Ok(None);
         }
-        let scaled = if differs || old.instances != new.instances { version } else { old.last_scaling_at };
+        let scaled =
+            if differs || old.instances != new.instances { version } else { old.last_scaling_at };
         new.last_scaling_at = scaled;
         new.last_config_change_at = if differs { version } else { old.last_config_change_at };
     } else {
@@ -240,16 +241,14 @@ fn assign_service_ports(
     before: Option<&WorkloadSpec>,
     new: &mut WorkloadSpec,
 ) -> Result<(), Rejected> {
-    let named: BTreeSet<u16> =
-        new.ports().map(|p| p.service_port).filter(|p| *p != 0).collect();
+    let named: BTreeSet<u16> = new.ports().map(|p| p.service_port).filter(|p| *p != 0).collect();
     let (first, last) = SERVICE_PORTS;
     let mut former = before
         .into_iter()
         .flat_map(|s| s.ports().map(|p| p.service_port).collect::<Vec<_>>())
         .filter(|p| (first..=last).contains(p) && !named.contains(p));
     let used = &tx.state.index.service_ports;
-    let mut unused =
-        (first..=last).filter(|p| !used.contains_key(p) && !named.contains(p));
+    let mut unused = (first..=last).filter(|p| !used.contains_key(p) && !named.contains(p));
     for container in &mut new.containers {
         for port in container.ports.iter_mut().filter(|p| p.service_port == 0) {
             let number = former.next().or_else(|| unused.next());

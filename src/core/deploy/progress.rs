@@ -37,12 +37,9 @@ pub fn due(state: &State, deployment: &Deployment) -> Vec<Due> {
             let target = deployment.changes.get(&action.app).and_then(|t| t.after.clone());
             match (action.kind, target) {
                 (ActionKind::Stop, _) | (_, None) => stop(state, &action.app),
-                (ActionKind::Start, Some(_)) => Due {
-                    app: action.app.clone(),
-                    n_add: 0,
-                    retire: Vec::new(),
-                    done: true,
-                },
+                (ActionKind::Start, Some(_)) => {
+                    Due { app: action.app.clone(), n_add: 0, retire: Vec::new(), done: true }
+                }
                 (ActionKind::Scale, Some(spec)) => scale(state, &spec, &deployment.victims),
                 (ActionKind::Restart, Some(spec)) => replace(state, &spec),
             }
@@ -56,11 +53,7 @@ fn stop(state: &State, app: &AppId) -> Due {
     Due {
         app: app.clone(),
         n_add: 0,
-        retire: all
-            .iter()
-            .filter(|i| i.goal == Goal::Running)
-            .map(|i| i.id.clone())
-            .collect(),
+        retire: all.iter().filter(|i| i.goal == Goal::Running).map(|i| i.id.clone()).collect(),
         done: all.is_empty(),
     }
 }
@@ -88,10 +81,8 @@ fn replace(state: &State, spec: &WorkloadSpec) -> Due {
     let all: Vec<Arc<Instance>> = state.instances_of(&spec.id).cloned().collect();
     let (new, old): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|i| state.is_current(i));
     let wanted = spec.instances as usize;
-    let new_present: Vec<Arc<Instance>> =
-        new.iter().filter(|i| is_present(i)).cloned().collect();
-    let old_present: Vec<Arc<Instance>> =
-        old.iter().filter(|i| is_present(i)).cloned().collect();
+    let new_present: Vec<Arc<Instance>> = new.iter().filter(|i| is_present(i)).cloned().collect();
+    let old_present: Vec<Arc<Instance>> = old.iter().filter(|i| is_present(i)).cloned().collect();
     let n_good = new_present.iter().filter(|i| is_good(state, spec, i)).count();
     let old_healthy = old_present.iter().filter(|i| is_healthy(state, i)).count();
     // A new instance counts only when the deployment would accept it: healthy and ready.
@@ -110,9 +101,8 @@ fn replace(state: &State, spec: &WorkloadSpec) -> Due {
     retire.extend(kill::choose(state, spec, &new_present, new_surplus, &BTreeSet::new()));
 
     let still_there = all.iter().filter(|i| takes_room(i)).count();
-    let n_add = wanted
-        .saturating_sub(new_present.len())
-        .min(bounds.capacity.saturating_sub(still_there));
+    let n_add =
+        wanted.saturating_sub(new_present.len()).min(bounds.capacity.saturating_sub(still_there));
     let leaving = all
         .iter()
         .any(|i| i.goal != Goal::Running && i.condition != Condition::UnreachableInactive);
