@@ -1,1 +1,3 @@
 //! Our own API, /tepui/v1, and the embedded page.
+
+pub mod ui;

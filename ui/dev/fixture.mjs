@@ -1,0 +1,174 @@
+// TEST ONLY. Serves ui/dist and a made-up cluster (world.mjs) on loopback, with the headers the
+// binary sends, so that the page can be developed and its browser test run without a server.
+//   node dev/fixture.mjs [--port 18700] [--world demo|empty|big]     login: admin / admin
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+import { World } from './world.mjs';
+
+const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' } } });
+const world = new World(values.world);
+const dist = join(import.meta.dirname, '..', 'dist');
+const TOKEN = 'fixture-token';
+const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' };
+let refuseUntil = 0;
+const streams = new Set();
+setInterval(() => world.tick(), 500);
+
+function json(res, status, body, headers = {}) {
+  res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
+  res.end(body === undefined ? '' : JSON.stringify(body));
+}
+const fail = (res, status, code, message, hint) => json(res, status, { error: { code, message, hint, request_id: 'fixture-1' } });
+
+function policy(html) {
+  const hash = (tag) => [...html.matchAll(new RegExp(`<${tag}>([\\s\\S]*?)</${tag}>`, 'g'))].map((m) => `'sha256-${createHash('sha256').update(m[1]).digest('base64')}'`).join(' ');
+  return `default-src 'self'; script-src 'self' ${hash('script')}; style-src 'self' ${hash('style')}; img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'`;
+}
+
+function asset(res, path) {
+  const page = path === '/' || path === '/ui' || path.startsWith('/ui/');
+  const file = join(dist, normalize(page ? '/index.html' : path)) + '.gz';
+  if (!existsSync(file)) return fail(res, 404, 'not_found', `no ${path}`);
+  const bytes = readFileSync(file);
+  const headers = { 'content-type': TYPES[extname(file.slice(0, -3))] ?? 'application/octet-stream', 'content-encoding': 'gzip', 'cache-control': page ? 'no-cache' : 'public, max-age=31536000, immutable' };
+  if (page) headers['content-security-policy'] = policy(gunzipSync(bytes).toString());
+  res.writeHead(200, headers);
+  res.end(bytes);
+}
+
+function events(req, res) {
+  res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  const send = (event, data, id) => res.write(`event: ${event}\n${id ? `id: ${id}\n` : ''}data: ${JSON.stringify(data)}\n\n`);
+  send('snapshot', world.snapshot(), world.revision);
+  const listener = (delta) => send('delta', delta, delta.revision);
+  world.listeners.add(listener);
+  const beat = setInterval(() => send('heartbeat', { at: new Date().toISOString(), revision: world.revision }), 15_000);
+  streams.add(res);
+  res.on('close', () => { world.listeners.delete(listener); clearInterval(beat); streams.delete(res); });
+}
+
+function findTask(id) {
+  for (const app of world.apps.values()) for (const t of app.tasks) if (t.id === id || t.task_id === id) return t;
+  return undefined;
+}
+
+function log(req, res, url, task) {
+  const all = () => (url.searchParams.get('file') === 'stderr' ? '' : task.log.join(''));
+  let offset = Number(url.searchParams.get('offset') ?? 0);
+  const end = () => task.logStart + all().length;
+  if (offset < 0) offset = Math.max(task.logStart, end() + offset);
+  if (req.headers['last-event-id']) offset = Number(req.headers['last-event-id']);
+  const chunk = () => { const data = all().slice(Math.max(0, offset - task.logStart), offset - task.logStart + 65536); const c = { offset, next_offset: offset + data.length, data }; offset = c.next_offset; return c; };
+  if (url.searchParams.get('follow') !== 'true') return json(res, 200, chunk());
+  res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  const pump = () => { const c = chunk(); if (c.data) res.write(`event: data\nid: ${c.next_offset}\ndata: ${JSON.stringify(c)}\n\n`); else if (task.ended) { res.write('event: end\ndata: {"reason":"task_ended"}\n\n'); res.end(); clearInterval(timer); } };
+  const timer = setInterval(pump, 400);
+  res.write(': open\n\n');
+  pump();
+  res.on('close', () => clearInterval(timer));
+}
+
+async function body(req) {
+  const parts = [];
+  for await (const part of req) parts.push(part);
+  const text = Buffer.concat(parts).toString();
+  return text ? JSON.parse(text) : {};
+}
+
+async function own(req, res, url) {
+  const path = url.pathname.slice('/tepui/v1/'.length);
+  const parts = path.split('/').map(decodeURIComponent);
+  if (path === 'me') return json(res, 200, { uid: 'admin', description: 'Fixture admin', superuser: true });
+  if (path === 'status') return json(res, 200, world.status());
+  if (path === 'events') return events(req, res);
+  if (path === 'apps') return json(res, 200, { revision: world.revision, apps: world.snapshot().apps });
+  if (parts[0] === 'apps') {
+    const sub = parts.length > 2 && parts.at(-1) === 'why';
+    const id = `/${(sub ? parts.slice(1, -1) : parts.slice(1)).join('/').replace(/^\/+/, '')}`;
+    const app = world.apps.get(id);
+    if (!app) return fail(res, 404, 'not_found', `There is no app ${id}.`, 'Its id may have changed; look at the list.');
+    return json(res, 200, sub ? world.why(app) : world.detail(app));
+  }
+  if (parts[0] === 'nodes' && parts[1]) {
+    const node = [...world.nodes.values()].find((n) => n.id === parts[1] || n.host === parts[1]);
+    if (!node) return fail(res, 404, 'not_found', `There is no node ${parts[1]}.`);
+    const tasks = [...world.apps.values()].flatMap((a) => world.detail(a).tasks).filter((t) => t.node_id === node.id && !['killed'].includes(t.condition));
+    if (parts[2] === 'drain') {
+      const wish = await body(req);
+      if (!wish.dry_run) { node.condition = wish.cancel ? 'active' : 'draining'; world.emit({ nodes: { set: [world.nodeRow(node)] } }); }
+      return json(res, 200, { node: world.nodeRow(node), instances: wish.cancel ? [] : tasks.map((t) => t.id) });
+    }
+    return json(res, 200, { ...world.nodeRow(node), revision: world.revision, tasks, runtime: 'docker 20.10.24' });
+  }
+  if (parts[0] === 'tasks' && parts[2] === 'log') {
+    const task = findTask(parts[1]);
+    return task ? log(req, res, url, task) : fail(res, 404, 'not_found', `There is no task ${parts[1]}.`);
+  }
+  return fail(res, 404, 'not_found', `no route ${url.pathname}`);
+}
+
+async function marathon(req, res, url) {
+  const path = url.pathname.slice('/service/marathon/v2/'.length);
+  if (path === 'tasks/delete') {
+    for (const id of (await body(req)).ids) { const t = findTask(id); if (t) { t.ended = true; t.condition = 'killed'; world.changed(world.apps.get(t.app_id)); } }
+    return json(res, 200, { tasks: [] });
+  }
+  if (path.startsWith('queue/')) { const app = world.apps.get(`/${path.slice(6).replace(/\/delay$/, '')}`); if (app) { app.delayed = false; world.changed(app); } return json(res, 204); }
+  if (path.startsWith('deployments/')) { const d = world.deployments.get(path.slice(12)); world.deployments.delete(d?.id); world.emit({ deployments: { removed: [d?.id] } }); return json(res, 200, { deploymentId: randomId(), version: new Date().toISOString() }); }
+  if (path === 'apps' && req.method === 'POST') {
+    const spec = await body(req);
+    if (!spec.id) return json(res, 422, { message: 'Object is not valid', details: [{ path: '/id', errors: ['undefined'] }] });
+    const id = `/${spec.id.replace(/^\//, '')}`;
+    if (world.apps.has(id)) return json(res, 409, { message: `An app with id [${id}] already exists.` });
+    const app = world.addApp({ id, image: spec.container?.docker?.image, cmd: spec.cmd, cpus: spec.cpus ?? 1, mem: spec.mem ?? 128, instances: 0 });
+    app.spec.instances = spec.instances ?? 1;
+    world.deploy(app, 'start');
+    return json(res, 201, app.spec);
+  }
+  const restart = path.endsWith('/restart');
+  const id = decodeURIComponent(path.slice(4).replace(/\/restart$/, '')).replace(/^\/*/, '/');
+  const app = world.apps.get(id);
+  if (!app) return json(res, 404, { message: `App '${id}' does not exist` });
+  const busy = [...world.deployments.values()].filter((d) => d.app_ids.includes(id));
+  if (busy.length && url.searchParams.get('force') !== 'true') return json(res, 409, { message: `App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.`, deployments: busy.map((d) => ({ id: d.id })) });
+  for (const d of busy) world.deployments.delete(d.id);
+  if (req.method === 'DELETE') { world.remove(app); return json(res, 200, { version: new Date().toISOString(), deploymentId: randomId() }); }
+  if (!restart) {
+    const patch = await body(req);
+    if (patch.instances < 0) return json(res, 422, { message: 'Object is not valid', details: [{ path: '/instances', errors: ['error.min'] }] });
+    Object.assign(app.spec, patch);
+  }
+  const d = world.deploy(app, restart ? 'restart' : 'scale');
+  return json(res, 200, { version: d.version, deploymentId: d.id });
+}
+const randomId = () => crypto.randomUUID();
+
+createServer(async (req, res) => {
+  const url = new URL(req.url, 'http://fixture');
+  const path = url.pathname;
+  try {
+    // Test control: end all streams and answer 502 for a while.
+    if (path === '/__fixture/drop') { refuseUntil = Date.now() + Number(url.searchParams.get('ms') ?? 5000); for (const s of streams) s.destroy(); return json(res, 200, {}); }
+    const api = path.startsWith('/tepui/v1/') || path.startsWith('/service/') || path.startsWith('/acs/');
+    if (!api) return asset(res, path);
+    if (Date.now() < refuseUntil) return fail(res, 502, 'bad_gateway', 'The master cannot be reached.');
+    if (path === '/acs/api/v1/auth/login') {
+      const { uid, password } = await body(req);
+      if (uid !== 'admin' || password !== 'admin') return json(res, 401, { title: 'Unauthorized', description: 'Bad credentials', code: 'ERR_INVALID_CREDENTIALS' });
+      return json(res, 200, { token: TOKEN }, { 'set-cookie': [`dcos-acs-auth-cookie=${TOKEN}; HttpOnly; Path=/; SameSite=Lax`, `dcos-acs-info-cookie=${Buffer.from('{"uid":"admin"}').toString('base64')}; Path=/`] });
+    }
+    if (path === '/acs/api/v1/auth/logout') return json(res, 200, {}, { 'set-cookie': 'dcos-acs-auth-cookie=""; Path=/; Expires=Sat, 01 Jan 2000 00:00:00 GMT' });
+    const cookie = /dcos-acs-auth-cookie=([^;]+)/.exec(req.headers.cookie ?? '')?.[1];
+    if (cookie !== TOKEN && req.headers.authorization !== `token=${TOKEN}`) return json(res, 401, { title: 'Unauthorized', description: 'no token' });
+    if (path.startsWith('/tepui/v1/')) return await own(req, res, url);
+    if (path.startsWith('/service/marathon/v2/')) return await marathon(req, res, url);
+    res.writeHead(200, { 'content-type': 'text/plain' });
+    res.end('a forwarded service\n');
+  } catch (error) {
+    if (!res.headersSent) fail(res, 500, 'internal', String(error));
+  }
+}).listen(Number(values.port), '127.0.0.1', () => console.log(`fixture ready http://127.0.0.1:${values.port} admin admin`));

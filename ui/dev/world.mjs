@@ -1,0 +1,271 @@
+// TEST ONLY. A small made-up cluster for developing and testing the page without a server: apps,
+// nodes and tasks in memory, with enough behaviour that scaling and restarting can be watched.
+// Nothing here is part of the product or built into it.
+import { randomUUID } from 'node:crypto';
+
+const now = () => new Date().toISOString();
+const ago = (s) => new Date(Date.now() - s * 1000).toISOString();
+
+export class World {
+  constructor(kind = 'demo') {
+    this.revision = 1000;
+    this.apps = new Map();
+    this.nodes = new Map();
+    this.deployments = new Map();
+    this.listeners = new Set();
+    this.startedAt = ago(7300);
+    const zones = ['a', 'a', 'b', 'b', 'c', 'c'];
+    const n = kind === 'big' ? 120 : kind === 'empty' ? 1 : 6;
+    for (let i = 0; i < n; i++) this.addNode(i, zones[i % 6]);
+    if (kind !== 'empty') this.demo();
+    if (kind === 'big') {
+      for (let i = 0; i < 1000; i++) this.addApp({ id: `/load/g${i % 20}/app-${i}`, image: 'busybox:1.36', cpus: 0.1, mem: 32, instances: 3 });
+    }
+  }
+
+  addNode(i, zone) {
+    const big = i % 3 === 0;
+    const total = { cpus: big ? 16 : 8, mem_mb: big ? 65536 : 16384, disk_mb: 409600, gpus: i === 3 ? 2 : 0 };
+    const id = `${randomUUID()}`;
+    this.nodes.set(id, {
+      id, host: `10.0.${i >> 6}.${11 + (i & 63)}`,
+      roles: i === 0 ? ['master', 'agent'] : i === 5 ? ['public_agent'] : ['agent'],
+      condition: i === 4 ? 'draining' : 'active', leader: i === 0,
+      region: 'eu-1', zone: `eu-1${zone}`, total, ports: '31000-32000',
+      attributes: { rack: `r${1 + (i >> 1)}`, disk: i % 2 ? 'ssd' : 'hdd' },
+      version: '0.1.0', registered_at: ago(7200), last_seen_at: now(),
+    });
+  }
+
+  demo() {
+    this.addApp({ id: '/demo/web', image: 'tepui-demo/web:1.4.0', cpus: 0.25, mem: 128, instances: 3, health: true, vip: '/web:80', service: 'demo-web', labels: { DCOS_SERVICE_NAME: 'demo-web', tier: 'front' } });
+    this.addApp({ id: '/demo/redis', image: 'tepui-demo/redis:7.0', cpus: 0.5, mem: 256, instances: 1, health: true, vip: '/redis:6379', labels: { tier: 'data' } });
+    this.addApp({ id: '/demo/ticker', cmd: 'while true; do date; sleep 1; done', cpus: 0.1, mem: 32, instances: 2 });
+    this.addApp({ id: '/prod/billing/ledger', image: 'ledger:2026.11', cpus: 4, mem: 49152, instances: 5, health: true, labels: { team: 'billing' }, constraints: [['rack', 'UNIQUE']] });
+    this.addApp({ id: '/prod/search/indexer', image: 'indexer:88', cpus: 1, mem: 2048, instances: 2, health: true, unhealthy: 1 });
+    this.addApp({ id: '/prod/mail/relay', image: 'relay:3', cpus: 0.2, mem: 64, instances: 1, delayed: true });
+    this.addApp({ id: '/staging/old-report', image: 'report:0.9', cpus: 0.5, mem: 512, instances: 0 });
+    this.addApp({ id: '/tools/grafana', image: 'grafana:12.1', cpus: 0.5, mem: 512, instances: 1, health: true, service: 'grafana' });
+  }
+
+  addApp(def) {
+    const spec = {
+      id: def.id, cpus: def.cpus, mem: def.mem, disk: 0, gpus: 0, instances: def.instances,
+      ...(def.cmd ? { cmd: def.cmd } : {}),
+      ...(def.image ? { container: { type: 'DOCKER', docker: { image: def.image }, portMappings: [{ containerPort: 8080, hostPort: 0, protocol: 'tcp', labels: def.vip ? { VIP_0: def.vip } : {} }] }, networks: [{ mode: 'container/bridge' }] } : {}),
+      labels: def.labels ?? {}, env: { LOG_LEVEL: 'info' }, constraints: def.constraints ?? [],
+      upgradeStrategy: { minimumHealthCapacity: 1, maximumOverCapacity: 1 },
+      ...(def.health ? { healthChecks: [{ protocol: 'HTTP', path: '/health', intervalSeconds: 10 }] } : {}),
+    };
+    const app = { ...def, spec, tasks: [], version: ago(3600 + this.apps.size * 700), updated: ago(60 + this.apps.size * 400) };
+    this.apps.set(def.id, app);
+    if (!def.delayed) for (let i = 0; i < def.instances; i++) this.place(app, 'running');
+    app.tasks.forEach((t, i) => { if (i < (def.unhealthy ?? 0)) { t.healthy = false; t.message = 'check failed'; t.health = [{ alive: false, protocol: 'HTTP', consecutive_failures: 2, last_failure_at: ago(8), last_failure_cause: '503 from /health' }]; } });
+    return app;
+  }
+
+  allocated(node) {
+    const sum = { cpus: 0, mem_mb: 0, disk_mb: 0, gpus: 0 };
+    let instances = 0;
+    for (const app of this.apps.values()) for (const t of app.tasks) if (t.node_id === node.id && !t.ended) { sum.cpus += t.cpus; sum.mem_mb += t.mem_mb; instances++; }
+    sum.cpus = Math.round(sum.cpus * 1000) / 1000;
+    return { sum, instances };
+  }
+
+  place(app, condition) {
+    const { spec } = app;
+    const fits = [...this.nodes.values()].filter((n) => n.condition === 'active').map((n) => ({ n, a: this.allocated(n) }))
+      .filter(({ n, a }) => n.total.cpus - a.sum.cpus >= spec.cpus && n.total.mem_mb - a.sum.mem_mb >= spec.mem)
+      .filter(({ n }) => !spec.constraints.length || !app.tasks.some((t) => !t.ended && this.nodes.get(t.node_id)?.attributes.rack === n.attributes.rack))
+      .sort((x, y) => x.a.instances - y.a.instances);
+    const node = this.apps.size > 40 ? fits[Math.floor(Math.random() * fits.length)]?.n : fits[0]?.n;
+    if (!node) return undefined;
+    const name = app.id.slice(1).replaceAll('/', '_');
+    const uuid = randomUUID();
+    const ok = condition === 'running';
+    const task = {
+      id: `${name}.instance-${uuid}`, task_id: `${name}.instance-${uuid}._app.1`, app_id: app.id, condition,
+      since: ok ? ago(600) : now(), started_at: ok ? ago(600) : undefined, version: app.version, node_id: node.id, host: node.host,
+      ports: app.image ? [31000 + Math.floor(Math.random() * 999)] : [], ip_addresses: [app.image ? `172.17.0.${2 + Math.floor(Math.random() * 200)}` : node.host],
+      health: [], restarts: 0, cpus: spec.cpus, mem_mb: spec.mem, disk_mb: 0, gpus: 0,
+      used: { cpus: spec.cpus * 0.3, mem_mb: spec.mem * 0.5 }, log: [], logStart: 0, born: Date.now() - (ok ? 600_000 : 0),
+    };
+    if (ok && app.health) { task.healthy = true; task.health = [{ alive: true, protocol: 'HTTP', consecutive_failures: 0, last_success_at: now() }]; }
+    app.tasks.push(task);
+    return task;
+  }
+
+  living(app) { return app.tasks.filter((t) => !t.ended); }
+
+  summary(app) {
+    const live = this.living(app);
+    const running = live.filter((t) => t.condition === 'running');
+    const wanted = app.spec.instances;
+    const deployments = [...this.deployments.values()].filter((d) => d.app_ids.includes(app.id)).map((d) => d.id);
+    const unhealthy = running.filter((t) => t.healthy === false).length;
+    const short = wanted - live.length;
+    const deploying = deployments.length > 0;
+    const waiting = app.delayed && wanted > 0
+      ? { reason: 'launch held back for 5 min after 4 failures: exit code 1', since: ago(280), delayed_until: new Date(Date.now() + 260_000).toISOString() }
+      : short > 0 && app.stuck ? { reason: this.why(app).sentence, since: app.stuckSince } : undefined;
+    const condition = app.delayed && wanted > 0 ? 'delayed' : waiting ? 'waiting' : deploying ? 'deploying' : unhealthy ? 'unhealthy' : running.length < wanted ? 'degraded' : wanted === 0 && running.length === 0 ? 'stopped' : 'running';
+    return {
+      id: app.id, condition,
+      instances: { wanted, running: running.length, healthy: running.filter((t) => t.healthy).length, unhealthy, staging: live.length - running.length },
+      has_health_checks: !!app.health, ...(waiting ? { waiting } : {}), deployments,
+      cpus: app.spec.cpus, mem_mb: app.spec.mem, disk_mb: 0, gpus: 0,
+      ...(app.image ? { image: app.image } : {}), ...(app.cmd ? { cmd: app.cmd } : {}),
+      labels: app.spec.labels, ports: app.image ? [{ name: 'http', protocol: 'tcp', container_port: 8080, host_port: 0, ...(app.vip ? { vip: `${app.vip.slice(1).split(':')[0]}.marathon.l4lb.thisdcos.directory:${app.vip.split(':')[1]}` } : {}) }] : [],
+      ...(app.service ? { service_url: `/service/${app.service}/` } : {}), version: app.version, updated_at: app.updated,
+    };
+  }
+
+  detail(app) {
+    const clean = ({ log, logStart, ended, born, goal, ...t }) => t;
+    const name = app.id.split('/').filter(Boolean).reverse().join('.');
+    return {
+      ...this.summary(app), revision: this.revision, spec: { ...app.spec, version: app.version },
+      tasks: [...app.tasks].sort((a, b) => (a.ended ? 1 : 0) - (b.ended ? 1 : 0) || b.born - a.born).slice(0, 60).map(clean),
+      dns_names: [`${name}.marathon.mesos`, `${app.id.slice(1).replaceAll('/', '-')}.marathon.mesos`],
+      ...(app.delayed ? { last_failure: { task_id: 'prod_mail_relay.instance-0c3f9d1e-1111-2222-3333-444455556666._app.1', condition: 'failed', message: 'exit code 1: cannot bind 0.0.0.0:25, permission denied', exit_code: 1, host: '10.0.0.12', at: ago(275) } } : {}),
+      deployment_progress: [...this.deployments.values()].filter((d) => d.app_ids.includes(app.id)),
+    };
+  }
+
+  why(app) {
+    const wanted = app.spec.instances;
+    const placed = this.living(app).length;
+    const waiting = Math.max(0, wanted - placed);
+    const base = { app_id: app.id, at: now(), wanted, placed, waiting, nodes_total: this.nodes.size, funnel: [], constraints: [], nodes: [] };
+    if (wanted === 0) return { ...base, state: 'stopped', sentence: 'No instance is wanted.' };
+    if (app.delayed) return { ...base, state: 'delayed', sentence: 'Launches are held back for 5 min after 4 failures; the last ended with exit code 1.', delayed_until: new Date(Date.now() + 260_000).toISOString() };
+    if (waiting === 0) return { ...base, state: 'satisfied', sentence: `All ${wanted} instances are placed.` };
+    const need = { cpus: app.spec.cpus, mem_mb: app.spec.mem, disk_mb: 0, gpus: 0 };
+    const racks = new Set(this.living(app).map((t) => this.nodes.get(t.node_id)?.attributes.rack));
+    const nodes = [...this.nodes.values()].map((n) => {
+      const a = this.allocated(n).sum;
+      const free = { cpus: n.total.cpus - a.cpus, mem_mb: n.total.mem_mb - a.mem_mb, disk_mb: n.total.disk_mb, gpus: n.total.gpus };
+      const failed = [];
+      if (n.condition !== 'active') failed.push({ reason: 'maintenance', message: `is ${n.condition}` });
+      if (app.spec.constraints.length && racks.has(n.attributes.rack)) failed.push({ reason: 'constraint', message: `rack ${n.attributes.rack} already has an instance` });
+      if (free.cpus < need.cpus) failed.push({ reason: 'cpus', needed: need.cpus, available: free.cpus, message: `needs ${need.cpus} cpus, has ${free.cpus} free` });
+      if (free.mem_mb < need.mem_mb) failed.push({ reason: 'mem', needed: need.mem_mb, available: free.mem_mb, message: `needs ${need.mem_mb} MiB, has ${free.mem_mb} MiB free` });
+      return { node_id: n.id, host: n.host, fits: failed.length === 0, free, failed };
+    }).sort((x, y) => x.failed.length - y.failed.length || y.free.mem_mb - x.free.mem_mb);
+    let left = nodes;
+    const funnel = ['unreachable', 'maintenance', 'constraint', 'cpus', 'mem', 'disk', 'ports'].map((reason) => {
+      const out = left.filter((n) => !n.failed.some((f) => f.reason === reason));
+      const step = { reason, in: left.length, removed: left.length - out.length, out: out.length };
+      left = out;
+      return step;
+    });
+    const best = nodes.filter((n) => !n.failed.some((f) => f.reason !== 'mem' && f.reason !== 'cpus'))[0] ?? nodes[0];
+    const most = Math.max(...nodes.map((n) => n.free.mem_mb));
+    return {
+      ...base, state: 'waiting', requirement: need, ports: 1, nodes_fitting: left.length, funnel, nodes,
+      sentence: `${waiting} of ${wanted} instances wait: needs ${need.mem_mb / 1024} GiB memory, the freest node has ${(best.free.mem_mb / 1024).toFixed(1)} GiB (${best.host})`,
+      constraints: app.spec.constraints.map(([field, operator, value]) => ({ field, operator, value, removed: nodes.filter((n) => n.failed.some((f) => f.reason === 'constraint')).length, sole: nodes.filter((n) => n.failed.length === 1 && n.failed[0].reason === 'constraint').length })),
+      closest: { node_id: best.node_id, host: best.host, missing: best.failed },
+      change: { sentence: `lower mem from ${need.mem_mb} to ${Math.max(32, Math.min(most, best.free.mem_mb))}`, patch: { mem: best.free.mem_mb } },
+    };
+  }
+
+  nodeRow(node) {
+    const { sum, instances } = this.allocated(node);
+    return { ...node, last_seen_at: now(), allocated: sum, used: { cpus: sum.cpus * 0.35, mem_mb: sum.mem_mb * 0.6, disk_mb: 20480, gpus: 0 }, instances };
+  }
+
+  status() {
+    const rows = [...this.apps.values()].map((a) => this.summary(a));
+    const sum = (f) => rows.reduce((n, r) => n + f(r), 0);
+    const total = { cpus: 0, mem_mb: 0, disk_mb: 0, gpus: 0 };
+    const allocated = { cpus: 0, mem_mb: 0, disk_mb: 0, gpus: 0 };
+    for (const n of this.nodes.values()) for (const k of Object.keys(total)) { total[k] += n.total[k]; }
+    for (const a of this.apps.values()) for (const t of this.living(a)) { allocated.cpus += t.cpus; allocated.mem_mb += t.mem_mb; }
+    return {
+      cluster_id: '5b0a1f0e-7f0a-4a7e-9b7e-3f3f5d1c2b1a', name: 'fixture', version: '0.1.0', leader: { id: 'm1', address: '10.0.0.11:8000' },
+      started_at: this.startedAt, uptime_s: Math.round((Date.now() - Date.parse(this.startedAt)) / 1000),
+      counts: {
+        nodes: this.nodes.size, nodes_active: [...this.nodes.values()].filter((n) => n.condition === 'active').length,
+        apps: rows.length, apps_attention: rows.filter((r) => ['waiting', 'delayed', 'degraded', 'unhealthy'].includes(r.condition)).length,
+        instances: sum((r) => r.instances.running + r.instances.staging), instances_running: sum((r) => r.instances.running),
+        instances_healthy: sum((r) => r.instances.healthy), instances_unhealthy: sum((r) => r.instances.unhealthy), instances_staging: sum((r) => r.instances.staging),
+        deployments: this.deployments.size,
+      },
+      total, allocated, used: { cpus: allocated.cpus * 0.35, mem_mb: allocated.mem_mb * 0.6, disk_mb: 122880, gpus: 0 }, warnings: [], revision: this.revision, at: now(),
+    };
+  }
+
+  snapshot() {
+    return {
+      revision: this.revision, at: now(), status: this.status(), apps: [...this.apps.values()].map((a) => this.summary(a)),
+      nodes: [...this.nodes.values()].map((n) => this.nodeRow(n)), deployments: [...this.deployments.values()],
+    };
+  }
+
+  emit(delta) {
+    this.revision++;
+    const event = { revision: this.revision, at: now(), status: this.status(), ...delta };
+    for (const f of this.listeners) f(event);
+  }
+
+  changed(app, extra = {}) {
+    app.updated = now();
+    this.emit({ apps: { set: [this.summary(app)] }, nodes: { set: [...this.nodes.values()].map((n) => this.nodeRow(n)) }, deployments: { set: [...this.deployments.values()] }, ...extra });
+  }
+
+  deploy(app, action) {
+    const d = { id: randomUUID(), version: now(), app_ids: [app.id], step: 1, steps: 1, started_at: now(), actions: [{ app_id: app.id, action, done: 0, of: app.spec.instances }] };
+    app.version = d.version;
+    this.deployments.set(d.id, d);
+    if (action === 'restart') for (const t of this.living(app)) t.goal = 'stop';
+    app.delayed = app.delayed && action !== 'scale';
+    this.changed(app);
+    return d;
+  }
+
+  /** One step of time: about 2 a second. */
+  tick() {
+    for (const app of this.apps.values()) {
+      for (const t of this.living(app)) {
+        t.log.push(`${now()} ${app.id} handled request ${Math.floor(Math.random() * 1e6)} in ${Math.floor(Math.random() * 40)} ms\n`);
+        if (t.log.length > 4000) t.logStart += t.log.shift().length;
+      }
+      this.step(app);
+    }
+  }
+
+  step(app) {
+    const live = this.living(app);
+    const before = JSON.stringify(this.summary(app));
+    const old = live.find((t) => t.condition === 'staging') ?? live.find((t) => t.condition === 'starting');
+    if (old) {
+      old.condition = old.condition === 'staging' ? 'starting' : 'running';
+      old.since = now();
+      if (old.condition === 'running') { old.started_at = now(); if (app.health) { old.healthy = true; old.health = [{ alive: true, protocol: 'HTTP', consecutive_failures: 0, last_success_at: now() }]; } }
+    }
+    const fresh = live.filter((t) => !t.goal);
+    if (!app.delayed && fresh.length < app.spec.instances) {
+      if (this.place(app, 'staging')) app.stuck = false;
+      else if (!app.stuck) { app.stuck = true; app.stuckSince = now(); }
+    } else app.stuck = false;
+    const extra = fresh.length > app.spec.instances ? fresh.at(-1) : fresh.filter((t) => t.condition === 'running').length >= Math.min(1, app.spec.instances) ? live.find((t) => t.goal) : undefined;
+    if (extra) { extra.condition = 'killed'; extra.ended = true; extra.since = now(); delete extra.healthy; extra.health = []; }
+    const running = this.living(app).filter((t) => t.condition === 'running' && !t.goal).length;
+    for (const d of [...this.deployments.values()].filter((d) => d.app_ids.includes(app.id))) {
+      d.actions[0].done = Math.min(running, app.spec.instances); d.actions[0].of = app.spec.instances;
+      if (running === app.spec.instances && this.living(app).length === running) {
+        this.deployments.delete(d.id);
+        this.changed(app, { deployments: { set: [...this.deployments.values()], removed: [d.id] } });
+        return;
+      }
+    }
+    if (JSON.stringify(this.summary(app)) !== before) this.changed(app);
+  }
+
+  remove(app) {
+    this.apps.delete(app.id);
+    for (const d of this.deployments.values()) if (d.app_ids.includes(app.id)) this.deployments.delete(d.id);
+    this.emit({ apps: { removed: [app.id] }, nodes: { set: [...this.nodes.values()].map((n) => this.nodeRow(n)) } });
+  }
+}

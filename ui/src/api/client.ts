@@ -1,0 +1,154 @@
+// Requests to the server: one deadline, one error type, one reaction to a lost session.
+import type { App, Instance, Me, Node, NodeSummary, Why } from './types';
+
+const OWN = '/tepui/v1';
+const MARATHON = '/service/marathon/v2';
+/** Longest time a page waits for one answer; the server's own deadlines are shorter. */
+const DEADLINE_MS = 20_000;
+
+/** A failed request, with what the server said and which call it was. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly call: string,
+    readonly hint?: string,
+    readonly requestId?: string,
+    readonly details: { path: string; errors: string[] }[] = [],
+  ) {
+    super(message);
+  }
+
+  /** A deployment holds the app; the change may be forced over it. */
+  get locked(): boolean {
+    return this.status === 409 && /force=true/.test(this.message + (this.hint ?? ''));
+  }
+
+  /** No answer came at all. */
+  get unreachable(): boolean {
+    return this.status === 0;
+  }
+}
+
+const sessionLost = new Set<() => void>();
+
+/** Calls `f` whenever the server refuses the session; returns the way to stop. */
+export function onSessionLost(f: () => void): () => void {
+  sessionLost.add(f);
+  return () => sessionLost.delete(f);
+}
+
+export function reportSessionLost(): void {
+  for (const f of sessionLost) f();
+}
+
+interface ErrorBody {
+  error?: { code?: string; message?: string; hint?: string; request_id?: string };
+  message?: unknown;
+  description?: string;
+  details?: unknown;
+}
+
+async function failure(answer: Response, call: string): Promise<ApiError> {
+  let body: ErrorBody = {};
+  try {
+    if (answer.headers.get('content-type')?.includes('json')) body = await answer.json();
+  } catch {
+    // An unreadable body adds nothing to the status.
+  }
+  const own = body.error;
+  const details = Array.isArray(body.details)
+    ? body.details.filter((d): d is { path: string; errors: string[] } => Array.isArray(d?.errors))
+    : [];
+  const message =
+    own?.message ??
+    body.description ??
+    (typeof body.message === 'string' ? body.message : undefined) ??
+    `The server answered ${answer.status}.`;
+  const id = own?.request_id ?? answer.headers.get('x-request-id') ?? undefined;
+  return new ApiError(answer.status, own?.code ?? 'http', message, call, own?.hint, id, details);
+}
+
+/** One request on this origin. Throws `ApiError`, or the abort reason when `signal` fires. */
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  const method = init.method ?? 'GET';
+  const call = `${method} ${path}`;
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
+  let answer: Response;
+  try {
+    answer = await fetch(path, { ...init, method, signal, credentials: 'same-origin' });
+  } catch (cause) {
+    if (init.signal?.aborted) throw cause;
+    const text = deadline.aborted
+      ? 'The server did not answer in time.'
+      : 'The server cannot be reached.';
+    throw new ApiError(0, 'unreachable', text, call);
+  }
+  if (answer.ok) return answer;
+  const error = await failure(answer, call);
+  if (answer.status === 401 && !path.startsWith('/acs/')) reportSessionLost();
+  throw error;
+}
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const answer = await request(path, { signal, headers: { accept: 'application/json' } });
+  return (await answer.json()) as T;
+}
+
+async function send(method: string, path: string, body?: unknown): Promise<unknown> {
+  const answer = await request(path, {
+    method,
+    headers: { accept: 'application/json', 'content-type': 'application/json' },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await answer.text();
+  return text ? JSON.parse(text) : undefined;
+}
+
+/** An app id as one URL segment, so that no part of it can be read as a sub-resource. */
+function segment(id: string): string {
+  return encodeURIComponent(id);
+}
+
+/** An absolute app id as path: its slashes raw, everything else escaped. */
+function marathonPath(id: string): string {
+  return id.split('/').map(encodeURIComponent).join('/');
+}
+
+function forced(force: boolean): string {
+  return force ? '?force=true' : '';
+}
+
+export const api = {
+  me: (signal?: AbortSignal) => get<Me>(`${OWN}/me`, signal),
+  signIn: (uid: string, password: string) =>
+    send('POST', '/acs/api/v1/auth/login', { uid, password }),
+  signOut: () => request('/acs/api/v1/auth/logout'),
+
+  app: (id: string, signal?: AbortSignal) => get<App>(`${OWN}/apps/${segment(id)}`, signal),
+  why: (id: string, signal?: AbortSignal) => get<Why>(`${OWN}/apps/${segment(id)}/why`, signal),
+  node: (id: string, signal?: AbortSignal) => get<Node>(`${OWN}/nodes/${segment(id)}`, signal),
+  drain: (id: string, body: { cancel?: boolean; dry_run?: boolean }) =>
+    send('POST', `${OWN}/nodes/${segment(id)}/drain`, body) as Promise<{
+      node: NodeSummary;
+      instances: string[];
+    }>,
+  logPath: (task: string, query: Record<string, string>) =>
+    `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams(query)}`,
+  downloadPath: (task: string, path: string) =>
+    `${OWN}/tasks/${segment(task)}/files?${new URLSearchParams({ path, download: 'true' })}`,
+
+  create: (spec: unknown) => send('POST', `${MARATHON}/apps`, spec),
+  change: (id: string, patch: Record<string, unknown>, force = false) =>
+    send('PUT', `${MARATHON}/apps${marathonPath(id)}${forced(force)}`, patch),
+  restart: (id: string, force = false) =>
+    send('POST', `${MARATHON}/apps${marathonPath(id)}/restart${forced(force)}`),
+  remove: (id: string, force = false) =>
+    send('DELETE', `${MARATHON}/apps${marathonPath(id)}${forced(force)}`),
+  kill: (task: Instance, scale: boolean) =>
+    send('POST', `${MARATHON}/tasks/delete${scale ? '?scale=true' : ''}`, { ids: [task.task_id] }),
+  retryNow: (id: string) => send('DELETE', `${MARATHON}/queue${marathonPath(id)}/delay`),
+  cancelDeployment: (id: string) => send('DELETE', `${MARATHON}/deployments/${segment(id)}`),
+};

@@ -1,0 +1,270 @@
+// The shapes of /tepui/v1 that the page reads; docs/api/openapi.yaml is their definition.
+
+export interface Resources {
+  cpus: number;
+  mem_mb: number;
+  disk_mb: number;
+  gpus: number;
+}
+
+export interface Me {
+  uid: string;
+  description?: string;
+  superuser: boolean;
+}
+
+export interface Warning {
+  code: string;
+  message: string;
+  hint?: string;
+  since?: string;
+}
+
+export interface Status {
+  cluster_id: string;
+  name: string;
+  version: string;
+  leader?: { id: string; address: string; since?: string };
+  started_at: string;
+  uptime_s: number;
+  counts: {
+    nodes: number;
+    nodes_active: number;
+    apps: number;
+    apps_attention: number;
+    instances: number;
+    instances_running: number;
+    instances_healthy: number;
+    instances_unhealthy: number;
+    instances_staging: number;
+    deployments: number;
+  };
+  total: Resources;
+  allocated: Resources;
+  used?: Resources;
+  warnings: Warning[];
+  revision: number;
+  at: string;
+}
+
+export type AppCondition =
+  | 'deleting'
+  | 'delayed'
+  | 'waiting'
+  | 'deploying'
+  | 'unhealthy'
+  | 'degraded'
+  | 'stopped'
+  | 'running';
+
+export interface AppPort {
+  name?: string;
+  protocol: string;
+  container_port?: number;
+  host_port?: number;
+  service_port?: number;
+  vip?: string;
+}
+
+export interface AppSummary extends Resources {
+  id: string;
+  condition: AppCondition;
+  instances: {
+    wanted: number;
+    running: number;
+    healthy: number;
+    unhealthy: number;
+    staging: number;
+  };
+  has_health_checks?: boolean;
+  waiting?: { reason: string; since: string; delayed_until?: string };
+  deployments: string[];
+  image?: string;
+  cmd?: string;
+  labels: Record<string, string>;
+  ports: AppPort[];
+  service_url?: string;
+  version: string;
+  updated_at: string;
+}
+
+export type InstanceCondition =
+  | 'scheduled'
+  | 'staging'
+  | 'starting'
+  | 'running'
+  | 'killing'
+  | 'unreachable'
+  | 'finished'
+  | 'failed'
+  | 'killed'
+  | 'lost'
+  | 'gone';
+
+export interface HealthResult {
+  alive: boolean;
+  protocol?: string;
+  consecutive_failures: number;
+  last_success_at?: string;
+  last_failure_at?: string;
+  last_failure_cause?: string;
+}
+
+export interface Instance extends Resources {
+  id: string;
+  task_id?: string;
+  app_id: string;
+  condition: InstanceCondition;
+  since: string;
+  started_at?: string;
+  version?: string;
+  node_id?: string;
+  host?: string;
+  ports: number[];
+  ip_addresses: string[];
+  healthy?: boolean;
+  health: HealthResult[];
+  message?: string;
+  exit_code?: number;
+  restarts?: number;
+  used?: { cpus?: number; mem_mb?: number };
+}
+
+export interface DeploymentAction {
+  app_id: string;
+  action: 'start' | 'stop' | 'scale' | 'restart' | 'resolve';
+  done?: number;
+  of?: number;
+  blocked?: string;
+}
+
+export interface Deployment {
+  id: string;
+  version: string;
+  app_ids: string[];
+  step: number;
+  steps: number;
+  started_at: string;
+  actions: DeploymentAction[];
+}
+
+export interface App extends AppSummary {
+  revision: number;
+  spec: Record<string, unknown>;
+  tasks: Instance[];
+  dns_names?: string[];
+  last_failure?: {
+    task_id: string;
+    instance_id?: string;
+    condition: InstanceCondition;
+    message: string;
+    exit_code?: number;
+    node_id?: string;
+    host?: string;
+    at: string;
+    version?: string;
+  };
+  deployment_progress: Deployment[];
+}
+
+export interface Shortage {
+  reason: string;
+  needed?: number;
+  available?: number;
+  message: string;
+}
+
+export interface Why {
+  app_id: string;
+  state: 'satisfied' | 'waiting' | 'delayed' | 'starting' | 'stopped' | 'no_report';
+  sentence: string;
+  at?: string;
+  wanted: number;
+  placed: number;
+  waiting: number;
+  delayed_until?: string;
+  requirement?: Resources;
+  ports?: number;
+  nodes_total: number;
+  nodes_fitting?: number;
+  funnel: { reason: string; in: number; removed: number; out: number; detail?: string }[];
+  constraints: {
+    field: string;
+    operator: string;
+    value?: string;
+    removed: number;
+    sole?: number;
+  }[];
+  closest?: { node_id: string; host: string; missing: Shortage[] };
+  change?: { sentence: string; patch?: Record<string, unknown> };
+  nodes: {
+    node_id: string;
+    host: string;
+    fits: boolean;
+    free?: Resources;
+    failed: Shortage[];
+  }[];
+}
+
+export type NodeCondition =
+  | 'active'
+  | 'draining'
+  | 'drained'
+  | 'deactivated'
+  | 'unreachable'
+  | 'lost';
+
+export interface NodeSummary {
+  id: string;
+  host: string;
+  roles: string[];
+  condition: NodeCondition;
+  leader?: boolean;
+  region?: string;
+  zone?: string;
+  total: Resources;
+  allocated: Resources;
+  used?: Resources;
+  ports?: string;
+  attributes: Record<string, string>;
+  instances: number;
+  version?: string;
+  registered_at?: string;
+  last_seen_at?: string;
+}
+
+export interface Node extends NodeSummary {
+  revision: number;
+  tasks: Instance[];
+  runtime?: string;
+}
+
+export interface LogChunk {
+  offset: number;
+  next_offset: number;
+  data: string;
+  eof?: boolean;
+}
+
+export interface LiveSnapshot {
+  revision: number;
+  at: string;
+  status: Status;
+  apps: AppSummary[];
+  nodes: NodeSummary[];
+  deployments: Deployment[];
+}
+
+interface Rows<T> {
+  set?: T[];
+  removed?: string[];
+}
+
+export interface LiveDelta {
+  revision: number;
+  at: string;
+  status?: Status;
+  apps?: Rows<AppSummary>;
+  nodes?: Rows<NodeSummary>;
+  deployments?: Rows<Deployment>;
+}

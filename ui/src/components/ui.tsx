@@ -1,0 +1,327 @@
+// Small parts every screen is made of.
+import { Check, Copy as CopyIcon } from 'lucide-react';
+import {
+  type ButtonHTMLAttributes,
+  type ReactNode,
+  useEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from 'react';
+import { Link } from 'wouter';
+import { ApiError } from '../api/client';
+import { duration } from '../lib/format';
+import css from './ui.module.css';
+
+type Kind = 'primary' | 'normal' | 'quiet' | 'danger';
+
+export function Button({
+  kind = 'normal',
+  busy,
+  className,
+  children,
+  ...rest
+}: ButtonHTMLAttributes<HTMLButtonElement> & { kind?: Kind; busy?: boolean }) {
+  return (
+    <button
+      type="button"
+      {...rest}
+      aria-disabled={busy || undefined}
+      onClick={busy ? undefined : rest.onClick}
+      className={`${css.button} ${css[kind]} ${className ?? ''}`}
+    >
+      {busy && <span className={css.busy} aria-hidden="true" />}
+      {children}
+    </button>
+  );
+}
+
+/** A framed part of a page with its own heading. */
+export function Panel({
+  title,
+  aside,
+  children,
+  flush,
+  className,
+}: {
+  title?: ReactNode;
+  aside?: ReactNode;
+  children: ReactNode;
+  /** Content reaches the frame, as tables do. */
+  flush?: boolean;
+  className?: string;
+}) {
+  return (
+    <section className={`${css.panel} ${className ?? ''}`}>
+      {title && (
+        <header className={css.panelHead}>
+          <h2>{title}</h2>
+          {aside}
+        </header>
+      )}
+      <div className={flush ? undefined : css.panelBody}>{children}</div>
+    </section>
+  );
+}
+
+/** Nothing to show, and what to do about it. */
+export function Empty({
+  title,
+  children,
+  action,
+}: {
+  title: string;
+  children?: ReactNode;
+  action?: ReactNode;
+}) {
+  return (
+    <div className={css.empty}>
+      <h2>{title}</h2>
+      {children && <div className={css.emptyText}>{children}</div>}
+      {action}
+    </div>
+  );
+}
+
+/** A failed read: which call, what was said, and a way to try again. */
+export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
+  const api = error instanceof ApiError ? error : undefined;
+  return (
+    <div className={css.failure} role="alert">
+      <h2>{api ? api.message : String(error)}</h2>
+      {api?.hint && <p>{api.hint}</p>}
+      {api && (
+        <p className="muted">
+          <code>{api.call}</code>
+          {api.status > 0 && ` · status ${api.status}`}
+          {api.requestId && ` · request ${api.requestId}`}
+        </p>
+      )}
+      {retry && <Button onClick={retry}>Try again</Button>}
+    </div>
+  );
+}
+
+/** Grey bars in place of `rows` lines; invisible for the first 200 ms. */
+export function Skeleton({ rows = 6 }: { rows?: number }) {
+  return (
+    <div className={css.skeleton} role="status">
+      <span className="visually-hidden">Loading</span>
+      {Array.from({ length: rows }, (_, i) => (
+        <span key={i} className={css[`bar${i % 3}`]} />
+      ))}
+    </div>
+  );
+}
+
+/** A button that puts `text` on the clipboard and says so. */
+export function Copy({ text, label }: { text: string; label: string }) {
+  const [done, setDone] = useState(false);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const copy = async () => {
+    await copyText(text);
+    setDone(true);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => setDone(false), 1500);
+  };
+  return (
+    <button type="button" className={css.copy} onClick={copy} aria-label={done ? 'Copied' : label} title={label}>
+      {done ? <Check size={14} aria-hidden /> : <CopyIcon size={14} aria-hidden />}
+    </button>
+  );
+}
+
+/** Clipboard, also on plain-http origins where the clipboard interface is missing. */
+async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement('textarea');
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand('copy');
+  area.remove();
+}
+
+/** A command line to copy. */
+export function Command({ text }: { text: string }) {
+  return (
+    <div className={css.command}>
+      <code>{text}</code>
+      <Copy text={text} label={`Copy command: ${text}`} />
+    </div>
+  );
+}
+
+// One clock for all relative times on the page.
+const ticks = new Set<() => void>();
+let tick = Date.now();
+let clock: ReturnType<typeof setInterval> | undefined;
+
+function followClock(f: () => void): () => void {
+  ticks.add(f);
+  clock ??= setInterval(() => {
+    tick = Date.now();
+    for (const g of ticks) g();
+  }, 1000);
+  return () => {
+    ticks.delete(f);
+    if (ticks.size > 0) return;
+    clearInterval(clock);
+    clock = undefined;
+  };
+}
+
+/** Milliseconds now, renewed every second. */
+export function useNow(): number {
+  return useSyncExternalStore(followClock, () => tick);
+}
+
+/** How long ago, as "5 min"; the full time on hover. */
+export function Age({ at, suffix = '' }: { at: string; suffix?: string }) {
+  const now = useNow();
+  const text = duration(now - Date.parse(at));
+  return (
+    <time dateTime={at} title={new Date(at).toLocaleString()} className="nums">
+      {text}
+      {suffix}
+    </time>
+  );
+}
+
+/** Share of a resource: promised to instances as a tint, really used as solid. */
+export function Meter({
+  label,
+  total,
+  allocated,
+  used,
+  hue,
+  text,
+}: {
+  label: string;
+  total: number;
+  allocated: number;
+  used?: number | undefined;
+  hue: 'cpu' | 'memory' | 'disk' | 'gpu';
+  text: string;
+}) {
+  const share = (n: number) => (total > 0 ? Math.min(100, (n / total) * 100) : 0);
+  return (
+    <span className={`${css.meter} ${css[hue]}`} role="img" aria-label={`${label}: ${text}`}>
+      <span className={css.reserved} style={{ width: `${share(allocated)}%` }} />
+      {used !== undefined && <span className={css.used} style={{ width: `${share(used)}%` }} />}
+    </span>
+  );
+}
+
+/** Running of wanted, as text and bar. */
+export function InstanceBar({
+  running,
+  wanted,
+  unhealthy,
+  staging,
+}: {
+  running: number;
+  wanted: number;
+  unhealthy: number;
+  staging: number;
+}) {
+  const most = Math.max(wanted, running + staging, 1);
+  const part = (n: number) => `${(n / most) * 100}%`;
+  return (
+    <span className={css.instances}>
+      <Changing className="nums">
+        {running === wanted ? `${running}` : `${running} / ${wanted}`}
+      </Changing>
+      <span className={css.instanceBar} aria-hidden="true">
+        <span className={css.up} style={{ width: part(running - unhealthy) }} />
+        <span className={css.sick} style={{ width: part(unhealthy) }} />
+        <span className={css.coming} style={{ width: part(staging) }} />
+      </span>
+    </span>
+  );
+}
+
+/** Text that flashes once when it changes. */
+export function Changing({ children, className }: { children: string; className?: string }) {
+  const first = useRef(children);
+  const changed = first.current !== children;
+  return (
+    <span key={children} className={`${className ?? ''} ${changed ? css.flash : ''}`}>
+      {children}
+    </span>
+  );
+}
+
+/** A line that says something is up, with an optional link to more. */
+export function Notice({
+  tone,
+  children,
+  action,
+}: {
+  tone: 'attention' | 'bad' | 'moving' | 'neutral';
+  children: ReactNode;
+  action?: ReactNode;
+}) {
+  return (
+    <div className={`${css.notice} ${css[`notice-${tone}`]}`}>
+      <div className={css.noticeText}>{children}</div>
+      {action}
+    </div>
+  );
+}
+
+/** Links between the views of one page; each is an address of its own. */
+export function TabLinks({
+  label,
+  tabs,
+  current,
+}: {
+  label: string;
+  tabs: { id: string; href: string; text: ReactNode }[];
+  current: string;
+}) {
+  return (
+    <nav className={css.tabs} aria-label={label}>
+      {tabs.map((tab) => (
+        <Link key={tab.id} href={tab.href} aria-current={tab.id === current ? 'page' : undefined}>
+          {tab.text}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+/** Title, what it is about, and what can be done. */
+export function PageHead({
+  crumbs,
+  title,
+  sub,
+  actions,
+}: {
+  crumbs?: { href: string; text: string }[];
+  title: ReactNode;
+  sub?: ReactNode;
+  actions?: ReactNode;
+}) {
+  return (
+    <div className={css.pageHead}>
+      <div className={css.pageTitle}>
+        {crumbs && (
+          <nav aria-label="Breadcrumb" className={css.crumbs}>
+            <ol>
+              {crumbs.map((crumb) => (
+                <li key={crumb.href}>
+                  <Link href={crumb.href}>{crumb.text}</Link>
+                </li>
+              ))}
+            </ol>
+          </nav>
+        )}
+        <h1>{title}</h1>
+        {sub && <div className={css.sub}>{sub}</div>}
+      </div>
+      {actions && <div className={css.actions}>{actions}</div>}
+    </div>
+  );
+}

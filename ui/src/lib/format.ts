@@ -1,0 +1,62 @@
+// Numbers and words as a reader sees them.
+import type { Instance } from '../api/types';
+
+/** CPU shares: at most two decimals, none when whole. */
+export function cpus(value: number): string {
+  return (Math.round(value * 100) / 100).toString();
+}
+
+/** MiB as a binary quantity of at most four digits. */
+export function mebibytes(value: number): string {
+  const units = ['MiB', 'GiB', 'TiB', 'PiB'];
+  let n = value;
+  let unit = 0;
+  while (n >= 1024 && unit < units.length - 1) {
+    n /= 1024;
+    unit += 1;
+  }
+  return `${n >= 100 || Number.isInteger(n) ? Math.round(n) : n.toFixed(1)} ${units[unit]}`;
+}
+
+export function percent(part: number, whole: number): string {
+  if (whole <= 0) return '–';
+  const value = (part / whole) * 100;
+  return `${value > 0 && value < 1 ? '<1' : Math.round(value)} %`;
+}
+
+export function count(n: number, one: string, many = `${one}s`): string {
+  return `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+}
+
+/** "12 s", "5 min", "3 h", "2 d": the largest whole unit. */
+export function duration(ms: number): string {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86_400) return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86_400)} d`;
+}
+
+/** The two parts of an app id for display: everything up to its last slash, and its own name. */
+export function splitId(id: string): { path: string; name: string } {
+  const at = id.lastIndexOf('/');
+  return { path: id.slice(0, at + 1), name: id.slice(at + 1) };
+}
+
+/** Address of an app's page, its id raw after a literal segment. */
+export function appHref(id: string, tab?: string): string {
+  const path = id.split('/').map(encodeURIComponent).join('/');
+  return `/services/-${path}${tab ? `?tab=${tab}` : ''}`;
+}
+
+/** The part of a task or instance id that tells instances of one app apart. */
+export function shortTask(task: Instance): string {
+  const id = task.task_id ?? task.id;
+  const match = /(?:instance-|marathon-|\.)([0-9a-f]{8})/.exec(id);
+  return match?.[1] ?? (id.length > 14 ? `…${id.slice(-12)}` : id);
+}
+
+/** What runs: the image without registry host, or the first line of the command. */
+export function whatRuns(app: { image?: string; cmd?: string }): string {
+  return app.image ?? app.cmd?.split('\n')[0] ?? '';
+}

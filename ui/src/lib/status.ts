@@ -1,0 +1,123 @@
+// From a condition to the shape, hue and word that stand for it everywhere.
+import type { AppCondition, AppSummary, Instance, InstanceCondition, NodeCondition } from '../api/types';
+
+export type Tone = 'good' | 'moving' | 'attention' | 'bad' | 'neutral';
+export type Shape =
+  | 'check'
+  | 'ring'
+  | 'hourglass'
+  | 'triangle'
+  | 'octagon'
+  | 'square'
+  | 'diamond'
+  | 'outline';
+
+export interface Look {
+  tone: Tone;
+  shape: Shape;
+  word: string;
+}
+
+const look = (tone: Tone, shape: Shape, word: string): Look => ({ tone, shape, word });
+
+export const APP_LOOK: Record<AppCondition, Look> = {
+  waiting: look('attention', 'hourglass', 'Waiting'),
+  delayed: look('attention', 'hourglass', 'Delayed'),
+  unhealthy: look('bad', 'octagon', 'Unhealthy'),
+  degraded: look('attention', 'triangle', 'Degraded'),
+  deploying: look('moving', 'ring', 'Deploying'),
+  deleting: look('moving', 'ring', 'Deleting'),
+  running: look('good', 'check', 'Running'),
+  stopped: look('neutral', 'square', 'Stopped'),
+};
+
+const INSTANCE_LOOK: Record<InstanceCondition, Look> = {
+  scheduled: look('attention', 'hourglass', 'Scheduled'),
+  staging: look('moving', 'ring', 'Staging'),
+  starting: look('moving', 'ring', 'Starting'),
+  running: look('good', 'check', 'Running'),
+  killing: look('moving', 'ring', 'Stopping'),
+  unreachable: look('neutral', 'diamond', 'Unreachable'),
+  finished: look('neutral', 'outline', 'Finished'),
+  failed: look('bad', 'octagon', 'Failed'),
+  killed: look('neutral', 'square', 'Stopped'),
+  lost: look('bad', 'octagon', 'Lost'),
+  gone: look('neutral', 'square', 'Gone'),
+};
+
+export const NODE_LOOK: Record<NodeCondition, Look> = {
+  active: look('good', 'check', 'Active'),
+  draining: look('moving', 'ring', 'Draining'),
+  drained: look('neutral', 'square', 'Drained'),
+  deactivated: look('neutral', 'square', 'Deactivated'),
+  unreachable: look('neutral', 'diamond', 'Unreachable'),
+  lost: look('bad', 'octagon', 'Lost'),
+};
+
+const UNKNOWN = look('neutral', 'diamond', 'Unknown');
+
+export function appLook(condition: AppCondition): Look {
+  return APP_LOOK[condition] ?? UNKNOWN;
+}
+
+export function nodeLook(condition: NodeCondition): Look {
+  return NODE_LOOK[condition] ?? UNKNOWN;
+}
+
+export function instanceLook(task: Instance): Look {
+  if (task.condition === 'running' && task.healthy === false) {
+    return look('bad', 'octagon', 'Unhealthy');
+  }
+  if (task.condition === 'running' && task.healthy === true) return look('good', 'check', 'Healthy');
+  return INSTANCE_LOOK[task.condition] ?? UNKNOWN;
+}
+
+/** Worst first: the order in which a reader should look at services. */
+export const SEVERITY: AppCondition[] = [
+  'unhealthy',
+  'waiting',
+  'delayed',
+  'degraded',
+  'deploying',
+  'deleting',
+  'running',
+  'stopped',
+];
+
+export function needsAttention(app: AppSummary): boolean {
+  return ['unhealthy', 'waiting', 'delayed', 'degraded'].includes(app.condition);
+}
+
+export function ended(task: Instance): boolean {
+  return ['finished', 'failed', 'killed', 'lost', 'gone'].includes(task.condition);
+}
+
+/** One sentence that says why a service is in its condition. */
+export function reason(app: AppSummary): string {
+  const { wanted, running, unhealthy } = app.instances;
+  if (app.waiting) return app.waiting.reason;
+  if (app.condition === 'unhealthy') return `${unhealthy} of ${running} running fail their health checks`;
+  if (app.condition === 'degraded') return `${running} of ${wanted} instances running`;
+  if (app.condition === 'deploying') return `${running} of ${wanted} instances running`;
+  return '';
+}
+
+const REASON_WORDS: Record<string, string> = {
+  role: 'Role',
+  unreachable: 'Reachable',
+  maintenance: 'Takes work',
+  constraint: 'Constraints',
+  reservation: 'Reservation',
+  cpus: 'CPU',
+  mem: 'Memory',
+  disk: 'Disk',
+  gpus: 'GPU',
+  ports: 'Ports',
+  volume: 'Volumes',
+  network: 'Network',
+  scarce: 'Scarce resources',
+};
+
+export function reasonWord(code: string): string {
+  return REASON_WORDS[code] ?? code;
+}

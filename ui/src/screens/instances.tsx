@@ -1,0 +1,220 @@
+// Instances of a service: where each is, how it is, what can be done to it.
+import { EllipsisVertical, FileText, OctagonX } from 'lucide-react';
+import { useMemo, useState } from 'react';
+import { Link, useLocation } from 'wouter';
+import { api } from '../api/client';
+import type { App, Instance } from '../api/types';
+import { Check } from '../components/field';
+import { Menu } from '../components/menu';
+import { StatusLabel } from '../components/status';
+import { type Column, rowAction, type Sort, sorted, Table } from '../components/table';
+import { Age, Button, Empty, Panel } from '../components/ui';
+import { appHref, count, mebibytes, shortTask } from '../lib/format';
+import { ended, instanceLook } from '../lib/status';
+import { Change } from './actions';
+import css from './instances.module.css';
+
+function detail(task: Instance): string {
+  const failing = task.health.find((result) => !result.alive);
+  if (failing?.last_failure_cause) return failing.last_failure_cause;
+  if (task.message) return task.message;
+  return task.exit_code !== undefined ? `exit code ${task.exit_code}` : '';
+}
+
+function logHref(task: Instance): string {
+  const href = appHref(task.app_id, 'logs');
+  return task.task_id ? `${href}&${new URLSearchParams({ task: task.task_id })}` : href;
+}
+
+export function instanceColumns(options: {
+  app: boolean;
+  kill: (task: Instance) => void;
+  go: (href: string) => void;
+}): Column<Instance>[] {
+  const name: Column<Instance> = options.app
+    ? {
+        id: 'app',
+        head: 'Service',
+        width: 'minmax(160px, 2fr)',
+        phone: 'top',
+        compare: (a, b) => a.app_id.localeCompare(b.app_id),
+        cell: (task) => <Link href={appHref(task.app_id)}>{task.app_id}</Link>,
+      }
+    : {
+        id: 'id',
+        head: 'Instance',
+        width: '92px',
+        phone: 'top',
+        cell: (task) => (
+          <code title={task.task_id ?? task.id} data-task={task.id}>
+            {shortTask(task)}
+          </code>
+        ),
+      };
+  const where: Column<Instance> = {
+    id: 'node',
+    head: 'Node',
+    width: 'minmax(110px, 1fr)',
+    compare: (a, b) => (a.host ?? '').localeCompare(b.host ?? '', 'en', { numeric: true }),
+    cell: (task) => (task.node_id ? <Link href={`/nodes/${task.node_id}`}>{task.host ?? task.node_id}</Link> : '–'),
+  };
+  return [
+    name,
+    {
+      id: 'status',
+      head: 'Status',
+      width: 'minmax(130px, 1.6fr)',
+      phone: 'end',
+      compare: (a, b) => a.condition.localeCompare(b.condition),
+      cell: (task) => (
+        <div className={css.status}>
+          <StatusLabel look={instanceLook(task)} />
+          {detail(task) && (
+            <span className={`truncate ${css.message}`} title={detail(task)}>
+              {detail(task)}
+            </span>
+          )}
+        </div>
+      ),
+    },
+    ...(options.app ? [] : [where]),
+    {
+      id: 'address',
+      head: 'Address',
+      width: 'minmax(120px, 1fr)',
+      phone: 'none',
+      cell: (task) => (
+        <span className="truncate">
+          {task.host && task.ports.length > 0 ? `${task.ports.map((port) => `:${port}`).join(' ')}` : ''}
+          {task.ip_addresses.length > 0 && (
+            <span className="muted"> {task.ip_addresses.filter((ip) => ip !== task.host).join(' ')}</span>
+          )}
+        </span>
+      ),
+    },
+    {
+      id: 'memory',
+      head: 'Memory',
+      width: '72px',
+      align: 'end',
+      phone: 'none',
+      compare: (a, b) => (a.used?.mem_mb ?? a.mem_mb) - (b.used?.mem_mb ?? b.mem_mb),
+      cell: (task) => (
+        <span title={`${mebibytes(task.mem_mb)} reserved`}>
+          {task.used?.mem_mb === undefined ? mebibytes(task.mem_mb) : mebibytes(task.used.mem_mb)}
+        </span>
+      ),
+    },
+    {
+      id: 'since',
+      head: 'Since',
+      width: '60px',
+      align: 'end',
+      compare: (a, b) => (a.since < b.since ? 1 : -1),
+      cell: (task) => <Age at={task.since} />,
+    },
+    {
+      id: 'actions',
+      head: '',
+      width: '64px',
+      align: 'end',
+      phone: 'foot',
+      cell: (task) => (
+        <span className={`${css.actions} ${rowAction}`}>
+          {task.task_id && (
+            <Link href={logHref(task)} aria-label={`Log of ${shortTask(task)}`} title="Log">
+              <FileText size={15} aria-hidden />
+            </Link>
+          )}
+          {!ended(task) && task.task_id && (
+            <Menu
+              groups={[
+                [
+                  { text: 'Log', icon: <FileText size={15} />, onSelect: () => options.go(logHref(task)) },
+                  { text: 'Stop…', icon: <OctagonX size={15} />, danger: true, onSelect: () => options.kill(task) },
+                ],
+              ]}
+              trigger={
+                <button type="button" aria-label={`Actions for instance ${shortTask(task)}`}>
+                  <EllipsisVertical size={16} aria-hidden />
+                </button>
+              }
+            />
+          )}
+        </span>
+      ),
+    },
+  ];
+}
+
+export function Instances({ app }: { app: App }) {
+  const [past, setPast] = useState(false);
+  const over = app.tasks.filter(ended).length;
+  const rows = past ? app.tasks : app.tasks.filter((task) => !ended(task));
+  return (
+    <Panel
+      flush
+      title={count(app.tasks.length - over, 'instance')}
+      aside={
+        over > 0 && (
+          <Button kind="quiet" aria-pressed={past} onClick={() => setPast(!past)}>
+            {past ? 'Hide' : 'Show'} {over} ended
+          </Button>
+        )
+      }
+    >
+      {rows.length === 0 ? (
+        <Empty title="No instance runs">
+          {app.instances.wanted === 0
+            ? 'None is wanted: scale the service to start some.'
+            : 'None has been placed so far.'}
+        </Empty>
+      ) : (
+        <InstanceTable rows={rows} label={`Instances of ${app.id}`} />
+      )}
+    </Panel>
+  );
+}
+
+export function InstanceTable({ rows, label, app = false }: { rows: Instance[]; label: string; app?: boolean }) {
+  const [, go] = useLocation();
+  const [sort, setSort] = useState<Sort>();
+  const [doomed, setDoomed] = useState<Instance>();
+  const columns = useMemo(() => instanceColumns({ app, kill: setDoomed, go }), [app, go]);
+  const shown = useMemo(() => sorted(rows, columns, sort), [rows, columns, sort]);
+  return (
+    <>
+      <Table
+        label={label}
+        columns={columns}
+        rows={shown}
+        rowKey={(task) => task.id}
+        sort={sort}
+        onSort={setSort}
+        dim={ended}
+      />
+      {doomed && <Kill task={doomed} onClose={() => setDoomed(undefined)} />}
+    </>
+  );
+}
+
+function Kill({ task, onClose }: { task: Instance; onClose: () => void }) {
+  const [scale, setScale] = useState(false);
+  return (
+    <Change
+      title={`Stop instance ${shortTask(task)}?`}
+      verb="Stop"
+      danger
+      command={`tepui task kill ${task.task_id}${scale ? ' --scale' : ''}`}
+      done={`${shortTask(task)}: stopping`}
+      change={() => api.kill(task, scale)}
+      onClose={onClose}
+    >
+      <p>
+        The instance of {task.app_id} on {task.host} is taken out of load balancing, then stopped.{' '}
+        {scale ? 'It will not be replaced.' : 'Another one takes its place.'}
+      </p>
+      <Check label="Also scale the service down by one" checked={scale} onChange={setScale} />
+    </Change>
+  );
+}

@@ -1,0 +1,286 @@
+// One service: instances, output, why it waits, definition.
+import { EllipsisVertical, ExternalLink, RotateCw, Scaling } from 'lucide-react';
+import { lazy, Suspense, useState } from 'react';
+import { Link, useLocation, useSearchParams } from 'wouter';
+import { ApiError } from '../api/client';
+import { useApp, useLive } from '../api/hooks';
+import type { App, AppSummary } from '../api/types';
+import { Menu } from '../components/menu';
+import { StatusLabel } from '../components/status';
+import {
+  Age,
+  Button,
+  Changing,
+  Copy,
+  Empty,
+  Failure,
+  Notice,
+  PageHead,
+  Panel,
+  Skeleton,
+  TabLinks,
+} from '../components/ui';
+import { appHref, cpus, mebibytes, splitId, whatRuns } from '../lib/format';
+import { appLook } from '../lib/status';
+import { type Ask, AskDialog, appMenu } from './actions';
+import { DeploymentRow } from './deployment';
+import { Instances } from './instances';
+import css from './service.module.css';
+import { Title } from './services';
+
+const Logs = lazy(() => import('./logs'));
+const WhyView = lazy(() => import('./why'));
+const Configuration = lazy(() => import('./configuration'));
+
+const TABS = [
+  { id: '', text: 'Instances' },
+  { id: 'logs', text: 'Logs' },
+  { id: 'why', text: 'Why' },
+  { id: 'config', text: 'Configuration' },
+];
+
+export default function Service({ id }: { id: string }) {
+  const { apps } = useLive();
+  const detail = useApp(id);
+  const [search] = useSearchParams();
+  const [, go] = useLocation();
+  const [asked, setAsked] = useState<Ask>();
+  // The live row is newer than the detail read after it.
+  const app = apps.get(id) ?? detail.data;
+
+  if (!app || (detail.error instanceof ApiError && detail.error.status === 404)) {
+    if (detail.isPending) return <Skeleton />;
+    return <Missing id={id} error={detail.error} retry={() => void detail.refetch()} />;
+  }
+  const tab = TABS.some(({ id }) => id === search.get('tab')) ? (search.get('tab') ?? '') : '';
+  return (
+    <>
+      <Title text={id} />
+      <Head app={app} ask={setAsked} />
+      <TabLinks
+        label={`Views of ${id}`}
+        current={tab}
+        tabs={TABS.map(({ id: name, text }) => ({
+          id: name,
+          text,
+          href: appHref(id, name || undefined),
+        }))}
+      />
+      {detail.data ? (
+        <Suspense fallback={<Skeleton />}>
+          {tab === '' && <Overview app={detail.data} row={app} />}
+          {tab === 'logs' && <Logs app={detail.data} />}
+          {tab === 'why' && <WhyView app={app} />}
+          {tab === 'config' && <Configuration app={detail.data} />}
+        </Suspense>
+      ) : detail.error ? (
+        <Panel>
+          <Failure error={detail.error} retry={() => void detail.refetch()} />
+        </Panel>
+      ) : (
+        <Skeleton />
+      )}
+      {asked && (
+        <AskDialog
+          what={asked}
+          app={app}
+          onClose={() => setAsked(undefined)}
+          onDeleted={() => go('/services')}
+        />
+      )}
+    </>
+  );
+}
+
+function Missing({ id, error, retry }: { id: string; error: unknown; retry: () => void }) {
+  const gone = error instanceof ApiError && error.status === 404;
+  return (
+    <Panel>
+      <Title text="Not found" />
+      {gone ? (
+        <Empty title={`There is no service ${id}`} action={<Link href="/services">All services</Link>}>
+          It may have been deleted.
+        </Empty>
+      ) : (
+        <Failure error={error} retry={retry} />
+      )}
+    </Panel>
+  );
+}
+
+function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
+  const { path, name } = splitId(app.id);
+  const { running, wanted, healthy, unhealthy } = app.instances;
+  return (
+    <PageHead
+      crumbs={[
+        { href: '/services', text: 'Services' },
+        ...(path.length > 1
+          ? [{ href: `/services?${new URLSearchParams({ q: path })}`, text: path.slice(1, -1) }]
+          : []),
+      ]}
+      title={name}
+      sub={
+        <>
+          <span className={css.condition}>
+            <StatusLabel look={appLook(app.condition)} />
+          </span>
+          <span data-testid="instances">
+            <Changing className="nums">{`${running} of ${wanted}`}</Changing> running
+            {app.has_health_checks && running > 0 && `, ${healthy} healthy`}
+            {unhealthy > 0 && `, ${unhealthy} unhealthy`}
+          </span>
+          <span>
+            changed <Age at={app.updated_at} suffix=" ago" />
+          </span>
+        </>
+      }
+      actions={
+        <>
+          {app.service_url && (
+            <a className={css.open} href={app.service_url} target="_blank" rel="noreferrer">
+              <ExternalLink size={15} aria-hidden />
+              Open
+            </a>
+          )}
+          <Button onClick={() => ask('restart')} disabled={wanted === 0}>
+            <RotateCw size={15} aria-hidden />
+            Restart
+          </Button>
+          <Button kind="primary" onClick={() => ask('scale')}>
+            <Scaling size={15} aria-hidden />
+            Scale
+          </Button>
+          <Menu
+            groups={appMenu(app, ask)}
+            trigger={
+              <Button aria-label={`More actions for ${app.id}`} className={css.more}>
+                <EllipsisVertical size={16} aria-hidden />
+              </Button>
+            }
+          />
+        </>
+      }
+    />
+  );
+}
+
+function Overview({ app, row }: { app: App; row: AppSummary }) {
+  return (
+    <>
+      {row.waiting && (
+        <Notice tone="attention" action={<Link href={appHref(app.id, 'why')}>Why, and what would help</Link>}>
+          <div>
+            <strong>{row.condition === 'delayed' ? 'Launches are delayed.' : 'Waiting for a place.'}</strong>{' '}
+            {row.waiting.reason}{' '}
+            <span className="muted">
+              (<Age at={row.waiting.since} />)
+            </span>
+          </div>
+        </Notice>
+      )}
+      {app.deployment_progress.length > 0 && (
+        <Panel title="Deployment" flush aside={<Link href="/deployments">Details</Link>}>
+          <ul>
+            {app.deployment_progress.map((deployment) => (
+              <DeploymentRow key={deployment.id} deployment={deployment} app={app.id} />
+            ))}
+          </ul>
+        </Panel>
+      )}
+      {app.last_failure && <LastFailure failure={app.last_failure} />}
+      <div className={css.columns}>
+        <Instances app={app} />
+        <Facts app={app} />
+      </div>
+    </>
+  );
+}
+
+function LastFailure({ failure }: { failure: NonNullable<App['last_failure']> }) {
+  return (
+    <Notice tone="bad">
+      <div>
+        <strong>Last failure</strong>{' '}
+        <span className="muted">
+          <Age at={failure.at} suffix=" ago" />
+          {failure.host && ` on ${failure.host}`}
+        </span>
+        <div>
+          {failure.message}
+          {failure.exit_code !== undefined &&
+            !failure.message.includes(String(failure.exit_code)) &&
+            ` (exit code ${failure.exit_code})`}
+        </div>
+      </div>
+    </Notice>
+  );
+}
+
+function Facts({ app }: { app: App }) {
+  const endpoints = [
+    ...app.ports.flatMap((port) => (port.vip ? [{ text: port.vip, about: 'virtual address' }] : [])),
+    ...(app.dns_names ?? []).map((name) => ({ text: name, about: 'DNS name' })),
+    ...(app.service_url ? [{ text: app.service_url, about: 'path on this host' }] : []),
+  ];
+  const labels = Object.entries(app.labels);
+  return (
+    <Panel title="About">
+      <dl className={css.facts}>
+        <Fact name={app.image ? 'Image' : 'Command'}>
+          <code>{whatRuns(app) || '–'}</code>
+        </Fact>
+        <Fact name="Each instance">
+          {cpus(app.cpus)} cpus, {mebibytes(app.mem_mb)}
+          {app.disk_mb > 0 && `, ${mebibytes(app.disk_mb)} disk`}
+          {app.gpus > 0 && `, ${cpus(app.gpus)} gpus`}
+        </Fact>
+        {app.ports.length > 0 && (
+          <Fact name="Ports">
+            {app.ports
+              .map((port) => `${port.name ?? port.protocol} ${port.container_port ?? port.host_port ?? 'any'}`)
+              .join(', ')}
+          </Fact>
+        )}
+        {endpoints.length > 0 && (
+          <Fact name="Reached at">
+            <ul className={css.endpoints}>
+              {endpoints.map(({ text, about }) => (
+                <li key={text}>
+                  <code title={about}>{text}</code>
+                  <Copy text={text} label={`Copy ${about} ${text}`} />
+                </li>
+              ))}
+            </ul>
+          </Fact>
+        )}
+        {labels.length > 0 && (
+          <Fact name="Labels">
+            <ul className={css.labels}>
+              {labels.map(([key, value]) => (
+                <li key={key}>
+                  <code>
+                    {key}
+                    {value && `=${value}`}
+                  </code>
+                </li>
+              ))}
+            </ul>
+          </Fact>
+        )}
+        <Fact name="Version">
+          <span className="nums">{new Date(app.version).toLocaleString()}</span>
+        </Fact>
+      </dl>
+    </Panel>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}

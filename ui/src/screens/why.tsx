@@ -1,0 +1,216 @@
+// Why a service is not running as wanted: one sentence, the funnel, every node, what would help.
+import { Check, X } from 'lucide-react';
+import { useState } from 'react';
+import { Link } from 'wouter';
+import { api } from '../api/client';
+import { useWhy } from '../api/hooks';
+import type { AppSummary, Why } from '../api/types';
+import { Mark } from '../components/status';
+import { Age, Button, Command, Empty, Failure, Panel, Skeleton, useNow } from '../components/ui';
+import { count, cpus, duration, mebibytes } from '../lib/format';
+import { type Look, reasonWord } from '../lib/status';
+import { Change } from './actions';
+import css from './why.module.css';
+
+const LOOKS: Record<Why['state'], Look> = {
+  satisfied: { tone: 'good', shape: 'check', word: 'Placed' },
+  waiting: { tone: 'attention', shape: 'hourglass', word: 'Waiting' },
+  delayed: { tone: 'attention', shape: 'hourglass', word: 'Delayed' },
+  starting: { tone: 'moving', shape: 'ring', word: 'Starting' },
+  stopped: { tone: 'neutral', shape: 'square', word: 'Stopped' },
+  no_report: { tone: 'neutral', shape: 'diamond', word: 'Not tried yet' },
+};
+
+export default function WhyView({ app }: { app: AppSummary }) {
+  const why = useWhy(app.id);
+  if (why.isPending) return <Skeleton />;
+  if (!why.data) {
+    return (
+      <Panel>
+        <Failure error={why.error} retry={() => void why.refetch()} />
+      </Panel>
+    );
+  }
+  const report = why.data;
+  return (
+    <>
+      <Answer app={app} report={report} />
+      <div className={css.columns}>
+        {report.funnel.length > 0 && <Funnel report={report} />}
+        {report.constraints.length > 0 && <Constraints report={report} />}
+      </div>
+      {report.nodes.length > 0 && <Matrix report={report} />}
+    </>
+  );
+}
+
+function Answer({ app, report }: { app: AppSummary; report: Why }) {
+  const [asked, setAsked] = useState(false);
+  const [launching, setLaunching] = useState(false);
+  const patch = report.change?.patch;
+  const launch = async () => {
+    setLaunching(true);
+    await api.retryNow(app.id).catch(() => undefined);
+    setLaunching(false);
+  };
+  return (
+    <Panel>
+      <div className={css.answer}>
+        <Mark look={LOOKS[report.state] ?? LOOKS.no_report} size={20} />
+        <div className={css.answerText}>
+          <p className={css.sentence}>{report.sentence}</p>
+          {report.delayed_until && <Until at={report.delayed_until} />}
+          {report.closest && report.state === 'waiting' && (
+            <p>
+              Closest: <Link href={`/nodes/${report.closest.node_id}`}>{report.closest.host}</Link>
+              {report.closest.missing.length > 0 &&
+                `, ${report.closest.missing.map((shortage) => shortage.message).join('; ')}`}
+            </p>
+          )}
+          {report.change && (
+            <p>
+              <strong>Smallest change that would place one more:</strong> {report.change.sentence}
+            </p>
+          )}
+          <p className={css.meta}>
+            {report.placed} of {report.wanted} placed
+            {report.at && (
+              <>
+                , last tried <Age at={report.at} suffix=" ago" />
+              </>
+            )}
+          </p>
+        </div>
+        <div className={css.answerActions}>
+          {patch && <Button onClick={() => setAsked(true)}>Apply this change…</Button>}
+          {report.state === 'delayed' && (
+            <Button onClick={() => void launch()} busy={launching}>
+              Launch now
+            </Button>
+          )}
+        </div>
+      </div>
+      <Command text={`tepui why ${app.id}`} />
+      {asked && patch && (
+        <Change
+          title={`Change ${app.id}?`}
+          verb="Apply"
+          done={`${app.id}: changing`}
+          change={(force) => api.change(app.id, patch, force)}
+          onClose={() => setAsked(false)}
+        >
+          <p>
+            {report.change?.sentence}. All instances are replaced by ones with the new definition, as
+            the upgrade strategy allows.
+          </p>
+          <pre className={css.patch}>{JSON.stringify(patch, null, 2)}</pre>
+        </Change>
+      )}
+    </Panel>
+  );
+}
+
+function Until({ at }: { at: string }) {
+  const left = Date.parse(at) - useNow();
+  return <p>{left > 0 ? `Next launch in ${duration(left)}.` : 'The next launch is due.'}</p>;
+}
+
+/** How many nodes each check left over. */
+function Funnel({ report }: { report: Why }) {
+  const most = Math.max(report.nodes_total, 1);
+  return (
+    <Panel title={`Of ${count(report.nodes_total, 'node')}`}>
+      <ol className={css.funnel}>
+        {report.funnel.map((step) => (
+          <li key={step.reason} className={step.removed > 0 ? css.cuts : undefined}>
+            <span>{reasonWord(step.reason)}</span>
+            <span className={css.bar} aria-hidden="true">
+              <span className={css.left} style={{ width: `${(step.out / most) * 100}%` }} />
+              <span className={css.lost} style={{ width: `${(step.removed / most) * 100}%` }} />
+            </span>
+            <span className="nums">
+              {step.out} left
+              {step.removed > 0 && <strong>, {step.removed} out</strong>}
+            </span>
+            {step.detail && step.removed > 0 && <span className={css.detail}>{step.detail}</span>}
+          </li>
+        ))}
+      </ol>
+    </Panel>
+  );
+}
+
+function Constraints({ report }: { report: Why }) {
+  return (
+    <Panel title="Constraints">
+      <ul className={css.constraints}>
+        {report.constraints.map((constraint) => (
+          <li key={`${constraint.field} ${constraint.operator} ${constraint.value}`}>
+            <code>
+              {constraint.field} {constraint.operator} {constraint.value}
+            </code>
+            <span>
+              excludes {count(constraint.removed, 'node')}
+              {constraint.sole ? `, ${constraint.sole} of them alone` : ''}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+/** Each node against each check that failed anywhere. */
+function Matrix({ report }: { report: Why }) {
+  const reasons = [...new Set(report.nodes.flatMap((node) => node.failed.map(({ reason }) => reason)))];
+  return (
+    <Panel title="Node by node, closest first" flush>
+      {reasons.length === 0 ? (
+        <Empty title="No node stands in the way" />
+      ) : (
+        // The table scrolls sideways on small screens and must be reachable by keyboard for that.
+        <section className={css.scroll} aria-label="Nodes and checks" tabIndex={0}>
+          <table className={css.matrix}>
+            <thead>
+              <tr>
+                <th scope="col">Node</th>
+                {reasons.map((reason) => (
+                  <th key={reason} scope="col">
+                    {reasonWord(reason)}
+                  </th>
+                ))}
+                <th scope="col">Free</th>
+              </tr>
+            </thead>
+            <tbody>
+              {report.nodes.map((node) => (
+                <tr key={node.node_id}>
+                  <th scope="row">
+                    <Link href={`/nodes/${node.node_id}`}>{node.host}</Link>
+                  </th>
+                  {reasons.map((reason) => {
+                    const failed = node.failed.find((shortage) => shortage.reason === reason);
+                    return (
+                      <td key={reason}>
+                        {failed ? (
+                          <span className={css.no}>
+                            <X size={14} aria-label="no:" /> {failed.message}
+                          </span>
+                        ) : (
+                          <Check size={14} aria-label="yes" className={css.yes} />
+                        )}
+                      </td>
+                    );
+                  })}
+                  <td className="nums">
+                    {node.free ? `${cpus(node.free.cpus)} cpus, ${mebibytes(node.free.mem_mb)}` : '–'}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,160 @@
+// Frame of every page: navigation, search, connection state, user.
+import { LayoutDashboard, Layers, Search, Server, UserRound } from 'lucide-react';
+import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
+import { Link, Route, Switch, useLocation } from 'wouter';
+import { useLive } from '../api/hooks';
+import type { Me } from '../api/types';
+import { Skeleton } from '../components/ui';
+import { count } from '../lib/format';
+import { Dashboard } from '../screens/dashboard';
+import { Services } from '../screens/services';
+import { ConnectionBanner, ConnectionDot } from './connection';
+import { useKeys } from './keys';
+import { Logo } from './logo';
+import css from './shell.module.css';
+import { UserMenu } from './user';
+
+const Service = lazy(() => import('../screens/service'));
+const Create = lazy(() => import('../screens/create'));
+const Nodes = lazy(() => import('../screens/nodes'));
+const NodePage = lazy(() => import('../screens/node'));
+const Deployments = lazy(() => import('../screens/deployments'));
+const NotFound = lazy(() => import('../screens/notfound'));
+const Palette = lazy(() => import('./palette'));
+const Keyboard = lazy(() => import('./keyboard'));
+
+interface Section {
+  href: string;
+  text: string;
+  icon: ComponentType<{ size?: number; 'aria-hidden'?: boolean }>;
+}
+
+const SECTIONS: Section[] = [
+  { href: '/', text: 'Dashboard', icon: LayoutDashboard },
+  { href: '/services', text: 'Services', icon: Layers },
+  { href: '/nodes', text: 'Nodes', icon: Server },
+];
+
+export function Shell({ me }: { me: Me }) {
+  const [location, go] = useLocation();
+  const [overlay, setOverlay] = useState<'palette' | 'keyboard'>();
+  useKeys({
+    'mod+k': () => setOverlay('palette'),
+    '?': () => setOverlay('keyboard'),
+    'g d': () => go('/'),
+    'g s': () => go('/services'),
+    'g n': () => go('/nodes'),
+  });
+
+  // A new page starts at its top, and says its name to screen readers through the title.
+  const page = location.split('?')[0];
+  useEffect(() => window.scrollTo(0, 0), [page]);
+
+  return (
+    <div className={css.shell}>
+      <a className={css.skip} href={`${window.location.pathname}#main`}>
+        Skip to content
+      </a>
+      <SideBar location={location} />
+      <div className={css.column}>
+        <header className={css.top}>
+          <Link href="/" className={css.topBrand} aria-label="tepui: dashboard">
+            <Logo />
+          </Link>
+          <button type="button" className={css.search} onClick={() => setOverlay('palette')}>
+            <Search size={15} aria-hidden />
+            <span className={css.searchText}>Search services and nodes</span>
+            <kbd className={css.searchKeys}>Ctrl K</kbd>
+          </button>
+          <div className={css.topRight}>
+            <DeploymentsChip />
+            <ConnectionDot />
+            <UserMenu me={me} onKeyboard={() => setOverlay('keyboard')}>
+              <button type="button" className={css.user} aria-label={`Menu of ${me.uid}`}>
+                <UserRound size={16} aria-hidden />
+                <span className={css.userName}>{me.uid}</span>
+              </button>
+            </UserMenu>
+          </div>
+        </header>
+        <ConnectionBanner />
+        <main id="main" className={css.main} tabIndex={-1}>
+          <Suspense fallback={<Skeleton />}>
+            <Switch>
+              <Route path="/" component={Dashboard} />
+              <Route path="/services" component={Services} />
+              <Route path="/services/create" component={Create} />
+              <Route path="/services/-/*">
+                {(params) => <Service key={params['*']} id={`/${decodeURIComponent(params['*'] ?? '')}`} />}
+              </Route>
+              <Route path="/nodes" component={Nodes} />
+              <Route path="/nodes/:id">
+                {(params) => <NodePage key={params.id} id={decodeURIComponent(params.id)} />}
+              </Route>
+              <Route path="/deployments" component={Deployments} />
+              <Route component={NotFound} />
+            </Switch>
+          </Suspense>
+        </main>
+      </div>
+      <Suspense>
+        {overlay === 'palette' && <Palette onClose={() => setOverlay(undefined)} />}
+        {overlay === 'keyboard' && <Keyboard onClose={() => setOverlay(undefined)} />}
+      </Suspense>
+    </div>
+  );
+}
+
+function SideBar({ location }: { location: string }) {
+  const { status } = useLive();
+  const attention = status?.counts.apps_attention ?? 0;
+  const away = status ? status.counts.nodes - status.counts.nodes_active : 0;
+  const badges: Record<string, string> = {
+    '/services': attention > 0 ? `${attention}` : '',
+    '/nodes': away > 0 ? `${away}` : '',
+  };
+  const names: Record<string, string> = {
+    '/services': `, ${count(attention, 'service needs', 'services need')} attention`,
+    '/nodes': `, ${count(away, 'node takes', 'nodes take')} no work`,
+  };
+  return (
+    <div className={css.side}>
+      <Link href="/" className={css.brand}>
+        <Logo size={28} />
+        <span className={css.brandText}>
+          <strong>tepui</strong>
+          <span className="truncate">{status?.name ?? '\u00a0'}</span>
+        </span>
+      </Link>
+      <nav aria-label="Main" className={css.nav}>
+        {SECTIONS.map(({ href, text, icon: Icon }) => {
+          const current = href === '/' ? location === '/' : location.startsWith(href);
+          return (
+            <Link key={href} href={href} aria-current={current ? 'page' : undefined}>
+              <Icon size={18} aria-hidden />
+              <span>{text}</span>
+              {badges[href] && (
+                <span className={css.badge}>
+                  <span aria-hidden="true">{badges[href]}</span>
+                  <span className="visually-hidden">{names[href]}</span>
+                </span>
+              )}
+            </Link>
+          );
+        })}
+      </nav>
+      <p className={css.version}>{status && `tepui ${status.version}`}</p>
+    </div>
+  );
+}
+
+function DeploymentsChip() {
+  const { deployments } = useLive();
+  if (deployments.size === 0) return null;
+  return (
+    <Link href="/deployments" className={css.chip}>
+      <span className={css.pulse} aria-hidden="true" />
+      {count(deployments.size, 'deployment')}
+    </Link>
+  );
+}
