@@ -1,0 +1,33 @@
+//! The 401 of the admin router (docs/compat/dcos.md, "Refusals"): the challenge that tells the CLI
+//! how to sign in, and a page that sends browsers to the sign-in view.
+
+use http::{StatusCode, header::WWW_AUTHENTICATE};
+
+use crate::http::{Response, auth::Refusal, reply};
+
+/// `acsjwt` means "ask for user and password"; `oauthjwt` would send people to an outside site.
+pub const CHALLENGE: &str = "acsjwt";
+
+const PAGE: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Sign in</title>
+<noscript><meta http-equiv="refresh" content="5; url=/#/login"></noscript>
+<script>
+window.location.replace("/#/login?redirect=" + encodeURIComponent(window.location.href));
+</script>
+</head>
+<body>
+<h1>Sign in first</h1>
+<p>This needs a signed-in user. <a href="/#/login">Go to the sign-in page</a>.</p>
+</body>
+</html>
+"#;
+
+/// The refusal of a request without a good token.
+pub fn refuse(refusal: Refusal, path: &str) -> Response {
+    tracing::debug!(path, reason = %refusal, "request refused");
+    let page = reply::html(StatusCode::UNAUTHORIZED, PAGE);
+    reply::with_header(page, WWW_AUTHENTICATE, CHALLENGE)
+}

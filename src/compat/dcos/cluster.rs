@@ -1,0 +1,51 @@
+//! What this dialect needs of the running system. Implemented where the parts are wired together,
+//! and by hand in tests.
+
+use std::{net::IpAddr, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use crate::core::{Accepted, Command, Rejected, State};
+
+/// The replicated state and the masters that keep it.
+pub trait Cluster: Send + Sync + 'static {
+    /// The newest state.
+    fn latest(&self) -> Arc<State>;
+
+    /// Brings a command through the log.
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, ProposeError>>;
+
+    /// All masters, this one included, in a stable order.
+    fn masters(&self) -> Vec<Master>;
+}
+
+/// Why a command did not take effect, as far as a client of this dialect can tell.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ProposeError {
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// No leader, a full queue, no answer in time: trying again later can help.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// One master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Master {
+    pub address: IpAddr,
+    pub is_leader: bool,
+    /// Heard of lately.
+    pub is_serving: bool,
+}
+
+/// What does not change while the process runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// tepui's version.
+    pub version: String,
+    /// Where people outside reach this master; `None` where nobody knows.
+    pub public_address: Option<IpAddr>,
+    /// Where other nodes reach this master.
+    pub address: IpAddr,
+    pub hostname: String,
+}

@@ -1,0 +1,311 @@
+//! The front door: checks the token, finds the rule, and hands the request to a part of this
+//! process or to a service of the cluster.
+//!
+//! The token is checked before anything else is looked up, so that a stranger learns from no
+//! answer which services or nodes exist. Services see the caller's token (many check it), but not
+//! the cookies of our own pages.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use http::{
+    HeaderMap, HeaderValue, StatusCode, Uri, header,
+    uri::{InvalidUri, PathAndQuery},
+};
+
+use super::{
+    challenge,
+    cluster::{Cluster, Facts},
+    iam, rules,
+    rules::{Part, Pass, Then},
+    service::{Services, absolute, search},
+    system,
+};
+use crate::{
+    base::{clock::Clock, rng::Rng},
+    http::{
+        Handler, Request, Response,
+        auth::{AUTH_COOKIE, Passwords, Principal, TokenGuard, Tokens},
+        proxy::{Proxy, Target},
+        reply,
+        route::Table,
+    },
+    model::NodeId,
+};
+
+/// The cookie our sign-in sets for scripts of the page.
+pub const INFO_COOKIE: &str = "dcos-acs-info-cookie";
+/// Rewrites of one request; the table has no chain longer than one.
+const REWRITES_MAX: usize = 4;
+
+/// What the front door is made of.
+pub struct GatewayParts {
+    pub cluster: Arc<dyn Cluster>,
+    pub facts: Facts,
+    pub tokens: Arc<Tokens>,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Rng,
+    pub proxy: Arc<Proxy>,
+    /// Off: everybody may do everything, for closed networks.
+    pub checks_tokens: bool,
+    pub mounts: Mounts,
+}
+
+/// Parts of this process mounted into the front door. What is not there is a 404.
+#[derive(Default, Clone)]
+pub struct Mounts {
+    /// `/`: pages and their files.
+    pub ui: Option<Arc<dyn Handler>>,
+    /// `/tepui/v1/…`, path unchanged; checks callers itself.
+    pub api: Option<Arc<dyn Handler>>,
+    /// `/service/marathon/…`: sees `/v2/apps`, `/ping`, …
+    pub marathon: Option<Arc<dyn Handler>>,
+    /// `/service/metronome/…`: sees `/v1/jobs`, …
+    pub metronome: Option<Arc<dyn Handler>>,
+    /// `/mesos/…`: sees `/state-summary`, `/master/state`, …
+    pub mesos: Option<Arc<dyn Handler>>,
+    /// `/mesos_dns/…`: sees `/v1/hosts/…`.
+    pub mesos_dns: Option<Arc<dyn Handler>>,
+    /// `/agent/<id>/…` and `/slave/<id>/…` of a known node: sees `/agent/<id>/…`.
+    pub agent: Option<Arc<dyn Handler>>,
+    /// `/package/…`, `/capabilities`, `/service/…` of the catalog.
+    pub cosmos: Option<Arc<dyn Handler>>,
+}
+
+/// The front door.
+pub struct Gateway {
+    cluster: Arc<dyn Cluster>,
+    guard: TokenGuard,
+    checks_tokens: bool,
+    proxy: Arc<Proxy>,
+    services: Services,
+    mounts: Mounts,
+    iam: Table<iam::Iam>,
+    system: Table<system::System>,
+}
+
+impl Gateway {
+    /// Puts the parts together.
+    pub fn new(parts: GatewayParts) -> Self {
+        let GatewayParts { cluster, facts, tokens, clock, rng, proxy, checks_tokens, mounts } =
+            parts;
+        let iam = iam::table(iam::Iam {
+            cluster: cluster.clone(),
+            tokens: tokens.clone(),
+            passwords: Passwords::default(),
+            clock: clock.clone(),
+            rng: parking_lot::Mutex::new(rng),
+        });
+        let system =
+            system::table(system::System { cluster: cluster.clone(), facts, clock: clock.clone(), checks_tokens });
+        let refuse = |refusal, request: &http::request::Parts| challenge::refuse(refusal, request.uri.path());
+        let guard = TokenGuard::new(tokens, clock, refuse);
+        let services = Services::default();
+        Self { cluster, guard, checks_tokens, proxy, services, mounts, iam, system }
+    }
+
+    async fn answer(&self, mut request: Request) -> Response {
+        for _ in 0..REWRITES_MAX {
+            let path = one_slash(request.uri().path());
+            let rule = rules::find(path);
+            if let Some(redirect) = slash_redirect(path, request.uri().query()) {
+                return redirect;
+            }
+            if let Err(refusal) = self.admit(&mut request, rule.pass) {
+                return refusal;
+            }
+            match rule.then {
+                Then::Redirect(status, to) => return moved(status, to, request.uri().query()),
+                Then::Service => return self.service(request).await,
+                Then::Agent => return self.agent(request).await,
+                Then::Part { part, strip } => return self.part(request, part, strip).await,
+                Then::Rewrite(from, to) => {
+                    let path = one_slash(request.uri().path());
+                    let path = path.strip_prefix(from).map(|rest| format!("{to}{rest}"));
+                    if path.is_none_or(|path| set_path(&mut request, &path).is_err()) {
+                        return bad_path();
+                    }
+                }
+            }
+        }
+        bad_path()
+    }
+
+    /// Checks the caller; a checked one is noted in the request.
+    fn admit(&self, request: &mut Request, pass: Pass) -> Result<(), Response> {
+        if pass == Pass::Open || request.extensions().get::<Principal>().is_some() {
+            return Ok(());
+        }
+        let principal = if self.checks_tokens {
+            self.guard.principal(request.headers())
+        } else {
+            Ok(Principal::anonymous())
+        };
+        match principal {
+            Ok(principal) => {
+                request.extensions_mut().insert(principal);
+                Ok(())
+            }
+            Err(_) if pass == Pass::Own => Ok(()),
+            Err(refusal) => Err(challenge::refuse(refusal, request.uri().path())),
+        }
+    }
+
+    async fn part(&self, mut request: Request, part: Part, strip: &str) -> Response {
+        let mounted = match part {
+            Part::Iam => return self.iam.answer(request).await,
+            Part::System => return self.system.answer(request).await,
+            Part::Ui => &self.mounts.ui,
+            Part::Api => &self.mounts.api,
+            Part::Mesos => &self.mounts.mesos,
+            Part::MesosDns => &self.mounts.mesos_dns,
+            Part::Cosmos => &self.mounts.cosmos,
+        };
+        let Some(handler) = mounted else { return not_found("404 Not Found\n") };
+        if !strip.is_empty() {
+            let path = one_slash(request.uri().path());
+            let rest = absolute(path.strip_prefix(strip).unwrap_or(path));
+            if set_path(&mut request, &rest).is_err() {
+                return bad_path();
+            }
+        }
+        handler.call(request).await
+    }
+
+    /// Passes a request on to the service its path names.
+    async fn service(&self, mut request: Request) -> Response {
+        let state = self.cluster.latest();
+        let path = one_slash(request.uri().path());
+        let after = path.strip_prefix("/service/").unwrap_or_default();
+        let found = search(after, |name| match name {
+            "marathon" => self.mounts.marathon.clone().map(Goal::Part),
+            "metronome" => self.mounts.metronome.clone().map(Goal::Part),
+            name => self.services.lookup(&state, name, |service| {
+                Goal::Service(service.upstream(), service.strips_prefix)
+            }),
+        });
+        let Some((goal, name, rest)) = found else {
+            return not_found("404 Not Found: service not found.");
+        };
+        let rest = absolute(rest);
+        match goal {
+            Goal::Part(handler) => {
+                if set_path(&mut request, &rest).is_err() {
+                    return bad_path();
+                }
+                handler.call(request).await
+            }
+            Goal::Service(upstream, strips_prefix) => {
+                let path = if strips_prefix { &rest } else { request.uri().path() };
+                let Ok(path) = with_query(path, request.uri().query()) else {
+                    return bad_path();
+                };
+                hand_over_token(request.headers_mut());
+                let prefix = Some(format!("/service/{name}").into());
+                self.proxy.forward(request, &Target { upstream, path: Some(path), prefix }).await
+            }
+        }
+    }
+
+    /// An agent's own API. Agents are not dialled: the mounted part reaches them over their link.
+    async fn agent(&self, mut request: Request) -> Response {
+        let path = one_slash(request.uri().path());
+        let rest = path.strip_prefix("/agent/").or_else(|| path.strip_prefix("/slave/"));
+        let rest = rest.unwrap_or_default().trim_start_matches('/');
+        let (id, after) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if !self.cluster.latest().nodes.contains_key(&NodeId::from(id)) {
+            return not_found(format!("404 Not Found: agent `{id}` unknown."));
+        }
+        let Some(handler) = &self.mounts.agent else { return not_found("404 Not Found\n") };
+        let path = format!("/agent/{id}{}", absolute(after));
+        if set_path(&mut request, &path).is_err() {
+            return bad_path();
+        }
+        handler.call(request).await
+    }
+}
+
+impl Handler for Gateway {
+    fn call(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(self.answer(request))
+    }
+}
+
+/// Where a service name leads.
+enum Goal {
+    Part(Arc<dyn Handler>),
+    Service(crate::http::proxy::Upstream, bool),
+}
+
+/// `path` with one slash in front instead of several.
+fn one_slash(path: &str) -> &str {
+    let n_slashes = path.len() - path.trim_start_matches('/').len();
+    &path[n_slashes.saturating_sub(1)..]
+}
+
+/// `/service/a` goes to `/service/a/`, token or not, so that relative links of the page work.
+fn slash_redirect(path: &str, query: Option<&str>) -> Option<Response> {
+    let name = path.strip_prefix("/service/")?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    (!name.is_empty() && name.chars().all(is_name)).then(|| moved(301, &format!("{path}/"), query))
+}
+
+fn moved(status: u16, to: &str, query: Option<&str>) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    reply::redirect(status, &format!("{to}{query}"))
+}
+
+fn with_query(path: &str, query: Option<&str>) -> Result<PathAndQuery, InvalidUri> {
+    match query {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
+    }
+}
+
+/// Another path for the same request; the query stays.
+fn set_path(request: &mut Request, path: &str) -> Result<(), InvalidUri> {
+    let path = with_query(path, request.uri().query())?;
+    *request.uri_mut() = Uri::from(path);
+    Ok(())
+}
+
+/// Takes our own cookies out; a token that came in one goes on as a header.
+fn hand_over_token(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::COOKIE) {
+        return;
+    }
+    let token = crate::http::auth::token_of(headers).map(|token| format!("token={token}"));
+    if let (false, Some(token)) = (headers.contains_key(header::AUTHORIZATION), token)
+        && let Ok(token) = HeaderValue::from_str(&token)
+    {
+        headers.insert(header::AUTHORIZATION, token);
+    }
+    let is_others = |pair: &&str| {
+        let name = pair.trim().split('=').next().unwrap_or_default();
+        name != AUTH_COOKIE && name != INFO_COOKIE
+    };
+    let kept: Vec<_> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';').filter(is_others).map(str::trim))
+        .filter(|pair| !pair.is_empty())
+        .collect();
+    let kept = HeaderValue::from_str(&kept.join("; ")).ok().filter(|value| !value.is_empty());
+    headers.remove(header::COOKIE);
+    if let Some(kept) = kept {
+        headers.insert(header::COOKIE, kept);
+    }
+}
+
+fn not_found(text: impl Into<bytes::Bytes>) -> Response {
+    reply::text(StatusCode::NOT_FOUND, text)
+}
+
+fn bad_path() -> Response {
+    reply::text(StatusCode::BAD_REQUEST, "400 Bad Request: the path makes no sense\n")
+}
+
+#[cfg(test)]
+mod tests;

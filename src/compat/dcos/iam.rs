@@ -1,0 +1,386 @@
+//! Sign-in and users below `/acs/api/v1` (docs/compat/dcos.md, "Identity").
+//!
+//! Unknown users are 400, not 404; errors are `{title, description, code}`; 204 answers carry no
+//! content type. The gateway has checked the caller's token for all but `/auth/…`.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderValue, StatusCode, header};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+
+use super::{
+    challenge::CHALLENGE,
+    cluster::{Cluster, ProposeError},
+    gateway::INFO_COOKIE,
+    spki, system,
+    user::{self, Bad},
+};
+use crate::{
+    base::{clock::Clock, rng::Rng},
+    core::{
+        Command, Rejected,
+        command::Expect,
+    },
+    http::{
+        Call, Response,
+        auth::{AUTH_COOKIE, Claims, Passwords, TOKEN_LIFE, Tokens},
+        body::BodyError,
+        reply::{self, Reply},
+        route::{Access, Table, delete, get, patch, post, put},
+        serve::RequestId,
+    },
+    model::access::User,
+};
+
+/// What the identity routes work with.
+pub struct Iam {
+    pub cluster: Arc<dyn Cluster>,
+    pub tokens: Arc<Tokens>,
+    pub passwords: Passwords,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Mutex<Rng>,
+}
+
+/// The routes.
+pub fn table(iam: Iam) -> Table<Iam> {
+    let routes = vec![
+        post("/acs/api/v1/auth/login", Access::Open, login),
+        get("/acs/api/v1/auth/logout", Access::Open, logout),
+        get("/acs/api/v1/auth/jwks", Access::Open, jwks),
+        get("/acs/api/v1/auth/providers", Access::Open, providers),
+        get("/acs/api/v1/uiconfig", Access::Read, ui_config),
+        get("/acs/api/v1/users", Access::Admin, list),
+        get("/acs/api/v1/users/{uid}", Access::Admin, show),
+        put("/acs/api/v1/users/{uid}", Access::Admin, create),
+        patch("/acs/api/v1/users/{uid}", Access::Admin, change),
+        delete("/acs/api/v1/users/{uid}", Access::Admin, remove),
+    ];
+    Table::new(Arc::new(iam), routes)
+}
+
+/// An answer that is not a success.
+#[derive(Debug)]
+enum Failed {
+    Bad(Bad),
+    NotAcceptable,
+    ContentType,
+    Credentials,
+    Exists(String),
+    Body(BodyError),
+    Unavailable(String),
+}
+
+impl From<Bad> for Failed {
+    fn from(bad: Bad) -> Self {
+        Self::Bad(bad)
+    }
+}
+
+impl From<ProposeError> for Failed {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::Rejected(Rejected::UserExists(uid)) => Self::Exists(uid),
+            ProposeError::Rejected(Rejected::NoSuchUser(uid)) => unknown(&uid),
+            ProposeError::Rejected(other) => {
+                Self::Bad(Bad { text: other.to_string(), code: Some("ERR_INVALID_DATA") })
+            }
+            ProposeError::Unavailable(text) => Self::Unavailable(text),
+        }
+    }
+}
+
+impl Reply for Failed {
+    fn reply(self, request: RequestId) -> Response {
+        let error = |status, title: &str, description: &str, code: Option<&str>| {
+            let body = json!({"title": title, "description": description, "code": code});
+            pretty(status, &body)
+        };
+        match self {
+            Self::Bad(Bad { text, code }) => {
+                error(StatusCode::BAD_REQUEST, "Bad Request", &text, code)
+            }
+            Self::NotAcceptable => {
+                let text = "Only application/json can be sent";
+                error(StatusCode::NOT_ACCEPTABLE, "Not Acceptable", text, None)
+            }
+            Self::ContentType => {
+                let text = "Unexpected or undefined Content-Type";
+                error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported Media Type", text, None)
+            }
+            Self::Credentials => {
+                let code = Some("ERR_INVALID_CREDENTIALS");
+                let text = "The given credentials are invalid";
+                let response = error(StatusCode::UNAUTHORIZED, "Unauthorized", text, code);
+                reply::with_header(response, header::WWW_AUTHENTICATE, CHALLENGE)
+            }
+            Self::Exists(uid) => {
+                let text = format!("User with uid `{uid}` already exists");
+                error(StatusCode::CONFLICT, "Conflict", &text, Some("ERR_USER_EXISTS"))
+            }
+            Self::Body(cause) => cause.reply(request),
+            Self::Unavailable(text) => {
+                reply::text(StatusCode::SERVICE_UNAVAILABLE, format!("{text}\n"))
+            }
+        }
+    }
+}
+
+fn unknown(uid: &str) -> Failed {
+    let text = format!("User with uid `{uid}` not known");
+    Failed::Bad(Bad { text, code: Some("ERR_UNKNOWN_USER_ID") })
+}
+
+/// JSON with two blanks of indent and a line break at the end.
+fn pretty(status: StatusCode, value: &Value) -> Response {
+    let text = format!("{value:#}\n");
+    let mut response = reply::content(status, "application/json; charset=utf-8", text);
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-cache, no-store, must-revalidate"),
+        (header::PRAGMA, "no-cache"),
+        (header::EXPIRES, "0"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The JSON object of a request, with the checks every endpoint makes first.
+async fn object(call: &mut Call) -> Result<Map<String, Value>, Failed> {
+    check_accept(call)?;
+    let media_type = call.header(header::CONTENT_TYPE).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let bytes = call.bytes().await.map_err(Failed::Body)?;
+    let lacking = || {
+        let text = "Request has bad Content-Type or lacks JSON data";
+        Failed::Bad(Bad { text: text.to_owned(), code: None })
+    };
+    match media_type.as_str() {
+        "application/json" if !bytes.is_empty() => {}
+        "application/json" | "application/x-www-form-urlencoded" => return Err(lacking()),
+        "" if bytes.is_empty() => return Err(lacking()),
+        _ => return Err(Failed::ContentType),
+    }
+    let decode = |problem: String| {
+        Failed::Bad(Bad { text: format!("Cannot decode JSON body{problem}"), code: None })
+    };
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|error| decode(format!(" using UTF-8. Reason: {error}")))?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| decode(format!(". Reason: {error}")))?;
+    match value {
+        Value::Object(object) => Ok(object),
+        other => Err(user::schema(&format!("{other} is not of type 'object'")).into()),
+    }
+}
+
+fn check_accept(call: &Call) -> Result<(), Failed> {
+    let named = call.header(header::ACCEPT).unwrap_or("*/*");
+    let takes_json = named.split(',').any(|item| {
+        let media_type = item.split(';').next().unwrap_or_default().trim();
+        ["*/*", "application/*", "application/json", ""].contains(&media_type)
+    });
+    if takes_json { Ok(()) } else { Err(Failed::NotAcceptable) }
+}
+
+/// The credentials of a login.
+enum Credentials<'a> {
+    Password { uid: &'a str, password: &'a str },
+    /// A short token signed with the key of a service account.
+    Signed { uid: &'a str, token: &'a str },
+    /// An ID token of an outside provider; none is set up.
+    Outside,
+}
+
+fn credentials(body: &Map<String, Value>) -> Result<Credentials<'_>, Bad> {
+    for (key, value) in body {
+        let fits = match key.as_str() {
+            "uid" | "password" | "token" => value.is_string(),
+            "exp" => value.is_i64(),
+            _ => {
+                let text = "Additional properties are not allowed";
+                return Err(user::schema(&format!("{text} ('{key}' was unexpected)")));
+            }
+        };
+        if !fits {
+            return Err(user::schema(&format!("{value} is of a wrong type")));
+        }
+    }
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    match (text("uid"), text("password"), text("token")) {
+        (Some(uid), Some(password), None) => Ok(Credentials::Password { uid, password }),
+        (Some(uid), None, Some(token)) => Ok(Credentials::Signed { uid, token }),
+        (None, None, Some(_)) => Ok(Credentials::Outside),
+        _ => Err(user::schema("uid and password, uid and token, or token must be given")),
+    }
+}
+
+async fn login(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
+    let body = object(&mut call).await?;
+    let state = iam.cluster.latest();
+    let user = match credentials(&body)? {
+        Credentials::Password { uid, password } => {
+            let user = state.users.get(uid);
+            let hash = user.and_then(|user| user.password_hash.clone());
+            let is_right = iam.passwords.verify(password.to_owned(), hash).await;
+            user.filter(|_| is_right)
+        }
+        Credentials::Signed { uid, token } => {
+            let user = state.users.get(uid);
+            user.filter(|user| is_signed_by(user, token, iam.clock.now().as_ms() / 1000))
+        }
+        Credentials::Outside => None,
+    };
+    let user = user.ok_or(Failed::Credentials)?;
+    let now = iam.clock.now();
+    let life = match body.get("exp").and_then(Value::as_i64) {
+        Some(0) => None,
+        Some(exp) => Some(Duration::from_secs(
+            u64::try_from(exp.saturating_sub(now.as_ms() / 1000)).unwrap_or(0),
+        )),
+        None => Some(TOKEN_LIFE),
+    };
+    let token = iam.tokens.issue(&user.uid, now, life);
+    tracing::info!(uid = user.uid, "signed in");
+    Ok(signed_in(user, &token))
+}
+
+/// The token with the two cookies of a browser session.
+fn signed_in(user: &User, token: &str) -> Response {
+    let mut response = pretty(StatusCode::OK, &json!({ "token": token }));
+    let info = json!({
+        "uid": user.uid, "description": user.description, "is_remote": user.is_remote,
+    });
+    let age = TOKEN_LIFE.as_secs();
+    for cookie in [
+        format!("{AUTH_COOKIE}={token}; HttpOnly; Path=/; Max-Age={age}"),
+        format!("{INFO_COOKIE}={}; Path=/; Max-Age={age}", STANDARD.encode(info.to_string())),
+    ] {
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
+    response
+}
+
+/// Whether `token` is an unexpired RS256 token for this service account, signed with its key.
+fn is_signed_by(user: &User, token: &str, now_secs: i64) -> bool {
+    let Some(key) = user.public_key.as_deref().and_then(|pem| spki::rsa_key(pem).ok()) else {
+        return false;
+    };
+    let key = jsonwebtoken::DecodingKey::from_rsa_der(&key);
+    let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    rules.required_spec_claims.clear();
+    rules.validate_exp = false; // compared below, with our own clock
+    rules.validate_aud = false;
+    match jsonwebtoken::decode::<Claims>(token, &key, &rules) {
+        Ok(token) => {
+            token.claims.uid == user.uid && token.claims.exp.is_none_or(|exp| exp > now_secs)
+        }
+        Err(_) => false,
+    }
+}
+
+async fn logout(_: Arc<Iam>, _: Call) -> Response {
+    let past = "expires=Sat, 01 Jan 2000 00:00:00 GMT; Path=/";
+    let response = reply::empty(StatusCode::OK);
+    reply::with_header(response, header::SET_COOKIE, &format!("{AUTH_COOKIE}=\"\"; {past}"))
+}
+
+/// Tokens are signed with a shared secret, so there is no public key to show.
+async fn jwks(_: Arc<Iam>, _: Call) -> Response {
+    pretty(StatusCode::OK, &json!({"keys": []}))
+}
+
+async fn providers(_: Arc<Iam>, _: Call) -> Response {
+    let provider = |kind: &str, method: &str, description: &str| {
+        json!({
+            "authentication-type": kind,
+            "client-method": method,
+            "description": description,
+            "config": {"start_flow_url": "/acs/api/v1/auth/login"},
+        })
+    };
+    let users = provider(
+        "dcos-uid-password",
+        "dcos-usercredential-post-receive-authtoken",
+        "Sign in with a user name and a password",
+    );
+    let services = provider(
+        "dcos-uid-servicekey",
+        "dcos-servicecredential-post-receive-authtoken",
+        "Sign in with a service account and its private key",
+    );
+    pretty(StatusCode::OK, &json!({"dcos-users": users, "dcos-services": services}))
+}
+
+async fn ui_config(iam: Arc<Iam>, _: Call) -> Response {
+    pretty(StatusCode::OK, &system::ui_config(&iam.cluster.latest(), true))
+}
+
+async fn list(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
+    check_accept(&call)?;
+    let services = match call.query().get("type") {
+        None | Some("user") => false,
+        Some("service") => true,
+        Some(_) => return Err(Bad { text: "Invalid `type`".to_owned(), code: None }.into()),
+    };
+    let state = iam.cluster.latest();
+    let users = state.users.values().filter(|user| user.public_key.is_some() == services);
+    let array: Vec<_> = users.map(|user| user::show(user, false)).collect();
+    Ok(pretty(StatusCode::OK, &json!({ "array": array })))
+}
+
+fn find(iam: &Iam, call: &Call) -> Result<Arc<User>, Failed> {
+    let uid = call.param("uid");
+    iam.cluster.latest().users.get(uid).cloned().ok_or_else(|| unknown(uid))
+}
+
+async fn show(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
+    check_accept(&call)?;
+    Ok(pretty(StatusCode::OK, &user::show(&*find(&iam, &call)?, true)))
+}
+
+async fn create(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
+    let body = object(&mut call).await?;
+    let draft = user::draft(call.param("uid"), &body)?;
+    if iam.cluster.latest().users.contains_key(&draft.user.uid) {
+        return Err(Failed::Exists(draft.user.uid)); // spares the hash
+    }
+    let password_hash = hash(&iam, draft.password).await?;
+    let user = User { password_hash, ..draft.user };
+    iam.cluster.propose(Command::PutUser { user, expect: Expect::Absent }).await?;
+    Ok(reply::empty(StatusCode::CREATED))
+}
+
+async fn change(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
+    let body = object(&mut call).await?;
+    let mut user = User::clone(&*find(&iam, &call)?);
+    let (description, password) = user::change(&user, &body)?;
+    if let Some(description) = description {
+        user.description = description;
+    }
+    if password.is_some() {
+        user.password_hash = hash(&iam, password).await?;
+    }
+    iam.cluster.propose(Command::PutUser { user, expect: Expect::Present }).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+async fn hash(iam: &Iam, password: Option<String>) -> Result<Option<String>, Failed> {
+    let Some(password) = password else { return Ok(None) };
+    let mut rng = {
+        let mut shared = iam.rng.lock();
+        let seed = shared.below(u64::MAX);
+        shared.child(&format!("salt {seed}"))
+    };
+    let hash = iam.passwords.hash(password, &mut rng).await;
+    hash.map(Some).map_err(|error| Failed::Unavailable(error.to_string()))
+}
+
+async fn remove(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
+    let uid = call.param("uid").to_owned();
+    iam.cluster.propose(Command::DeleteUser(uid)).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,182 @@
+//! The admin router's routes as data (docs/compat/dcos.md, "Routes"): which path needs a token and
+//! who answers it. Exact paths win over prefixes, the longest prefix over shorter ones.
+
+use crate::http::route::Access;
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    pub path: Path,
+    pub pass: Pass,
+    pub then: Then,
+}
+
+/// What a path must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    Is(&'static str),
+    Under(&'static str),
+}
+
+/// Who may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Anybody.
+    Open,
+    /// Holders of a good token.
+    Token(Access),
+    /// The part checks for itself; a good token is told to it, a bad one is not refused here.
+    Own,
+}
+
+/// What happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// A part answers; `strip` is cut off the front of the path.
+    Part { part: Part, strip: &'static str },
+    /// A redirect to a path; the query is kept.
+    Redirect(u16, &'static str),
+    /// A service of the cluster by its name.
+    Service,
+    /// An agent's own API: `/agent/<id>/…`.
+    Agent,
+    /// Another path of this table: the first text of the path is replaced by the second.
+    Rewrite(&'static str, &'static str),
+}
+
+/// The parts behind the front door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Ui,
+    Api,
+    Mesos,
+    MesosDns,
+    Cosmos,
+    Iam,
+    System,
+}
+
+const fn rule(path: Path, pass: Pass, then: Then) -> Rule {
+    Rule { path, pass, then }
+}
+
+const fn part(part: Part) -> Then {
+    Then::Part { part, strip: "" }
+}
+
+const fn stripped(part: Part, strip: &'static str) -> Then {
+    Then::Part { part, strip }
+}
+
+use Path::{Is, Under};
+
+const READ: Pass = Pass::Token(Access::Read);
+
+/// Every route.
+pub const RULES: &[Rule] = &[
+    rule(Under("/"), Pass::Open, part(Part::Ui)),
+    rule(Under("/tepui/v1"), Pass::Own, part(Part::Api)),
+    rule(Is("/login"), Pass::Open, Then::Redirect(302, "/#/login")),
+    rule(Under("/acs/api/v1/auth/"), Pass::Open, part(Part::Iam)),
+    rule(Under("/acs/api/v1"), Pass::Token(Access::Admin), part(Part::Iam)),
+    rule(Is("/dcos-metadata/dcos-version.json"), Pass::Open, part(Part::System)),
+    rule(Is("/dcos-metadata/ui-config.json"), Pass::Open, part(Part::System)),
+    rule(Under("/dcos-metadata/"), READ, part(Part::System)),
+    rule(Is("/metadata"), READ, part(Part::System)),
+    rule(Is("/capabilities"), READ, part(Part::Cosmos)),
+    rule(Under("/package/"), READ, part(Part::Cosmos)),
+    rule(Under("/cosmos/service/"), READ, stripped(Part::Cosmos, "/cosmos")),
+    rule(Is("/mesos"), Pass::Open, Then::Redirect(301, "/mesos/")),
+    rule(Under("/mesos/"), READ, stripped(Part::Mesos, "/mesos")),
+    // Open to everybody in the original; it tells all tasks of the cluster, so it is not here.
+    rule(Under("/cache/master/"), READ, stripped(Part::Mesos, "/cache")),
+    rule(Is("/marathon"), Pass::Open, Then::Redirect(307, "/marathon/")),
+    rule(Under("/marathon/"), READ, Then::Rewrite("/marathon/", "/service/marathon/")),
+    rule(Under("/service/"), READ, Then::Service),
+    rule(Under("/agent/"), READ, Then::Agent),
+    rule(Under("/slave/"), READ, Then::Agent),
+    rule(Under("/system/v1/agent/"), READ, part(Part::System)),
+    // One front door on every master and one state behind all: the leader answers no differently.
+    rule(Under("/system/v1/leader/mesos/"), READ, Then::Rewrite("/system/v1/leader/mesos/", "/system/v1/")),
+    rule(Under("/system/v1/leader/marathon/"), READ, Then::Rewrite("/system/v1/leader/marathon/", "/system/v1/")),
+    rule(Under("/system/health/v1"), READ, part(Part::System)),
+    rule(Under("/system/v1/"), READ, part(Part::System)),
+    rule(Is("/system/v1/logs"), Pass::Open, Then::Redirect(301, "/system/v1/logs/")),
+    rule(Is("/system/v1/metrics"), Pass::Open, Then::Redirect(301, "/system/v1/metrics/")),
+    rule(Is("/mesos_dns"), Pass::Open, Then::Redirect(301, "/mesos_dns/")),
+    rule(Under("/mesos_dns/"), READ, stripped(Part::MesosDns, "/mesos_dns")),
+    rule(Is("/net"), Pass::Open, Then::Redirect(301, "/net/")),
+    rule(Under("/net/"), READ, part(Part::System)),
+    rule(Is("/pkgpanda"), Pass::Open, Then::Redirect(301, "/pkgpanda/")),
+    rule(Under("/pkgpanda/"), READ, part(Part::System)),
+    rule(Is("/exhibitor"), Pass::Open, Then::Redirect(301, "/exhibitor/")),
+    rule(Is("/exhibitor/exhibitor/v1/cluster/status"), Pass::Open, part(Part::System)),
+    rule(Under("/exhibitor/"), READ, part(Part::System)),
+    rule(Under("/dcos-ui-update-service/"), READ, part(Part::System)),
+];
+
+impl Rule {
+    fn matches(&self, path: &str) -> bool {
+        match self.path {
+            Path::Is(text) => text == path,
+            Path::Under(prefix) => path.starts_with(prefix),
+        }
+    }
+
+    fn rank(&self) -> (bool, usize) {
+        match self.path {
+            Path::Is(text) => (true, text.len()),
+            Path::Under(prefix) => (false, prefix.len()),
+        }
+    }
+}
+
+/// The rule for a path that starts with a slash.
+pub fn find(path: &str) -> &'static Rule {
+    let found = RULES.iter().filter(|rule| rule.matches(path)).max_by_key(|rule| rule.rank());
+    found.expect("the first rule matches every path that starts with a slash")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, pass: Pass, then: Then) {
+        let rule = find(path);
+        assert_eq!((rule.pass, rule.then), (pass, then), "{path}");
+    }
+
+    #[test]
+    fn exact_beats_long_beats_short() {
+        check("/", Pass::Open, part(Part::Ui));
+        check("/package", Pass::Open, part(Part::Ui));
+        check("/acs/api/v1/auth/login", Pass::Open, part(Part::Iam));
+        check("/acs/api/v1/users", Pass::Token(Access::Admin), part(Part::Iam));
+        check("/dcos-metadata/dcos-version.json", Pass::Open, part(Part::System));
+        check("/dcos-metadata/x", READ, part(Part::System));
+        check("/exhibitor/exhibitor/v1/cluster/status", Pass::Open, part(Part::System));
+        check("/exhibitor/exhibitor/v1/cluster/list", READ, part(Part::System));
+        check("/mesos", Pass::Open, Then::Redirect(301, "/mesos/"));
+        check("/mesos/master/state", READ, stripped(Part::Mesos, "/mesos"));
+        check("/service/a", READ, Then::Service);
+    }
+
+    #[test]
+    fn only_the_known_few_pass_without_a_token() {
+        let open: Vec<_> = RULES
+            .iter()
+            .filter(|rule| rule.pass == Pass::Open && !matches!(rule.then, Then::Redirect(..)))
+            .map(|rule| rule.path)
+            .collect();
+        assert_eq!(
+            open,
+            [
+                Under("/"),
+                Under("/acs/api/v1/auth/"),
+                Is("/dcos-metadata/dcos-version.json"),
+                Is("/dcos-metadata/ui-config.json"),
+                Is("/exhibitor/exhibitor/v1/cluster/status"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! `/service/<name>`: which running instance a name leads to (docs/compat/dcos.md, "Services").
+//!
+//! A service is an app with the labels `DCOS_SERVICE_NAME`, `DCOS_SERVICE_SCHEME` and
+//! `DCOS_SERVICE_PORT_INDEX`. A table of them is made from the state when it has changed, at most
+//! a twentieth of the time: with few services it is always fresh, with very many a little late
+//! under load. Instances that are healthy and ready are taken in turn; when there is none, any
+//! running one, as the original did.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use tokio::time::{Duration, Instant};
+
+use crate::{
+    core::State,
+    http::proxy::Upstream,
+    model::{
+        Instance, WorkloadSpec,
+        instance::{Condition, Goal},
+        workload::NetworkMode,
+    },
+};
+
+/// Names of services have at most this many segments.
+const SEGMENTS_MAX: usize = 10;
+/// The table may take one part in this many of the time.
+const REBUILD_SHARE: u32 = 20;
+
+/// A service with instances to send requests to.
+#[derive(Debug)]
+pub struct Service {
+    tls: bool,
+    /// Whether `/service/<name>` is cut off before the request is passed on.
+    pub strips_prefix: bool,
+    backends: Vec<SocketAddr>,
+    next: AtomicUsize,
+}
+
+impl Service {
+    /// The next instance in turn.
+    pub fn upstream(&self) -> Upstream {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.backends.len();
+        Upstream { addr: self.backends[turn], tls: self.tls }
+    }
+}
+
+/// All services of one revision of the state.
+#[derive(Debug, Default)]
+struct Table {
+    revision: u64,
+    by_name: HashMap<String, Service>,
+    built_at: Option<Instant>,
+    took: Duration,
+}
+
+/// Services by name, kept up with the state.
+#[derive(Debug, Default)]
+pub struct Services {
+    table: ArcSwap<Table>,
+}
+
+/// Tries the first segment of `path` as a name, then the first two, and so on. Answers what was
+/// found, the name without superfluous slashes, and what follows it in the path.
+pub fn search<'a, T>(
+    path: &'a str,
+    mut lookup: impl FnMut(&str) -> Option<T>,
+) -> Option<(T, String, &'a str)> {
+    let mut name = String::new();
+    let mut rest = path;
+    for _ in 0..SEGMENTS_MAX {
+        rest = rest.trim_start_matches('/');
+        if rest.is_empty() {
+            return None;
+        }
+        let (segment, after) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if !name.is_empty() {
+            name.push('/');
+        }
+        name.push_str(segment);
+        rest = after;
+        if let Some(found) = lookup(&name) {
+            return Some((found, name, rest));
+        }
+    }
+    None
+}
+
+/// `rest` of a path with exactly one slash in front.
+pub fn absolute(rest: &str) -> String {
+    format!("/{}", rest.trim_start_matches('/'))
+}
+
+impl Services {
+    /// Calls `with` on the service of that name. A name that is not there is looked for in the
+    /// newest state before the answer is no.
+    pub fn lookup<T>(
+        &self,
+        state: &State,
+        name: &str,
+        with: impl FnOnce(&Service) -> T,
+    ) -> Option<T> {
+        let mut table = self.table.load();
+        if table.revision != state.revision
+            && (!table.by_name.contains_key(name) || table.is_due())
+        {
+            self.table.store(Arc::new(Table::build(state, &table)));
+            table = self.table.load();
+        }
+        table.by_name.get(name).map(with)
+    }
+}
+
+impl Table {
+    fn is_due(&self) -> bool {
+        self.built_at.is_none_or(|at| at.elapsed() >= self.took * REBUILD_SHARE)
+    }
+
+    fn build(state: &State, before: &Self) -> Self {
+        let started = Instant::now();
+        let mut by_name = HashMap::new();
+        for app in state.apps.values() {
+            let Some((name, service)) = service(state, &app.spec) else { continue };
+            let turn = before.by_name.get(&name).map_or(0, |s| s.next.load(Ordering::Relaxed));
+            service.next.store(turn, Ordering::Relaxed);
+            by_name.insert(name, service);
+        }
+        let now = Instant::now();
+        Self { revision: state.revision, by_name, built_at: Some(now), took: now - started }
+    }
+}
+
+/// The service an app offers; `None` without the labels or without a running instance.
+fn service(state: &State, spec: &WorkloadSpec) -> Option<(String, Service)> {
+    let label = |name: &str| spec.labels.get(name).map(|value| value.trim());
+    let name = label("DCOS_SERVICE_NAME")?.trim_matches('/');
+    let tls = match label("DCOS_SERVICE_SCHEME")? {
+        "http" => false,
+        "https" => true,
+        _ => return None,
+    };
+    let index: usize = label("DCOS_SERVICE_PORT_INDEX")?.parse().ok()?;
+    let strips_prefix = label("DCOS_SERVICE_REWRITE_REQUEST_URLS") != Some("false");
+    let running: Vec<_> = state
+        .instances_of(&spec.id)
+        .filter(|instance| is_running(state, instance))
+        .filter_map(|instance| Some((is_good(state, instance), address(state, instance, index)?)))
+        .collect();
+    let best = running.iter().any(|(good, _)| *good);
+    let backends: Vec<_> =
+        running.into_iter().filter(|(good, _)| *good == best).map(|(_, addr)| addr).collect();
+    if name.is_empty() || backends.is_empty() {
+        return None;
+    }
+    let next = AtomicUsize::new(0);
+    Some((name.to_owned(), Service { tls, strips_prefix, backends, next }))
+}
+
+fn is_running(state: &State, instance: &Instance) -> bool {
+    let on_lost_node = instance
+        .placement
+        .as_ref()
+        .and_then(|placement| state.nodes.get(&placement.node))
+        .is_some_and(|node| !node.is_reachable());
+    instance.condition == Condition::Running
+        && instance.goal == Goal::Running
+        && instance.kill.is_none()
+        && !on_lost_node
+}
+
+/// Healthy by its checks (or without any) and ready.
+fn is_good(state: &State, instance: &Instance) -> bool {
+    let has_checks = state
+        .spec_of(instance)
+        .is_some_and(|spec| spec.containers.iter().any(|c| !c.health_checks.is_empty()));
+    instance.ready && (!has_checks || state.healthy(instance) == Some(true))
+}
+
+/// Where port number `index` of an instance is reached.
+fn address(state: &State, instance: &Instance, index: usize) -> Option<SocketAddr> {
+    let placement = instance.placement.as_ref()?;
+    let on_node = placement.host_ports.get(index).copied().flatten();
+    let on_node = || Some(SocketAddr::new(placement.address, on_node?));
+    let spec = state.spec_of(instance)?;
+    let has_own_network =
+        spec.networks.first().is_some_and(|n| n.mode == NetworkMode::Container);
+    let (true, Some(own)) = (has_own_network, instance.addresses.first()) else {
+        return on_node();
+    };
+    let port = spec.containers.iter().flat_map(|c| &c.ports).nth(index)?.container_port?;
+    if port == 0 { on_node() } else { Some(SocketAddr::new(*own, port)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_tried_from_short_to_long() {
+        let known = ["a", "n1/a", "n2/n1/a", "hidden"];
+        let lookup = |name: &str| known.contains(&name).then_some(());
+        for (path, name, rest) in [
+            ("a", "a", "/"),
+            ("a/", "a", "/"),
+            ("a/foo/bar", "a", "/foo/bar"),
+            ("n1/a", "n1/a", "/"),
+            ("///n1////a///foo//bar", "n1/a", "/foo//bar"),
+            ("n2/n1/a/foo/bar", "n2/n1/a", "/foo/bar"),
+            ("hidden/below", "hidden", "/below"),
+        ] {
+            let ((), found, after) = search(path, lookup).unwrap_or_else(|| panic!("{path}"));
+            assert_eq!((found.as_str(), absolute(after).as_str()), (name, rest), "{path}");
+        }
+        assert!(search("", lookup).is_none());
+        assert!(search("n1", lookup).is_none());
+        assert!(search("1/2/3/4/5/6/7/8/9/10/a", lookup).is_none());
+    }
+}
