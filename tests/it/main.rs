@@ -1,4 +1,5 @@
 //! The one integration binary.
 
+mod dcos;
 mod dns;
 mod router;

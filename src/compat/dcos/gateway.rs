@@ -96,9 +96,15 @@ impl Gateway {
             clock: clock.clone(),
             rng: parking_lot::Mutex::new(rng),
         });
-        let system =
-            system::table(system::System { cluster: cluster.clone(), facts, clock: clock.clone(), checks_tokens });
-        let refuse = |refusal, request: &http::request::Parts| challenge::refuse(refusal, request.uri.path());
+        let system = system::table(system::System {
+            cluster: cluster.clone(),
+            facts,
+            clock: clock.clone(),
+            checks_tokens,
+        });
+        let refuse = |refusal, request: &http::request::Parts| {
+            challenge::refuse(refusal, request.uri.path())
+        };
         let guard = TokenGuard::new(tokens, clock, refuse);
         let services = Services::default();
         Self { cluster, guard, checks_tokens, proxy, services, mounts, iam, system }
@@ -306,6 +312,3 @@ fn not_found(text: impl Into<bytes::Bytes>) -> Response {
 fn bad_path() -> Response {
     reply::text(StatusCode::BAD_REQUEST, "400 Bad Request: the path makes no sense\n")
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,10 +19,7 @@ use super::{
 };
 use crate::{
     base::{clock::Clock, rng::Rng},
-    core::{
-        Command, Rejected,
-        command::Expect,
-    },
+    core::{Command, Rejected, command::Expect},
     http::{
         Call, Response,
         auth::{AUTH_COOKIE, Claims, Passwords, TOKEN_LIFE, Tokens},
@@ -186,9 +183,15 @@ fn check_accept(call: &Call) -> Result<(), Failed> {
 
 /// The credentials of a login.
 enum Credentials<'a> {
-    Password { uid: &'a str, password: &'a str },
+    Password {
+        uid: &'a str,
+        password: &'a str,
+    },
     /// A short token signed with the key of a service account.
-    Signed { uid: &'a str, token: &'a str },
+    Signed {
+        uid: &'a str,
+        token: &'a str,
+    },
     /// An ID token of an outside provider; none is set up.
     Outside,
 }

@@ -97,8 +97,16 @@ pub const RULES: &[Rule] = &[
     rule(Under("/slave/"), READ, Then::Agent),
     rule(Under("/system/v1/agent/"), READ, part(Part::System)),
     // One front door on every master and one state behind all: the leader answers no differently.
-    rule(Under("/system/v1/leader/mesos/"), READ, Then::Rewrite("/system/v1/leader/mesos/", "/system/v1/")),
-    rule(Under("/system/v1/leader/marathon/"), READ, Then::Rewrite("/system/v1/leader/marathon/", "/system/v1/")),
+    rule(
+        Under("/system/v1/leader/mesos/"),
+        READ,
+        Then::Rewrite("/system/v1/leader/mesos/", "/system/v1/"),
+    ),
+    rule(
+        Under("/system/v1/leader/marathon/"),
+        READ,
+        Then::Rewrite("/system/v1/leader/marathon/", "/system/v1/"),
+    ),
     rule(Under("/system/health/v1"), READ, part(Part::System)),
     rule(Under("/system/v1/"), READ, part(Part::System)),
     rule(Is("/system/v1/logs"), Pass::Open, Then::Redirect(301, "/system/v1/logs/")),

@@ -107,8 +107,7 @@ impl Services {
         with: impl FnOnce(&Service) -> T,
     ) -> Option<T> {
         let mut table = self.table.load();
-        if table.revision != state.revision
-            && (!table.by_name.contains_key(name) || table.is_due())
+        if table.revision != state.revision && (!table.by_name.contains_key(name) || table.is_due())
         {
             self.table.store(Arc::new(Table::build(state, &table)));
             table = self.table.load();
@@ -176,9 +175,7 @@ fn is_running(state: &State, instance: &Instance) -> bool {
 
 /// Healthy by its checks (or without any) and ready.
 fn is_good(state: &State, instance: &Instance) -> bool {
-    let has_checks = state
-        .spec_of(instance)
-        .is_some_and(|spec| spec.containers.iter().any(|c| !c.health_checks.is_empty()));
+    let has_checks = state.spec_of(instance).is_some_and(|spec| spec.has_health_checks());
     instance.ready && (!has_checks || state.healthy(instance) == Some(true))
 }
 
@@ -188,12 +185,9 @@ fn address(state: &State, instance: &Instance, index: usize) -> Option<SocketAdd
     let on_node = placement.host_ports.get(index).copied().flatten();
     let on_node = || Some(SocketAddr::new(placement.address, on_node?));
     let spec = state.spec_of(instance)?;
-    let has_own_network =
-        spec.networks.first().is_some_and(|n| n.mode == NetworkMode::Container);
-    let (true, Some(own)) = (has_own_network, instance.addresses.first()) else {
-        return on_node();
-    };
-    let port = spec.containers.iter().flat_map(|c| &c.ports).nth(index)?.container_port?;
+    let has_own = spec.network_mode() == NetworkMode::Container;
+    let (true, Some(own)) = (has_own, instance.addresses.first()) else { return on_node() };
+    let port = spec.ports().nth(index)?.container_port?;
     if port == 0 { on_node() } else { Some(SocketAddr::new(*own, port)) }
 }
 

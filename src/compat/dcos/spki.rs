@@ -67,12 +67,12 @@ mod tests {
 
     /// 512 bits, made for this test.
     const KEY: &str = "-----BEGIN PUBLIC KEY-----
-MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBALqbHeRLCyOdykC5SDLqI49ArYGYG1mq
-aH9/GnWjGavZM02fos4lc2w6tCchcUBNtJvGqKwhC5JEnx3RYoSX2ucCAwEAAQ==
+MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAMFOyNvWipywg43EqmyNPOIAGrVObX5T
+ngvjvQ8yP9wSv2o4g5zvLICpoggZPe6nwJ0zBWQO+hNXfcMMkKpUA6MCAwEAAQ==
 -----END PUBLIC KEY-----
 ";
     const ED25519: &str = "-----BEGIN PUBLIC KEY-----
-MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+MCowBQYDK2VwAyEAHRLAjeRGFJKZzT0l54kD/2+KhJJdlpRQXuOpmSlKFjw=
 -----END PUBLIC KEY-----";
 
     #[test]

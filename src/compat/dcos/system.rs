@@ -215,10 +215,8 @@ const MASTER_UNITS: [(&str, &str); 5] = [
 ];
 const AGENT_UNITS: [(&str, &str); 2] =
     [("dcos-mesos-slave.service", "Mesos Agent"), ("dcos-net.service", "DC/OS Net")];
-const PUBLIC_AGENT_UNITS: [(&str, &str); 2] = [
-    ("dcos-mesos-slave-public.service", "Mesos Agent Public"),
-    ("dcos-net.service", "DC/OS Net"),
-];
+const PUBLIC_AGENT_UNITS: [(&str, &str); 2] =
+    [("dcos-mesos-slave-public.service", "Mesos Agent Public"), ("dcos-net.service", "DC/OS Net")];
 
 /// Every part of every node.
 fn all_units(system: &System) -> Vec<UnitOnNode> {
@@ -288,7 +286,11 @@ impl UnitOnNode {
 }
 
 /// `units` with equal keys joined; the worst health counts.
-fn join(units: &[UnitOnNode], key: fn(&UnitOnNode) -> &str, show: fn(&UnitOnNode) -> Value) -> Vec<Value> {
+fn join(
+    units: &[UnitOnNode],
+    key: fn(&UnitOnNode) -> &str,
+    show: fn(&UnitOnNode) -> Value,
+) -> Vec<Value> {
     let mut joined: std::collections::BTreeMap<&str, Value> = Default::default();
     for unit in units {
         let shown = joined.entry(key(unit)).or_insert_with(|| show(unit));

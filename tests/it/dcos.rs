@@ -1,0 +1,530 @@
+//! The front door on real sockets: tokens, sign-in, services, redirects, and the golden cases of
+//! `tests/golden/dcos` (a request, a line of `=`, the answer; `{{name}}` stands for a value of this
+//! world, `{{*}}` for any text).
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+use parking_lot::Mutex;
+use tepui::{
+    base::{
+        clock::{ManualClock, Timestamp},
+        rng::Rng,
+        task::Tasks,
+    },
+    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Master, Mounts, ProposeError},
+    core::{Accepted, Command, Stamped, State, apply, command::Init, state::App},
+    http::{
+        Handler, Request,
+        auth::{Passwords, Tokens},
+        body,
+        proxy::Proxy,
+        reply,
+        serve::{Limits, Listener, Server},
+    },
+    model::{
+        AppId, Instance, InstanceId, Node, NodeId, Pools, Role, WorkloadSpec,
+        access::User,
+        container::{ContainerSpec, Port},
+        instance::{Condition, Placement},
+        node::{Duty, NodeInfo, NodeKind, Reach},
+        workload::{
+            Backoff, KillSelection, Kind, Network, NetworkMode, UnreachableStrategy,
+            UpgradeStrategy,
+        },
+    },
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+const NOW: Timestamp = Timestamp::from_ms(1_700_000_000_000);
+const SECRET: [u8; 32] = [7; 32];
+const CLUSTER_ID: &str = "3f2c1a5e-8d4b-4f6a-9c21-0123456789ab";
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A cluster of one master whose log is a call of `apply`.
+struct World {
+    state: Mutex<State>,
+}
+
+impl Cluster for World {
+    fn latest(&self) -> Arc<State> {
+        Arc::new(self.state.lock().clone())
+    }
+
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, ProposeError>> {
+        let entry = Stamped { at: NOW, request: None, command };
+        let (outcome, _) = apply(&mut self.state.lock(), &entry);
+        Box::pin(async move { outcome.map_err(ProposeError::from) })
+    }
+
+    fn masters(&self) -> Vec<Master> {
+        vec![Master { address: [10, 0, 0, 1].into(), is_leader: true, is_serving: true }]
+    }
+}
+
+impl World {
+    async fn new() -> Arc<Self> {
+        let hash = Passwords::default().hash("hunter2".to_owned(), &mut Rng::from_seed(1)).await;
+        let admin = User {
+            uid: "admin".to_owned(),
+            description: "The operator".to_owned(),
+            password_hash: Some(hash.unwrap()),
+            public_key: None,
+            provider_type: "internal".to_owned(),
+            provider_id: String::new(),
+            is_remote: false,
+            superuser: true,
+        };
+        let world = Arc::new(Self { state: Mutex::default() });
+        let init = Init {
+            cluster: CLUSTER_ID.to_owned(),
+            name: "test".to_owned(),
+            secret: SECRET,
+            users: vec![admin],
+        };
+        world.propose(Command::Init(init)).await.unwrap();
+        world.change(|state| {
+            let (node, record) = node();
+            state.nodes.insert(node, Arc::new(record));
+        });
+        world
+    }
+
+    /// Edits the tables and brings revision and indexes up to date.
+    fn change(&self, edit: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        edit(&mut state);
+        state.revision += 1;
+        apply::reindex(&mut state);
+    }
+
+    /// An app that offers a service at `addr`, with one running instance.
+    fn offer(&self, id: &str, labels: &[(&str, &str)], addr: SocketAddr) {
+        self.change(|state| {
+            let spec = Arc::new(spec(id, labels));
+            let app = App { id: spec.id.clone(), spec: spec.clone(), last_failure: None };
+            state.specs.insert((spec.id.clone(), spec.version), spec.clone());
+            state.apps.insert(spec.id.clone(), Arc::new(app));
+            let instance = running(&spec, addr, 0);
+            state.instances.insert(instance.id.clone(), Arc::new(instance));
+        });
+    }
+
+    fn add_instance(&self, id: &str, addr: SocketAddr, n: u32, edit: impl FnOnce(&mut Instance)) {
+        self.change(|state| {
+            let spec = state.apps.get(&AppId::parse(id)).unwrap().spec.clone();
+            let mut instance = running(&spec, addr, n);
+            edit(&mut instance);
+            state.instances.insert(instance.id.clone(), Arc::new(instance));
+        });
+    }
+}
+
+fn node() -> (NodeId, Node) {
+    let id = NodeId::from("node-S0");
+    let info = NodeInfo {
+        id: id.clone(),
+        hostname: "10.0.0.2".to_owned(),
+        address: [10, 0, 0, 2].into(),
+        kind: NodeKind::Agent,
+        attributes: BTreeMap::new(),
+        fault_domain: None,
+        total: Pools::default(),
+        version: "0".to_owned(),
+        resolver: None,
+    };
+    let (reach, duty) = (Reach::Reachable, Duty::Active);
+    (id, Node { info, reach, duty, registered_at: NOW, reregistered_at: None })
+}
+
+fn spec(id: &str, labels: &[(&str, &str)]) -> WorkloadSpec {
+    WorkloadSpec {
+        id: AppId::parse(id),
+        kind: Kind::App,
+        instances: 1,
+        containers: vec![ContainerSpec {
+            ports: vec![Port { host_port: Some(0), ..Port::default() }],
+            ..ContainerSpec::default()
+        }],
+        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
+        require_ports: false,
+        role: Role::star(),
+        accepted_roles: None,
+        constraints: Vec::new(),
+        dependencies: Default::default(),
+        labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        secrets: BTreeMap::new(),
+        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
+        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
+        unreachable: UnreachableStrategy::Disabled,
+        kill_selection: KillSelection::YoungestFirst,
+        executor: String::new(),
+        executor_resources: None,
+        residency: None,
+        version: NOW,
+        last_scaling_at: NOW,
+        last_config_change_at: NOW,
+    }
+}
+
+fn running(spec: &WorkloadSpec, addr: SocketAddr, n: u32) -> Instance {
+    let id = InstanceId::from(format!("{}.instance-{n}", spec.id.safe()));
+    let placement = Placement {
+        node: NodeId::from("node-S0"),
+        hostname: "10.0.0.2".to_owned(),
+        address: addr.ip(),
+        allocation: Pools::default(),
+        host_ports: vec![Some(addr.port())],
+        launched_at: NOW,
+    };
+    Instance {
+        condition: Condition::Running,
+        placement: Some(placement),
+        ready: true,
+        ..Instance::scheduled(id, spec.id.clone(), spec.version, NOW)
+    }
+}
+
+fn labels<'a>(name: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut all = vec![
+        ("DCOS_SERVICE_NAME", name),
+        ("DCOS_SERVICE_SCHEME", "http"),
+        ("DCOS_SERVICE_PORT_INDEX", "0"),
+    ];
+    all.extend(more);
+    all
+}
+
+/// A front door over a world.
+struct Door {
+    world: Arc<World>,
+    server: Server,
+    token: String,
+    tasks: Tasks,
+}
+
+/// Tells which part was reached, with which path.
+fn part(name: &'static str) -> Option<Arc<dyn Handler>> {
+    let handler = move |request: Request| async move {
+        reply::text(StatusCode::OK, format!("{name} {}", request.uri()))
+    };
+    Some(Arc::new(handler))
+}
+
+impl Door {
+    async fn open() -> Self {
+        let (tasks, world) = (Tasks::new("door"), World::new().await);
+        let tokens = Arc::new(Tokens::new(&SECRET));
+        let token = tokens.issue("admin", NOW, None);
+        let gateway = Gateway::new(GatewayParts {
+            cluster: world.clone(),
+            facts: Facts {
+                version: "0.1.0".to_owned(),
+                public_address: Some([192, 0, 2, 7].into()),
+                address: [10, 0, 0, 1].into(),
+                hostname: "master-1".to_owned(),
+            },
+            tokens,
+            clock: ManualClock::new(NOW),
+            rng: Rng::from_seed(2),
+            proxy: Proxy::new(&tasks),
+            checks_tokens: true,
+            mounts: Mounts {
+                ui: part("ui"),
+                api: part("api"),
+                marathon: part("marathon"),
+                mesos: part("mesos"),
+                agent: part("agent"),
+                ..Mounts::default()
+            },
+        });
+        let listener = Listener::bind(SocketAddr::new(LOCAL, 0)).unwrap();
+        let server = listener.serve(Arc::new(gateway), &tasks);
+        Self { world, server, token, tasks }
+    }
+
+    /// A service of the cluster that shows what it was asked.
+    fn upstream(&self, name: &'static str) -> SocketAddr {
+        let handler = move |request: Request| async move {
+            let (head, content) = request.into_parts();
+            let content = body::read(content, 1 << 20).await.unwrap();
+            let mut text = format!("{name} {} {}\n", head.method, head.uri);
+            for (key, value) in &head.headers {
+                text += &format!("{key}: {}\n", value.to_str().unwrap());
+            }
+            text += std::str::from_utf8(&content).unwrap();
+            reply::text(StatusCode::OK, text)
+        };
+        let listener = Listener::bind(SocketAddr::new(LOCAL, 0)).unwrap();
+        listener.with_limits(Limits::default()).serve(Arc::new(handler), &self.tasks).local_addr()
+    }
+
+    async fn ask(&self, request: &str) -> String {
+        let exchange = async {
+            let mut tcp = TcpStream::connect(self.server.local_addr()).await.unwrap();
+            tcp.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            tcp.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        tokio::time::timeout(Duration::from_secs(20), exchange).await.expect("in time")
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let token = &self.token;
+        self.ask(&format!(
+            "GET {path} HTTP/1.1\r\nHost: door\r\nAuthorization: token={token}\r\n\
+             Connection: close\r\n\r\n"
+        ))
+        .await
+    }
+
+    async fn get_openly(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n")).await
+    }
+}
+
+fn check(answer: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(answer.contains(part), "{part:?} is missing in {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_golden_cases_hold() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/dcos");
+    let mut cases: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 20, "only {} cases", cases.len());
+    // One world for all: the cases build on each other in their order.
+    let door = Door::open().await;
+    for case in cases {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&case).unwrap();
+        let (request, want) = text.split_once("\n====\n").unwrap_or_else(|| panic!("{name}"));
+        golden(&door, &name, request, want.trim_end_matches('\n')).await;
+    }
+}
+
+async fn golden(door: &Door, name: &str, request: &str, want: &str) {
+    let fill =
+        |text: &str| text.replace("{{token}}", &door.token).replace("{{cluster_id}}", CLUSTER_ID);
+    let (head, content) = request.split_once("\n\n").unwrap_or((request, ""));
+    let (content, head) = (content.trim_end_matches('\n'), fill(head));
+    let (line, headers) = head.split_once('\n').unwrap_or((&head, ""));
+    let mut raw = format!("{line} HTTP/1.1\r\nHost: door\r\nConnection: close\r\n");
+    for header in headers.lines() {
+        raw += &format!("{header}\r\n");
+    }
+    if !content.is_empty() {
+        raw += &format!("Content-Length: {}\r\n", content.len());
+    }
+    let answer = door.ask(&format!("{raw}\r\n{content}")).await;
+    let (got_head, got_content) = answer.split_once("\r\n\r\n").unwrap();
+    let got_head: Vec<_> = got_head.split("\r\n").collect();
+    let want = fill(want);
+    let (want_head, want_content) = want.split_once("\n\n").unwrap_or((&want, ""));
+    let mut want_head = want_head.lines();
+    assert_eq!(got_head[0], format!("HTTP/1.1 {}", want_head.next().unwrap()), "{name}: {answer}");
+    for header in want_head {
+        match header.strip_prefix('!') {
+            // `!name`: no such header.
+            Some(absent) => {
+                let prefix = format!("{absent}: ");
+                assert!(!got_head.iter().any(|line| line.starts_with(&prefix)), "{name}: {answer}");
+            }
+            None => assert!(
+                got_head.iter().any(|line| fits(line, header)),
+                "{name}: {header} is missing in {answer}"
+            ),
+        }
+    }
+    let got_content = got_content.trim_end_matches('\n');
+    assert!(fits(got_content, want_content), "{name}: want\n{want_content}\ngot\n{got_content}");
+}
+
+/// Equal, where `{{*}}` stands for any text.
+fn fits(got: &str, want: &str) -> bool {
+    let mut pieces = want.split("{{*}}");
+    let Some(mut rest) = got.strip_prefix(pieces.next().unwrap()) else { return false };
+    let mut last = "";
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+        last = piece;
+    }
+    rest.is_empty() || (want.ends_with("{{*}}") && last.is_empty())
+}
+
+#[tokio::test]
+async fn a_token_comes_by_header_or_cookie_and_the_header_wins() {
+    let door = Door::open().await;
+    let token = door.token.clone();
+    for (header, good) in [
+        (format!("Authorization: token={token}"), true),
+        (format!("Authorization: Bearer {token}"), true),
+        (format!("Cookie: a=b; dcos-acs-auth-cookie={token}"), true),
+        (format!("Authorization: token=bad\r\nCookie: dcos-acs-auth-cookie={token}"), false),
+        ("Authorization: token=".to_owned(), false),
+        ("X-None: 1".to_owned(), false),
+    ] {
+        let request = "GET /metadata HTTP/1.1\r\nHost: door\r\nConnection: close\r\n";
+        let answer = door.ask(&format!("{request}{header}\r\n\r\n")).await;
+        assert_eq!(answer.starts_with("HTTP/1.1 200 OK"), good, "{header}: {answer}");
+        assert_eq!(answer.starts_with("HTTP/1.1 401 "), !good, "{header}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_learn_nothing_of_what_exists() {
+    let door = Door::open().await;
+    let paths = [
+        "/service/unknown/x",
+        "/agent/unknown/x",
+        "/slave/node-S0/state",
+        "/mesos/state",
+        "/marathon/v2/apps",
+        "/acs/api/v1/users",
+        "/system/health/v1/units",
+        "/pkgpanda/active/",
+        "/cache/master/state-summary",
+        "//mesos/state",
+        "/net/v1/nodes",
+    ];
+    for path in paths {
+        let answer = door.get_openly(path).await;
+        let page = ["WWW-Authenticate: acsjwt", "<html", "window.location", "</html>"];
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{path}: {answer}");
+        check(&answer.replace("www-authenticate", "WWW-Authenticate"), &page);
+    }
+}
+
+#[tokio::test]
+async fn parts_see_their_own_paths() {
+    let door = Door::open().await;
+    for (path, want) in [
+        ("/", "ui /"),
+        ("/assets/index.js", "ui /assets/index.js"),
+        ("/tepui/v1/apps?x=1", "api /tepui/v1/apps?x=1"),
+        ("/mesos/master/state?y=2", "mesos /master/state?y=2"),
+        ("/cache/master/state-summary", "mesos /master/state-summary"),
+        ("/marathon/v2/apps//a%20b/", "marathon /v2/apps//a%20b/"),
+        ("/service/marathon/ping", "marathon /ping"),
+        ("/service/marathon/", "marathon /"),
+        ("/slave/node-S0/files/read.json?path=x", "agent /agent/node-S0/files/read.json?path=x"),
+        ("/agent/node-S0", "agent /agent/node-S0/"),
+        ("/agent/other/x", "404 Not Found: agent `other` unknown."),
+        ("/capabilities", "404 Not Found\n"),
+    ] {
+        let answer = door.get(path).await;
+        assert!(answer.ends_with(&format!("\r\n\r\n{want}")), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn services_are_found_by_name_and_see_their_own_paths() {
+    let door = Door::open().await;
+    for name in ["a", "n1/a", "n2/n1/a"] {
+        let addr = door.upstream(name);
+        door.world.offer(&format!("/app/{name}"), &labels(name, &[]), addr);
+    }
+    for (path, want) in [
+        ("/service/a/", "a GET /\n"),
+        ("/service/a/foo/bar?x=%2F", "a GET /foo/bar?x=%2F\n"),
+        ("/service/a/a%20b%3Fc%23d", "a GET /a%20b%3Fc%23d\n"),
+        ("/service/n1/a", "n1/a GET /\n"),
+        ("/service////n1////a///foo/bar", "n1/a GET /foo/bar\n"),
+        ("/service/n2/n1/a/foo/bar", "n2/n1/a GET /foo/bar\n"),
+        ("/service/n1/b", "404 Not Found: service not found."),
+    ] {
+        check(&door.get(path).await, &[want]);
+    }
+    let answer = door.get_openly("/service/a?x=1").await;
+    check(&answer, &["HTTP/1.1 301 ", "location: /service/a/?x=1\r\n"]);
+}
+
+#[tokio::test]
+async fn services_see_the_token_but_not_our_cookies() {
+    let door = Door::open().await;
+    let addr = door.upstream("web");
+    let keeps = [("DCOS_SERVICE_REWRITE_REQUEST_URLS", "false")];
+    door.world.offer("/web", &labels("/web", &keeps), addr);
+    let token = &door.token;
+    let answer = door
+        .ask(&format!(
+            "GET /service/web/x HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\
+             Cookie: theme=dark; dcos-acs-auth-cookie={token}; dcos-acs-info-cookie=abc\r\n\r\n"
+        ))
+        .await;
+    let header = format!("authorization: token={token}\n");
+    check(&answer, &["web GET /service/web/x\n", &header, "cookie: theme=dark\n"]);
+    assert!(!answer.contains("abc"), "{answer}");
+}
+
+#[tokio::test]
+async fn instances_are_taken_in_turn_and_bad_ones_left_out() {
+    let door = Door::open().await;
+    let (one, two) = (door.upstream("one"), door.upstream("two"));
+    door.world.offer("/web", &labels("web", &[]), one);
+    door.world.add_instance("/web", two, 1, |_| {});
+    let dead = SocketAddr::new(LOCAL, 1);
+    door.world.add_instance("/web", dead, 2, |i| i.condition = Condition::Staging);
+    door.world.add_instance("/web", dead, 3, |i| i.ready = false);
+    let mut seen = BTreeMap::new();
+    for _ in 0..6 {
+        let answer = door.get("/service/web/").await;
+        let name = if answer.contains("one GET") { "one" } else { "two" };
+        check(&answer, &["200 OK"]);
+        *seen.entry(name).or_insert(0) += 1;
+    }
+    assert_eq!(seen, BTreeMap::from([("one", 3), ("two", 3)]));
+    // With nothing good left, a running one is better than none.
+    door.world.change(|state| {
+        let not_ready: Vec<_> = state.instances.values().map(|i| (**i).clone()).collect();
+        for mut instance in not_ready {
+            instance.ready = false;
+            instance.condition = match instance.placement.as_ref().unwrap().host_ports[0] {
+                Some(1) => Condition::Killing,
+                _ => Condition::Running,
+            };
+            state.instances.insert(instance.id.clone(), Arc::new(instance));
+        }
+    });
+    check(&door.get("/service/web/").await, &["200 OK"]);
+    // A lost node takes its instances with it.
+    door.world.change(|state| {
+        let (id, mut node) = node();
+        node.reach = Reach::Unreachable { since: NOW };
+        state.nodes.insert(id, Arc::new(node));
+    });
+    check(&door.get("/service/web/").await, &["404 Not Found: service not found."]);
+}
+
+#[tokio::test]
+async fn an_app_with_bad_labels_harms_no_other() {
+    let door = Door::open().await;
+    let addr = door.upstream("good");
+    door.world.offer("/good", &labels("good", &[]), addr);
+    for (n, bad) in [
+        ("DCOS_SERVICE_PORT_INDEX", "seven"),
+        ("DCOS_SERVICE_PORT_INDEX", "7"),
+        ("DCOS_SERVICE_SCHEME", "ftp"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        door.world.offer(&format!("/bad{n}"), &labels("bad", &[bad]), addr);
+    }
+    check(&door.get("/service/good/").await, &["good GET /\n"]);
+    check(&door.get("/service/bad/").await, &["HTTP/1.1 404 "]);
+}
