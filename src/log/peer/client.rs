@@ -1,0 +1,289 @@
+//! The calling side: one connection per peer, opened on demand, calls pipelined over it.
+//!
+//! A link that is down answers calls with an error at once and tries again with growing delay, so
+//! a dead peer costs its callers nothing. A link on which answers are due but nothing arrives asks
+//! `Ping`, and is opened anew if even that stays unanswered: networks can swallow a connection
+//! without a word.
+
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt as _};
+use parking_lot::Mutex;
+use tokio::{
+    io::{ReadHalf, WriteHalf},
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
+
+use super::{
+    transport::{Connect, Io},
+    wire::{self, Call, Hello, Refused, Reply, Request, Response},
+};
+use crate::{
+    base::{rng::Rng, task::Tasks},
+    log::types::MemberId,
+};
+
+/// Delay before the second attempt to connect; doubles up to `RETRY_MAX`.
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_millis(800);
+
+/// Why a call brought no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// Certainly not delivered.
+    #[error("peer {0} cannot be reached")]
+    Unreachable(MemberId),
+    #[error("too many calls are waiting for peer {0}")]
+    Busy(MemberId),
+    /// Delivered or not, nobody knows.
+    #[error("peer {0} did not answer in time")]
+    Timeout(MemberId),
+    #[error("the connection to peer {0} was lost")]
+    Lost(MemberId),
+    #[error("peer {0} refused")]
+    Refused(MemberId, #[source] Refused),
+}
+
+/// A link to one peer. Cheap to clone; lives as long as its task group.
+#[derive(Clone)]
+pub struct Peer {
+    id: MemberId,
+    calls: mpsc::Sender<Outgoing>,
+}
+
+struct Outgoing {
+    call: Call,
+    reply: oneshot::Sender<Result<Reply, PeerError>>,
+}
+
+/// Who calls whom.
+#[derive(Clone)]
+pub struct Route {
+    pub cluster: String,
+    pub from: MemberId,
+    pub to: MemberId,
+    pub address: String,
+}
+
+impl Peer {
+    /// Starts the link's task.
+    pub fn start(route: Route, connect: Arc<dyn Connect>, rng: Rng, tasks: &Tasks) -> Self {
+        let (calls, waiting) = mpsc::channel(wire::CALLS_WAITING_MAX);
+        let id = route.to;
+        let link = Link { route, connect, waiting, rng };
+        tasks.connection("log peer link", link.run());
+        Self { id, calls }
+    }
+
+    /// Sends a call and waits for its answer.
+    pub async fn call(&self, call: Call, deadline: Duration) -> Result<Reply, PeerError> {
+        let answer = self.send(call)?;
+        match timeout(deadline, answer).await {
+            Ok(answer) => self.unpack(answer),
+            Err(_) => Err(PeerError::Timeout(self.id)),
+        }
+    }
+
+    /// Sends a call; the answer can be waited for later.
+    pub fn send(
+        &self,
+        call: Call,
+    ) -> Result<oneshot::Receiver<Result<Reply, PeerError>>, PeerError> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.try_send(Outgoing { call, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => PeerError::Busy(self.id),
+            mpsc::error::TrySendError::Closed(_) => PeerError::Unreachable(self.id),
+        })?;
+        Ok(answer)
+    }
+
+    /// The reply behind an answer from [`Self::send`].
+    pub fn unpack(
+        &self,
+        answer: Result<Result<Reply, PeerError>, oneshot::error::RecvError>,
+    ) -> Result<Reply, PeerError> {
+        match answer {
+            Ok(Ok(Reply::Refused(why))) => Err(PeerError::Refused(self.id, why)),
+            Ok(outcome) => outcome,
+            Err(_) => Err(PeerError::Lost(self.id)),
+        }
+    }
+}
+
+/// The link's task.
+struct Link {
+    route: Route,
+    connect: Arc<dyn Connect>,
+    waiting: mpsc::Receiver<Outgoing>,
+    rng: Rng,
+}
+
+type Pending = Arc<Mutex<Calls>>;
+
+#[derive(Default)]
+struct Calls {
+    by_id: HashMap<u64, oneshot::Sender<Result<Reply, PeerError>>>,
+    next: u64,
+    /// When the last frame arrived, or when the oldest unanswered one was sent after it.
+    heard: Option<Instant>,
+}
+
+impl Link {
+    async fn run(mut self) {
+        let mut delay = RETRY_MIN;
+        // Connect when there is something to say.
+        while let Some(first) = self.waiting.recv().await {
+            match self.open().await {
+                Ok(io) => {
+                    delay = RETRY_MIN;
+                    let error = self.talk(io, first).await;
+                    tracing::debug!(peer = self.route.to, %error, "peer connection ended");
+                }
+                Err(error) => {
+                    tracing::debug!(peer = self.route.to, %error, "peer cannot be reached");
+                    self.refuse(first);
+                    if !self.pause(delay).await {
+                        return;
+                    }
+                    delay = (delay * 2).min(RETRY_MAX);
+                }
+            }
+        }
+    }
+
+    async fn open(&self) -> io::Result<Io> {
+        let connecting = self.connect.connect(&self.route.address);
+        timeout(wire::CONNECT, connecting).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn refuse(&self, outgoing: Outgoing) {
+        // A caller that gave up needs no answer.
+        let _ = outgoing.reply.send(Err(PeerError::Unreachable(self.route.to)));
+    }
+
+    /// Answers calls with an error for a while; false once nobody can call any more.
+    async fn pause(&mut self, delay: Duration) -> bool {
+        let mut rest = std::pin::pin!(sleep(self.rng.jitter(delay)));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut rest => return true,
+                outgoing = self.waiting.recv() => match outgoing {
+                    Some(outgoing) => self.refuse(outgoing),
+                    None => return false,
+                },
+            }
+        }
+    }
+
+    /// Sends and receives until the connection fails; returns why.
+    async fn talk(&mut self, io: Io, first: Outgoing) -> io::Error {
+        let (read, write) = tokio::io::split(io);
+        let frames = FramedRead::new(read, wire::framing());
+        let sink = FramedWrite::new(write, wire::framing());
+        let pending = Pending::default();
+        let ended = tokio::select! {
+            biased;
+            ended = receive(frames, &pending) => ended,
+            ended = watch_silence(&pending) => ended,
+            ended = transmit(sink, &pending, &mut self.waiting, &self.route, first) => ended,
+        };
+        let left: Vec<_> = pending.lock().by_id.drain().collect();
+        for (_, reply) in left {
+            let _ = reply.send(Err(PeerError::Lost(self.route.to)));
+        }
+        ended
+    }
+}
+
+async fn receive(
+    mut frames: FramedRead<ReadHalf<Io>, LengthDelimitedCodec>,
+    pending: &Pending,
+) -> io::Error {
+    while let Some(frame) = frames.next().await {
+        let response: Response = match frame {
+            Ok(frame) => match wire::decode(&frame) {
+                Ok(response) => response,
+                Err(error) => return io::Error::new(io::ErrorKind::InvalidData, error),
+            },
+            Err(error) => return error,
+        };
+        let mut calls = pending.lock();
+        calls.heard = Some(Instant::now());
+        if let Some(reply) = calls.by_id.remove(&response.id) {
+            let _ = reply.send(Ok(response.reply));
+        }
+    }
+    io::ErrorKind::UnexpectedEof.into()
+}
+
+/// Ends when an answer is due and the peer has been silent for too long.
+async fn watch_silence(pending: &Pending) -> io::Error {
+    loop {
+        sleep(wire::PING_AFTER / 2).await;
+        let calls = pending.lock();
+        let silent = calls.heard.is_some_and(|at| at.elapsed() > wire::SILENT_MAX);
+        if silent && !calls.by_id.is_empty() {
+            return io::Error::new(io::ErrorKind::TimedOut, "the peer fell silent");
+        }
+    }
+}
+
+async fn transmit(
+    mut sink: FramedWrite<WriteHalf<Io>, LengthDelimitedCodec>,
+    pending: &Pending,
+    waiting: &mut mpsc::Receiver<Outgoing>,
+    route: &Route,
+    first: Outgoing,
+) -> io::Error {
+    let hello = Hello {
+        protocol: wire::PROTOCOL,
+        cluster: route.cluster.clone(),
+        from: route.from,
+        to: route.to,
+    };
+    if let Err(error) = sink.feed(wire::encode(&hello)).await {
+        return error;
+    }
+    let mut next = Some(first);
+    loop {
+        while let Some(outgoing) = next {
+            if let Err(error) = sink.feed(wire::encode(&register(pending, outgoing))).await {
+                return error;
+            }
+            next = waiting.try_recv().ok();
+        }
+        match timeout(wire::SEND, SinkExt::<Bytes>::flush(&mut sink)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return error,
+            Err(_) => return io::ErrorKind::TimedOut.into(),
+        }
+        next = match timeout(wire::PING_AFTER, waiting.recv()).await {
+            Ok(Some(outgoing)) => Some(outgoing),
+            Ok(None) => return io::Error::other("nobody calls any more"),
+            Err(_) if pending.lock().by_id.is_empty() => None,
+            Err(_) => {
+                let (reply, _) = oneshot::channel();
+                Some(Outgoing { call: Call::Ping, reply })
+            }
+        };
+    }
+}
+
+/// Numbers a call and remembers who waits for it; forgets callers that gave up.
+fn register(pending: &Pending, outgoing: Outgoing) -> Request {
+    let mut calls = pending.lock();
+    if calls.by_id.len() >= wire::CALLS_WAITING_MAX / 2 {
+        calls.by_id.retain(|_, reply| !reply.is_closed());
+    }
+    if calls.by_id.is_empty() {
+        calls.heard = Some(Instant::now());
+    }
+    let id = calls.next;
+    calls.next += 1;
+    calls.by_id.insert(id, outgoing.reply);
+    Request { id, call: outgoing.call }
+}

@@ -1,0 +1,278 @@
+//! The answering side: takes connections of peers and hands their calls to consensus.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{
+    FutureExt as _, SinkExt, StreamExt as _, future::BoxFuture, stream::FuturesUnordered,
+};
+use openraft::{Raft, Snapshot, error::RaftError};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Semaphore, oneshot, watch},
+    time::timeout,
+};
+use tokio_util::codec::{FramedRead, FramedWrite};
+
+use super::{
+    transport::{Accept, Io},
+    wire::{self, Call, Hello, Refused, Reply, Request, Response},
+};
+use crate::{
+    base::task::Tasks,
+    log::{
+        journal::Installing,
+        machine::RowKey,
+        store::{Store, Write},
+        types::{Image, ImageMeta, MemberId, Payload, Types, Vote},
+    },
+};
+
+/// Answer to one forwarded command: revision and encoded outcome.
+pub type Forwarded = Result<(u64, Payload), Refused>;
+
+/// What only the leader can do for a peer.
+pub trait Leader: Send + Sync + 'static {
+    /// Proposes encoded commands; one answer each.
+    fn forward(&self, commands: Vec<Payload>) -> BoxFuture<'_, Vec<Forwarded>>;
+    /// The index up to which a reader must have applied.
+    fn barrier(&self) -> BoxFuture<'_, Result<u64, Refused>>;
+}
+
+/// Serves peers. Cheap to clone.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cluster: String,
+    id: MemberId,
+    raft: Raft<Types>,
+    leader: Arc<dyn Leader>,
+    store: Arc<dyn Store>,
+    installing: watch::Sender<Installing>,
+    transfers: Mutex<Transfers>,
+    tasks: Tasks,
+}
+
+/// At most one snapshot is received at a time; a new one replaces an unfinished one.
+#[derive(Default)]
+struct Transfers {
+    n: u64,
+    current: Option<Transfer>,
+}
+
+/// A snapshot being received.
+#[derive(Clone)]
+struct Transfer {
+    id: u64,
+    vote: Vote,
+    meta: ImageMeta,
+}
+
+/// What the server works with.
+pub struct Parts {
+    pub cluster: String,
+    pub id: MemberId,
+    pub raft: Raft<Types>,
+    pub leader: Arc<dyn Leader>,
+    pub store: Arc<dyn Store>,
+    pub installing: watch::Sender<Installing>,
+}
+
+impl Server {
+    pub fn new(parts: Parts, tasks: Tasks) -> Self {
+        let Parts { cluster, id, raft, leader, store, installing } = parts;
+        let transfers = Mutex::default();
+        let inner = Inner { cluster, id, raft, leader, store, installing, transfers, tasks };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Takes connections until the task group ends.
+    pub async fn run(self, mut accept: Box<dyn Accept>) -> anyhow::Result<()> {
+        let slots = Arc::new(Semaphore::new(wire::CONNECTIONS_MAX));
+        let cancelled = self.inner.tasks.cancelled();
+        loop {
+            let slot = slots.clone().acquire_owned().await?;
+            let accepted = tokio::select! {
+                biased;
+                () = cancelled.cancelled() => return Ok(()),
+                accepted = accept.accept() => accepted,
+            };
+            match accepted {
+                Ok(io) => {
+                    let server = self.clone();
+                    self.inner.tasks.connection("log peer", async move {
+                        if let Err(error) = server.serve(io).await {
+                            tracing::debug!(%error, "peer connection ended");
+                        }
+                        drop(slot);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a peer");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(&self, io: Io) -> io::Result<()> {
+        let (read, write) = tokio::io::split(io);
+        let mut frames = FramedRead::new(read, wire::framing());
+        let mut sink = FramedWrite::new(write, wire::framing());
+        let first = timeout(wire::CONNECT, frames.next()).await.map_err(|_| timed_out())?;
+        let hello: Hello = wire::decode(&first.ok_or(io::ErrorKind::UnexpectedEof)??)
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        self.check(&hello)?;
+        let mut working = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(response) = working.next() => {
+                    sink.feed(wire::encode::<Response>(&response)).await?;
+                    while let Some(Some(response)) = working.next().now_or_never() {
+                        sink.feed(wire::encode::<Response>(&response)).await?;
+                    }
+                    timeout(wire::SEND, SinkExt::<Bytes>::flush(&mut sink)).await.map_err(|_| timed_out())??;
+                }
+                frame = frames.next(), if working.len() < wire::CALLS_SERVED_MAX => {
+                    let Some(frame) = frame else { return Ok(()) };
+                    let request: Request = wire::decode(&frame?)
+                        .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+                    let server = self.clone();
+                    working.push(async move {
+                        let reply = server.answer(request.call).await.unwrap_or_else(Reply::Refused);
+                        Response { id: request.id, reply }
+                    });
+                }
+            }
+        }
+    }
+
+    fn check(&self, hello: &Hello) -> io::Result<()> {
+        let fits = hello.protocol == wire::PROTOCOL
+            && hello.cluster == self.inner.cluster
+            && hello.to == self.inner.id;
+        if fits {
+            return Ok(());
+        }
+        tracing::warn!(?hello, "refused a peer that is not meant for this master");
+        Err(io::ErrorKind::ConnectionRefused.into())
+    }
+
+    async fn answer(&self, call: Call) -> Result<Reply, Refused> {
+        let inner = &self.inner;
+        match call {
+            Call::Ping => Ok(Reply::Pong),
+            Call::Append(rpc) => {
+                inner.raft.append_entries(rpc).await.map(Reply::Append).map_err(stopped)
+            }
+            Call::Vote(rpc) => inner.raft.vote(rpc).await.map(Reply::Vote).map_err(stopped),
+            Call::ImageBegin { vote, meta } => self.begin(vote, meta).await,
+            Call::ImageRows { transfer, rows } => {
+                self.stage(transfer, rows).await?;
+                Ok(Reply::ImageTaken)
+            }
+            Call::ImageEnd { transfer } => self.install(transfer).await,
+            Call::Forward(commands) => Ok(Reply::Forwarded(inner.leader.forward(commands).await)),
+            Call::Barrier => inner.leader.barrier().await.map(Reply::Barrier),
+            Call::Elect => {
+                let elected = inner.raft.trigger().elect().await;
+                elected.map(|()| Reply::Elected).map_err(|e| Refused::Stopped(e.to_string()))
+            }
+        }
+    }
+
+    async fn begin(&self, vote: Vote, meta: ImageMeta) -> Result<Reply, Refused> {
+        let ours = self.vote().await?;
+        if vote < ours {
+            return Ok(Reply::ImageDone(ours));
+        }
+        if self.inner.installing.borrow().upto.is_some() {
+            return Err(Refused::Busy);
+        }
+        let (id, written) = {
+            let mut transfers = self.inner.transfers.lock();
+            transfers.n += 1;
+            let id = transfers.n;
+            transfers.current = Some(Transfer { id, vote, meta });
+            (id, self.write(Write::StageBegin))
+        };
+        written.await?;
+        Ok(Reply::ImageBegun(id))
+    }
+
+    /// Adds rows to the staging area. The write is queued under the lock, so that rows of an
+    /// abandoned transfer never follow the start of a new one.
+    async fn stage(&self, transfer: u64, rows: Vec<(RowKey, Vec<u8>)>) -> Result<(), Refused> {
+        let written = {
+            let transfers = self.inner.transfers.lock();
+            transfers.current(transfer)?;
+            self.write(Write::StageRows(rows))
+        };
+        written.await
+    }
+
+    /// Puts a received snapshot in force. Runs in its own task: once started it must finish, or
+    /// the log would wait for it before the next purge.
+    async fn install(&self, transfer: u64) -> Result<Reply, Refused> {
+        let Transfer { vote, meta, .. } = {
+            let mut transfers = self.inner.transfers.lock();
+            let current = transfers.current(transfer)?;
+            transfers.current = None;
+            let upto = current.meta.last_log_id.map(|id| id.index);
+            self.inner.installing.send_replace(Installing { upto });
+            current
+        };
+        let (tx, rx) = oneshot::channel();
+        let (raft, installing) = (self.inner.raft.clone(), self.inner.installing.clone());
+        self.inner.tasks.connection("log snapshot install", async move {
+            let snapshot = Snapshot { meta, snapshot: Box::new(Image::Staged) };
+            let installed = raft.install_full_snapshot(vote, snapshot).await;
+            installing.send_replace(Installing::default());
+            // The peer may be gone; the snapshot is in force all the same.
+            let _ = tx.send(installed);
+        });
+        match rx.await {
+            Ok(Ok(response)) => Ok(Reply::ImageDone(response.vote)),
+            Ok(Err(fatal)) => Err(Refused::Stopped(fatal.to_string())),
+            Err(_) => Err(Refused::Stopped("shutting down".to_owned())),
+        }
+    }
+
+    async fn vote(&self) -> Result<Vote, Refused> {
+        let vote = self.inner.raft.with_raft_state(|state| *state.vote_ref()).await;
+        vote.map_err(|fatal| Refused::Stopped(fatal.to_string()))
+    }
+
+    /// Queues a write at once; the future waits for it.
+    fn write(&self, write: Write) -> impl Future<Output = Result<(), Refused>> + use<> {
+        let (tx, rx) = oneshot::channel();
+        // The waiter may be gone; the write took effect all the same.
+        self.inner.store.write(write, Box::new(move |done| drop(tx.send(done))));
+        async move {
+            match rx.await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(Refused::Stopped(error.to_string())),
+                Err(_) => Err(Refused::Stopped("the store was closed".to_owned())),
+            }
+        }
+    }
+}
+
+impl Transfers {
+    fn current(&self, transfer: u64) -> Result<Transfer, Refused> {
+        let current = self.current.clone().filter(|t| t.id == transfer);
+        current.ok_or_else(|| Refused::Other("a newer snapshot is being received".to_owned()))
+    }
+}
+
+fn stopped<E: std::error::Error>(error: RaftError<MemberId, E>) -> Refused {
+    Refused::Stopped(error.to_string())
+}
+
+fn timed_out() -> io::Error {
+    io::ErrorKind::TimedOut.into()
+}

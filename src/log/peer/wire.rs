@@ -1,0 +1,141 @@
+//! The frames masters exchange, with their bounds.
+//!
+//! A frame is a 4-byte big-endian length and postcard. The first frame of a connection is `Hello`;
+//! a peer of another cluster, another protocol, or meant for another master is refused there.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio_util::codec::LengthDelimitedCodec;
+
+use crate::{
+    base::limit,
+    log::{
+        machine::RowKey,
+        types::{ImageMeta, MemberId, Payload, Types, Vote},
+    },
+};
+
+/// Raised with every change of the frames' shape.
+pub const PROTOCOL: u8 = 1;
+/// Opening a connection, TLS included.
+pub const CONNECT: Duration = Duration::from_secs(2);
+/// A connection on which an answer is due and nothing arrives for this long is given up.
+pub const SILENT_MAX: Duration = Duration::from_millis(1_500);
+/// A question is asked after this much silence, to tell a slow answer from a dead peer.
+pub const PING_AFTER: Duration = Duration::from_millis(500);
+/// One frame: the largest command with its envelope, or one message of entries.
+pub const FRAME_BYTES_MAX: usize = 2 * limit::BODY_BYTES_MAX + (1 << 20);
+/// Requests on their way to one peer; past that callers get an error at once.
+pub const CALLS_WAITING_MAX: usize = 1_024;
+/// Requests of one peer worked on at a time.
+pub const CALLS_SERVED_MAX: usize = 256;
+/// Connections of peers served at a time; a cluster has at most a handful of masters.
+pub const CONNECTIONS_MAX: usize = 64;
+/// Writing one frame.
+pub const SEND: Duration = Duration::from_secs(10);
+/// Handling one chunk of a snapshot, and putting a whole one in force.
+pub const IMAGE_CHUNK: Duration = Duration::from_secs(10);
+pub const IMAGE_INSTALL: Duration = Duration::from_secs(120);
+/// Rows of a snapshot are joined into chunks of about this size.
+pub const IMAGE_CHUNK_BYTES: usize = 256 << 10;
+
+/// Opens a connection.
+#[derive(Serialize, Deserialize, Debug)]
+pub struct Hello {
+    pub protocol: u8,
+    pub cluster: String,
+    pub from: MemberId,
+    pub to: MemberId,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Request {
+    pub id: u64,
+    pub call: Call,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Response {
+    pub id: u64,
+    pub reply: Reply,
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum Call {
+    Ping,
+    Append(AppendEntriesRequest<Types>),
+    Vote(VoteRequest<MemberId>),
+    /// Starts a snapshot; rows of an earlier unfinished one are dropped.
+    ImageBegin {
+        vote: Vote,
+        meta: ImageMeta,
+    },
+    ImageRows {
+        transfer: u64,
+        rows: Vec<(RowKey, Vec<u8>)>,
+    },
+    ImageEnd {
+        transfer: u64,
+    },
+    /// Encoded commands for the leader.
+    Forward(Vec<Payload>),
+    /// Asks the leader how far a reader must be to have seen every acknowledged command.
+    Barrier,
+    /// Asks a follower to stand for election now, because the leader is about to stop.
+    Elect,
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum Reply {
+    Pong,
+    Append(AppendEntriesResponse<MemberId>),
+    Vote(VoteResponse<MemberId>),
+    /// The transfer's number.
+    ImageBegun(u64),
+    ImageTaken,
+    /// The receiver's vote; higher than the sender's if the snapshot was refused.
+    ImageDone(Vote),
+    /// One answer per command: revision and encoded outcome, or why there is none.
+    Forwarded(Vec<Result<(u64, Payload), Refused>>),
+    Barrier(u64),
+    Elected,
+    Refused(Refused),
+}
+
+/// Why a peer did not do what it was asked.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("not the leader")]
+    NotLeader,
+    #[error("too many commands are waiting")]
+    Busy,
+    #[error("the disk is full")]
+    DiskFull,
+    /// The command may or may not take effect.
+    #[error("no answer in time")]
+    Unknown,
+    #[error("consensus stopped: {0}")]
+    Stopped(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// The framing of both directions.
+pub fn framing() -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder().max_frame_length(FRAME_BYTES_MAX).new_codec()
+}
+
+/// The frame of a message.
+pub fn encode<T: Serialize>(message: &T) -> Bytes {
+    let bytes = postcard::to_extend(message, Vec::new())
+        .expect("writing to memory fails only for types postcard cannot describe");
+    Bytes::from(bytes)
+}
+
+/// Reads a message from its frame.
+pub fn decode<T: DeserializeOwned>(frame: &BytesMut) -> Result<T, postcard::Error> {
+    postcard::from_bytes(frame)
+}

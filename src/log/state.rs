@@ -1,0 +1,122 @@
+//! The product's machine: `core::State` behind the log's seam.
+
+use super::{
+    codec::CodecError,
+    machine::{Applied, Machine, Revision, RowKey, Stamped},
+};
+use crate::{
+    base::clock::Timestamp,
+    core::{
+        self, Change, Command, Outcome, State,
+        table::{self, Table},
+    },
+};
+
+impl Machine for State {
+    type Command = Command;
+    type Outcome = Outcome;
+    type Change = Change;
+
+    const COMMAND_VERSION: u8 = 1;
+
+    fn apply(&mut self, entry: Stamped<Command>) -> Applied<Self> {
+        let Stamped { at, request, command } = entry;
+        let (outcome, changes) = core::apply(self, &core::Stamped { at, request, command });
+        let rows = self.head_rows().into_iter().map(|(key, value)| (bytes(key), value)).collect();
+        Applied { outcome, changes, rows }
+    }
+
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    fn key(change: &Change) -> RowKey {
+        bytes(change.row())
+    }
+
+    fn value(change: &Change) -> Option<Vec<u8>> {
+        change.value()
+    }
+
+    fn rows(&self) -> Box<dyn Iterator<Item = (RowKey, Vec<u8>)> + Send + '_> {
+        Box::new(self.rows().map(|(key, value)| (bytes(key), value)))
+    }
+
+    fn load_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), CodecError> {
+        let (first, rest) = key.split_first().ok_or(CodecError::Short { what: "row key" })?;
+        let table = Table::from_byte(*first)
+            .ok_or_else(|| CodecError::Invalid(format!("there is no table {first}")))?;
+        let key = table::RowKey { table, key: rest.to_vec() };
+        self.load_row(&key, value)
+            .map_err(|error| CodecError::Invalid(crate::base::error::chain(&error)))
+    }
+
+    fn finish_load(&mut self) -> Result<(), CodecError> {
+        self.finish_load();
+        let findings = core::invariant::check(self);
+        match findings.first() {
+            None => Ok(()),
+            Some(first) => Err(CodecError::Invalid(format!("{first:?}"))),
+        }
+    }
+
+    fn fingerprint(&self) -> u64 {
+        self.fingerprint()
+    }
+}
+
+/// The stored form of a key: the table's number, then the key's own bytes.
+fn bytes(key: table::RowKey) -> RowKey {
+    let mut bytes = Vec::with_capacity(1 + key.key.len());
+    bytes.push(key.table as u8);
+    bytes.extend_from_slice(&key.key);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        base::{clock::SystemClock, rng::Rng, task::Tasks},
+        core::{Rejected, command::Init},
+        log::{Disk, Log, LogConfig, memory::MemoryDisk},
+    };
+
+    fn init() -> Command {
+        let (cluster, name) = ("c-1".to_owned(), "test".to_owned());
+        Command::Init(Init { cluster, name, secret: [7; 32], users: Vec::new() })
+    }
+
+    #[tokio::test]
+    async fn the_real_state_goes_through_the_log_and_survives_a_restart() {
+        let disk = Disk::Memory(MemoryDisk::default());
+        let open = async |tasks: &Tasks| -> Log<State> {
+            let config = LogConfig::single("test", disk.clone(), Rng::from_os());
+            let clock = SystemClock::shared();
+            let log = Log::open(config, None, clock, tasks.clone()).await.unwrap();
+            log.ready(Duration::from_secs(10)).await.unwrap();
+            log
+        };
+        let tasks = Tasks::new("first");
+        let log = open(&tasks).await;
+        assert!(log.propose(init()).await.unwrap().is_ok());
+        assert_eq!(log.propose(init()).await.unwrap(), Err(Rejected::AlreadyInitialised));
+        let before: Arc<State> = log.state();
+        assert_eq!(before.revision, 2);
+        log.stop().await;
+        tasks.stop(Duration::from_secs(5)).await;
+
+        let tasks = Tasks::new("second");
+        let log = open(&tasks).await;
+        assert_eq!(log.state().fingerprint(), before.fingerprint());
+        assert_eq!(log.state().cluster, before.cluster);
+        log.stop().await;
+        tasks.stop(Duration::from_secs(5)).await;
+    }
+}
