@@ -95,7 +95,7 @@ impl Table {
     pub fn n_bytes(&self) -> usize {
         self.arena.capacity()
             + self.entries.capacity() * size_of::<Entry>()
-            + self.slots.0.capacity() * size_of::<u32>()
+            + self.slots.0.capacity() * size_of::<u64>()
             + self.a.capacity() * A_BYTES
             + self.aaaa.capacity() * AAAA_BYTES
             + self.services.capacity() * size_of::<Service>()
@@ -278,11 +278,17 @@ fn group<T: Copy + Ord>(
 
 /// Open addressing over entry indexes: half full at most, so a probe ends after two or three slots.
 /// A map with owned keys would take an allocation a name.
+/// A slot holds the upper half of the hash beside the index, so that passing over a stranger does
+/// not touch its entry.
 #[derive(Debug, Default)]
-struct Slots(Vec<u32>);
+struct Slots(Vec<u64>);
 
 impl Slots {
-    const FREE: u32 = u32::MAX;
+    const FREE: u64 = u64::MAX;
+
+    fn filled(hash: u64, id: NameId) -> u64 {
+        (hash & !0xFFFF_FFFF) | u64::from(id.0)
+    }
 
     fn with_room(n: usize) -> Self {
         Self(vec![Self::FREE; (n.max(8) * 2).next_power_of_two()])
@@ -302,13 +308,13 @@ impl Slots {
         let mask = self.0.len() - 1;
         let mut slot = spread(hash) & mask;
         loop {
-            let id = self.0[slot];
-            if id == Self::FREE {
+            let filled = self.0[slot];
+            if filled == Self::FREE {
                 return Err(slot);
             }
-            let entry = &entries[id as usize];
-            if entry.hash == hash && entry.wire(arena) == wire {
-                return Ok(NameId(id));
+            let id = NameId(u32::try_from(filled & 0xFFFF_FFFF).expect("masked"));
+            if filled == Self::filled(hash, id) && entries[id.index()].wire(arena) == wire {
+                return Ok(id);
             }
             slot = (slot + 1) & mask;
         }
@@ -316,7 +322,7 @@ impl Slots {
 
     fn insert(&mut self, slot: usize, id: NameId, entries: &[Entry]) {
         if entries.len() * 2 <= self.0.len() {
-            self.0[slot] = id.0;
+            self.0[slot] = Self::filled(entries[id.index()].hash, id);
             return;
         }
         *self = Self::with_room(entries.len() * 2);
@@ -326,14 +332,15 @@ impl Slots {
             while self.0[slot] != Self::FREE {
                 slot = (slot + 1) & mask;
             }
-            self.0[slot] = index_u32(i);
+            self.0[slot] = Self::filled(entry.hash, NameId(index_u32(i)));
         }
     }
 }
 
-/// The upper bits of the hash, which are mixed best.
+/// Where to begin: the lower half of the hash, as a slot keeps the upper one.
+#[allow(clippy::cast_possible_truncation)] // masked by the caller
 fn spread(hash: u64) -> usize {
-    (hash >> 32) as usize
+    hash as usize
 }
 
 /// Folded multiplication over eight bytes at a time. Names are made by authorised users, and a

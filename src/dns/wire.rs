@@ -232,26 +232,43 @@ impl LowerName {
 /// Returns false and leaves `out` as it was when a label is empty or too long, or the name is.
 pub fn push_name(text: &str, out: &mut Vec<u8>) -> bool {
     let start = out.len();
-    let text = text.strip_suffix('.').unwrap_or(text);
-    if !text.is_empty() {
-        for label in text.split('.') {
-            let Some(length) = u8::try_from(label.len())
-                .ok()
-                .filter(|n| (1..=LABEL_BYTES_MAX).contains(&usize::from(*n)))
-            else {
-                out.truncate(start);
-                return false;
-            };
-            out.push(length);
-            out.extend(label.bytes().map(|b| b.to_ascii_lowercase()));
+    let text = text.strip_suffix('.').unwrap_or(text).as_bytes();
+    if text.len() + 2 > NAME_BYTES_MAX {
+        return false;
+    }
+    // A dotted name is its wire form but for the length bytes, which stand where the dots were.
+    out.push(0);
+    out.extend_from_slice(text);
+    let mut length_at = start;
+    for at in start + 1..out.len() {
+        let byte = out[at];
+        if byte != b'.' {
+            out[at] = byte.to_ascii_lowercase();
+        } else if close_label(out, length_at, at) {
+            length_at = at;
+        } else {
+            out.truncate(start);
+            return false;
         }
     }
-    out.push(0);
-    if out.len() - start > NAME_BYTES_MAX {
+    let end = out.len();
+    if text.is_empty() {
+        return true; // the root
+    }
+    if !close_label(out, length_at, end) {
         out.truncate(start);
         return false;
     }
+    out.push(0);
     true
+}
+
+/// Writes the length of the label that ends before `end`; false when no label has it.
+fn close_label(out: &mut [u8], length_at: usize, end: usize) -> bool {
+    let length = end - length_at - 1;
+    let is_good = (1..=LABEL_BYTES_MAX).contains(&length);
+    out[length_at] = u8::try_from(length).unwrap_or(0);
+    is_good
 }
 
 /// The offsets of each label of a wire name, the root label included.
@@ -263,4 +280,33 @@ pub fn label_offsets(wire: &[u8]) -> impl Iterator<Item = usize> + '_ {
         at = if length == 0 { wire.len() } else { here + 1 + length };
         Some(here)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_becomes_a_wire_name_or_nothing() {
+        let long = "a".repeat(63);
+        let longest = format!("{long}.{long}.{long}.{}", "a".repeat(61));
+        for (text, want) in [
+            ("", Some(&b"\0"[..])),
+            (".", Some(b"\0")),
+            ("mesos", Some(b"\x05mesos\0")),
+            ("A.b.", Some(b"\x01a\x01b\0")),
+            ("a..b", None),
+            (".a", None),
+            ("a..", None),
+            (&"a".repeat(64), None),
+            (&format!("{longest}a"), None),
+        ] {
+            let mut out = vec![7];
+            assert_eq!(push_name(text, &mut out), want.is_some(), "{text}");
+            assert_eq!(out[1..], *want.unwrap_or_default(), "{text}");
+        }
+        let mut out = Vec::new();
+        assert!(push_name(&longest, &mut out));
+        assert_eq!(out.len(), NAME_BYTES_MAX);
+    }
 }

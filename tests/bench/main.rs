@@ -1,0 +1,111 @@
+//! The benchmarks: each subject beside the programs it is measured against, in one run on one
+//! machine, with the machine's facts on top. `make bench` runs it; docs/benchmarks.md keeps the
+//! last results and says how each number is made.
+//!
+//! Arguments: names of subjects (default all), `--write FILE` puts the results into that document,
+//! `--quick` makes every load a tenth. A subject whose peer cannot be had says why and goes on
+//! without it. Servers under test are this program again under `--role`, or the real binary, so
+//! that their processor time can be read apart from the load's.
+
+mod child;
+mod dns;
+mod report;
+
+use std::{process::ExitCode, time::Instant};
+
+use report::{Machine, Section};
+
+/// What a run was asked to be.
+pub struct Plan {
+    subjects: Vec<String>,
+    write: Option<String>,
+    /// Share of the full load, in parts of ten.
+    tenths: u64,
+}
+
+impl Plan {
+    fn from_args() -> anyhow::Result<Self> {
+        let mut plan = Self { subjects: Vec::new(), write: None, tenths: 10 };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                // Cargo's own word for "measure".
+                "--bench" => {}
+                "--quick" => plan.tenths = 1,
+                "--write" => plan.write = args.next(),
+                subject if SUBJECTS.iter().any(|(name, _)| *name == subject) => {
+                    plan.subjects.push(arg);
+                }
+                other => anyhow::bail!(
+                    "no subject {other:?}; there are {}",
+                    SUBJECTS.map(|(name, _)| name).join(", ")
+                ),
+            }
+        }
+        Ok(plan)
+    }
+
+    /// `n` scaled to the load asked for.
+    pub fn load(&self, n: u64) -> u64 {
+        (n * self.tenths / 10).max(1)
+    }
+
+    fn wants(&self, subject: &str) -> bool {
+        self.subjects.is_empty() || self.subjects.iter().any(|s| s == subject)
+    }
+}
+
+type Subject = fn(&Plan) -> anyhow::Result<Section>;
+
+/// In the order they run: short ones first.
+const SUBJECTS: [(&str, Subject); 1] = [("dns", dns::run)];
+
+fn main() -> ExitCode {
+    let role: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match role.first().map(String::as_str) {
+        Some("--role") => serve(&role[1..]),
+        // `cargo test --all-targets` runs benchmarks without `--bench`: that only checks they start.
+        None => {
+            println!("benchmarks run by `make bench`");
+            Ok(())
+        }
+        Some(_) => measure(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One of the servers under test.
+fn serve(role: &[String]) -> anyhow::Result<()> {
+    match role.first().map(String::as_str) {
+        Some("dns") => dns::serve(&role[1..]),
+        other => anyhow::bail!("no role {other:?}"),
+    }
+}
+
+fn measure() -> anyhow::Result<()> {
+    let plan = Plan::from_args()?;
+    let machine = Machine::read();
+    println!("{machine}\n");
+    let began = Instant::now();
+    let mut sections = Vec::new();
+    for (name, run) in SUBJECTS {
+        if !plan.wants(name) {
+            continue;
+        }
+        let section = run(&plan).unwrap_or_else(|error| Section::failed(name, &error));
+        println!("{section}");
+        sections.push(section);
+    }
+    println!("took {:.0} s", began.elapsed().as_secs_f64());
+    if let Some(path) = &plan.write {
+        report::write(path, &machine, &sections)?;
+        println!("written to {path}");
+    }
+    Ok(())
+}
