@@ -1,3 +1,24 @@
-//! Our own API, /tepui/v1, and the embedded page.
+//! Our own API, `/tepui/v1`: what Marathon and Mesos have no shape for.
+//!
+//! The contract is `docs/api/openapi.yaml`, served as it is; `tests/it/api.rs` fails on a route
+//! that is not in it or a path that is not served. `handles` says what the API needs of the
+//! system, `routes` lists what it serves, `view` renders, the other files hold the handlers.
+//!
+//! Leaves the definition of apps to the Marathon dialect and identity to the admin router.
 
+pub mod handles;
+pub mod view;
+pub mod routes;
+mod cluster;
+mod apps;
+mod tasks;
+mod files;
+mod follow;
+pub mod frames;
+mod exec;
+mod nodes;
+pub mod live;
 pub mod ui;
+
+pub use handles::{Agents, Cluster};
+pub use routes::Api;

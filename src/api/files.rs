@@ -1,0 +1,288 @@
+//! Sandboxes: folders, files, downloads, and single chunks of output.
+//!
+//! The bytes live on the task's agent; every read is a question over the agent's link, bounded in
+//! size, and answered by an error within the link's own deadline when the agent is gone.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::{
+    follow,
+    live::LAST_EVENT_ID,
+    routes::Api,
+    tasks,
+    view::{Iso, instance::Located},
+};
+use crate::{
+    base::limit,
+    http::{Call, Response, error::ApiError, query::Query, reply, stream},
+    model::link::{self, Answer, AskError, Question},
+};
+
+/// Bytes of one log chunk unless the caller asks for another number.
+const CHUNK_BYTES: u32 = 64 << 10;
+
+/// `LogChunk` of the contract.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct LogChunk {
+    pub offset: u64,
+    pub next_offset: u64,
+    pub data: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub eof: bool,
+}
+
+#[derive(Serialize)]
+struct Folder {
+    path: String,
+    entries: Vec<Entry>,
+}
+
+/// `FileEntry` of the contract.
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    path: String,
+    directory: bool,
+    size_bytes: u64,
+    mode: String,
+    uid: String,
+    gid: String,
+    modified_at: Iso,
+}
+
+pub async fn files(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
+    let found = tasks::locate(&api.state(), call.param("id"))?;
+    let query = call.query();
+    let path = relative(query.get("path").unwrap_or_default())?;
+    if query.flag("download") {
+        return download(&api, found, path).await;
+    }
+    let question = Question::ListFiles {
+        instance: found.instance.clone(),
+        incarnation: found.incarnation,
+        path: path.clone(),
+    };
+    let Answer::Files(entries) = ask(&api, &found, question).await? else {
+        return Err(ApiError::internal("the agent answered another question than the one asked"));
+    };
+    let mut entries: Vec<Entry> = entries.into_iter().map(entry).collect();
+    entries.sort_by(|a, b| b.directory.cmp(&a.directory).then_with(|| a.name.cmp(&b.name)));
+    Ok(reply::json(StatusCode::OK, &Folder { path, entries }))
+}
+
+pub async fn log(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
+    let found = tasks::locate(&api.state(), call.param("id"))?;
+    let query = call.query();
+    let path = relative(query.get("file").unwrap_or("stdout"))?;
+    let offset = number(&query, "offset")?.unwrap_or(0);
+    if query.flag("follow") {
+        let resume = call.header(LAST_EVENT_ID).and_then(|id| id.parse::<i64>().ok());
+        return follow::follow(&api, found, path, resume.unwrap_or(offset)).await;
+    }
+    let max = limit::FILE_READ_BYTES_MAX as i64;
+    let wanted = number(&query, "limit")?.unwrap_or(i64::from(CHUNK_BYTES)).clamp(1, max);
+    let piece = read(&api, &found, &path, offset, u32::try_from(wanted).unwrap_or(CHUNK_BYTES));
+    Ok(reply::json(StatusCode::OK, &chunk(&piece.await?, true)))
+}
+
+/// Bytes of a file as the agent has them.
+#[derive(Debug)]
+pub struct Piece {
+    pub offset: u64,
+    /// The file's present length.
+    pub size: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// Reads up to `bytes_max` bytes from `offset` (negative: from the end).
+pub async fn read(
+    api: &Api,
+    task: &Located,
+    path: &str,
+    offset: i64,
+    bytes_max: u32,
+) -> Result<Piece, ApiError> {
+    let question = Question::ReadFile {
+        instance: task.instance.clone(),
+        incarnation: task.incarnation,
+        path: path.to_owned(),
+        offset: Some(offset),
+        bytes_max,
+    };
+    match ask(api, task, question).await? {
+        Answer::File { offset, size, bytes } => Ok(Piece { offset, size, bytes }),
+        Answer::Files(_) | Answer::Started | Answer::Usage(_) => {
+            Err(ApiError::internal("the agent answered another question than the one asked"))
+        }
+    }
+}
+
+/// A piece as text. It ends at a character's end; an incomplete character at the end of the piece
+/// is left for the next one, unless `all` says that there is none.
+pub fn chunk(piece: &Piece, all: bool) -> LogChunk {
+    let mut n_used = piece.bytes.len();
+    let eof = piece.offset + n_used as u64 >= piece.size;
+    if !(all && eof) {
+        n_used -= incomplete_tail(&piece.bytes);
+    }
+    LogChunk {
+        offset: piece.offset,
+        next_offset: piece.offset + n_used as u64,
+        data: String::from_utf8_lossy(&piece.bytes[..n_used]).into_owned(),
+        eof,
+    }
+}
+
+/// How many bytes at the end belong to a UTF-8 character that has not ended.
+fn incomplete_tail(bytes: &[u8]) -> usize {
+    for back in 1..=bytes.len().min(3) {
+        let byte = bytes[bytes.len() - back];
+        let wanted = match byte {
+            0xC0..=0xDF => 2,
+            0xE0..=0xEF => 3,
+            0xF0..=0xF7 => 4,
+            0x80..=0xBF => continue,
+            _ => return 0,
+        };
+        // A lone start byte with nothing before it must still move on.
+        return if wanted > back && back < bytes.len() { back } else { 0 };
+    }
+    0
+}
+
+/// Sends a whole file, piece by piece, as long as it was when the download began.
+async fn download(api: &Arc<Api>, task: Located, path: String) -> Result<Response, ApiError> {
+    const PIECE_BYTES: u32 = limit::FILE_READ_BYTES_MAX as u32;
+    let first = read(api, &task, &path, 0, PIECE_BYTES).await?;
+    let (sender, body) = stream::channel(2);
+    let name: String = path.rsplit('/').next().unwrap_or("file").replace(['"', '\\'], "_");
+    let size = first.size;
+    let mut response = reply::empty(StatusCode::OK);
+    *response.body_mut() = body;
+    for (header, value) in [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (header::CONTENT_LENGTH, size.to_string()),
+    ] {
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(ApiError::internal)?;
+        response.headers_mut().insert(header, value);
+    }
+    let api2 = api.clone();
+    api.tasks.connection("download", async move {
+        let (mut sent, mut piece) = (0, first);
+        while !piece.bytes.is_empty() && sent < size {
+            piece.bytes.truncate(usize::try_from(size - sent).unwrap_or(usize::MAX));
+            sent += piece.bytes.len() as u64;
+            if sender.send_waiting(piece.bytes.into()).await.is_err() || sent >= size {
+                return;
+            }
+            let from = i64::try_from(sent).unwrap_or(i64::MAX);
+            // A failure ends the body short of its length: the client sees a broken download.
+            let Ok(next) = read(&api2, &task, &path, from, PIECE_BYTES).await else { return };
+            piece = next;
+        }
+    });
+    Ok(response)
+}
+
+/// Asks the task's agent.
+pub async fn ask(api: &Api, task: &Located, question: Question) -> Result<Answer, ApiError> {
+    let node = task.node.as_ref().ok_or_else(|| {
+        ApiError::not_found(format!("a sandbox of {}", task.instance))
+            .hint("the task has no node yet; GET /tepui/v1/apps/{id}/why says what it waits for")
+    })?;
+    api.agents.ask(node, question).await.map_err(ask_error)
+}
+
+/// An agent's refusal or silence in our own shape.
+pub fn ask_error(error: AskError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        AskError::NotFound(_) => ApiError::new(StatusCode::NOT_FOUND, "not_found", message),
+        AskError::Invalid(_) => ApiError::bad_request(message),
+        AskError::Failed(_) => ApiError::new(StatusCode::BAD_GATEWAY, "agent_failed", message),
+        AskError::NotConnected(_) | AskError::TimedOut => {
+            ApiError::new(StatusCode::BAD_GATEWAY, "agent_unreachable", message)
+                .hint("GET /tepui/v1/nodes shows which nodes are heard of")
+        }
+    }
+}
+
+fn entry(file: link::FileEntry) -> Entry {
+    let name = file.path.rsplit('/').next().unwrap_or_default().to_owned();
+    Entry {
+        name,
+        directory: file.is_dir,
+        size_bytes: file.bytes,
+        mode: mode_text(file.is_dir, file.mode),
+        uid: file.uid.to_string(),
+        gid: file.gid.to_string(),
+        modified_at: Iso(file.modified_at),
+        path: file.path,
+    }
+}
+
+/// As `ls -l` prints it: `-rw-r--r--`.
+pub fn mode_text(is_dir: bool, mode: u32) -> String {
+    let mut text = String::from(if is_dir { "d" } else { "-" });
+    for shift in [6, 3, 0] {
+        for (bit, letter) in [(4, 'r'), (2, 'w'), (1, 'x')] {
+            text.push(if mode >> shift & bit != 0 { letter } else { '-' });
+        }
+    }
+    text
+}
+
+/// A path inside the sandbox; ways out of it do not exist (the agent checks links again).
+fn relative(path: &str) -> Result<String, ApiError> {
+    let path = path.trim_matches('/');
+    if path.split('/').any(|part| part == "..") || path.contains('\0') {
+        return Err(ApiError::not_found(format!("file {path}")));
+    }
+    Ok(path.to_owned())
+}
+
+fn number(query: &Query, name: &'static str) -> Result<Option<i64>, ApiError> {
+    query.get(name).filter(|text| !text.is_empty()).map_or(Ok(None), |text| {
+        text.parse()
+            .map(Some)
+            .map_err(|_| ApiError::invalid(name, format!("{text:?} is not a whole number")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(bytes: &[u8], size: u64) -> (String, u64) {
+        let chunk = chunk(&Piece { offset: 10, size, bytes: bytes.to_vec() }, false);
+        (chunk.data, chunk.next_offset)
+    }
+
+    #[test]
+    fn chunks_end_at_characters() {
+        assert_eq!(cut(b"abc", 99), ("abc".into(), 13));
+        assert_eq!(cut("aü".as_bytes(), 99), ("aü".into(), 13));
+        assert_eq!(cut(&"aü".as_bytes()[..2], 99), ("a".into(), 11));
+        assert_eq!(cut(&"a😀".as_bytes()[..4], 99), ("a".into(), 11));
+        assert_eq!(cut(b"a\xff", 99), ("a\u{fffd}".into(), 12));
+        assert_eq!(cut(b"\xf0", 99), ("\u{fffd}".into(), 11), "must move on");
+        let last = chunk(&Piece { offset: 0, size: 2, bytes: vec![b'a', 0xF0] }, true);
+        assert_eq!((last.data.as_str(), last.next_offset, last.eof), ("a\u{fffd}", 2, true));
+    }
+
+    #[test]
+    fn modes_print_like_ls() {
+        assert_eq!(mode_text(false, 0o644), "-rw-r--r--");
+        assert_eq!(mode_text(true, 0o40755), "drwxr-xr-x");
+    }
+
+    #[test]
+    fn no_path_leads_out() {
+        assert_eq!(relative("/a/b/").unwrap(), "a/b");
+        assert!(relative("a/../../etc/passwd").is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! Frames of an exec session, the same on both ends: 1 byte of channel, 4 bytes of length
+//! (big-endian), then the payload. The channels are listed in the contract.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// The protocol named in `Upgrade`.
+pub const PROTOCOL: &str = "tepui-exec";
+/// Largest payload of a frame.
+pub const FRAME_BYTES_MAX: usize = 65_536;
+
+/// Channels of the frame protocol.
+pub mod channel {
+    pub const STDIN: u8 = 0;
+    pub const STDOUT: u8 = 1;
+    pub const STDERR: u8 = 2;
+    pub const RESIZE: u8 = 3;
+    pub const END: u8 = 4;
+    pub const PING: u8 = 5;
+    pub const PONG: u8 = 6;
+}
+
+/// The next frame; `None` at the end, an error for one that is too large.
+pub async fn read_frame<R: AsyncRead + Unpin>(
+    from: &mut R,
+) -> std::io::Result<Option<(u8, Bytes)>> {
+    let mut head = [0; 5];
+    if from.read(&mut head[..1]).await? == 0 {
+        return Ok(None);
+    }
+    from.read_exact(&mut head[1..]).await?;
+    let n = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+    if n > FRAME_BYTES_MAX {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "frame is too large"));
+    }
+    let mut payload = vec![0; n];
+    from.read_exact(&mut payload).await?;
+    Ok(Some((head[0], payload.into())))
+}
+
+/// One frame; `payload` must not be longer than `FRAME_BYTES_MAX`.
+pub fn frame(channel: u8, payload: &[u8]) -> Bytes {
+    debug_assert!(payload.len() <= FRAME_BYTES_MAX);
+    let mut bytes = BytesMut::with_capacity(payload.len() + 5);
+    bytes.put_u8(channel);
+    bytes.put_u32(u32::try_from(payload.len()).unwrap_or(0));
+    bytes.put_slice(payload);
+    bytes.freeze()
+}

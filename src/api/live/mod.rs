@@ -1,0 +1,249 @@
+//! The live view: one stream of server-sent events with everything a page shows.
+//!
+//! ```text
+//! State ──(difference since last time)──► delta, rendered once ──► ring ──► every client's queue
+//!    └──────────── snapshot, rendered when a client joins without a usable cursor ──────▲
+//! ```
+//! One producer compares the newest state with the one it showed last and writes the changed rows.
+//! It does so at most four times a second, so a storm of changes costs what one change of each row
+//! costs. A thousand clients share the bytes of each delta. A client whose queue is full is cut; it
+//! comes back with `Last-Event-ID` and gets what it missed from the ring, or a snapshot.
+
+mod delta;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, StatusCode};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep},
+};
+
+use self::delta::Memory;
+use super::{
+    handles::Cluster,
+    routes::Api,
+    view::{Iso, View},
+};
+use crate::{
+    base::{
+        clock::{Clock, Timestamp},
+        limit,
+        rng::Rng,
+        task::Tasks,
+    },
+    core::State,
+    http::{Body, Call, Response, error::ApiError, stream},
+};
+
+/// Where a client says what it saw last.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Pause between two deltas while somebody listens, and while nobody does.
+const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE_UNHEARD: Duration = Duration::from_secs(1);
+/// How often reasons and samples, which change without the state, are looked at.
+const TICK: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Deltas kept for clients that come back: a minute of them, and not more bytes than this.
+const RING_MAX: usize = 240;
+const RING_BYTES_MAX: usize = 16 << 20;
+/// Deltas a client may be behind before it is cut.
+const BEHIND_MAX: usize = 64;
+/// Log followers at a time; each asks an agent up to ten times a second.
+const FOLLOWERS_MAX: usize = 256;
+
+/// Handle of the live view. Cheap to clone.
+#[derive(Clone)]
+pub struct Live {
+    inner: Arc<Inner>,
+    followers: Arc<Semaphore>,
+}
+
+struct Inner {
+    cluster: Arc<dyn Cluster>,
+    clock: Arc<dyn Clock>,
+    started_at: Timestamp,
+    /// Tells cursors of this process from those of another leader.
+    epoch: String,
+    hub: Mutex<Hub>,
+    joined: Notify,
+}
+
+/// What joining clients and the producer share.
+struct Hub {
+    /// Number of the latest delta.
+    seq: u64,
+    /// The state all deltas up to `seq` lead to.
+    shown: Arc<State>,
+    ring: VecDeque<(u64, Bytes)>,
+    ring_bytes: usize,
+    clients: Vec<stream::Sender>,
+}
+
+impl Live {
+    /// Starts the producer in `tasks`.
+    pub fn start(
+        cluster: Arc<dyn Cluster>,
+        clock: Arc<dyn Clock>,
+        started_at: Timestamp,
+        tasks: &Tasks,
+    ) -> Self {
+        let shown = cluster.latest();
+        let hub = Hub { seq: 0, shown, ring: VecDeque::new(), ring_bytes: 0, clients: Vec::new() };
+        let epoch = Rng::from_os().hex(8);
+        let (hub, joined) = (Mutex::new(hub), Notify::new());
+        let inner = Arc::new(Inner { cluster, clock, started_at, epoch, hub, joined });
+        let producer = inner.clone();
+        tasks.restart("live view", move || produce(producer.clone()));
+        Self { inner, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) }
+    }
+
+    /// Room for one more follower of a log.
+    pub fn follower_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.followers.clone().try_acquire_owned().map_err(|_| crowded("log followers"))
+    }
+
+    /// A stream that goes on after `cursor` if that can be, else begins with a snapshot.
+    async fn join(&self, cursor: Option<&str>) -> Result<Body, ApiError> {
+        if self.inner.hub.lock().clients.len() >= limit::EVENT_CLIENTS_MAX {
+            return Err(crowded("readers of the live stream"));
+        }
+        let (sender, body) = stream::channel(BEHIND_MAX);
+        let resume = cursor.and_then(|c| self.inner.parse_cursor(c));
+        if let Some(after) = resume
+            && self.inner.hub.lock().admit(&sender, after)
+        {
+            return Ok(body);
+        }
+        // A snapshot takes a moment; should the ring run over meanwhile, a newer one is made.
+        for _ in 0..3 {
+            let (seq, state) = {
+                let hub = self.inner.hub.lock();
+                (hub.seq, hub.shown.clone())
+            };
+            let (sender, body) = stream::channel(BEHIND_MAX);
+            let inner = self.inner.clone();
+            let made = tokio::task::spawn_blocking(move || inner.snapshot(seq, &state)).await;
+            sender.send(made.map_err(ApiError::internal)?).map_err(ApiError::internal)?;
+            if self.inner.hub.lock().admit(&sender, seq) {
+                self.inner.joined.notify_one();
+                return Ok(body);
+            }
+        }
+        Err(ApiError::unavailable("the state changes too fast to be shown right now"))
+    }
+}
+
+pub async fn events(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
+    let body = api.live.join(call.header(LAST_EVENT_ID)).await?;
+    Ok(stream::response(body))
+}
+
+fn crowded(whom: &str) -> ApiError {
+    let message = format!("there are too many {whom} at the moment");
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
+        .hint("close some and try again")
+}
+
+impl Inner {
+    fn parse_cursor(&self, cursor: &str) -> Option<u64> {
+        let (epoch, seq) = cursor.split_once('-')?;
+        (epoch == self.epoch).then(|| seq.parse().ok()).flatten()
+    }
+
+    fn cursor(&self, seq: u64) -> String {
+        format!("{}-{seq}", self.epoch)
+    }
+
+    fn snapshot(&self, seq: u64, state: &State) -> Bytes {
+        let now = self.clock.now();
+        let view = View { state, now, cluster: &*self.cluster };
+        let data = delta::snapshot(&view, self.started_at);
+        stream::event(Some("snapshot"), Some(&self.cursor(seq)), &data)
+    }
+}
+
+impl Hub {
+    /// Adds a client that has seen everything up to `after`, sending it what it misses. False when
+    /// the ring does not reach back that far.
+    fn admit(&mut self, sender: &stream::Sender, after: u64) -> bool {
+        let oldest = self.ring.front().map_or(self.seq + 1, |(seq, _)| *seq);
+        if after > self.seq || after + 1 < oldest {
+            return false;
+        }
+        let missed = self.ring.iter().filter(|(seq, _)| *seq > after);
+        for (_, frame) in missed {
+            if sender.send(frame.clone()).is_err() {
+                return false;
+            }
+        }
+        self.clients.push(sender.clone());
+        true
+    }
+
+    /// Sends a frame to every client; those that are gone or too slow are dropped.
+    fn send(&mut self, frame: &Bytes) {
+        self.clients.retain(|client| client.send(frame.clone()).is_ok());
+    }
+
+    fn push(&mut self, frame: Bytes) {
+        self.send(&frame);
+        self.ring_bytes += frame.len();
+        self.ring.push_back((self.seq, frame));
+        while self.ring.len() > RING_MAX || self.ring_bytes > RING_BYTES_MAX {
+            let Some((_, oldest)) = self.ring.pop_front() else { return };
+            self.ring_bytes -= oldest.len();
+        }
+    }
+}
+
+/// Shows every change until the process ends.
+async fn produce(inner: Arc<Inner>) -> anyhow::Result<()> {
+    // What clients were shown so far: the state at the start, or after a panic the last one.
+    let first = inner.hub.lock().shown.clone();
+    let work = inner.clone();
+    let mut memory = tokio::task::spawn_blocking(move || {
+        let view = View { state: &first, now: work.clock.now(), cluster: &*work.cluster };
+        Memory::of(&view, first.clone(), work.started_at)
+    })
+    .await?;
+    let mut beat_at = Instant::now();
+    loop {
+        let moved = inner.cluster.newer_than(memory.revision());
+        tokio::select! {
+            () = moved => {}
+            () = inner.joined.notified() => {}
+            () = sleep(TICK) => {}
+        }
+        let work = inner.clone();
+        let (kept, data) = tokio::task::spawn_blocking(move || {
+            let state = work.cluster.latest();
+            let data = memory.advance(state, work.clock.now(), &*work.cluster, work.started_at);
+            (memory, data)
+        })
+        .await?;
+        memory = kept;
+        let unheard = show(&inner, &memory, data, &mut beat_at);
+        sleep(if unheard { PAUSE_UNHEARD } else { PAUSE }).await;
+    }
+}
+
+/// Publishes one delta and, when it is time, a heartbeat. True when nobody listens.
+fn show(inner: &Inner, memory: &Memory, data: Option<String>, beat_at: &mut Instant) -> bool {
+    let mut hub = inner.hub.lock();
+    hub.shown = memory.state();
+    if let Some(data) = data {
+        hub.seq += 1;
+        let cursor = inner.cursor(hub.seq);
+        hub.push(stream::event(Some("delta"), Some(&cursor), &data));
+    }
+    if beat_at.elapsed() >= HEARTBEAT {
+        *beat_at = Instant::now();
+        let (at, revision) = (inner.clock.now(), memory.revision());
+        let data = serde_json::json!({"at": Iso(at), "revision": revision}).to_string();
+        hub.send(&stream::event(Some("heartbeat"), None, &data));
+    }
+    hub.clients.is_empty()
+}

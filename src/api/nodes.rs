@@ -1,0 +1,81 @@
+//! Nodes: list, one, and moving all work off one.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    routes::{Api, listed},
+    view::node::{self, NodeRow},
+};
+use crate::{
+    core::Command,
+    http::{Call, Response, error::ApiError, reply},
+    model::{Node, node::Duty},
+};
+
+pub async fn list(api: Arc<Api>, _: Call) -> Result<Response, ApiError> {
+    api.render(|api, state| {
+        let view = api.view(state);
+        let mut rows: Vec<_> = state.nodes.values().map(|n| node::row(&view, n)).collect();
+        rows.sort_by(|a, b| a.host.cmp(b.host));
+        listed("nodes", &rows, state.revision)
+    })
+    .await
+}
+
+pub async fn show(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
+    let state = api.state();
+    let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
+    Ok(reply::json(StatusCode::OK, &node::detail(&api.view(&state), found)))
+}
+
+/// What `drain` is asked to do.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Drain {
+    cancel: bool,
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Drained<'a> {
+    node: NodeRow<'a>,
+    instances: Vec<&'a str>,
+}
+
+pub async fn drain(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> {
+    let body = call.bytes().await?;
+    let asked: Drain = match body.is_empty() {
+        true => Drain::default(),
+        false => crate::http::body::parse_json(&body)?,
+    };
+    let state = api.state();
+    let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
+    if let Some(duty) = new_duty(&api, found, asked.cancel).filter(|_| !asked.dry_run) {
+        let node = found.id().clone();
+        tracing::info!(target: "audit", uid = call.principal.uid(), %node, ?duty, "node duty");
+        api.cluster.propose(Command::NodeDuty { node, duty }).await?;
+    }
+    let state = if asked.dry_run { state } else { api.state() };
+    let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
+    let leaving = state.instances_on(found.id()).filter(|_| !asked.cancel);
+    let instances = leaving.map(|i| i.id.as_str()).collect();
+    let node = node::row(&api.view(&state), found);
+    Ok(reply::json(StatusCode::OK, &Drained { node, instances }))
+}
+
+/// The duty to propose; `None` when the node has it already.
+fn new_duty(api: &Api, node: &Node, cancel: bool) -> Option<Duty> {
+    match (cancel, node.duty) {
+        (true, Duty::Active) | (false, Duty::Draining { .. } | Duty::Drained { .. }) => None,
+        (true, Duty::Draining { .. } | Duty::Drained { .. }) => Some(Duty::Active),
+        (false, Duty::Active) => Some(Duty::Draining { since: api.clock.now() }),
+    }
+}
+
+fn no_such_node(call: &Call) -> ApiError {
+    ApiError::not_found(format!("node {}", call.param("id")))
+        .hint("GET /tepui/v1/nodes lists the nodes there are")
+}

@@ -1,0 +1,192 @@
+//! The route table of `/tepui/v1` and what its handlers share.
+
+use std::sync::Arc;
+
+use http::{StatusCode, request::Parts};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::{
+    apps, cluster, exec, files,
+    handles::{Agents, Cluster, ProposeError},
+    live::{self, Live},
+    nodes, tasks,
+    view::View,
+};
+use crate::{
+    base::{
+        clock::{Clock, Timestamp},
+        task::Tasks,
+    },
+    core::{Rejected, State},
+    http::{
+        Response,
+        error::ApiError,
+        reply::{self, Reply as _},
+        route::{Access, Miss, Route, Table, get, post},
+        serve::Origin,
+    },
+    model::WorkloadSpec,
+};
+
+/// Renderings of long lists made at a time, on blocking threads: enough for both cores of a small
+/// machine, and never so many that they starve the rest of the process.
+const RENDERINGS_MAX: usize = 2;
+
+/// What the handlers work with.
+pub struct Api {
+    pub cluster: Arc<dyn Cluster>,
+    pub agents: Arc<dyn Agents>,
+    pub clock: Arc<dyn Clock>,
+    pub tasks: Tasks,
+    pub live: Live,
+    /// Writes a definition the way the Marathon dialect shows it.
+    pub show_spec: fn(&WorkloadSpec) -> Value,
+    pub started_at: Timestamp,
+    renderings: Semaphore,
+}
+
+impl Api {
+    /// The API of one process; the live stream's producer is started in `tasks`.
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        agents: Arc<dyn Agents>,
+        clock: Arc<dyn Clock>,
+        tasks: &Tasks,
+        show_spec: fn(&WorkloadSpec) -> Value,
+    ) -> Arc<Self> {
+        let started_at = clock.now();
+        let live = Live::start(cluster.clone(), clock.clone(), started_at, tasks);
+        let (tasks, renderings) = (tasks.child("api"), Semaphore::new(RENDERINGS_MAX));
+        Arc::new(Self { cluster, agents, clock, tasks, live, show_spec, started_at, renderings })
+    }
+
+    /// The newest state.
+    pub fn state(&self) -> Arc<State> {
+        self.cluster.latest()
+    }
+
+    /// What views of `state` are rendered from.
+    pub fn view<'a>(&'a self, state: &'a State) -> View<'a> {
+        View { state, now: self.clock.now(), cluster: &*self.cluster }
+    }
+
+    /// Renders something long on a blocking thread from the present state.
+    pub async fn render<F>(self: &Arc<Self>, make: F) -> Result<Response, ApiError>
+    where
+        F: FnOnce(&Self, &State) -> Response + Send + 'static,
+    {
+        let _slot = self.renderings.acquire().await.map_err(ApiError::internal)?;
+        let api = self.clone();
+        let made = tokio::task::spawn_blocking(move || make(&api, &api.state())).await;
+        made.map_err(ApiError::internal)
+    }
+}
+
+/// Every route of this API.
+pub fn routes() -> Vec<Route<Api>> {
+    use Access::{Open, Read, Write};
+    vec![
+        get("/tepui/v1/openapi.yaml", Open, cluster::openapi),
+        get("/tepui/v1/status", Read, cluster::status),
+        get("/tepui/v1/me", Read, cluster::me),
+        get("/tepui/v1/apps", Read, apps::list),
+        get("/tepui/v1/apps/{id...}", Read, apps::show),
+        get("/tepui/v1/apps/{id...}/why", Read, apps::why),
+        get("/tepui/v1/deployments", Read, apps::deployments),
+        get("/tepui/v1/tasks", Read, tasks::list),
+        get("/tepui/v1/tasks/{id}", Read, tasks::show),
+        get("/tepui/v1/tasks/{id}/files", Read, files::files),
+        get("/tepui/v1/tasks/{id}/log", Read, files::log),
+        post("/tepui/v1/tasks/{id}/exec", Write, exec::exec),
+        get("/tepui/v1/nodes", Read, nodes::list),
+        get("/tepui/v1/nodes/{id}", Read, nodes::show),
+        post("/tepui/v1/nodes/{id}/drain", Write, nodes::drain),
+        get("/tepui/v1/events", Read, live::events),
+        get("/tepui/v1/debug/tasks", Read, cluster::debug_tasks),
+        get("/tepui/v1/debug/reconcilers", Read, cluster::debug_reconcilers),
+    ]
+}
+
+/// The table; whoever mounts it adds the guard.
+pub fn table(api: Arc<Api>) -> Table<Api> {
+    Table::new(api, routes()).on_miss(miss)
+}
+
+/// 404 and 405 in our own shape.
+fn miss(miss: &Miss, request: &Parts) -> Response {
+    let id = request.extensions.get::<Origin>().map(|o| o.id).unwrap_or_default();
+    let error = match miss {
+        Miss::Path => ApiError::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("{} is not a path of this API", request.uri.path()),
+        )
+        .hint("GET /tepui/v1/openapi.yaml lists what there is"),
+        Miss::Method(_) => ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            format!("{} is not allowed here", request.method),
+        ),
+    };
+    miss.with_allow(error.reply(id))
+}
+
+/// A list with the revision it was read at: `{"<name>":[…],"revision":n}`.
+pub fn listed<T: serde::Serialize>(name: &str, rows: &T, revision: u64) -> Response {
+    struct Listed<'a, T>(&'a str, &'a T, u64);
+    impl<T: serde::Serialize> serde::Serialize for Listed<'_, T> {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeMap as _;
+            let mut map = to.serialize_map(Some(2))?;
+            map.serialize_entry(self.0, self.1)?;
+            map.serialize_entry("revision", &self.2)?;
+            map.end()
+        }
+    }
+    reply::json(StatusCode::OK, &Listed(name, rows, revision))
+}
+
+impl From<ProposeError> for ApiError {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::Rejected(rejected) => rejected_as(&rejected),
+            ProposeError::NoLeader | ProposeError::Busy => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_leader", error.to_string())
+                    .hint("try again in a second")
+            }
+            ProposeError::TimedOut => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", error.to_string())
+                    .hint("look whether it took effect before trying again")
+            }
+        }
+    }
+}
+
+/// What a refused command means to a caller of this API.
+fn rejected_as(rejected: &Rejected) -> ApiError {
+    use Rejected as R;
+    let message = rejected.to_string();
+    match rejected {
+        R::NoSuchApp(_)
+        | R::NoSuchGroup(_)
+        | R::NoSuchDeployment(_)
+        | R::NoSuchInstance(_)
+        | R::NoSuchNode(_)
+        | R::NoSuchUser(_)
+        | R::NoSuchRole(_)
+        | R::NothingWaiting(_) => ApiError::new(StatusCode::NOT_FOUND, "not_found", message),
+        R::Invalid { field, problem } => ApiError::invalid(field.clone(), problem.clone()),
+        R::AlreadyInitialised
+        | R::AppExists(_)
+        | R::PathTaken(_)
+        | R::Stale { .. }
+        | R::Locked { .. }
+        | R::TooManyDeployments(_)
+        | R::CyclicDependencies(_)
+        | R::ServicePortsExhausted(..)
+        | R::StaleStep
+        | R::NodeBusy(_)
+        | R::UserExists(_) => ApiError::conflict(message),
+    }
+}

@@ -1,0 +1,340 @@
+//! Apps: one row each, and one app whole.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Iso, Resources, View,
+    deployment::{self, DeploymentRow},
+    instance::{self, InstanceRow, condition_word},
+    tally::Tally,
+    why,
+};
+use crate::{
+    core::{State, state::TaskFailure},
+    model::{
+        AppId, DeploymentId, Instance, WorkloadSpec,
+        container::{Command, Port},
+        instance::Condition,
+    },
+};
+
+/// Longest command shown in a row; a page cuts it further.
+const CMD_CHARS_MAX: usize = 200;
+
+/// `AppSummary` of the contract.
+#[derive(Serialize)]
+pub struct AppRow<'a> {
+    id: &'a str,
+    pub condition: AppCondition,
+    instances: Instances,
+    has_health_checks: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
+    deployments: Vec<&'a str>,
+    #[serde(flatten)]
+    demand: Resources,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cmd: Option<String>,
+    labels: &'a BTreeMap<String, String>,
+    ports: Vec<PortRow<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_url: Option<String>,
+    version: Iso,
+    updated_at: Iso,
+}
+
+#[derive(Serialize)]
+struct Instances {
+    wanted: u32,
+    running: i64,
+    healthy: i64,
+    unhealthy: i64,
+    staging: i64,
+}
+
+#[derive(Serialize)]
+struct Waiting {
+    reason: String,
+    since: Iso,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delayed_until: Option<Iso>,
+}
+
+#[derive(Serialize)]
+struct PortRow<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    protocol: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vip: Option<String>,
+}
+
+/// One word for a row; the first that applies, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppCondition {
+    Deleting,
+    Delayed,
+    Waiting,
+    Deploying,
+    Unhealthy,
+    Degraded,
+    Stopped,
+    Running,
+}
+
+impl AppCondition {
+    /// Whether somebody should look at it.
+    pub fn needs_attention(self) -> bool {
+        matches!(self, Self::Delayed | Self::Waiting | Self::Unhealthy | Self::Degraded)
+    }
+}
+
+/// `App` of the contract: the row with definition, instances, names and progress.
+#[derive(Serialize)]
+pub struct AppDetail<'a> {
+    #[serde(flatten)]
+    row: AppRow<'a>,
+    revision: u64,
+    spec: Value,
+    tasks: Vec<InstanceRow<'a>>,
+    dns_names: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_failure: Option<FailureRow<'a>>,
+    deployment_progress: Vec<DeploymentRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct FailureRow<'a> {
+    task_id: &'a str,
+    instance_id: &'a str,
+    condition: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_id: Option<&'a str>,
+    host: &'a str,
+    at: Iso,
+    version: Iso,
+}
+
+/// Ids of all apps a list shows: the wanted ones and those whose last instances are going away.
+pub fn ids(state: &State) -> impl Iterator<Item = &AppId> {
+    let gone = state
+        .index
+        .by_app
+        .iter()
+        .filter(|(id, left)| !left.is_empty() && !state.apps.contains_key(*id));
+    let mut ids: Vec<&AppId> = state.apps.keys().chain(gone.map(|(id, _)| id)).collect();
+    ids.sort_unstable();
+    ids.into_iter()
+}
+
+/// The definition an app is shown with: the wanted one, else that of its last instances.
+pub fn spec<'a>(state: &'a State, id: &AppId) -> Option<&'a WorkloadSpec> {
+    match state.spec(id) {
+        Some(spec) => Some(spec),
+        None => state
+            .instances_of(id)
+            .filter_map(|i| state.spec_of(i))
+            .max_by_key(|s| s.version)
+            .map(|s| &**s),
+    }
+}
+
+/// The row of one app; `None` when nothing of it is left.
+pub fn row<'a>(view: &View<'a>, id: &'a AppId) -> Option<AppRow<'a>> {
+    let state = view.state;
+    let spec = spec(state, id)?;
+    let tally = Tally::of(state, state.instances_of(id).map(|i| &**i));
+    let wanted = state.spec(id).map_or(0, |s| s.instances);
+    let waiting = waiting(view, id);
+    let changed = state.instances_of(id).map(|i| i.since).max();
+    let container = spec.containers.first();
+    Some(AppRow {
+        id: id.as_str(),
+        condition: condition(state, id, wanted, &tally, waiting.as_ref()),
+        instances: Instances {
+            wanted,
+            running: tally.running,
+            healthy: tally.healthy,
+            unhealthy: tally.unhealthy,
+            staging: tally.staging,
+        },
+        has_health_checks: spec.has_health_checks(),
+        waiting,
+        deployments: state.index.locks.get(id).map(DeploymentId::as_str).into_iter().collect(),
+        demand: spec.demand().into(),
+        image: container.and_then(|c| c.image.as_ref()).map(|i| i.name.as_str()),
+        cmd: container.and_then(|c| command_text(&c.command)),
+        labels: &spec.labels,
+        ports: spec.ports().map(port_row).collect(),
+        service_url: service_url(&spec.labels),
+        version: Iso(spec.version),
+        updated_at: Iso(changed.map_or(spec.version, |at| at.max(spec.version))),
+    })
+}
+
+/// One app whole; `show` writes its definition the way the Marathon dialect does.
+pub fn detail<'a>(
+    view: &View<'a>,
+    id: &'a AppId,
+    show: fn(&WorkloadSpec) -> Value,
+) -> Option<AppDetail<'a>> {
+    let state = view.state;
+    let mut instances: Vec<_> = state.instances_of(id).collect();
+    instances.sort_by(|a, b| instance::by_age(a, b));
+    let lock = state.index.locks.get(id).and_then(|d| state.deployments.get(d));
+    let app = state.apps.get(id);
+    Some(AppDetail {
+        row: row(view, id)?,
+        revision: state.revision,
+        spec: show(spec(state, id)?),
+        tasks: instance::rows(view, instances.into_iter()),
+        dns_names: dns_names(id),
+        last_failure: app.and_then(|a| a.last_failure.as_ref()).map(failure_row),
+        deployment_progress: lock.map(|d| deployment::row(view, d)).into_iter().collect(),
+    })
+}
+
+fn condition(
+    state: &State,
+    id: &AppId,
+    wanted: u32,
+    tally: &Tally,
+    waiting: Option<&Waiting>,
+) -> AppCondition {
+    let deployment = state.index.locks.get(id).and_then(|d| state.deployments.get(d));
+    let leaves = deployment.and_then(|d| d.changes.get(id)).is_some_and(|t| t.after.is_none());
+    if leaves || !state.apps.contains_key(id) {
+        return AppCondition::Deleting;
+    }
+    match waiting {
+        Some(Waiting { delayed_until: Some(_), .. }) => AppCondition::Delayed,
+        Some(_) => AppCondition::Waiting,
+        None if deployment.is_some() => AppCondition::Deploying,
+        None if tally.unhealthy > 0 => AppCondition::Unhealthy,
+        None if tally.running < i64::from(wanted) => AppCondition::Degraded,
+        None if wanted == 0 && tally.running == 0 => AppCondition::Stopped,
+        None => AppCondition::Running,
+    }
+}
+
+/// Why instances have no place: held back after failures, or (by the report of the last attempt)
+/// nothing fits. Instances that no attempt has looked at yet are merely on their way.
+fn waiting(view: &View<'_>, id: &AppId) -> Option<Waiting> {
+    let waiting = view.state.index.waiting.get(id).filter(|w| !w.is_empty())?;
+    let since =
+        waiting.iter().filter_map(|i| view.state.instances.get(i)).map(|i| i.since).min()?;
+    let since = Iso(since);
+    if let Some(until) = why::delayed_until(view, id) {
+        let reason = why::delay_sentence(view, id);
+        return Some(Waiting { reason, since, delayed_until: Some(Iso(until)) });
+    }
+    Some(Waiting { reason: why::stuck(view, id)?, since, delayed_until: None })
+}
+
+fn command_text(command: &Command) -> Option<String> {
+    let text = match command {
+        Command::Image => return None,
+        Command::Shell(text) => text.clone(),
+        Command::Args(args) => args.join(" "),
+    };
+    match text.char_indices().nth(CMD_CHARS_MAX) {
+        Some((at, _)) => Some(format!("{}…", &text[..at])),
+        None => Some(text),
+    }
+}
+
+fn port_row(port: &Port) -> PortRow<'_> {
+    PortRow {
+        name: port.name.as_deref(),
+        protocol: port.protocol.as_str(),
+        container_port: port.container_port,
+        host_port: port.host_port,
+        service_port: (port.service_port != 0).then_some(port.service_port),
+        vip: port.labels.iter().find(|(key, _)| key.starts_with("VIP_")).map(|(_, v)| vip(v)),
+    }
+}
+
+/// A VIP label as clients address it: numbers stay, names get the zone of virtual addresses and
+/// lose their slashes (docs/compat/dns.md, "Virtual addresses").
+fn vip(label: &str) -> String {
+    let (name, port) = label.rsplit_once(':').unwrap_or((label, ""));
+    let port = if port.is_empty() { String::new() } else { format!(":{port}") };
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        return label.to_owned();
+    }
+    format!("{}.marathon.l4lb.thisdcos.directory{port}", name.replace('/', ""))
+}
+
+/// Where the admin router serves the app, when its labels ask for it.
+fn service_url(labels: &BTreeMap<String, String>) -> Option<String> {
+    let name = labels.get("DCOS_SERVICE_NAME")?;
+    let complete = labels.contains_key("DCOS_SERVICE_SCHEME")
+        && labels.contains_key("DCOS_SERVICE_PORT_INDEX");
+    complete.then(|| format!("/service/{}/", name.trim_matches('/')))
+}
+
+fn dns_names(id: &AppId) -> Vec<String> {
+    let label = id.segments().rev().collect::<Vec<_>>().join("-");
+    let zone = "dcos.thisdcos.directory";
+    std::iter::once(format!("{label}.marathon.mesos"))
+        .chain(["autoip", "agentip", "containerip"].map(|k| format!("{label}.marathon.{k}.{zone}")))
+        .collect()
+}
+
+fn failure_row(failure: &TaskFailure) -> FailureRow<'_> {
+    let condition = Condition::ALL
+        .into_iter()
+        .rev() // of conditions that share a task state the ended one is meant
+        .find(|c| c.task_state() == failure.state)
+        .map_or("failed", condition_word);
+    FailureRow {
+        task_id: &failure.task_id,
+        instance_id: failure.instance.as_str(),
+        condition,
+        message: &failure.message,
+        node_id: failure.node.as_ref().map(|n| n.as_str()),
+        host: &failure.hostname,
+        at: Iso(failure.at),
+        version: Iso(failure.version),
+    }
+}
+
+/// Whether an app belongs into a list narrowed down by `q` (id, image or command, any case) and
+/// `labels` (`key` or `key=value`).
+pub fn matches(state: &State, id: &AppId, q: &str, labels: &[String]) -> bool {
+    let Some(spec) = spec(state, id) else { return false };
+    let has_label = |wanted: &String| match wanted.split_once('=') {
+        Some((key, value)) => spec.labels.get(key).is_some_and(|v| v == value),
+        None => spec.labels.contains_key(wanted),
+    };
+    let holds = |text: &str| text.to_lowercase().contains(q);
+    labels.iter().all(has_label)
+        && (q.is_empty()
+            || holds(id.as_str())
+            || spec.containers.iter().any(|c| {
+                c.image.as_ref().is_some_and(|i| holds(&i.name))
+                    || command_text(&c.command).is_some_and(|t| holds(&t))
+            }))
+}
+
+/// Whether an instance runs the wanted configuration and is fully up.
+pub fn is_up(state: &State, instance: &Instance) -> bool {
+    instance.condition == Condition::Running
+        && instance.ready
+        && state.is_current(instance)
+        && (state.healthy(instance) == Some(true)
+            || state.spec_of(instance).is_some_and(|s| !s.has_health_checks()))
+}

@@ -1,0 +1,129 @@
+//! Nodes: one row each, and one node with what runs on it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    Decimal, Iso, Resources, View, cpus,
+    instance::{self, InstanceRow},
+    mib,
+};
+use crate::{
+    core::State,
+    model::{
+        Node, NodeId, Ranges,
+        node::{Duty, NodeKind},
+    },
+};
+
+/// `NodeSummary` of the contract.
+#[derive(Serialize)]
+pub struct NodeRow<'a> {
+    id: &'a str,
+    pub host: &'a str,
+    roles: [&'static str; 1],
+    condition: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<&'a str>,
+    total: Resources,
+    allocated: Resources,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<Resources>,
+    ports: String,
+    attributes: BTreeMap<&'a str, String>,
+    instances: usize,
+    version: &'a str,
+    registered_at: Iso,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_at: Option<Iso>,
+}
+
+/// `Node` of the contract.
+#[derive(Serialize)]
+pub struct NodeDetail<'a> {
+    #[serde(flatten)]
+    row: NodeRow<'a>,
+    address: std::net::IpAddr,
+    revision: u64,
+    tasks: Vec<InstanceRow<'a>>,
+}
+
+/// The row of one node. `last_seen_at` is only in details: in rows it would change all the time.
+pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
+    let (state, info) = (view.state, &node.info);
+    let allocated = state.index.used.get(&info.id).map(|p| p.scalars()).unwrap_or_default();
+    let domain = info.fault_domain.as_ref();
+    NodeRow {
+        id: info.id.as_str(),
+        host: &info.hostname,
+        roles: [match info.kind {
+            NodeKind::Agent => "agent",
+            NodeKind::PublicAgent => "public_agent",
+        }],
+        condition: condition(node),
+        region: domain.map(|d| d.region.as_str()),
+        zone: domain.map(|d| d.zone.as_str()),
+        total: info.total.scalars().into(),
+        allocated: allocated.into(),
+        used: used(view, &info.id),
+        ports: ports(&info.total.ports()),
+        attributes: info.attributes.iter().map(|(k, v)| (k.as_str(), v.text())).collect(),
+        instances: state.index.by_node.get(&info.id).map_or(0, |i| i.len()),
+        version: &info.version,
+        registered_at: Iso(node.registered_at),
+        last_seen_at: None,
+    }
+}
+
+/// One node whole.
+pub fn detail<'a>(view: &View<'a>, node: &'a Node) -> NodeDetail<'a> {
+    let mut instances: Vec<_> = view.state.instances_on(node.id()).collect();
+    instances.sort_by(|a, b| instance::by_age(a, b));
+    let last_seen_at = view.cluster.last_seen(node.id()).map(Iso);
+    NodeDetail {
+        row: NodeRow { last_seen_at, ..row(view, node) },
+        address: node.info.address,
+        revision: view.state.revision,
+        tasks: instance::rows(view, instances.into_iter()),
+    }
+}
+
+/// What a node is measured to use, rounded so that rows change only when it matters.
+pub fn used(view: &View<'_>, node: &NodeId) -> Option<Resources> {
+    let usage = view.cluster.usage(node)?;
+    Some(Resources {
+        cpus: cpus(usage.cpus),
+        mem_mb: mib(usage.mem_bytes),
+        disk_mb: mib(usage.disk_bytes),
+        gpus: Decimal::default(),
+    })
+}
+
+/// Finds a node by id, or by its host name or address when only one has it.
+pub fn find<'a>(state: &'a State, name: &str) -> Option<&'a Node> {
+    if let Some(node) = state.nodes.get(name) {
+        return Some(node);
+    }
+    let mut named = state
+        .nodes
+        .values()
+        .filter(|n| n.info.hostname == name || n.info.address.to_string() == name);
+    let only = named.next()?;
+    named.next().is_none().then_some(&**only)
+}
+
+fn condition(node: &Node) -> &'static str {
+    match (node.is_reachable(), node.duty) {
+        (false, _) => "unreachable",
+        (true, Duty::Active) => "active",
+        (true, Duty::Draining { .. }) => "draining",
+        (true, Duty::Drained { .. }) => "drained",
+    }
+}
+
+fn ports(ranges: &Ranges) -> String {
+    ranges.iter().map(|(a, b)| format!("{a}-{b}")).collect::<Vec<_>>().join(",")
+}

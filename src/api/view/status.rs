@@ -1,0 +1,148 @@
+//! The cluster in one object.
+
+use serde::Serialize;
+
+use super::{Iso, Resources, View, app, node, tally::Tally};
+use crate::{
+    api::handles::Warning,
+    base::{clock::Timestamp, units::Milli},
+    core::State,
+    model::{Node, Scalars, node::Reach},
+};
+
+/// `Status` of the contract.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    pub revision: u64,
+    pub at: Iso,
+    cluster_id: String,
+    name: String,
+    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leader: Option<LeaderRow>,
+    started_at: Iso,
+    pub uptime_s: u64,
+    counts: Counts,
+    total: Resources,
+    allocated: Resources,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<Resources>,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct LeaderRow {
+    id: String,
+    address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Iso>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Counts {
+    nodes: usize,
+    nodes_active: usize,
+    apps: usize,
+    apps_attention: usize,
+    instances: i64,
+    instances_running: i64,
+    instances_healthy: i64,
+    instances_unhealthy: i64,
+    instances_staging: i64,
+    deployments: usize,
+}
+
+/// Counts everything.
+pub fn status(view: &View<'_>, started_at: Timestamp) -> Status {
+    let tally = Tally::of(view.state, view.state.instances.values().map(|i| &**i));
+    let attention = app::ids(view.state)
+        .filter_map(|id| app::row(view, id))
+        .filter(|row| row.condition.needs_attention())
+        .count();
+    counted(view, started_at, &tally, attention)
+}
+
+/// As `status`, with the costly counts already made.
+pub fn counted(view: &View<'_>, started_at: Timestamp, tally: &Tally, attention: usize) -> Status {
+    let state = view.state;
+    let total = state.nodes.values().map(|n| n.info.total.scalars()).fold(Scalars::default(), add);
+    let allocated = state.index.used.values().map(|p| p.scalars()).fold(Scalars::default(), add);
+    let cluster = state.cluster.as_deref();
+    Status {
+        revision: state.revision,
+        at: Iso(view.now),
+        cluster_id: cluster.map(|c| c.id.clone()).unwrap_or_default(),
+        name: cluster.map(|c| c.name.clone()).unwrap_or_default(),
+        version: env!("CARGO_PKG_VERSION"),
+        leader: view.cluster.leader().map(|l| LeaderRow {
+            id: l.id,
+            address: l.address,
+            since: l.since.map(Iso),
+        }),
+        started_at: Iso(started_at),
+        uptime_s: view.now.since(started_at).as_secs(),
+        counts: Counts {
+            nodes: state.nodes.len(),
+            nodes_active: state.nodes.values().filter(|n| n.takes_work()).count(),
+            apps: state.apps.len(),
+            apps_attention: attention,
+            instances: tally.present,
+            instances_running: tally.running,
+            instances_healthy: tally.healthy,
+            instances_unhealthy: tally.unhealthy,
+            instances_staging: tally.staging,
+            deployments: state.deployments.len(),
+        },
+        total: total.into(),
+        allocated: allocated.into(),
+        used: used(view),
+        warnings: warnings(view),
+    }
+}
+
+fn add(a: Scalars, b: Scalars) -> Scalars {
+    a + b
+}
+
+/// The sum over the nodes that have reported; absent until the first has.
+fn used(view: &View<'_>) -> Option<Resources> {
+    let samples: Vec<Resources> =
+        view.state.nodes.keys().filter_map(|id| node::used(view, id)).collect();
+    if samples.is_empty() {
+        return None;
+    }
+    let sum = |of: fn(&Resources) -> Milli| super::Decimal(samples.iter().map(of).sum());
+    Some(Resources {
+        cpus: sum(|r| r.cpus.0),
+        mem_mb: sum(|r| r.mem_mb.0),
+        disk_mb: sum(|r| r.disk_mb.0),
+        gpus: sum(|r| r.gpus.0),
+    })
+}
+
+fn warnings(view: &View<'_>) -> Vec<Warning> {
+    let mut warnings = view.cluster.warnings();
+    let state = view.state;
+    if !state.nodes.values().any(|n| n.takes_work()) {
+        warnings.push(Warning {
+            code: "no_active_node",
+            message: "no node takes work, so nothing can be started".into(),
+            hint: Some("start an agent, or end a drain with: tepui node undrain NODE".into()),
+            since: None,
+        });
+    }
+    warnings.extend(lost(state).take(20).map(|(node, since)| Warning {
+        code: "node_unreachable",
+        message: format!("node {} is not heard of", node.info.hostname),
+        hint: Some("check its network and its tepui process".into()),
+        since: Some(Iso(since)),
+    }));
+    warnings
+}
+
+fn lost(state: &State) -> impl Iterator<Item = (&Node, Timestamp)> {
+    state.nodes.values().filter_map(|node| match node.reach {
+        Reach::Reachable => None,
+        Reach::Unreachable { since } => Some((&**node, since)),
+    })
+}

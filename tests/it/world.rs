@@ -1,0 +1,422 @@
+//! A small cluster in memory: the real state machine, moved by hand, behind the API's handles.
+//!
+//! Shared by the tests of the API, the Mesos dialect and the command line. Deployments are stepped
+//! and instances placed and reported running by `settle`, so every state seen is one that real
+//! commands lead to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use parking_lot::Mutex;
+use tepui::{
+    api::{
+        handles::{Leader, ProposeError, Reconciler, Session, SessionOutput},
+        {Agents, Cluster},
+    },
+    base::{
+        clock::{Clock, ManualClock, Timestamp},
+        rng::Rng,
+        units::Milli,
+    },
+    core::{
+        self, Accepted, Command, Outcome, Stamped, State,
+        command::{DeployStep, Edit, Expect, Init, PutApps, Scale},
+        deploy, place,
+    },
+    model::{
+        AppId, InstanceId, NodeId, Pools, Ranges, Resources, Role, Scalars, WorkloadSpec,
+        access::User,
+        container::{Command as Run, ContainerSpec, Image, Port},
+        instance::Condition,
+        link::{Answer, AskError, Channel, FileEntry, Question, Report, Usage},
+        node::{Attribute, NodeInfo, NodeKind},
+        workload::{
+            Backoff, KillSelection, Kind, Network, NetworkMode, UnreachableStrategy,
+            UpgradeStrategy,
+        },
+    },
+};
+use tokio::sync::{mpsc, watch};
+
+/// Where the clock of every world starts.
+pub const START: Timestamp = Timestamp::from_ms(1_800_000_000_000);
+
+/// The cluster and its agents.
+pub struct World {
+    pub clock: Arc<ManualClock>,
+    state: Mutex<Arc<State>>,
+    revision: watch::Sender<u64>,
+    rng: Mutex<Rng>,
+    /// Files of every sandbox, by path.
+    pub files: Mutex<BTreeMap<String, Vec<u8>>>,
+    reports: Mutex<BTreeMap<AppId, Arc<place::Report>>>,
+    pub usage: Mutex<BTreeMap<NodeId, Arc<Usage>>>,
+}
+
+impl World {
+    /// One user, two agents (`a1` with 4 CPUs, `a2` with 2), no apps.
+    pub fn new() -> Arc<Self> {
+        let world = Self::empty();
+        world.node("a1", 4.0, NodeKind::Agent);
+        world.node("a2", 2.0, NodeKind::Agent);
+        world
+    }
+
+    /// One user and nothing else.
+    pub fn empty() -> Arc<Self> {
+        let world = Arc::new(Self {
+            clock: ManualClock::new(START),
+            state: Mutex::default(),
+            revision: watch::Sender::new(0),
+            rng: Mutex::new(Rng::from_seed(7)),
+            files: Mutex::default(),
+            reports: Mutex::default(),
+            usage: Mutex::default(),
+        });
+        let admin = User {
+            uid: "admin".into(),
+            description: "Superuser".into(),
+            password_hash: None,
+            public_key: None,
+            provider_type: "internal".into(),
+            provider_id: String::new(),
+            is_remote: false,
+            superuser: true,
+        };
+        let (cluster, name) = ("c0ffee00-0000-4000-8000-000000000000".into(), "test".into());
+        world.must(Command::Init(Init { cluster, name, secret: [7; 32], users: vec![admin] }));
+        world
+    }
+
+    /// Applies a command that must be accepted.
+    pub fn must(&self, command: Command) -> Accepted {
+        self.apply(command).expect("the command is accepted")
+    }
+
+    pub fn apply(&self, command: Command) -> Outcome {
+        self.clock.advance(Duration::from_millis(10));
+        let at = self.clock.now();
+        let mut state = self.state.lock();
+        let mut next = (**state).clone();
+        let (outcome, _) = core::apply(&mut next, &Stamped { at, request: None, command });
+        *state = Arc::new(next);
+        self.revision.send_replace(state.revision);
+        outcome
+    }
+
+    /// Adds an agent with 1 GiB a CPU and ports 31000–31999.
+    pub fn node(&self, host: &str, cpus: f64, kind: NodeKind) -> NodeId {
+        let n = self.state().nodes.len() + 1;
+        let resources = Resources {
+            scalars: Scalars::of(cpus, cpus * 1024.0, 10_000.0, 0.0),
+            ports: Ranges::of([(31000, 31999)]),
+            named: BTreeMap::new(),
+        };
+        let id = NodeId::from(format!("c0ffee00-0000-4000-8000-000000000000-S{n}"));
+        self.must(Command::RegisterNode(Box::new(NodeInfo {
+            id: id.clone(),
+            hostname: host.into(),
+            address: IpAddr::from([10, 0, 0, u8::try_from(n).unwrap()]),
+            kind,
+            attributes: BTreeMap::from([("rack".into(), Attribute::Text(format!("r{n}")))]),
+            fault_domain: None,
+            total: Pools::of(Role::star(), resources),
+            version: "0.1.0".into(),
+            resolver: None,
+        })));
+        id
+    }
+
+    /// Creates or changes an app and lets its deployment finish.
+    pub fn app(&self, id: &str, instances: u32, change: impl FnOnce(&mut WorkloadSpec)) {
+        let mut spec = spec(id, instances);
+        change(&mut spec);
+        self.put(id, Some(spec));
+        self.settle();
+    }
+
+    /// Begins a deployment.
+    pub fn put(&self, id: &str, new: Option<WorkloadSpec>) {
+        let deployment = self.rng.lock().uuid().to_string().into();
+        let edit =
+            Edit { id: AppId::parse(id), new, expect: Expect::Any, base: None, restart: false };
+        self.must(Command::PutApps(Box::new(PutApps {
+            deployment,
+            force: false,
+            edits: vec![edit],
+            groups: Vec::new(),
+            victims: BTreeSet::new(),
+        })));
+    }
+
+    /// Steps deployments, places what fits and reports it running, until nothing moves.
+    pub fn settle(&self) {
+        for _ in 0..100 {
+            let before = self.state();
+            self.step();
+            self.place();
+            let after = self.state();
+            if after.instances == before.instances && after.deployments == before.deployments {
+                return;
+            }
+        }
+    }
+
+    /// What the deployment reconciler would do.
+    pub fn step(&self) {
+        let state = self.state();
+        for deployment in state.deployments.values() {
+            let due = deploy::due(&state, deployment);
+            let advance = due.iter().all(|d| d.done);
+            let scales = due
+                .into_iter()
+                .map(|d| Scale {
+                    add: (0..d.n_add).map(|_| self.instance_id(&d.app)).collect(),
+                    app: d.app,
+                    retire: d.retire,
+                })
+                .collect();
+            let (deployment, step) = (deployment.id.clone(), deployment.current_step);
+            self.must(Command::DeployStep(DeployStep { deployment, step, scales, advance }));
+        }
+    }
+
+    /// What the placement reconciler and the agents would do: what fits is launched and reported
+    /// up, what is killed is reported dead.
+    pub fn place(&self) {
+        let plan = place::plan(&self.state(), &[], self.clock.now(), &place::Limits::default());
+        if !plan.launches.is_empty() {
+            self.must(Command::Launch(plan.launches));
+        }
+        let reports = plan.reports.into_iter().map(|(id, report)| (id, Arc::new(report)));
+        *self.reports.lock() = reports.collect();
+        for instance in self.state().instances.values() {
+            let to = match (instance.condition, &instance.kill) {
+                (_, Some(_)) => Condition::Killed,
+                (Condition::Provisioned, None) => Condition::Running,
+                _ => continue,
+            };
+            self.report(instance.id.as_str(), to, |_| {});
+        }
+    }
+
+    /// News of the present incarnation of an instance.
+    pub fn report(&self, id: &str, condition: Condition, change: impl FnOnce(&mut Report)) {
+        let state = self.state();
+        let instance = state.instances.get(id).expect("the instance exists");
+        let node = instance.placement.as_ref().expect("it has a place").node.clone();
+        let at = self.clock.now();
+        let mut report = Report {
+            instance: instance.id.clone(),
+            incarnation: instance.incarnation,
+            condition,
+            at,
+            started_at: (condition == Condition::Running).then_some(at),
+            message: String::new(),
+            addresses: Vec::new(),
+            health: Vec::new(),
+            ready: condition == Condition::Running,
+            readiness: Vec::new(),
+            check: None,
+            containers: Vec::new(),
+            unhealthy: false,
+        };
+        change(&mut report);
+        self.must(Command::Report { node, reports: vec![report] });
+    }
+
+    pub fn state(&self) -> Arc<State> {
+        self.state.lock().clone()
+    }
+
+    /// Task id of the only instance of an app.
+    pub fn task_id(&self, app: &str) -> String {
+        let state = self.state();
+        state.instances_of(&AppId::parse(app)).next().expect("it has an instance").task_id("")
+    }
+
+    fn instance_id(&self, app: &AppId) -> InstanceId {
+        let uuid = self.rng.lock().uuid();
+        format!("{}.instance-{uuid}", app.safe()).into()
+    }
+}
+
+/// An app of an image with one port, 0.5 CPUs and 64 MiB.
+pub fn spec(id: &str, instances: u32) -> WorkloadSpec {
+    let container = ContainerSpec {
+        command: Run::Shell("./serve".into()),
+        image: Some(Image {
+            name: "web:1".into(),
+            force_pull: false,
+            privileged: false,
+            parameters: Vec::new(),
+            pull_secret: None,
+        }),
+        resources: Scalars::of(0.5, 64.0, 0.0, 0.0),
+        ports: vec![Port { host_port: Some(0), name: Some("http".into()), ..Port::default() }],
+        ..ContainerSpec::default()
+    };
+    let network = Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() };
+    WorkloadSpec {
+        id: AppId::parse(id),
+        kind: Kind::App,
+        instances,
+        containers: vec![container],
+        networks: vec![network],
+        require_ports: false,
+        role: Role::star(),
+        accepted_roles: None,
+        constraints: Vec::new(),
+        dependencies: BTreeSet::new(),
+        labels: BTreeMap::from([("tier".into(), "front".into())]),
+        secrets: BTreeMap::new(),
+        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
+        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
+        unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
+        kill_selection: KillSelection::YoungestFirst,
+        executor: String::new(),
+        executor_resources: None,
+        residency: None,
+        version: Timestamp::EPOCH,
+        last_scaling_at: Timestamp::EPOCH,
+        last_config_change_at: Timestamp::EPOCH,
+    }
+}
+
+impl Cluster for World {
+    fn latest(&self) -> Arc<State> {
+        self.state()
+    }
+
+    fn newer_than(&self, revision: u64) -> BoxFuture<'static, ()> {
+        let mut moved = self.revision.subscribe();
+        async move {
+            if moved.wait_for(|now| *now > revision).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        .boxed()
+    }
+
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, ProposeError>> {
+        let outcome = self.apply(command).map_err(ProposeError::from);
+        std::future::ready(outcome).boxed()
+    }
+
+    fn explain(&self, app: &AppId) -> Option<Arc<place::Report>> {
+        self.reports.lock().get(app).cloned()
+    }
+
+    fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
+        self.usage.lock().get(node).cloned()
+    }
+
+    fn last_seen(&self, _: &NodeId) -> Option<Timestamp> {
+        Some(START)
+    }
+
+    fn leader(&self) -> Option<Leader> {
+        let (id, address) = ("m1".into(), "10.0.0.9:80".into());
+        Some(Leader { id, address, since: Some(START) })
+    }
+
+    fn tasks(&self) -> Vec<(&'static str, &'static str)> {
+        vec![("vital", "accept"), ("connection", "http"), ("connection", "http")]
+    }
+
+    fn reconcilers(&self) -> Vec<Reconciler> {
+        vec![Reconciler {
+            name: "deploy".into(),
+            runs: 3,
+            last_run_at: None,
+            last_run_ms: 0.5,
+            proposed: 1,
+            blocked: Vec::new(),
+        }]
+    }
+}
+
+impl Agents for World {
+    fn ask(&self, _: &NodeId, question: Question) -> BoxFuture<'static, Result<Answer, AskError>> {
+        let answer = match question {
+            Question::ListFiles { path, .. } => Ok(Answer::Files(self.list(&path))),
+            Question::ReadFile { path, offset, bytes_max, .. } => {
+                self.read(&path, offset, bytes_max)
+            }
+            Question::Exec { .. } | Question::Usage => Err(AskError::Invalid("not here".into())),
+        };
+        std::future::ready(answer).boxed()
+    }
+
+    /// `cat` gives back its input; anything else prints its arguments and ends with 3.
+    fn exec(
+        &self,
+        _: &NodeId,
+        question: Question,
+    ) -> BoxFuture<'static, Result<Session, AskError>> {
+        let Question::Exec { command: Run::Args(args), .. } = question else {
+            return std::future::ready(Err(AskError::Invalid("no command".into()))).boxed();
+        };
+        let (input, mut from_client) = mpsc::channel::<(Channel, Bytes)>(8);
+        let (to_client, output) = mpsc::channel(8);
+        let command = async move {
+            if args[0] != "cat" {
+                let line = Bytes::from(args.join(" ") + "\n");
+                to_client.send(SessionOutput::Data(Channel::Stdout, line)).await.ok();
+                to_client.send(SessionOutput::End(Some(3))).await.ok();
+                return;
+            }
+            while let Some((channel, bytes)) = from_client.recv().await {
+                if channel == Channel::Stdin && bytes.is_empty() {
+                    break;
+                }
+                to_client.send(SessionOutput::Data(Channel::Stdout, bytes)).await.ok();
+            }
+            to_client.send(SessionOutput::End(Some(0))).await.ok();
+        };
+        tokio::spawn(command);
+        std::future::ready(Ok(Session { input, output })).boxed()
+    }
+}
+
+impl World {
+    fn list(&self, path: &str) -> Vec<FileEntry> {
+        let files = self.files.lock();
+        let here = files.iter().filter(|(p, _)| p.rsplit_once('/').map_or("", |(d, _)| d) == path);
+        here.map(|(path, bytes)| FileEntry {
+            path: path.clone(),
+            is_dir: false,
+            bytes: bytes.len() as u64,
+            modified_at: START,
+            mode: 0o644,
+            links: 1,
+            uid: 0,
+            gid: 0,
+        })
+        .collect()
+    }
+
+    fn read(&self, path: &str, offset: Option<i64>, max: u32) -> Result<Answer, AskError> {
+        let files = self.files.lock();
+        let all = files.get(path).ok_or_else(|| AskError::NotFound(path.to_owned()))?;
+        let from = match offset {
+            Some(o) if o < 0 => all.len().saturating_sub(usize::try_from(-o).unwrap()),
+            Some(o) => usize::try_from(o).unwrap().min(all.len()),
+            None => all.len(),
+        };
+        let to = all.len().min(from + max as usize);
+        let (offset, size) = (from as u64, all.len() as u64);
+        Ok(Answer::File { offset, size, bytes: all[from..to].to_vec() })
+    }
+}
+
+/// One CPU of a node in thousandths, to keep the unit in one place.
+pub fn cpus(n: i64) -> Milli {
+    Milli::whole(n)
+}
