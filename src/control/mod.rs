@@ -1,1 +1,18 @@
-//! Reconcilers of the leader: read one snapshot, propose commands, hold nothing.
+//! Reconcilers of the leader: level-triggered, idempotent, without input of their own.
+//!
+//! Each has a pure `step(state, …) -> commands` (what simulation and tests run) and is driven by
+//! `driver`: woken by any change or a timer, it reads one snapshot, proposes what the step returns
+//! and never waits for the effect. A failover or a restart enters at "read one snapshot".
+//!
+//! | file | brings about |
+//! |---|---|
+//! | `deploy` | deployments advance; workloads outside them keep their number of instances |
+//! | `place` | waiting instances get a node |
+//! | `liveness` | lost nodes are noticed, their tasks expire; draining nodes empty |
+//! | `links` | agents know what should run and the leader what does |
+
+pub mod deploy;
+pub mod driver;
+pub mod links;
+pub mod liveness;
+pub mod place;

@@ -1,7 +1,8 @@
-//! The one integration binary.
+//! The one integration binary. Each module tests one seam of the running system.
 
 mod api;
 mod dcos;
 mod dns;
 mod router;
+mod tidy;
 mod world;

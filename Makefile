@@ -1,0 +1,87 @@
+# tepui: everything a newcomer, a developer and CI type. `make help` lists it.
+
+# Build products live outside the checkout: RocksDB alone takes a quarter of an hour to compile.
+CACHE            ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tepui
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export PATH      := $(HOME)/.cargo/bin:$(PATH)
+# The C++ of RocksDB comes from the compiler cache when there is one, for every profile alike.
+ifneq ($(shell command -v ccache),)
+export CC  := ccache gcc
+export CXX := ccache g++
+endif
+
+TEPUI    := $(CARGO_TARGET_DIR)/debug/tepui
+RELEASE  := $(CARGO_TARGET_DIR)/release/tepui
+DATA_DIR ?= $(CACHE)/dev
+PREFIX   ?= /usr/local
+NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
+ARGS     ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test quick bench demo verify fmt lint deny ui sim install clean prepare prepare-test check-names
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: build ## install what is missing, build, start the whole system on this machine
+	@installer/prepare.sh docker
+	@exec $(TEPUI) dev --data-dir $(DATA_DIR) $(ARGS)
+
+build: prepare ui ## build with progress
+	cargo build --bin tepui
+
+test: prepare-test ui ## every test, with real Docker containers and a real browser
+	cargo build --bin tepui
+ifneq ($(NEXTEST),)
+	cargo nextest run --no-fail-fast $(ARGS)
+else
+	cargo test --no-fail-fast -- $(ARGS)
+endif
+
+quick: ## check, lint and unit tests: under two minutes when warm
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test --lib --quiet
+
+bench: prepare-test ui ## measure beside the peers; prints a table, writes docs/benchmarks.md
+	cargo build --release --bin tepui
+	cargo bench --bench bench -- $(ARGS)
+
+demo: ## deploy a three-part application to the running system and print its addresses
+	@installer/demo.sh $(TEPUI) $(DATA_DIR)
+
+sim: ## the simulated cluster for long; SEEDS=first..last
+	cargo run --release --bin tepui -- sim $(ARGS)
+
+verify: ## what CI asks of a change, without writing anything
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	$(MAKE) test
+
+fmt: ## format the sources
+	cargo fmt
+
+lint: ## clippy, as strict as CI
+	cargo clippy --all-targets -- -D warnings
+
+deny: ## licences, sources and duplicates of the dependencies
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check
+
+ui: ## build the web page; without a usable Node the program carries a page that says so
+	@installer/ui.sh
+
+install: prepare ui ## build optimised and install to $(PREFIX)/bin
+	cargo build --release --bin tepui
+	install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/tepui
+	ln -sf tepui $(DESTDIR)$(PREFIX)/bin/dcos
+
+clean: ## remove build products of this project, keep compiled dependencies
+	cargo clean -p tepui
+	rm -rf ui/dist ui/node_modules
+
+prepare:
+	@installer/prepare.sh build
+
+prepare-test:
+	@installer/prepare.sh build docker test

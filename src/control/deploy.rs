@@ -1,0 +1,76 @@
+//! Deployments advance one due move at a time; workloads outside them keep their number.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    base::{clock::Timestamp, rng::Rng},
+    core::{
+        Command, State,
+        command::{DeployStep, Scale},
+        deploy::{self, Due},
+    },
+    model::{
+        instance::{Goal, InstanceId},
+        path::AppId,
+    },
+};
+
+/// New instances made in one command for one workload: keeps commands small; the rest follows with
+/// the next activation.
+const NEW_PER_COMMAND_MAX: usize = 1_000;
+
+/// What is due now. New instances get their ids here.
+pub fn step(state: &State, rng: &mut Rng, now: Timestamp) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for deployment in state.deployments.values() {
+        let due = deploy::due(state, deployment);
+        let advance = due.iter().all(|d| d.done);
+        let scales: Vec<Scale> =
+            due.into_iter().filter_map(|d| scale(state, d, rng, now)).collect();
+        if advance || !scales.is_empty() {
+            commands.push(Command::DeployStep(DeployStep {
+                deployment: deployment.id.clone(),
+                step: deployment.current_step,
+                scales,
+                advance,
+            }));
+        }
+    }
+    for app in &state.index.uneven {
+        let due = match state.spec(app) {
+            Some(spec) => deploy::progress::scale(state, spec, &BTreeSet::new()),
+            None => orphans(state, app),
+        };
+        commands.extend(scale(state, due, rng, now).map(Command::Scale));
+    }
+    commands
+}
+
+/// A new id for an instance of `app`: `<safe path>.instance-<time-based uuid>`.
+pub fn instance_id(app: &AppId, rng: &mut Rng, now: Timestamp) -> InstanceId {
+    InstanceId::from(format!("{}.instance-{}", app.safe(), rng.uuid_at(now)))
+}
+
+fn scale(state: &State, due: Due, rng: &mut Rng, now: Timestamp) -> Option<Scale> {
+    let retire: Vec<InstanceId> = due
+        .retire
+        .into_iter()
+        .filter(|id| state.instances.get(id).is_some_and(|i| i.goal != Goal::Decommissioned))
+        .collect();
+    let n_add = due.n_add.min(NEW_PER_COMMAND_MAX);
+    if n_add == 0 && retire.is_empty() {
+        return None;
+    }
+    let add = (0..n_add).map(|_| instance_id(&due.app, rng, now)).collect();
+    Some(Scale { app: due.app, add, retire })
+}
+
+/// Instances of a workload that nobody wants any more.
+fn orphans(state: &State, app: &AppId) -> Due {
+    let retire = state
+        .instances_of(app)
+        .filter(|i| i.goal != Goal::Decommissioned)
+        .map(|i| i.id.clone())
+        .collect();
+    Due { app: app.clone(), n_add: 0, retire, done: false }
+}

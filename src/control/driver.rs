@@ -1,0 +1,189 @@
+//! Drives the reconcilers: wakes each on any change or its timer, proposes what its step returns,
+//! keeps what it did last for operators to see.
+//!
+//! Only the leader acts. One activation at a time per reconciler: the next begins when every
+//! command of the last has its outcome, so a step never sees a state that lacks its own proposals.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{deploy, links::Links, liveness, place};
+use crate::{
+    base::{
+        clock::{Clock, Timestamp},
+        rng::Rng,
+        task::Tasks,
+    },
+    core::{
+        Command, State,
+        place::{Limits, Report},
+    },
+    log::Log,
+    model::path::AppId,
+};
+
+/// Pause after a proposal that did not get through: the log is busy or changes its leader.
+const AFTER_REFUSAL: Duration = Duration::from_millis(50);
+/// How often leadership is looked at.
+const TERM_POLL: Duration = Duration::from_millis(20);
+
+/// What the reconcilers know beside the state, for readers. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Board {
+    activations: Arc<Mutex<BTreeMap<&'static str, Activation>>>,
+    reports: Arc<ArcSwap<BTreeMap<AppId, Arc<Report>>>>,
+}
+
+/// The latest activation of one reconciler.
+#[derive(Clone, Debug)]
+pub struct Activation {
+    pub n_runs: u64,
+    pub at: Timestamp,
+    pub took: Duration,
+    pub n_proposed: usize,
+    /// Why some of it did not get through.
+    pub refused: Option<String>,
+}
+
+impl Board {
+    /// The latest activation of each reconciler that has run.
+    pub fn activations(&self) -> Vec<(&'static str, Activation)> {
+        self.activations.lock().iter().map(|(k, v)| (*k, v.clone())).collect()
+    }
+
+    /// The report of the latest placement attempt for a workload that waits.
+    pub fn report(&self, app: &AppId) -> Option<Arc<Report>> {
+        self.reports.load().get(app).cloned()
+    }
+
+    /// All reports of waiting workloads.
+    pub fn reports(&self) -> Arc<BTreeMap<AppId, Arc<Report>>> {
+        self.reports.load_full()
+    }
+
+    pub(super) fn set_reports(&self, reports: BTreeMap<AppId, Arc<Report>>) {
+        self.reports.store(Arc::new(reports));
+    }
+
+    fn note(&self, name: &'static str, mut activation: Activation) {
+        let mut all = self.activations.lock();
+        activation.n_runs = all.get(name).map_or(0, |a| a.n_runs) + 1;
+        all.insert(name, activation);
+    }
+}
+
+/// What the reconcilers share.
+#[derive(Clone)]
+pub struct Driver {
+    pub log: Log<State>,
+    pub links: Links,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Rng,
+    pub limits: Limits,
+    pub board: Board,
+}
+
+impl Driver {
+    /// Starts every reconciler in `tasks`.
+    pub fn start(self, tasks: &Tasks) {
+        let links = self.links.clone();
+        tasks.vital("links", links.dispatch());
+        tasks.vital("terms", terms(self.log.clone(), self.links.clone()));
+
+        let mut rng = self.rng.child("deploy");
+        self.spawn(tasks, "deploy", Duration::from_secs(5), move |state, now| {
+            deploy::step(state, &mut rng, now)
+        });
+        let (limits, board) = (self.limits.clone(), self.board.clone());
+        self.spawn(tasks, "place", Duration::from_millis(500), move |state, now| {
+            let (command, reports) = place::step(state, &limits, now);
+            board.set_reports(reports);
+            command.into_iter().collect()
+        });
+        let links = self.links.clone();
+        self.spawn(tasks, "liveness", Duration::from_millis(200), move |state, now| {
+            liveness::step(state, &links.heard(), now)
+        });
+    }
+
+    fn spawn<S>(&self, tasks: &Tasks, name: &'static str, every: Duration, step: S)
+    where
+        S: FnMut(&State, Timestamp) -> Vec<Command> + Send + 'static,
+    {
+        tasks.vital(name, run(self.clone(), name, every, step));
+    }
+}
+
+/// One reconciler, for ever.
+async fn run<S>(
+    driver: Driver,
+    name: &'static str,
+    every: Duration,
+    mut step: S,
+) -> anyhow::Result<()>
+where
+    S: FnMut(&State, Timestamp) -> Vec<Command> + Send + 'static,
+{
+    let mut changed = driver.log.feed().changed();
+    loop {
+        if !driver.log.is_leader() {
+            tokio::time::sleep(TERM_POLL).await;
+            continue;
+        }
+        changed.borrow_and_update();
+        let state = driver.log.state();
+        let (at, began) = (driver.clock.now(), Instant::now());
+        let commands = step(&state, at);
+        let took = began.elapsed();
+        drop(state);
+        let n_proposed = commands.len();
+        let refused = propose(&driver.log, commands).await;
+        let again = n_proposed > 0;
+        let failed = refused.is_some();
+        driver.board.note(name, Activation { n_runs: 0, at, took, n_proposed, refused });
+        if failed {
+            tokio::time::sleep(AFTER_REFUSAL).await;
+        } else if !again {
+            tokio::select! {
+                moved = changed.changed() => moved?,
+                () = tokio::time::sleep(every) => {}
+            }
+        }
+    }
+}
+
+/// Proposes all; tells the first that did not get through. A rejection is no failure: the state
+/// moved on, and the next activation sees it.
+async fn propose(log: &Log<State>, commands: Vec<Command>) -> Option<String> {
+    if commands.is_empty() {
+        return None;
+    }
+    let outcomes = log.propose_all(commands).await;
+    outcomes.into_iter().find_map(|outcome| match outcome {
+        Ok(Ok(_)) => None,
+        Ok(Err(rejected)) => Some(rejected.to_string()),
+        Err(error) => Some(error.to_string()),
+    })
+}
+
+/// Opens and closes the agents' doors as leadership comes and goes.
+async fn terms(log: Log<State>, links: Links) -> anyhow::Result<()> {
+    let mut leading = false;
+    loop {
+        let now = log.is_leader();
+        if now != leading {
+            leading = now;
+            if leading {
+                tracing::info!("this master leads");
+                links.begin_term();
+            } else {
+                tracing::warn!("this master does not lead any more");
+                links.end_term();
+            }
+        }
+        tokio::time::sleep(TERM_POLL).await;
+    }
+}

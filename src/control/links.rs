@@ -1,0 +1,247 @@
+//! Agents know what should run, and the leader what does.
+//!
+//! Each agent keeps one connection open to the leader. Down it go the orders for that agent: the
+//! full set at the start and every minute, in between what the change feed says. Up come its
+//! reports, which are proposed in batches. Questions of the API travel the same connection.
+//!
+//! What is here is leader memory: who is connected, when each was last heard of, its last usage
+//! sample. All of it is rebuilt when the agents connect to a new leader.
+
+mod connection;
+mod orders;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use super::liveness::Heard;
+use crate::{
+    base::{
+        clock::{Clock, Timestamp},
+        task::Tasks,
+    },
+    core::State,
+    log::{Log, feed::Step},
+    model::{
+        link::{Answer, AskError, Channel, FromAgent, Question, ToAgent, Usage},
+        node::NodeId,
+    },
+};
+
+/// How long an agent may take to answer a question.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Messages waiting for one agent; past that it is sent the full set later instead.
+const TO_AGENT_MAX: usize = 1_024;
+/// Pieces of output waiting for the reader of a session.
+const SESSION_PIECES_MAX: usize = 64;
+
+/// Both directions of one agent's connection, as the transport hands them over.
+pub struct Wire {
+    pub from_agent: mpsc::Receiver<FromAgent>,
+    pub to_agent: mpsc::Sender<ToAgent>,
+}
+
+/// The leader's side of all agent connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Links {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: Log<State>,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    agents: Mutex<BTreeMap<NodeId, Connected>>,
+    heard: Mutex<Heard>,
+    next: AtomicU64,
+}
+
+/// One connected agent.
+struct Connected {
+    /// Tells this connection from a later one of the same agent.
+    epoch: u64,
+    to_agent: mpsc::Sender<ToAgent>,
+    /// The orders up to this revision have been sent.
+    sent: u64,
+    /// A message did not fit: the full set is owed.
+    owed: bool,
+    usage: Option<Arc<Usage>>,
+    asks: HashMap<u64, oneshot::Sender<Result<Answer, AskError>>>,
+    sessions: HashMap<u64, mpsc::Sender<SessionOutput>>,
+}
+
+/// A running command inside a task.
+pub struct Session {
+    /// Bytes towards the task; an empty piece on `Stdin` closes its standard input. Dropping the
+    /// sender ends the command.
+    pub input: mpsc::Sender<(Channel, Vec<u8>)>,
+    pub output: mpsc::Receiver<SessionOutput>,
+}
+
+/// One piece of a session's output.
+#[derive(Debug)]
+pub enum SessionOutput {
+    Data(Channel, Vec<u8>),
+    /// The last piece; without a code when the command did not end by itself.
+    End(Option<i32>),
+}
+
+impl Links {
+    /// No connection yet. `dispatch` must run for orders to flow.
+    pub fn new(log: Log<State>, clock: Arc<dyn Clock>, tasks: Tasks) -> Self {
+        let heard = Heard { since: clock.now(), nodes: BTreeMap::new(), broken: BTreeMap::new() };
+        let inner = Inner {
+            log,
+            clock,
+            tasks,
+            agents: Mutex::default(),
+            heard: Mutex::new(heard),
+            next: AtomicU64::new(1),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Serves one connection until it ends. A master that does not lead refuses it.
+    pub async fn serve(&self, wire: Wire) {
+        connection::serve(self, wire).await;
+    }
+
+    /// Sends the orders that follow from each committed change. Runs for ever.
+    pub async fn dispatch(self) -> anyhow::Result<()> {
+        let mut follower = self.inner.log.feed().subscribe(None);
+        loop {
+            match follower.next().await {
+                Step::Batch(batch) => {
+                    let by_node = orders::changed(&batch.state, &batch.changes);
+                    let mut agents = self.inner.agents.lock();
+                    for (node, desired) in by_node {
+                        if let Some(agent) = agents.get_mut(&node)
+                            && agent.sent < batch.revision
+                            && agent.to_agent.try_send(ToAgent::Desired(desired)).is_err()
+                        {
+                            agent.owed = true;
+                        }
+                    }
+                }
+                Step::Resync(_) => {
+                    for agent in self.inner.agents.lock().values_mut() {
+                        agent.owed = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks one agent and waits for its answer.
+    ///
+    /// # Errors
+    /// When the agent is not connected, says no, or does not answer in time.
+    pub async fn ask(&self, node: &NodeId, question: Question) -> Result<Answer, AskError> {
+        let (id, answer) = self.put(node, question)?;
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(AskError::NotConnected(node.clone())),
+            Err(_) => {
+                self.with(node, |agent| agent.asks.remove(&id));
+                Err(AskError::TimedOut)
+            }
+        }
+    }
+
+    /// Opens a session (`Question::Exec`).
+    ///
+    /// # Errors
+    /// As `ask`.
+    pub async fn exec(&self, node: &NodeId, question: Question) -> Result<Session, AskError> {
+        let (id, answer) = self.put(node, question)?;
+        let (output, reader) = mpsc::channel(SESSION_PIECES_MAX);
+        self.with(node, |agent| agent.sessions.insert(id, output));
+        let started = match tokio::time::timeout(ANSWER, answer).await {
+            Ok(Ok(answer)) => answer.map(drop),
+            Ok(Err(_)) => Err(AskError::NotConnected(node.clone())),
+            Err(_) => Err(AskError::TimedOut),
+        };
+        if let Err(error) = started {
+            self.with(node, |agent| agent.sessions.remove(&id));
+            return Err(error);
+        }
+        let (input, mut pieces) = mpsc::channel::<(Channel, Vec<u8>)>(SESSION_PIECES_MAX);
+        let to_agent = self.with(node, |agent| agent.to_agent.clone());
+        let to_agent = to_agent.ok_or_else(|| AskError::NotConnected(node.clone()))?;
+        let (links, node) = (self.clone(), node.clone());
+        self.inner.tasks.connection("session-input", async move {
+            while let Some((channel, bytes)) = pieces.recv().await {
+                if to_agent.send(ToAgent::Data { id, channel, bytes }).await.is_err() {
+                    break;
+                }
+            }
+            let _ = to_agent.send(ToAgent::End { id }).await;
+            links.with(&node, |agent| agent.sessions.remove(&id));
+        });
+        Ok(Session { input, output: reader })
+    }
+
+    /// The latest usage sample of a connected agent.
+    pub fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
+        self.inner.agents.lock().get(node).and_then(|a| a.usage.clone())
+    }
+
+    /// When each node was last heard of.
+    pub fn heard(&self) -> Heard {
+        self.inner.heard.lock().clone()
+    }
+
+    /// When a node was last heard of by this leader.
+    pub fn last_heard(&self, node: &NodeId) -> Option<Timestamp> {
+        self.inner.heard.lock().nodes.get(node).copied()
+    }
+
+    /// Starts counting silence afresh: called when this master is elected, with every connection
+    /// of an earlier term closed.
+    pub fn begin_term(&self) {
+        self.inner.agents.lock().clear();
+        let since = self.inner.clock.now();
+        *self.inner.heard.lock() = Heard { since, nodes: BTreeMap::new(), broken: BTreeMap::new() };
+    }
+
+    /// Closes every connection: agents look for the new leader.
+    pub fn end_term(&self) {
+        self.inner.agents.lock().clear();
+    }
+
+    fn put(
+        &self,
+        node: &NodeId,
+        question: Question,
+    ) -> Result<(u64, oneshot::Receiver<Result<Answer, AskError>>), AskError> {
+        let id = self.inner.next.fetch_add(1, Ordering::Relaxed);
+        let (answer, receiver) = oneshot::channel();
+        let sent = self.with(node, |agent| {
+            agent.asks.insert(id, answer);
+            let sent = agent.to_agent.try_send(ToAgent::Ask { id, question }).is_ok();
+            if !sent {
+                agent.asks.remove(&id);
+            }
+            sent
+        });
+        match sent {
+            Some(true) => Ok((id, receiver)),
+            Some(false) => Err(AskError::Failed("the agent's connection is busy".to_owned())),
+            None => Err(AskError::NotConnected(node.clone())),
+        }
+    }
+
+    fn with<R>(&self, node: &NodeId, f: impl FnOnce(&mut Connected) -> R) -> Option<R> {
+        self.inner.agents.lock().get_mut(node).map(f)
+    }
+}

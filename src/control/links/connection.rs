@@ -1,0 +1,242 @@
+//! One agent's connection from its hello to its end.
+
+use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use tokio::sync::mpsc;
+
+use super::{Connected, Links, SessionOutput, TO_AGENT_MAX, Wire, orders};
+use crate::{
+    base::limit,
+    core::Command,
+    model::{
+        link::{Answer, AskError, FromAgent, Hello, LINK_VERSION, Report, ToAgent},
+        node::NodeId,
+    },
+};
+
+/// How long a new connection may take to say hello.
+const HELLO: Duration = Duration::from_secs(10);
+/// The full set is sent again after this long, whatever the feed said.
+const FULL: Duration = Duration::from_secs(60);
+/// How often it is looked whether the full set is owed.
+const OWED: Duration = Duration::from_millis(500);
+/// Reports waiting to be proposed; an agent that is ahead of the log waits.
+const REPORTS_MAX: usize = 1_024;
+
+/// Serves one connection until it ends.
+pub async fn serve(links: &Links, mut wire: Wire) {
+    let hello = match tokio::time::timeout(HELLO, wire.from_agent.recv()).await {
+        Ok(Some(FromAgent::Hello(hello))) => *hello,
+        Ok(_) | Err(_) => return refuse(&wire, "the first message must be a hello").await,
+    };
+    if hello.link_version != LINK_VERSION {
+        let text = format!(
+            "this master speaks link version {LINK_VERSION}, the agent {}; upgrade the older one",
+            hello.link_version
+        );
+        return refuse(&wire, &text).await;
+    }
+    if !links.inner.log.is_leader() {
+        return refuse(&wire, "this master does not lead").await;
+    }
+    let node = hello.info.id.clone();
+    if let Err(text) = register(links, &hello).await {
+        return refuse(&wire, &text).await;
+    }
+    let epoch = links.inner.next.fetch_add(1, Ordering::Relaxed);
+    let (to_agent, outbox) = mpsc::channel(TO_AGENT_MAX);
+    connect(links, &node, epoch, to_agent);
+    tracing::info!(node = %node, "agent connected");
+    run(links, &node, epoch, wire, outbox).await;
+    disconnect(links, &node, epoch);
+    tracing::info!(node = %node, "agent disconnected");
+}
+
+async fn refuse(wire: &Wire, text: &str) {
+    let _ = wire.to_agent.send(ToAgent::Refused(text.to_owned())).await;
+}
+
+/// Brings the node and what it tells of its tasks into the state.
+async fn register(links: &Links, hello: &Hello) -> Result<(), String> {
+    let log = &links.inner.log;
+    let node = hello.info.id.clone();
+    let commands = [
+        Command::RegisterNode(Box::new(hello.info.clone())),
+        Command::Report { node, reports: hello.reports.clone() },
+    ];
+    for command in commands {
+        match log.propose(command).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(rejected)) => return Err(rejected.to_string()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+/// Enters the agent and sends the full set, such that no later change can be missed: both happen
+/// while the dispatcher cannot look.
+fn connect(links: &Links, node: &NodeId, epoch: u64, to_agent: mpsc::Sender<ToAgent>) {
+    let inner = &links.inner;
+    let mut agents = inner.agents.lock();
+    let state = inner.log.feed().latest();
+    let cluster = state.cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
+    let first = [ToAgent::Welcome { cluster }, ToAgent::Desired(orders::full(&state, node))];
+    for message in first {
+        to_agent.try_send(message).expect("a new channel has room for two messages");
+    }
+    let agent = Connected {
+        epoch,
+        to_agent,
+        sent: state.revision,
+        owed: false,
+        usage: None,
+        asks: HashMap::new(),
+        sessions: HashMap::new(),
+    };
+    agents.insert(node.clone(), agent);
+    drop(agents);
+    hear(links, node);
+}
+
+async fn run(
+    links: &Links,
+    node: &NodeId,
+    epoch: u64,
+    mut wire: Wire,
+    mut outbox: mpsc::Receiver<ToAgent>,
+) {
+    let (reports, inbox) = mpsc::channel(REPORTS_MAX);
+    let proposer = propose_reports(links.clone(), node.clone(), inbox);
+    let writer = async {
+        while let Some(message) = outbox.recv().await {
+            if wire.to_agent.send(message).await.is_err() {
+                break;
+            }
+        }
+    };
+    let reader = async {
+        while let Some(message) = wire.from_agent.recv().await {
+            hear(links, node);
+            if !take(links, node, epoch, message, &reports).await {
+                break;
+            }
+        }
+    };
+    let refresher = refresh(links, node, epoch);
+    let silence = silence(links, node);
+    tokio::select! {
+        () = writer => {}
+        () = reader => {}
+        () = proposer => {}
+        () = refresher => {}
+        () = silence => {}
+    }
+}
+
+/// Ends when the agent has been silent for so long that the connection cannot be alive.
+async fn silence(links: &Links, node: &NodeId) {
+    loop {
+        tokio::time::sleep(limit::HEARTBEAT).await;
+        let last = links.last_heard(node).unwrap_or_default();
+        if links.inner.clock.now().since(last) > limit::AGENT_SILENT_MAX {
+            return;
+        }
+    }
+}
+
+/// Sends the full set every minute and whenever it is owed; ends when the agent was replaced.
+async fn refresh(links: &Links, node: &NodeId, epoch: u64) {
+    let mut waited = Duration::ZERO;
+    loop {
+        tokio::time::sleep(OWED).await;
+        waited += OWED;
+        let mut agents = links.inner.agents.lock();
+        let Some(agent) = agents.get_mut(node).filter(|a| a.epoch == epoch) else { return };
+        if !agent.owed && waited < FULL {
+            continue;
+        }
+        let state = links.inner.log.feed().latest();
+        let message = ToAgent::Desired(orders::full(&state, node));
+        if agent.to_agent.try_send(message).is_ok() {
+            agent.owed = false;
+            agent.sent = state.revision;
+            waited = Duration::ZERO;
+        }
+    }
+}
+
+/// Takes one message in; false ends the connection.
+async fn take(
+    links: &Links,
+    node: &NodeId,
+    epoch: u64,
+    message: FromAgent,
+    reports: &mpsc::Sender<Vec<Report>>,
+) -> bool {
+    match message {
+        FromAgent::Hello(_) => return false,
+        FromAgent::Reports(news) => return reports.send(news).await.is_ok(),
+        FromAgent::Heartbeat(usage) => {
+            links.with(node, |agent| agent.usage = Some(Arc::new(usage)));
+        }
+        FromAgent::Answer { id, answer } => answered(links, node, id, answer),
+        FromAgent::Data { id, channel, bytes } => {
+            deliver(links, node, id, SessionOutput::Data(channel, bytes)).await;
+        }
+        FromAgent::End { id, exit_code } => {
+            deliver(links, node, id, SessionOutput::End(exit_code)).await;
+            links.with(node, |agent| agent.sessions.remove(&id));
+        }
+    }
+    links.with(node, |agent| agent.epoch) == Some(epoch)
+}
+
+fn answered(links: &Links, node: &NodeId, id: u64, answer: Result<Answer, AskError>) {
+    if let Some(Some(waiting)) = links.with(node, |agent| agent.asks.remove(&id)) {
+        let _ = waiting.send(answer);
+    }
+}
+
+/// Hands a piece to a session's reader; one that does not read for a while loses its session.
+async fn deliver(links: &Links, node: &NodeId, id: u64, piece: SessionOutput) {
+    const READER: Duration = Duration::from_secs(5);
+    let Some(Some(reader)) = links.with(node, |agent| agent.sessions.get(&id).cloned()) else {
+        return;
+    };
+    if reader.send_timeout(piece, READER).await.is_err() {
+        links.with(node, |agent| {
+            agent.sessions.remove(&id);
+            agent.to_agent.try_send(ToAgent::End { id })
+        });
+    }
+}
+
+/// Proposes reports in order, as many at a time as have come in.
+async fn propose_reports(links: Links, node: NodeId, mut inbox: mpsc::Receiver<Vec<Report>>) {
+    let mut batches = Vec::new();
+    while inbox.recv_many(&mut batches, REPORTS_MAX).await > 0 {
+        let reports: Vec<Report> = batches.drain(..).flatten().collect();
+        let command = Command::Report { node: node.clone(), reports };
+        if let Err(error) = links.inner.log.propose(command).await {
+            // The agent tells them again to whoever leads next.
+            tracing::warn!(node = %node, %error, "reports were not taken");
+            return;
+        }
+    }
+}
+
+fn hear(links: &Links, node: &NodeId) {
+    let now = links.inner.clock.now();
+    let mut heard = links.inner.heard.lock();
+    heard.nodes.insert(node.clone(), now);
+    heard.broken.remove(node);
+}
+
+fn disconnect(links: &Links, node: &NodeId, epoch: u64) {
+    let mut agents = links.inner.agents.lock();
+    if agents.get(node).is_some_and(|a| a.epoch == epoch) {
+        agents.remove(node);
+        links.inner.heard.lock().broken.insert(node.clone(), links.inner.clock.now());
+    }
+}

@@ -1,0 +1,138 @@
+//! Lost nodes are noticed, their tasks expire in time, draining nodes empty, stuck tasks end.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    base::{clock::Timestamp, limit},
+    core::{Command, State, apply::cluster::expiry, deploy::kill},
+    model::{
+        instance::{Condition, Goal, Instance, InstanceId, KillReason},
+        node::{Duty, Node, NodeId},
+        path::AppId,
+    },
+};
+
+/// A launched task that its agent has said nothing of for this long is killed and tried again
+/// (DC/OS's `--task_launch_confirm_timeout`).
+const CONFIRM: Duration = Duration::from_secs(1_800);
+/// A task that is still being staged after this long is killed; image pulls count
+/// (DC/OS's `--task_launch_timeout`).
+const STAGE: Duration = Duration::from_secs(86_400);
+
+/// When each node was last heard of. Leader memory: a new leader counts from its election.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    pub since: Timestamp,
+    pub nodes: BTreeMap<NodeId, Timestamp>,
+    /// Nodes whose connection has just broken: they get less patience.
+    pub broken: BTreeMap<NodeId, Timestamp>,
+}
+
+/// A node whose connection broke and did not come back for this long is lost.
+const BROKEN: Duration = Duration::from_secs(2);
+
+/// What time has made due.
+pub fn step(state: &State, heard: &Heard, now: Timestamp) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for node in state.nodes.values() {
+        if node.is_reachable() && is_lost(heard, node.id(), now) {
+            commands.push(Command::NodeReach { node: node.id().clone(), reachable: false });
+        }
+        drain(state, node, now, &mut commands);
+    }
+    expire(state, now, &mut commands);
+    let overdue: Vec<InstanceId> = state
+        .instances
+        .values()
+        .filter(|i| i.kill.is_none() && is_overdue(i, now))
+        .map(|i| i.id.clone())
+        .collect();
+    if !overdue.is_empty() {
+        let reason = KillReason::Overdue;
+        commands.push(Command::Kill { instances: overdue, wipe: false, reason });
+    }
+    commands
+}
+
+fn is_lost(heard: &Heard, node: &NodeId, now: Timestamp) -> bool {
+    let last = heard.nodes.get(node).copied().unwrap_or(heard.since).max(heard.since);
+    let broken = heard.broken.get(node).is_some_and(|at| now.since(*at) >= BROKEN);
+    broken || now.since(last) >= limit::AGENT_SILENT_MAX
+}
+
+fn is_overdue(instance: &Instance, now: Timestamp) -> bool {
+    let Some(placement) = &instance.placement else { return false };
+    let waited = now.since(placement.launched_at);
+    match instance.condition {
+        Condition::Provisioned => waited >= CONFIRM,
+        Condition::Staging | Condition::Starting => waited >= STAGE,
+        _ => false,
+    }
+}
+
+/// Instances on lost nodes turn inactive and are forgotten when their workload's time is up.
+fn expire(state: &State, now: Timestamp, commands: &mut Vec<Command>) {
+    let (mut inactive, mut expunge) = (Vec::new(), Vec::new());
+    for node in state.nodes.values().filter(|n| !n.is_reachable()) {
+        for i in state.instances_on(node.id()) {
+            let strategy = state.spec_of(i).map(|s| s.unreachable);
+            let Some((to_inactive, to_expunge)) = strategy.and_then(expiry) else { continue };
+            let waited = now.since(i.since);
+            match i.condition {
+                Condition::Unreachable | Condition::UnreachableInactive if waited >= to_expunge => {
+                    expunge.push(i.id.clone());
+                }
+                Condition::Unreachable if waited >= to_inactive => inactive.push(i.id.clone()),
+                _ => {}
+            }
+        }
+    }
+    if !inactive.is_empty() || !expunge.is_empty() {
+        commands.push(Command::Expire { inactive, expunge });
+    }
+}
+
+/// A draining node loses its tasks as far as each workload's minimum health allows; when nothing
+/// is left it is drained.
+fn drain(state: &State, node: &Node, now: Timestamp, commands: &mut Vec<Command>) {
+    if !matches!(node.duty, Duty::Draining { .. }) || !node.is_reachable() {
+        return;
+    }
+    let mut by_app: BTreeMap<&AppId, Vec<_>> = BTreeMap::new();
+    let mut n_held = 0;
+    for i in state.instances_on(node.id()) {
+        n_held += 1;
+        if i.kill.is_none() && i.goal == Goal::Running {
+            by_app.entry(&i.app).or_default().push(i.clone());
+        }
+    }
+    if n_held == 0 {
+        let duty = Duty::Drained { since: now };
+        commands.push(Command::NodeDuty { node: node.id().clone(), duty });
+        return;
+    }
+    let mut instances = Vec::new();
+    for (app, here) in by_app {
+        let Some(spec) = state.spec(app) else { continue };
+        let n_move = movable(state, app).min(here.len());
+        instances.extend(kill::choose(state, spec, &here, n_move, &Default::default()));
+    }
+    if !instances.is_empty() {
+        commands.push(Command::Kill { instances, wipe: false, reason: KillReason::Drain });
+    }
+}
+
+/// How many instances of `app` may end now: what is above its minimum health, at least one when
+/// all are well, so that a single instance can move too.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a fraction of a u32
+fn movable(state: &State, app: &AppId) -> usize {
+    let Some(spec) = state.spec(app) else { return 0 };
+    let well = |i: &Instance| {
+        i.condition == Condition::Running && i.kill.is_none() && state.healthy(i) != Some(false)
+    };
+    let n_well = state.instances_of(app).filter(|i| well(i)).count();
+    let fraction = spec.upgrade.minimum_health_capacity;
+    let n_needed = (f64::from(spec.instances) * fraction).ceil() as usize;
+    let all_well = n_well >= spec.instances as usize;
+    n_well.saturating_sub(n_needed).max(usize::from(all_well && n_well > 0))
+}

@@ -1,0 +1,105 @@
+//! The first start of a cluster: its identity, its first login, the files clients read.
+
+use std::{
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    base::rng::Rng,
+    core::{Command, Rejected, State, command::Init},
+    http::auth::Passwords,
+    log::Log,
+    model::access::User,
+};
+
+/// Name of the first user.
+pub const ADMIN: &str = "admin";
+/// File in the data directory that holds the first user's password until it is changed.
+pub const PASSWORD_FILE: &str = "initial-password";
+
+/// Makes the cluster when this log has none yet. Several masters may try; one wins.
+///
+/// # Errors
+/// When the log takes no commands or the data directory cannot be written.
+pub async fn init(
+    log: &Log<State>,
+    name: &str,
+    data_dir: &Path,
+    passwords: &Passwords,
+    rng: &mut Rng,
+) -> anyhow::Result<()> {
+    if log.state().cluster.is_some() {
+        return Ok(());
+    }
+    let password = rng.hex(16);
+    let hash = passwords.hash(password.clone(), rng).await.context("hashing a password")?;
+    let mut secret = [0; 32];
+    rng.fill(&mut secret);
+    let admin = User {
+        uid: ADMIN.to_owned(),
+        description: "first superuser".to_owned(),
+        password_hash: Some(hash),
+        public_key: None,
+        provider_type: "internal".to_owned(),
+        provider_id: String::new(),
+        is_remote: false,
+        superuser: true,
+    };
+    // Written first: a password that nobody can read any more would be worse than a file too many.
+    write_private(&data_dir.join(PASSWORD_FILE), &format!("{password}\n"))?;
+    let init =
+        Init { cluster: rng.uuid().to_string(), name: name.to_owned(), secret, users: vec![admin] };
+    match log.propose(Command::Init(init)).await.context("making the cluster")? {
+        Ok(_) => Ok(()),
+        Err(Rejected::AlreadyInitialised) => {
+            fs::remove_file(data_dir.join(PASSWORD_FILE)).context("removing an unused password")
+        }
+        Err(rejected) => Err(rejected).context("making the cluster"),
+    }
+}
+
+/// The first user's password, as long as its file is there.
+pub fn initial_password(data_dir: &Path) -> Option<String> {
+    let text = fs::read_to_string(data_dir.join(PASSWORD_FILE)).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// Writes `client.env`: what the CLI, tests and scripts need to reach this cluster.
+///
+/// # Errors
+/// When the data directory cannot be written.
+pub fn write_client_env(
+    data_dir: &Path,
+    router: SocketAddr,
+    dns: SocketAddr,
+    token: &str,
+) -> anyhow::Result<()> {
+    let text = format!("TEPUI_URL=http://{router}\nTEPUI_TOKEN={token}\nTEPUI_DNS={dns}\n");
+    write_private(&data_dir.join("client.env"), &text)
+}
+
+/// Replaces a file as a whole; only its owner may read it.
+///
+/// # Errors
+/// When the directory cannot be written.
+pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let new = path.with_extension("new");
+    let context = || format!("writing {}", path.display());
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)
+        .with_context(context)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600)).with_context(context)?;
+    file.write_all(text.as_bytes()).with_context(context)?;
+    file.sync_all().with_context(context)?;
+    fs::rename(&new, path).with_context(context)
+}
