@@ -147,7 +147,7 @@ async function marathon(req, res, url) {
 }
 const randomId = () => crypto.randomUUID();
 
-createServer(async (req, res) => {
+const server = createServer(async (req, res) => {
   const url = new URL(req.url, 'http://fixture');
   const path = url.pathname;
   try {
@@ -171,4 +171,4 @@ createServer(async (req, res) => {
   } catch (error) {
     if (!res.headersSent) fail(res, 500, 'internal', String(error));
   }
-}).listen(Number(values.port), '127.0.0.1', () => console.log(`fixture ready http://127.0.0.1:${values.port} admin admin`));
+}).listen(Number(values.port), '127.0.0.1', () => console.log(`fixture ready http://127.0.0.1:${server.address().port} admin admin`));

@@ -1,6 +1,6 @@
 // A menu of actions behind a button.
 import * as Primitive from '@radix-ui/react-dropdown-menu';
-import type { ReactNode } from 'react';
+import { type ReactNode, useState } from 'react';
 import css from './menu.module.css';
 
 export interface MenuItem {
@@ -22,10 +22,13 @@ export function Menu({
   heading?: ReactNode;
   groups: MenuItem[][];
 }) {
+  // Known here so that the portal's place is looked up when it opens, not when the page starts.
+  const [open, setOpen] = useState(false);
   return (
-    <Primitive.Root modal={false}>
+    <Primitive.Root modal={false} open={open} onOpenChange={setOpen}>
       <Primitive.Trigger asChild>{trigger}</Primitive.Trigger>
-      <Primitive.Portal>
+      {/* Inside the main landmark, so that the menu belongs to a region of the page. */}
+      <Primitive.Portal container={document.getElementById('main')}>
         <Primitive.Content className={css.menu} align="end" sideOffset={6} collisionPadding={8}>
           {heading && <Primitive.Label className={css.heading}>{heading}</Primitive.Label>}
           {groups

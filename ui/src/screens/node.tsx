@@ -23,14 +23,17 @@ export default function NodePage({ id }: { id: string }) {
   if (!detail.data) {
     const gone = detail.error instanceof ApiError && detail.error.status === 404;
     return (
-      <Panel>
-        <Title text="Not found" />
-        {gone ? (
-          <Empty title={`There is no node ${id}`} action={<Link href="/nodes">All nodes</Link>} />
-        ) : (
-          <Failure error={detail.error} retry={() => void detail.refetch()} />
-        )}
-      </Panel>
+      <>
+        <Title text={gone ? 'Not found' : id} />
+        <PageHead crumbs={[{ href: '/nodes', text: 'Nodes' }]} title={gone ? 'Not found' : id} />
+        <Panel>
+          {gone ? (
+            <Empty title={`There is no node ${id}`} action={<Link href="/nodes">All nodes</Link>} />
+          ) : (
+            <Failure error={detail.error} retry={() => void detail.refetch()} />
+          )}
+        </Panel>
+      </>
     );
   }
   const node = { ...detail.data, ...nodes.get(detail.data.id) };

@@ -95,16 +95,19 @@ export default function Service({ id }: { id: string }) {
 function Missing({ id, error, retry }: { id: string; error: unknown; retry: () => void }) {
   const gone = error instanceof ApiError && error.status === 404;
   return (
-    <Panel>
-      <Title text="Not found" />
-      {gone ? (
-        <Empty title={`There is no service ${id}`} action={<Link href="/services">All services</Link>}>
-          It may have been deleted.
-        </Empty>
-      ) : (
-        <Failure error={error} retry={retry} />
-      )}
-    </Panel>
+    <>
+      <Title text={gone ? 'Not found' : id} />
+      <PageHead crumbs={[{ href: '/services', text: 'Services' }]} title={gone ? 'Not found' : id} />
+      <Panel>
+        {gone ? (
+          <Empty title={`There is no service ${id}`} action={<Link href="/services">All services</Link>}>
+            It may have been deleted.
+          </Empty>
+        ) : (
+          <Failure error={error} retry={retry} />
+        )}
+      </Panel>
+    </>
   );
 }
 

@@ -20,7 +20,8 @@ const Nodes = lazy(() => import('../screens/nodes'));
 const NodePage = lazy(() => import('../screens/node'));
 const Deployments = lazy(() => import('../screens/deployments'));
 const NotFound = lazy(() => import('../screens/notfound'));
-const Palette = lazy(() => import('./palette'));
+const loadPalette = () => import('./palette');
+const Palette = lazy(loadPalette);
 const Keyboard = lazy(() => import('./keyboard'));
 
 interface Section {
@@ -46,9 +47,18 @@ export function Shell({ me }: { me: Me }) {
     'g n': () => go('/nodes'),
   });
 
+  // The palette is typed into at once: have it ready before the first Ctrl K.
+  useEffect(() => {
+    const timer = setTimeout(() => void loadPalette(), 1_500);
+    return () => clearTimeout(timer);
+  }, []);
+
   // A new page starts at its top, and says its name to screen readers through the title.
   const page = location.split('?')[0];
-  useEffect(() => window.scrollTo(0, 0), [page]);
+  useEffect(() => {
+    // Braces matter: newer browsers return a promise here, which is no clean-up.
+    window.scrollTo(0, 0);
+  }, [page]);
 
   return (
     <div className={css.shell}>
@@ -118,7 +128,7 @@ function SideBar({ location }: { location: string }) {
     '/nodes': `, ${count(away, 'node takes', 'nodes take')} no work`,
   };
   return (
-    <div className={css.side}>
+    <nav aria-label="Main" className={css.side}>
       <Link href="/" className={css.brand}>
         <Logo size={28} />
         <span className={css.brandText}>
@@ -126,7 +136,7 @@ function SideBar({ location }: { location: string }) {
           <span className="truncate">{status?.name ?? '\u00a0'}</span>
         </span>
       </Link>
-      <nav aria-label="Main" className={css.nav}>
+      <div className={css.nav}>
         {SECTIONS.map(({ href, text, icon: Icon }) => {
           const current = href === '/' ? location === '/' : location.startsWith(href);
           return (
@@ -142,9 +152,9 @@ function SideBar({ location }: { location: string }) {
             </Link>
           );
         })}
-      </nav>
+      </div>
       <p className={css.version}>{status && `tepui ${status.version}`}</p>
-    </div>
+    </nav>
   );
 }
 

@@ -1,0 +1,435 @@
+// The page in a real browser, against a running tepui.
+//
+//   TEPUI_URL=http://127.0.0.1:8000 TEPUI_USER=… TEPUI_PASSWORD=… node tests/browser/run.mjs
+//
+// Signs in, runs a service of its own (or takes TEPUI_APP, say /demo/web), scales it and watches
+// the number change, at 1440 and 390 px, light and dark; every screen must satisfy axe, fit its
+// width and obey the policy it was sent. Without TEPUI_URL it starts the made-up cluster of
+// ui/dev. Needs `npm ci` in ui/ and Debian's chromium. Screenshots go to a folder it prints.
+import { spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const UI = join(import.meta.dirname, '..', '..', 'ui');
+const require = createRequire(join(UI, 'package.json'));
+const { chromium } = require('playwright-core');
+const axe = require('axe-core');
+
+const INITIAL_JS_MAX_BYTES = 190 * 1024;
+const WAIT_MS = 20_000;
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const VIEWS = [
+  { name: '1440-light', width: 1440, height: 900, colorScheme: 'light' },
+  { name: '1440-dark', width: 1440, height: 900, colorScheme: 'dark' },
+  { name: '390-light', width: 390, height: 844, colorScheme: 'light' },
+  { name: '390-dark', width: 390, height: 844, colorScheme: 'dark' },
+];
+
+const shots = mkdtempSync(join(tmpdir(), 'tepui-browser-'));
+let passed = 0;
+const failures = [];
+
+async function check(name, body) {
+  try {
+    const note = await body();
+    passed += 1;
+    console.log(`ok    ${name}${note ? `: ${note}` : ''}`);
+    return true;
+  } catch (error) {
+    failures.push(name);
+    console.log(`FAIL  ${name}\n      ${String(error.message ?? error).split('\n').slice(0, 12).join('\n      ')}`);
+    return false;
+  }
+}
+
+function must(condition, text) {
+  if (!condition) throw new Error(text);
+}
+
+/** The made-up cluster, for when no server is given. */
+async function startFixture() {
+  const child = spawn(process.execPath, [join(UI, 'dev', 'fixture.mjs'), '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const line = await new Promise((resolve, reject) => {
+    child.stdout.once('data', (data) => resolve(String(data)));
+    child.once('exit', () => reject(new Error('the fixture did not start')));
+  });
+  return { url: /http:\S+/.exec(line)[0], stop: () => child.kill() };
+}
+
+/** A wire to the server that can be cut. */
+async function startWire(target) {
+  const { hostname, port } = new URL(target);
+  const sockets = new Set();
+  let whole = true;
+  const server = createServer((near) => {
+    if (!whole) {
+      near.destroy();
+      return;
+    }
+    const far = connect(Number(port) || 80, hostname);
+    for (const [a, b] of [[near, far], [far, near]]) {
+      sockets.add(a);
+      a.on('error', () => b.destroy());
+      a.on('close', () => {
+        sockets.delete(a);
+        b.destroy();
+      });
+      a.pipe(b);
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    cut() {
+      whole = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    mend() {
+      whole = true;
+    },
+    stop() {
+      this.cut();
+      server.close();
+    },
+  };
+}
+
+const fixture = process.env.TEPUI_URL ? undefined : await startFixture();
+const origin = (process.env.TEPUI_URL ?? fixture.url).replace(/\/$/, '');
+const user = process.env.TEPUI_USER ?? 'admin';
+const password = process.env.TEPUI_PASSWORD ?? 'admin';
+const wire = await startWire(origin);
+const base = wire.url;
+const own = `/browser-test/clock-${Date.now().toString(36)}`;
+const app = process.env.TEPUI_APP ?? own;
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: FLAGS,
+});
+
+/** Opens a page that remembers what went wrong in it. */
+async function open(view) {
+  const context = await browser.newContext({
+    viewport: { width: view.width, height: view.height },
+    colorScheme: view.colorScheme,
+  });
+  context.setDefaultTimeout(WAIT_MS);
+  const page = await context.newPage();
+  const problems = [];
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('console', (message) => {
+    const text = message.text();
+    // The first question, whether there is a session, is answered with 401: that is no problem.
+    if (message.type() === 'error' && !/status of 401/.test(text)) problems.push(text);
+  });
+  return { context, page, problems };
+}
+
+async function signIn(page) {
+  await page.goto(`${base}/`);
+  await page.getByLabel('User').fill(user);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('navigation', { name: 'Main' }).waitFor();
+}
+
+async function settled(page) {
+  await page.getByText('Loading', { exact: true }).waitFor({ state: 'detached' });
+  await page.locator('h1, main h2').first().waitFor();
+}
+
+/** No rule of axe broken, nothing wider than the screen; leaves a picture. */
+async function examine(page, view, screen) {
+  await page.screenshot({ path: join(shots, `${view.name}-${screen}.png`) });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  must(wide <= 0, `${screen} is ${wide} px wider than the screen`);
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    }),
+  );
+  must(
+    violations.length === 0,
+    violations.map((v) => `${screen}: ${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.any[0]?.message ?? ''}`).join(' | ')}`).join('\n'),
+  );
+}
+
+const address = (tab = '') => `${base}/ui/services/-${app}${tab && `?tab=${tab}`}`;
+
+async function instances(page) {
+  const text = await page.getByTestId('instances').innerText();
+  const [, running, wanted] = /(\d+) of (\d+)/.exec(text) ?? [];
+  return { running: Number(running), wanted: Number(wanted) };
+}
+
+async function scaleTo(page, n) {
+  await page.getByRole('button', { name: 'Scale', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Instances', { exact: true }).fill(String(n));
+  await dialog.getByRole('button', { name: `Scale to ${n}` }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByTestId('instances').getByText(`${n} of ${n}`).waitFor();
+}
+
+async function runOwn(page) {
+  await page.goto(`${base}/ui/services/create`);
+  const spec = { id: own, cmd: 'while true; do date; sleep 1; done', cpus: 0.01, mem: 16, instances: 1 };
+  await page.getByLabel('Definition').fill(JSON.stringify(spec));
+  await page.getByRole('button', { name: 'Run', exact: true }).click();
+  await page.getByTestId('instances').getByText('1 of 1').waitFor();
+}
+
+async function screens(page, view) {
+  const list = [
+    ['dashboard', `${base}/ui/`],
+    ['services', `${base}/ui/services`],
+    ['filtered', `${base}/ui/services?q=no-such-service`],
+    ['service', address()],
+    ['logs', address('logs')],
+    ['why', address('why')],
+    ['configuration', address('config')],
+    ['nodes', `${base}/ui/nodes`],
+    ['create', `${base}/ui/services/create`],
+    ['deployments', `${base}/ui/deployments`],
+    ['missing', `${base}/ui/no-such-page`],
+    ['gone', `${base}/ui/services/-/no/such/service`],
+  ];
+  for (const [name, url] of list) {
+    await check(`${view.name}: ${name} is sound`, async () => {
+      await page.goto(url);
+      await settled(page);
+      await examine(page, view, name);
+    });
+  }
+  await check(`${view.name}: a node is sound`, async () => {
+    await page.goto(`${base}/ui/nodes`);
+    await page.getByRole('table', { name: 'Nodes' }).getByRole('link').first().click();
+    await page.getByRole('heading', { name: /instances?$/ }).waitFor();
+    await examine(page, view, 'node');
+  });
+}
+
+async function inView(view, first) {
+  const { context, page, problems } = await open(view);
+  await check(`${view.name}: sign-in is sound`, async () => {
+    await page.goto(`${base}/`);
+    await page.getByLabel('User').waitFor();
+    await examine(page, view, 'signin');
+  });
+  const inside = await check(`${view.name}: signs in`, () => signIn(page));
+  if (inside) {
+    if (first && app === own) await check(`${view.name}: runs a service`, () => runOwn(page));
+    await check(`${view.name}: the list shows the service running`, async () => {
+      await page.goto(`${base}/ui/services?q=${encodeURIComponent(app)}`);
+      const row = page.getByRole('table', { name: 'Services' }).getByRole('row').filter({ hasText: /Running/ });
+      await row.waitFor();
+    });
+    await check(`${view.name}: scaling shows without a reload`, async () => {
+      await page.goto(address());
+      await page.getByTestId('instances').waitFor();
+      const { wanted } = await instances(page);
+      await page.evaluate(() => {
+        globalThis.notReloaded = true;
+      });
+      await scaleTo(page, wanted + 2);
+      const rows = page.locator('[data-task]');
+      await rows.nth(wanted + 1).waitFor();
+      await page.screenshot({ path: join(shots, `${view.name}-scaled.png`) });
+      await scaleTo(page, wanted);
+      must(await page.evaluate(() => globalThis.notReloaded), 'the page was loaded anew');
+      return `${wanted} to ${wanted + 2} and back`;
+    });
+    await check(`${view.name}: the log follows`, async () => {
+      await page.goto(address('logs'));
+      const log = page.getByRole('log');
+      await page.getByText('Following', { exact: true }).waitFor();
+      if (app !== own) return 'open';
+      await page.waitForFunction(() => document.querySelector('[role=log]').children.length > 1);
+      const before = await log.innerText();
+      await page.waitForFunction((old) => document.querySelector('[role=log]').innerText !== old, before);
+      return 'lines arrive';
+    });
+    await screens(page, view);
+    await check(`${view.name}: the scale question is sound`, async () => {
+      await page.goto(address());
+      await page.getByRole('button', { name: 'Scale', exact: true }).click();
+      await page.getByRole('dialog').waitFor();
+      await page.waitForTimeout(250);
+      await examine(page, view, 'dialog');
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    });
+    await check(`${view.name}: the menu is sound`, async () => {
+      await page.getByRole('button', { name: /^Menu of/ }).click();
+      await page.getByRole('menu').waitFor();
+      await examine(page, view, 'menu');
+      await page.keyboard.press('Escape');
+    });
+  }
+  await check(`${view.name}: no error in the page`, async () => {
+    const real = problems.filter((text) => !/status of 404/.test(text));
+    must(real.length === 0, real.slice(0, 5).join('\n'));
+  });
+  await context.close();
+}
+
+async function keyboardOnly() {
+  const { context, page } = await open(VIEWS[0]);
+  await check('keyboard: sign in, find, open and scale without a mouse', async () => {
+    await page.goto(`${base}/`);
+    await page.getByLabel('User').waitFor();
+    await page.keyboard.type(user);
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(password);
+    await page.keyboard.press('Enter');
+    await page.getByRole('navigation', { name: 'Main' }).waitFor();
+    await page.keyboard.press('g');
+    await page.keyboard.press('n');
+    await page.waitForURL(`${base}/ui/nodes`);
+    await page.keyboard.press('g');
+    await page.keyboard.press('s');
+    await page.waitForURL(`${base}/ui/services`);
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: /Search/ }).waitFor();
+    await page.keyboard.type(app.slice(1));
+    await page.keyboard.press('Enter');
+    await page.waitForURL(address());
+    await page.getByRole('button', { name: 'Scale', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    const { wanted } = await instances(page);
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.type(String(wanted + 1));
+    await page.keyboard.press('Enter');
+    await page.getByTestId('instances').getByText(`${wanted + 1} of ${wanted + 1}`).waitFor();
+    await scaleTo(page, wanted);
+  });
+  await check('keyboard: the first stop skips to the content', async () => {
+    await page.goto(`${base}/ui/services`);
+    await settled(page);
+    await page.keyboard.press('Tab');
+    const text = await page.evaluate(() => document.activeElement?.textContent);
+    must(text === 'Skip to content', `the first stop is ${text}`);
+  });
+  await context.close();
+}
+
+async function lostConnection() {
+  const { context, page } = await open(VIEWS[0]);
+  await check('connection: a cut wire is said, data stays, and it comes back by itself', async () => {
+    await signIn(page);
+    await page.goto(`${base}/ui/services`);
+    const table = page.getByRole('table', { name: 'Services' });
+    await table.waitFor();
+    wire.cut();
+    await page.getByText('No connection to the cluster.').waitFor();
+    must(await table.isVisible(), 'the rows went away with the connection');
+    await examine(page, VIEWS[0], 'lost');
+    wire.mend();
+    await page.getByRole('button', { name: 'Try now' }).click().catch(() => undefined);
+    await page.getByText('Live', { exact: true }).waitFor();
+  });
+  wire.mend();
+  await check('connection: two tabs share one stream', async () => {
+    const second = await context.newPage();
+    const streams = [];
+    second.on('request', (request) => request.url().endsWith('/events') && streams.push(request.url()));
+    await second.goto(`${base}/ui/services`);
+    await second.getByRole('table', { name: 'Services' }).getByRole('row').nth(1).waitFor();
+    must(streams.length === 0, 'the second tab opened a stream of its own');
+    await page.close();
+    await second.waitForRequest((request) => request.url().endsWith('/events'));
+    await second.getByText('Live', { exact: true }).waitFor();
+  });
+  await context.close();
+}
+
+async function deliveries() {
+  await check('delivery: initial JavaScript within its budget', async () => {
+    const { context, page } = await open(VIEWS[0]);
+    const scripts = new Set();
+    await signIn(page);
+    page.on('response', (r) => r.request().resourceType() === 'script' && scripts.add(r.url()));
+    await page.goto(`${base}/ui/`);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await context.close();
+    let bytes = 0;
+    for (const url of scripts) bytes += await gzippedSize(url);
+    must(scripts.size > 0, 'no script was seen');
+    must(bytes <= INITIAL_JS_MAX_BYTES, `${bytes} bytes`);
+    return `${(bytes / 1024).toFixed(1)} KiB gzip in ${scripts.size} files`;
+  });
+  await check('delivery: assets never expire, the shell is asked again', async () => {
+    const shell = await fetch(`${base}/ui/services`);
+    must(shell.headers.get('cache-control') === 'no-cache', 'the shell may be cached');
+    const policy = shell.headers.get('content-security-policy') ?? '';
+    must(/script-src 'self'/.test(policy) && !/unsafe/.test(policy), `policy: ${policy}`);
+    const [, script] = /src="\.\/(assets\/[^"]+)"/.exec(await shell.text());
+    const asset = await fetch(`${base}/${script}`);
+    must(/immutable/.test(asset.headers.get('cache-control')), 'assets expire');
+    must((await fetch(`${base}/assets/none.js`)).status === 404, 'a missing file is not 404');
+  });
+  await check('old links: a hash link of the original page leads to ours', async () => {
+    const { context, page } = await open(VIEWS[0]);
+    await signIn(page);
+    await page.goto('about:blank');
+    await page.goto(`${base}/#/services/detail/${encodeURIComponent(app)}/debug`);
+    await page.waitForURL(address('why'));
+    await context.close();
+  });
+}
+
+async function gzippedSize(url) {
+  const { get } = await import('node:http');
+  return new Promise((resolve, reject) => {
+    get(url, { headers: { 'accept-encoding': 'gzip' } }, (answer) => {
+      let bytes = 0;
+      if (answer.headers['content-encoding'] !== 'gzip') reject(new Error(`${url} is not compressed`));
+      answer.on('data', (part) => {
+        bytes += part.length;
+      });
+      answer.on('end', () => resolve(bytes));
+    }).on('error', reject);
+  });
+}
+
+async function removeOwn() {
+  const { context, page } = await open(VIEWS[0]);
+  await check('delete: the service is gone from the list without a reload', async () => {
+    await signIn(page);
+    await page.goto(address());
+    await page.getByRole('button', { name: /^More actions/ }).click();
+    await page.getByRole('menuitem', { name: 'Delete…' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.waitForURL(`${base}/ui/services`);
+    await page.getByRole('link', { name: app }).waitFor({ state: 'detached' });
+  });
+  await context.close();
+}
+
+try {
+  for (const [at, view] of VIEWS.entries()) await inView(view, at === 0);
+  await keyboardOnly();
+  await lostConnection();
+  await deliveries();
+  if (app === own) await removeOwn();
+} finally {
+  await browser.close();
+  wire.stop();
+  fixture?.stop();
+}
+console.log(`screenshots in ${shots}`);
+console.log(`${passed} passed, ${failures.length} failed`);
+process.exitCode = failures.length > 0 ? 1 : 0;
