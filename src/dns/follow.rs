@@ -8,9 +8,12 @@ use super::{
     serve::Handle,
     table::{Builder, Table},
 };
-use crate::core::{
-    State,
-    naming::{AddressRule, Cluster, tasks},
+use crate::{
+    core::{
+        State,
+        naming::{AddressRule, Cluster, tasks},
+    },
+    log::Feed,
 };
 
 /// Shortest time between two tables, so that a burst of launches is one table.
@@ -65,18 +68,20 @@ fn has_same_names(old: &State, new: &State) -> bool {
         && old.specs.ptr_eq(&new.specs)
 }
 
-/// Publishes a table for the present state and for each later one, until `states` or `facts` ends.
+/// Publishes a table for the present state and for each later one, until `feed` or `facts` ends.
 ///
 /// # Errors
 /// Never; the type is what `Tasks::restart` takes.
 pub async fn follow(
-    mut states: watch::Receiver<Arc<State>>,
+    feed: Feed,
     mut facts: watch::Receiver<Arc<Facts>>,
     handle: Handle,
 ) -> anyhow::Result<()> {
+    let mut states = feed.changed();
     let mut last: Option<(Arc<State>, Arc<Facts>)> = None;
     loop {
-        let state = Arc::clone(&states.borrow_and_update());
+        states.mark_unchanged();
+        let state = feed.latest();
         let known = Arc::clone(&facts.borrow_and_update());
         if last.as_ref().is_none_or(|(s, f)| !has_same_names(s, &state) || !Arc::ptr_eq(f, &known))
         {

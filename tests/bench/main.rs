@@ -9,7 +9,10 @@
 
 mod child;
 mod dns;
+mod place;
+mod proxy;
 mod report;
+mod world;
 
 use std::{process::ExitCode, time::Instant};
 
@@ -58,7 +61,8 @@ impl Plan {
 type Subject = fn(&Plan) -> anyhow::Result<Section>;
 
 /// In the order they run: short ones first.
-const SUBJECTS: [(&str, Subject); 1] = [("dns", dns::run)];
+const SUBJECTS: [(&str, Subject); 3] =
+    [("place", place::run), ("dns", dns::run), ("proxy", proxy::run)];
 
 fn main() -> ExitCode {
     let role: Vec<String> = std::env::args().skip(1).collect();
@@ -84,6 +88,8 @@ fn main() -> ExitCode {
 fn serve(role: &[String]) -> anyhow::Result<()> {
     match role.first().map(String::as_str) {
         Some("dns") => dns::serve(&role[1..]),
+        Some("proxy") => proxy::serve_bare(&role[1..]),
+        Some("door") => proxy::serve_door(&role[1..]),
         other => anyhow::bail!("no role {other:?}"),
     }
 }

@@ -12,12 +12,17 @@ use hickory_proto::{
     rr::{Name, RData, Record, RecordType, rdata},
 };
 use tepui::{
-    base::{rng::Rng, task::Tasks},
-    core::{State, naming::Sink as _},
+    base::{clock::SystemClock, rng::Rng, task::Tasks},
+    core::{Command, State, naming::Sink as _},
     dns::{
         follow::{self, Facts},
         serve::{Handle, Options, Server},
         table::Builder,
+    },
+    log::{Disk, Log, LogConfig, memory::MemoryDisk},
+    model::{
+        node::{NodeId, NodeInfo, NodeKind},
+        resource::Pools,
     },
 };
 use tokio::sync::watch;
@@ -265,24 +270,49 @@ async fn junk_does_not_stop_a_server() {
 }
 
 #[tokio::test]
-async fn names_follow_the_state() {
+async fn names_follow_the_log() {
     let server = Running::start(&[loopback()], &[]);
+    let config = LogConfig::single("dns", Disk::Memory(MemoryDisk::default()), Rng::from_seed(3));
+    let tasks = server.tasks.child("log");
+    let log = Log::<State>::open(config, None, SystemClock::shared(), tasks).await.unwrap();
+    log.ready(PATIENCE).await.unwrap();
     let facts = Facts::single(Ipv4Addr::new(10, 0, 0, 1).into(), 5050, 5051, 8080);
-    let (states, state) = watch::channel(Arc::new(State::default()));
     let (_facts, facts) = watch::channel(Arc::new(facts));
-    let handle = server.handle.clone();
-    server.tasks.vital("names", follow::follow(state, facts, handle));
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let reply = over_udp(server.address(), query("leader.mesos.", RecordType::A)).await;
-        if addresses(&reply) == ["10.0.0.1"] {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{reply:?}");
-    }
+    let following = follow::follow(log.feed().clone(), facts, server.handle.clone());
+    server.tasks.vital("names", following);
+    until(server.address(), "leader.mesos.", &["10.0.0.1"]).await;
     let scheduler = query("_marathon._tcp.marathon.mesos.", RecordType::SRV);
     let reply = over_udp(server.address(), scheduler).await;
     assert_eq!(addresses(&reply), ["0 1 8080 marathon.mesos."]);
-    drop(states);
+    // A node that registers is there with the next table, and gone when it is lost.
+    let node = NodeId::new("cluster-S1");
+    let info = NodeInfo {
+        id: node.clone(),
+        hostname: "10.0.0.5".to_owned(),
+        address: Ipv4Addr::new(10, 0, 0, 5).into(),
+        kind: NodeKind::Agent,
+        attributes: Default::default(),
+        fault_domain: None,
+        total: Pools::default(),
+        version: String::new(),
+        resolver: None,
+    };
+    log.propose(Command::RegisterNode(Box::new(info))).await.unwrap().unwrap();
+    until(server.address(), "slave.mesos.", &["10.0.0.5"]).await;
+    log.propose(Command::NodeReach { node, reachable: false }).await.unwrap().unwrap();
+    until(server.address(), "slave.mesos.", &[]).await;
+    log.stop().await;
     server.stop().await;
+}
+
+/// Asks until the addresses are those wanted.
+async fn until(server: SocketAddr, name: &str, want: &[&str]) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let reply = over_udp(server, query(name, RecordType::A)).await;
+        if addresses(&reply) == want {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{name}: {reply:?}");
+    }
 }

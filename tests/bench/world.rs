@@ -1,0 +1,113 @@
+//! Made-up states for benchmarks: nodes, workloads, instances.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+
+use tepui::{
+    base::clock::Timestamp,
+    core::{State, apply, state::App},
+    model::{
+        access::Role,
+        container::{ContainerSpec, Port},
+        instance::{Instance, InstanceId},
+        node::{Attribute, Duty, Node, NodeId, NodeInfo, NodeKind, Reach},
+        path::PathId,
+        resource::{Pools, Ranges, Resources, Scalars},
+        workload::{
+            Backoff, Constraint, KillSelection, Kind, Network, NetworkMode, Operator,
+            UnreachableStrategy, UpgradeStrategy, WorkloadSpec,
+        },
+    },
+};
+
+pub const NOW: Timestamp = Timestamp::from_ms(1_700_000_000_000);
+
+/// Node `n`: 16 processors, 64 GB, in one of 40 racks, half of them with solid-state disks.
+pub fn node(n: u32) -> Node {
+    let resources = Resources {
+        scalars: Scalars::of(16.0, 65_536.0, 100_000.0, 0.0),
+        ports: Ranges::of([(31_000, 32_000)]),
+        named: BTreeMap::new(),
+    };
+    let text = |name: &str, value: String| (name.to_owned(), Attribute::Text(value));
+    let disk = if n.is_multiple_of(2) { "ssd" } else { "hdd" };
+    let address = Ipv4Addr::from(0x0A00_0000 + n);
+    Node {
+        info: NodeInfo {
+            id: NodeId::new(format!("c-S{n}")),
+            hostname: address.to_string(),
+            address: address.into(),
+            kind: NodeKind::Agent,
+            attributes: BTreeMap::from([
+                text("rack", format!("r{:02}", n % 40)),
+                text("disk", disk.to_owned()),
+            ]),
+            fault_domain: None,
+            total: Pools::of(Role::star(), resources),
+            version: String::new(),
+            resolver: None,
+        },
+        reach: Reach::Reachable,
+        duty: Duty::Active,
+        registered_at: NOW,
+        reregistered_at: None,
+    }
+}
+
+/// An app of `n` instances of a tenth of a processor, 64 MB and one port.
+pub fn spec(id: &str, n: u32, constraints: &[(&str, Operator, Option<&str>)]) -> WorkloadSpec {
+    let constraint = |(field, operator, value): &(&str, Operator, Option<&str>)| Constraint {
+        field: (*field).to_owned(),
+        operator: *operator,
+        value: value.map(str::to_owned),
+    };
+    WorkloadSpec {
+        id: PathId::parse(id),
+        kind: Kind::App,
+        instances: n,
+        containers: vec![ContainerSpec {
+            resources: Scalars::of(0.1, 64.0, 0.0, 0.0),
+            ports: vec![Port { host_port: Some(0), ..Port::default() }],
+            ..ContainerSpec::default()
+        }],
+        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
+        require_ports: false,
+        role: Role::star(),
+        accepted_roles: None,
+        constraints: constraints.iter().map(constraint).collect(),
+        dependencies: Default::default(),
+        labels: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
+        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
+        unreachable: UnreachableStrategy::Disabled,
+        kill_selection: KillSelection::YoungestFirst,
+        executor: String::new(),
+        executor_resources: None,
+        residency: None,
+        version: NOW,
+        last_scaling_at: NOW,
+        last_config_change_at: NOW,
+    }
+}
+
+/// A state with these nodes and all instances of these apps waiting.
+pub fn state(n_nodes: u32, specs: impl IntoIterator<Item = WorkloadSpec>) -> State {
+    let mut state = State { at: NOW, revision: 1, ..State::default() };
+    for n in 0..n_nodes {
+        let node = node(n);
+        state.nodes.insert(node.id().clone(), Arc::new(node));
+    }
+    for spec in specs {
+        for n in 0..spec.instances {
+            let id = InstanceId::new(format!("{}.instance-{n:05}", spec.id.safe()));
+            let waiting = Instance::scheduled(id.clone(), spec.id.clone(), spec.version, NOW);
+            state.instances.insert(id, Arc::new(waiting));
+        }
+        let spec = Arc::new(spec);
+        state.specs.insert((spec.id.clone(), spec.version), spec.clone());
+        let app = App { id: spec.id.clone(), spec: spec.clone(), last_failure: None };
+        state.apps.insert(spec.id.clone(), Arc::new(app));
+    }
+    apply::reindex(&mut state);
+    state
+}
