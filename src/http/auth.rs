@@ -61,6 +61,7 @@ impl Principal {
 /// Checks callers for a route table.
 pub trait Guard: Send + Sync + 'static {
     /// The caller, or the finished refusal.
+    #[allow(clippy::result_large_err)] // moved once, on the rare way
     fn admit(&self, request: &Parts, access: Access) -> Result<Principal, Response>;
 }
 
@@ -96,12 +97,15 @@ pub enum Refusal {
     NoUid,
 }
 
+/// The holder of a token and its expiry in seconds.
+type Checked = (Principal, Option<i64>);
+
 /// Makes and checks tokens of one cluster.
 pub struct Tokens {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
-    checked: Mutex<HashMap<Box<str>, (Principal, Option<i64>)>>,
+    checked: Mutex<HashMap<Box<str>, Checked>>,
 }
 
 impl Tokens {
@@ -149,7 +153,7 @@ impl Tokens {
         }
     }
 
-    fn decode(&self, token: &str) -> Result<(Principal, Option<i64>), Refusal> {
+    fn decode(&self, token: &str) -> Result<Checked, Refusal> {
         let json: serde_json::Value = jsonwebtoken::decode(token, &self.decoding, &self.validation)
             .map_err(|_| Refusal::Invalid)?
             .claims;

@@ -34,6 +34,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// One HTTP/1.1 connection to an upstream.
 pub struct Conn {
+    /// Where it leads.
+    pub to: Upstream,
     pub send: http1::SendRequest<Body>,
     io: http1::Connection<TokioIo<UpstreamIo>, Body>,
     is_done: bool,
@@ -51,7 +53,7 @@ pub struct Upgraded {
 }
 
 impl Conn {
-    async fn open(io: UpstreamIo) -> Result<Self, hyper::Error> {
+    async fn open(to: Upstream, io: UpstreamIo) -> Result<Self, hyper::Error> {
         let moved = io.moved.clone();
         let (send, io) = http1::Builder::new()
             .max_buf_size(limit::HEAD_BYTES_MAX)
@@ -59,7 +61,7 @@ impl Conn {
             .await?;
         let silence = Silence { moved, timer: None, seen: None };
         let idle_since = Instant::now();
-        Ok(Self { send, io, is_done: false, is_reused: false, silence, idle_since })
+        Ok(Self { to, send, io, is_done: false, is_reused: false, silence, idle_since })
     }
 
     /// Moves the connection forward. True once it has ended.
@@ -121,6 +123,7 @@ impl Silence {
 #[derive(Default)]
 pub struct Pool {
     connector: Connector,
+    #[allow(clippy::vec_box)] // a connection is large and moves between request and pool
     idle: Mutex<HashMap<Upstream, Vec<Box<Conn>>>>,
 }
 
@@ -163,19 +166,19 @@ impl Pool {
     /// A new connection.
     pub async fn connect(&self, to: Upstream) -> Result<Box<Conn>, ConnectError> {
         let io = self.connector.connect(to).await?;
-        let conn = Conn::open(io).await;
+        let conn = Conn::open(to, io).await;
         let broken = |error| ConnectError::Refused(std::io::Error::other(error));
         Ok(Box::new(conn.map_err(broken)?))
     }
 
     /// Puts a connection back after a request, if it can carry another one.
-    pub fn put(&self, to: Upstream, mut conn: Box<Conn>, cx: &mut Context<'_>) {
+    pub fn put(&self, mut conn: Box<Conn>, cx: &mut Context<'_>) {
         if !conn.is_usable(cx) {
             return;
         }
         conn.idle_since = Instant::now();
         let mut idle = self.idle.lock();
-        let of_upstream = idle.entry(to).or_default();
+        let of_upstream = idle.entry(conn.to).or_default();
         if of_upstream.len() < IDLE_PER_UPSTREAM_MAX {
             of_upstream.push(conn);
         }

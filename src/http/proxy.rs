@@ -48,6 +48,9 @@ static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection"
 #[derive(Debug, Clone)]
 pub struct Target {
     pub upstream: Upstream,
+    /// Tried once when `upstream` accepts no connection: nothing was sent yet, so any request may
+    /// go there. This is what hides an instance that has just gone.
+    pub spare: Option<Upstream>,
     /// Path and query to ask for; `None` leaves the client's.
     pub path: Option<PathAndQuery>,
     /// What the client knows the upstream under (`/service/web`): put in front of the path of a
@@ -58,7 +61,7 @@ pub struct Target {
 impl Target {
     /// `upstream`, with nothing changed.
     pub fn plain(upstream: Upstream) -> Self {
-        Self { upstream, path: None, prefix: None }
+        Self { upstream, spare: None, path: None, prefix: None }
     }
 }
 
@@ -118,15 +121,16 @@ impl Proxy {
         let tunnel = Tunnel::asked_for(&mut request);
         let host = prepare(&mut request, to, tunnel.is_some());
         let is_https = request.extensions().get().is_some_and(|origin: &Origin| origin.tls);
-        match self.exchange(request, to.upstream).await {
+        match self.exchange(request, to).await {
             Ok((response, conn)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 self.switch(response, conn, tunnel).await
             }
             Ok((response, conn)) => {
-                let mut response = self.relay(response, conn, to.upstream).await;
+                let upstream = conn.to;
+                let mut response = self.relay(response, conn).await;
                 drop_hop_by_hop(response.headers_mut());
                 if let Some(prefix) = &to.prefix {
-                    let here = Here { to: to.upstream, host: host.as_ref(), is_https, prefix };
+                    let here = Here { to: upstream, host: host.as_ref(), is_https, prefix };
                     rewrite_location(response.headers_mut(), &here);
                 }
                 response
@@ -142,23 +146,34 @@ impl Proxy {
     async fn exchange(
         &self,
         mut request: http::Request<Body>,
-        to: Upstream,
+        to: &Target,
     ) -> Result<(http::Response<Incoming>, Box<Conn>), Failure> {
+        let (mut upstream, mut spare) = (to.upstream, to.spare);
         let mut may_reuse = true;
         loop {
-            let pooled = std::future::poll_fn(|cx| Poll::Ready(self.pool.take(to, cx)));
+            let pooled = std::future::poll_fn(|cx| Poll::Ready(self.pool.take(upstream, cx)));
             let conn = if may_reuse { pooled.await } else { None };
             let conn = match conn {
                 Some(conn) => conn,
                 None => {
                     count(&self.counters.connects);
-                    self.pool.connect(to).await.map_err(Failure::Connect)?
+                    match (self.pool.connect(upstream).await, spare.take()) {
+                        (Ok(conn), _) => conn,
+                        (Err(error), None) => return Err(Failure::Connect(error)),
+                        (Err(_), Some(other)) => {
+                            count(&self.counters.retries);
+                            upstream = other;
+                            continue;
+                        }
+                    }
                 }
             };
             match attempt(conn, request).await {
                 Ok(done) => return Ok(done),
                 Err(Attempt { failure, again: Some(again) }) if may_reuse => {
-                    tracing::debug!(upstream = %to.addr, error = chain(&failure), "sending again");
+                    tracing::debug!(
+                        upstream = %upstream.addr, error = chain(&failure), "sending again"
+                    );
                     count(&self.counters.retries);
                     request = again;
                     may_reuse = false;
@@ -169,14 +184,9 @@ impl Proxy {
     }
 
     /// The response with its body attached to the connection it comes from.
-    async fn relay(
-        &self,
-        response: http::Response<Incoming>,
-        conn: Box<Conn>,
-        to: Upstream,
-    ) -> Response {
+    async fn relay(&self, response: http::Response<Incoming>, conn: Box<Conn>) -> Response {
         let (head, incoming) = response.into_parts();
-        let mut relay = Relay::new(incoming, conn, self.pool.clone(), to);
+        let mut relay = Relay::new(incoming, conn, self.pool.clone());
         // Most answers are complete already: then no box and no second look at the connection.
         let whole = std::future::poll_fn(|cx| Poll::Ready(relay.try_whole(cx))).await;
         Response::from_parts(head, whole.map_or_else(|| Body::stream(relay), Body::full))

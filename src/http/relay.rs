@@ -14,7 +14,6 @@ use hyper::body::Incoming;
 use super::{
     BoxError,
     pool::{Conn, Pool},
-    upstream::Upstream,
 };
 
 /// A streaming answer. Dropping it early closes its connection.
@@ -22,7 +21,6 @@ pub struct Relay {
     body: Incoming,
     conn: Option<Box<Conn>>,
     pool: Arc<Pool>,
-    from: Upstream,
     /// A frame read ahead by `try_whole`.
     ahead: Option<Frame<Bytes>>,
 }
@@ -33,8 +31,8 @@ pub struct Relay {
 struct Silent;
 
 impl Relay {
-    pub fn new(body: Incoming, conn: Box<Conn>, pool: Arc<Pool>, from: Upstream) -> Self {
-        Self { body, conn: Some(conn), pool, from, ahead: None }
+    pub fn new(body: Incoming, conn: Box<Conn>, pool: Arc<Pool>) -> Self {
+        Self { body, conn: Some(conn), pool, ahead: None }
     }
 
     /// The whole body when it has arrived already, in one piece. Otherwise nothing is lost.
@@ -93,7 +91,7 @@ impl Relay {
 
     fn release(&mut self, cx: &mut Context<'_>) {
         if let Some(conn) = self.conn.take() {
-            self.pool.put(self.from, conn, cx);
+            self.pool.put(conn, cx);
         }
     }
 }

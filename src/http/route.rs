@@ -197,6 +197,7 @@ impl<S: Send + Sync + 'static> Table<S> {
     }
 
     /// Answers one request.
+    #[allow(clippy::result_large_err)] // a refusal is moved once
     pub async fn answer(&self, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         let (route, params) = match self.find(&parts.method, parts.uri.path()) {

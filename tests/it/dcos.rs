@@ -507,7 +507,13 @@ async fn instances_are_taken_in_turn_and_bad_ones_left_out() {
         node.reach = Reach::Unreachable { since: NOW };
         state.nodes.insert(id, Arc::new(node));
     });
-    check(&door.get("/service/web/").await, &["404 Not Found: service not found."]);
+    let gone = async {
+        // The table of services may be a little late.
+        while !door.get("/service/web/").await.contains("404 Not Found: service not found.") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("in time");
 }
 
 #[tokio::test]
@@ -527,4 +533,74 @@ async fn an_app_with_bad_labels_harms_no_other() {
     }
     check(&door.get("/service/good/").await, &["good GET /\n"]);
     check(&door.get("/service/bad/").await, &["HTTP/1.1 404 "]);
+}
+
+/// An RSA key (PKCS#1, DER, base64) and its public half, made for this test.
+const SERVICE_KEY: &str = "\
+    MIIEpAIBAAKCAQEAwz9tyhCGYki9oEpMZT+R/mgWo6VpOpcdmXYMquqycfZcJeD9ngNDa9JrU5E4FJRveQL3jq89+7\
+    oXItOnn9+1l6XB21D1fYyAzXSw0Qq8Y8nxumlmv2k6jnMAR5tAVpYmjfSRCJFuXT0qupMCBBi/yYkq9Px3hEy85ZWQ\
+    sq15NF2yXxH6IdsV2Jqaein1PjBLqB3noCFVwIXq9StX8A4hmnfeif49G4maJE2EjVV3UWFGmZEz7wRs3a5CWvNwgR\
+    dZMc3SLaFUzhgCV17793nYPYKQvQHDdIn//1MRXGYn7CT8UCN0ivUMthPYR4jlpnfO7lR5yzrf57uoN+tECtMWywID\
+    AQABAoIBABxPszzMnp/byltWyrMXv7SzJS0/i/2p8enRu06BT7TEs2HuuPfTo1AcJ+HrOcWKLIvQiVMQSB2bQ0WSiU\
+    jeaHd/2pdRqvc0i2y/UfBN7TlPDBUquXJh8NK9DDpV4cNsbFTDNNCYPfeZKfv52x369Lxlfmwdu7rcYbusr1mpW9zi\
+    xEysoiuUZFo9+06eu+makXogn8YFvsj6KcI9Nz6cwVqUwsYRp0qeJQSaO262lSWVbCxy39aiQAH43NN8E/LrveUyiK\
+    sPUK2MyjIBYgKtg9PM8drIgtsficHUlvbnRZSCK5ThuVBJDLiKvooGmgWdczYL4ZtSlv3K9kuKuZ5mbDkCgYEA7Jah\
+    UvunsB2bdvFwksxq0f9cfSHfxSAdLsHyPMZ/plBgkeU8KhONMS9exSiU6YeqGz1fiR15AGs+iNJQqtFjAYdJxxPdg9\
+    01YA6noaZxOmaI8vREyUBXPQJkJjCROsxvDyQAzqJYRsowK3VQ8VbVlaLlZeDa2ed7BNt9fAIzWi0CgYEA00R351a6\
+    vXQH2inRQ9UwlPvAXjf1afoQI+5JhplhOahEJJ31P5uSfwbJTTpnY9b0Pw5P/iByN+/rz4GpR5zNPSjtpba2DrckiI\
+    JSp6gIMukxHqPZWowP7tWlpoSI+PueioVZP3W8PNBKmzWXnOpifbuhu3FcRT49dPxWXf+7p9cCgYEA4mlszbtjyNks\
+    tHFuaC4UdA9Ldbz7Ju0KwHp+1cao1oLJSBX2s9WuI0nQCiJCEBLyqcrcKJ359Hqth8atyCtF8mqEIm5SaSVDNUAREF\
+    P2vArwOIGnammWkx48tYd5FKocBoNP+m/Gx0grPQuygKO3FtKjchHznuE2C3n55rk8Z6kCgYEAoRDWCPzKKZ3ITr8K\
+    15g1DaBRLIOlCkKnA32reH5+7SInsXLrgq7spQNbfRFFuYwrcddLjQbXjWXQdcb4c6xLnJETfP8rFVTy+U/CDCfC+G\
+    1oEWABWVLm4sLnI2hvtMLAQAMh44uzEvoJpwLYr7zRkeH2j50BJ5kn6YRnpApP2skCgYAabJroA4GmikAhmNTvWsv/\
+    NPJ8fy+HQ3JCWQIaC5a+1UVinqTZ7LybUcaZzCH9UMs4hW8ivvOKqbZWhx9+QovuWpIWE68cnpcfyehcOut3hfacA9\
+    YMRAKbW+PAZ2JnnePmNRJ5EkKFiQZEvXwctORucrKuC1l9dfLPSQ2P52UZ4w==";
+const SERVICE_PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAwz9tyhCGYki9oEpMZT+R\n\
+    /mgWo6VpOpcdmXYMquqycfZcJeD9ngNDa9JrU5E4FJRveQL3jq89+7oXItOnn9+1\n\
+    l6XB21D1fYyAzXSw0Qq8Y8nxumlmv2k6jnMAR5tAVpYmjfSRCJFuXT0qupMCBBi/\n\
+    yYkq9Px3hEy85ZWQsq15NF2yXxH6IdsV2Jqaein1PjBLqB3noCFVwIXq9StX8A4h\n\
+    mnfeif49G4maJE2EjVV3UWFGmZEz7wRs3a5CWvNwgRdZMc3SLaFUzhgCV17793nY\n\
+    PYKQvQHDdIn//1MRXGYn7CT8UCN0ivUMthPYR4jlpnfO7lR5yzrf57uoN+tECtMW\n\
+    ywIDAQAB\n\
+    -----END PUBLIC KEY-----\n";
+
+#[tokio::test]
+async fn a_service_account_signs_in_with_its_key() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let door = Door::open().await;
+    let send = async |method: &str, path: &str, content: serde_json::Value| {
+        let (token, content) = (&door.token, content.to_string());
+        door.ask(&format!(
+            "{method} /acs/api/v1/{path} HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\
+             Authorization: token={token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{content}",
+            content.len()
+        ))
+        .await
+    };
+    let account = serde_json::json!({"public_key": SERVICE_PUBLIC_KEY});
+    check(&send("PUT", "users/svc", account).await, &["HTTP/1.1 201 "]);
+    check(&door.get("/acs/api/v1/users/svc").await, &["\"is_service\": true", "BEGIN PUBLIC KEY"]);
+    let key = jsonwebtoken::EncodingKey::from_rsa_der(&STANDARD.decode(SERVICE_KEY).unwrap());
+    let rs256 = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
+    let sign = |claims: serde_json::Value| jsonwebtoken::encode(&rs256, &claims, &key).unwrap();
+    let secs = NOW.as_ms() / 1000;
+    for (claims, status) in [
+        (serde_json::json!({"uid": "svc", "exp": secs + 60}), 200),
+        (serde_json::json!({"uid": "svc", "extra": 1}), 200),
+        (serde_json::json!({"uid": "svc", "exp": secs - 1}), 401),
+        (serde_json::json!({"uid": "admin"}), 401),
+        (serde_json::json!({}), 401),
+    ] {
+        let login = serde_json::json!({"uid": "svc", "token": sign(claims.clone())});
+        let answer = send("POST", "auth/login", login).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{claims}: {answer}");
+    }
+    let forged = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+    let secret = jsonwebtoken::EncodingKey::from_secret(SERVICE_PUBLIC_KEY.as_bytes());
+    let claims = serde_json::json!({"uid": "svc"});
+    let token = jsonwebtoken::encode(&forged, &claims, &secret).unwrap();
+    let login = serde_json::json!({"uid": "svc", "token": token});
+    check(&send("POST", "auth/login", login).await, &["HTTP/1.1 401 "]);
 }

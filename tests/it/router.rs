@@ -329,6 +329,21 @@ async fn a_dead_upstream_is_502() {
 }
 
 #[tokio::test]
+async fn a_spare_takes_what_a_dead_upstream_cannot() {
+    let tasks = Tasks::new("t");
+    let free = TcpListener::bind(loopback()).await.unwrap();
+    let dead = Upstream { addr: free.local_addr().unwrap(), tls: false };
+    drop(free);
+    let upstream = serve(&tasks, Limits::default(), mirror);
+    let spare = Some(Upstream { addr: upstream.local_addr(), tls: false });
+    let (front, proxy) = front_to(&tasks, Target { spare, ..Target::plain(dead) });
+    let post = "POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody";
+    let answer = exchange(front.local_addr(), post).await;
+    assert!(answer.contains("POST /x\n") && answer.ends_with("body"), "{answer}");
+    assert_eq!(proxy.counters().retries.load(Relaxed), 1);
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_is_seen_to_break_off() {
     let tasks = Tasks::new("t");
     let listener = TcpListener::bind(loopback()).await.unwrap();
@@ -417,9 +432,8 @@ async fn redirects_get_the_prefix_of_the_service() {
         reply::redirect(StatusCode::FOUND, &format!("{}next", request.uri()))
     });
     let upstream = Upstream { addr: upstream.local_addr(), tls: false };
-    let prefix = Some("/service/web".into());
-    let (front, _) =
-        front_to(&tasks, Target { upstream, path: Some("/in/".parse().unwrap()), prefix });
+    let (path, prefix) = (Some("/in/".parse().unwrap()), Some("/service/web".into()));
+    let (front, _) = front_to(&tasks, Target { upstream, spare: None, path, prefix });
     let answer = exchange(front.local_addr(), &get("/service/web/in/")).await;
     assert!(answer.contains("\r\nlocation: /service/web/in/next\r\n"), "{answer}");
 }

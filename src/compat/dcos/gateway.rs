@@ -24,9 +24,9 @@ use super::{
 use crate::{
     base::{clock::Clock, rng::Rng},
     http::{
-        Handler, Request, Response,
+        Handler, Origin, Request, Response,
         auth::{AUTH_COOKIE, Passwords, Principal, TokenGuard, Tokens},
-        proxy::{Proxy, Target},
+        proxy::{Proxy, Target, Upstream},
         reply,
         route::Table,
     },
@@ -138,6 +138,7 @@ impl Gateway {
     }
 
     /// Checks the caller; a checked one is noted in the request.
+    #[allow(clippy::result_large_err)] // a refusal is moved once
     fn admit(&self, request: &mut Request, pass: Pass) -> Result<(), Response> {
         if pass == Pass::Open || request.extensions().get::<Principal>().is_some() {
             return Ok(());
@@ -159,7 +160,7 @@ impl Gateway {
 
     async fn part(&self, mut request: Request, part: Part, strip: &str) -> Response {
         let mounted = match part {
-            Part::Iam => return self.iam.answer(request).await,
+            Part::Iam => return audited(request, |request| self.iam.call(request)).await,
             Part::System => return self.system.answer(request).await,
             Part::Ui => &self.mounts.ui,
             Part::Api => &self.mounts.api,
@@ -175,7 +176,7 @@ impl Gateway {
                 return bad_path();
             }
         }
-        handler.call(request).await
+        audited(request, |request| handler.call(request)).await
     }
 
     /// Passes a request on to the service its path names.
@@ -187,7 +188,7 @@ impl Gateway {
             "marathon" => self.mounts.marathon.clone().map(Goal::Part),
             "metronome" => self.mounts.metronome.clone().map(Goal::Part),
             name => self.services.lookup(&state, name, |service| {
-                Goal::Service(service.upstream(), service.strips_prefix)
+                Goal::Service(service.upstreams(), service.strips_prefix)
             }),
         });
         let Some((goal, name, rest)) = found else {
@@ -199,16 +200,17 @@ impl Gateway {
                 if set_path(&mut request, &rest).is_err() {
                     return bad_path();
                 }
-                handler.call(request).await
+                audited(request, |request| handler.call(request)).await
             }
-            Goal::Service(upstream, strips_prefix) => {
+            Goal::Service((upstream, spare), strips_prefix) => {
                 let path = if strips_prefix { &rest } else { request.uri().path() };
                 let Ok(path) = with_query(path, request.uri().query()) else {
                     return bad_path();
                 };
                 hand_over_token(request.headers_mut());
                 let prefix = Some(format!("/service/{name}").into());
-                self.proxy.forward(request, &Target { upstream, path: Some(path), prefix }).await
+                let target = Target { upstream, spare, path: Some(path), prefix };
+                self.proxy.forward(request, &target).await
             }
         }
     }
@@ -240,7 +242,27 @@ impl Handler for Gateway {
 /// Where a service name leads.
 enum Goal {
     Part(Arc<dyn Handler>),
-    Service(crate::http::proxy::Upstream, bool),
+    Service((Upstream, Option<Upstream>), bool),
+}
+
+/// Answers a request and leaves a record of it when it may have changed something: who, what, from
+/// where, and how it ended. What is sent to services is theirs to record.
+async fn audited<'a>(
+    request: Request,
+    answer: impl FnOnce(Request) -> BoxFuture<'a, Response>,
+) -> Response {
+    if request.method().is_safe() {
+        return answer(request).await;
+    }
+    let extensions = request.extensions();
+    let principal = extensions.get::<Principal>().cloned().unwrap_or_else(Principal::anonymous);
+    let peer = extensions.get::<Origin>().map(|origin| origin.peer);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = answer(request).await;
+    let status = response.status().as_u16();
+    let (uid, peer) = (principal.uid(), tracing::field::debug(peer));
+    tracing::info!(target: "audit", uid, %method, path, status, peer, "write");
+    response
 }
 
 /// `path` with one slash in front instead of several.

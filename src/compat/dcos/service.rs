@@ -2,8 +2,8 @@
 //!
 //! A service is an app with the labels `DCOS_SERVICE_NAME`, `DCOS_SERVICE_SCHEME` and
 //! `DCOS_SERVICE_PORT_INDEX`. A table of them is made from the state when it has changed, at most
-//! a twentieth of the time: with few services it is always fresh, with very many a little late
-//! under load. Instances that are healthy and ready are taken in turn; when there is none, any
+//! a twentieth of the time: with few services it is always fresh, with very many up to `LATE_MAX`
+//! late under load. Instances that are healthy and ready are taken in turn; when there is none, any
 //! running one, as the original did.
 
 use std::{
@@ -30,8 +30,10 @@ use crate::{
 
 /// Names of services have at most this many segments.
 const SEGMENTS_MAX: usize = 10;
-/// The table may take one part in this many of the time.
+/// The table may take one part in this many of the time …
 const REBUILD_SHARE: u32 = 20;
+/// … but is never later than this: traffic leaves a lost node within a second.
+const LATE_MAX: Duration = Duration::from_millis(100);
 
 /// A service with instances to send requests to.
 #[derive(Debug)]
@@ -44,10 +46,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// The next instance in turn.
-    pub fn upstream(&self) -> Upstream {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.backends.len();
-        Upstream { addr: self.backends[turn], tls: self.tls }
+    /// The next instance in turn, and another one when there is one.
+    pub fn upstreams(&self) -> (Upstream, Option<Upstream>) {
+        let n = self.backends.len();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % n;
+        let at = |at: usize| Upstream { addr: self.backends[at], tls: self.tls };
+        (at(turn), (n > 1).then(|| at((turn + 1) % n)))
     }
 }
 
@@ -68,10 +72,10 @@ pub struct Services {
 
 /// Tries the first segment of `path` as a name, then the first two, and so on. Answers what was
 /// found, the name without superfluous slashes, and what follows it in the path.
-pub fn search<'a, T>(
-    path: &'a str,
+pub fn search<T>(
+    path: &str,
     mut lookup: impl FnMut(&str) -> Option<T>,
-) -> Option<(T, String, &'a str)> {
+) -> Option<(T, String, &str)> {
     let mut name = String::new();
     let mut rest = path;
     for _ in 0..SEGMENTS_MAX {
@@ -118,7 +122,7 @@ impl Services {
 
 impl Table {
     fn is_due(&self) -> bool {
-        self.built_at.is_none_or(|at| at.elapsed() >= self.took * REBUILD_SHARE)
+        self.built_at.is_none_or(|at| at.elapsed() >= (self.took * REBUILD_SHARE).min(LATE_MAX))
     }
 
     fn build(state: &State, before: &Self) -> Self {
