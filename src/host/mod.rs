@@ -1,1 +1,3 @@
 //! The machine below us: container engine, network, certificates.
+
+pub mod docker;
