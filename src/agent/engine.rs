@@ -1,0 +1,268 @@
+//! The runtime on the container engine: images on demand, the node's root for plain commands.
+//!
+//! Creating tries first and asks for the image only when the engine says it has none, so that a
+//! start costs two calls. At most `limit::CONTAINER_STARTS_MAX` containers are created and started
+//! at a time; pulls wait outside that bound.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::BoxStream};
+use parking_lot::Mutex;
+use tokio::{sync::Semaphore, time::Instant};
+
+use super::runtime::{Launch, Progress, Runtime};
+use crate::{
+    base::limit,
+    host::docker::{
+        ContainerPlan, Engine, EngineError, Found,
+        cgroup::{self, GroupUsage},
+        engine::{EngineEvent, FoundState, Inspected},
+        logs::LogPiece,
+        plan::Rights,
+        rooted::Root,
+        session::{ExecPlan, Session},
+    },
+};
+
+/// Label that says which cluster a container belongs to.
+pub const LABEL_CLUSTER: &str = "tepui.cluster";
+/// Label that says which agent made it.
+pub const LABEL_AGENT: &str = "tepui.agent";
+/// How long the layout of the node's root is taken as unchanged.
+const ROOT_FRESH: Duration = Duration::from_secs(60);
+
+/// Containers of one agent on one engine.
+pub struct EngineRuntime {
+    engine: Engine,
+    agent: String,
+    starts: Semaphore,
+    root: tokio::sync::Mutex<Option<(Instant, Arc<Root>)>>,
+    /// Whether the engine lacks the small init process; found out at the first start that wants it.
+    without_init: Mutex<bool>,
+}
+
+impl EngineRuntime {
+    /// Containers of agent `agent` on the engine at `socket`.
+    pub fn new(socket: &str, agent: &str) -> Self {
+        Self {
+            engine: Engine::new(socket),
+            agent: agent.to_owned(),
+            starts: Semaphore::new(limit::CONTAINER_STARTS_MAX),
+            root: tokio::sync::Mutex::default(),
+            without_init: Mutex::new(false),
+        }
+    }
+
+    async fn create_container(
+        &self,
+        launch: &Launch,
+        progress: Progress<'_>,
+    ) -> Result<String, EngineError> {
+        let mut plan = launch.plan.clone();
+        if launch.is_plain {
+            self.root_plan(&mut plan).await?;
+        } else if launch.force_pull {
+            progress(format!("pulling image {}", plan.image));
+            self.engine.pull(&plan.image, &launch.logins, progress).await?;
+        }
+        plan.init &= !*self.without_init.lock();
+        match self.create_replacing(&plan).await {
+            Err(EngineError::NoSuch(_)) if launch.is_plain => {
+                self.make_root_image().await?;
+                self.create_replacing(&plan).await
+            }
+            Err(EngineError::NoSuch(_)) if !launch.force_pull => {
+                progress(format!("pulling image {}", plan.image));
+                self.engine.pull(&plan.image, &launch.logins, progress).await?;
+                self.create_replacing(&plan).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Creates; a dead container of ours that still holds the name makes way.
+    async fn create_replacing(&self, plan: &ContainerPlan) -> Result<String, EngineError> {
+        let permit = self.starts.acquire().await;
+        let outcome = match self.engine.create(plan).await {
+            Err(EngineError::Conflict(text)) if self.make_way(&plan.name).await => {
+                tracing::info!(name = plan.name, error = text, "dead container made way");
+                self.engine.create(plan).await
+            }
+            outcome => outcome,
+        };
+        drop(permit);
+        outcome
+    }
+
+    async fn make_way(&self, name: &str) -> bool {
+        let Ok(list) = self.list_own().await else { return false };
+        let Some(old) = list.iter().find(|c| c.name == name) else { return false };
+        old.state != FoundState::Running && self.engine.remove(&old.id).await.is_ok()
+    }
+
+    async fn list_own(&self) -> Result<Vec<Found>, EngineError> {
+        self.engine.list(LABEL_AGENT, &self.agent).await
+    }
+
+    async fn root_plan(&self, plan: &mut ContainerPlan) -> Result<(), EngineError> {
+        let root = self.root().await?;
+        let (repo, tag) = root.image();
+        plan.image = format!("{repo}:{tag}");
+        let mut mounts = root.mounts().to_vec();
+        mounts.append(&mut plan.mounts);
+        plan.mounts = mounts;
+        plan.rights = Rights::Node { capabilities: own_capabilities() };
+        Ok(())
+    }
+
+    async fn root(&self) -> Result<Arc<Root>, EngineError> {
+        let mut slot = self.root.lock().await;
+        if let Some((at, root)) = &*slot
+            && at.elapsed() < ROOT_FRESH
+        {
+            return Ok(root.clone());
+        }
+        let data = PathBuf::from(self.engine.data_root().await?);
+        let read = tokio::task::spawn_blocking(move || Root::of_node(&data)).await;
+        let refused = |message: String| EngineError::Refused { status: 500, message };
+        let root = read
+            .map_err(|e| refused(e.to_string()))?
+            .map_err(|e| refused(format!("cannot read this node's root directory: {e}")))?;
+        let root = Arc::new(root);
+        *slot = Some((Instant::now(), root.clone()));
+        Ok(root)
+    }
+
+    async fn make_root_image(&self) -> Result<(), EngineError> {
+        let root = self.root().await?;
+        let (repo, tag) = root.image();
+        let archive = root.archive().map_err(|e| EngineError::Refused {
+            status: 500,
+            message: format!("cannot make the image of plain commands: {e}"),
+        })?;
+        self.engine.import(&repo, &tag, archive).await
+    }
+
+    async fn start_container(&self, id: &str) -> Result<(), EngineError> {
+        let permit = self.starts.acquire().await;
+        let outcome = self.engine.start(id).await;
+        drop(permit);
+        if let Err(EngineError::Refused { message, .. }) = &outcome
+            && message.contains("docker-init")
+        {
+            *self.without_init.lock() = true;
+        }
+        outcome
+    }
+}
+
+impl Runtime for EngineRuntime {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Found>, EngineError>> {
+        self.list_own().boxed()
+    }
+
+    fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Inspected, EngineError>> {
+        self.engine.inspect(id).boxed()
+    }
+
+    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, EngineEvent>, EngineError>> {
+        async { Ok(self.engine.events(LABEL_AGENT, &self.agent).await?.boxed()) }.boxed()
+    }
+
+    fn create<'a>(
+        &'a self,
+        launch: &'a Launch,
+        progress: Progress<'a>,
+    ) -> BoxFuture<'a, Result<String, EngineError>> {
+        self.create_container(launch, progress).boxed()
+    }
+
+    fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
+        self.start_container(id).boxed()
+    }
+
+    fn terminate<'a>(
+        &'a self,
+        id: &'a str,
+        is_plain: bool,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        async move {
+            if is_plain && cgroup::terminate_all(id) > 0 {
+                return Ok(());
+            }
+            self.engine.kill(id, "SIGTERM").await
+        }
+        .boxed()
+    }
+
+    fn kill<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
+        self.engine.kill(id, "SIGKILL").boxed()
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
+        self.engine.remove(id).boxed()
+    }
+
+    fn logs<'a>(
+        &'a self,
+        id: &'a str,
+        since: i32,
+    ) -> BoxFuture<'a, Result<BoxStream<'a, Result<LogPiece, EngineError>>, EngineError>> {
+        async move { Ok(self.engine.follow_logs(id, since).await?.boxed()) }.boxed()
+    }
+
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        plan: ExecPlan,
+    ) -> BoxFuture<'a, Result<Session, EngineError>> {
+        self.engine.exec(id, plan).boxed()
+    }
+
+    fn exec_resize<'a>(
+        &'a self,
+        session: &'a str,
+        rows: u16,
+        columns: u16,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        self.engine.exec_resize(session, rows, columns).boxed()
+    }
+
+    fn exec_exit_code<'a>(
+        &'a self,
+        session: &'a str,
+    ) -> BoxFuture<'a, Result<Option<i32>, EngineError>> {
+        self.engine.exec_exit_code(session).boxed()
+    }
+
+    fn usage(&self, id: &str) -> Option<GroupUsage> {
+        cgroup::usage(id)
+    }
+}
+
+/// The capabilities this process may hand on, by the engine's names (a node may lack some; asking
+/// for one that is not there fails the start).
+fn own_capabilities() -> Vec<String> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bounding = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapBnd:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0);
+    CAPABILITIES
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| bounding & (1 << bit) != 0)
+        .map(|(_, name)| (*name).to_owned())
+        .collect()
+}
+
+/// By bit, from the kernel's `capability.h`. The last three are younger than engine 20.10.
+const CAPABILITIES: [&str; 38] = [
+    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID",
+    "SETPCAP", "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW",
+    "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT",
+    "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD",
+    "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG",
+    "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
+];

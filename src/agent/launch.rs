@@ -1,0 +1,362 @@
+//! From an order to the containers to create. Pure: users, secrets and paths are looked up before.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    engine::{LABEL_AGENT, LABEL_CLUSTER},
+    runtime::Launch,
+};
+use crate::{
+    base::{limit, units::Milli},
+    core::env::{self, SANDBOX_IN_IMAGE, SecretMissing, Surroundings},
+    host::docker::plan::{
+        ContainerPlan, LimitsPlan, MountPlan, NetworkPlan, PublishedPort, Rights,
+    },
+    model::{
+        container::{
+            Command, ContainerSpec, Engine, IpcMode, Limit, Port, Volume, VolumeSource,
+        },
+        link::Order,
+        workload::{Kind, NetworkMode},
+    },
+};
+
+pub const LABEL_INSTANCE: &str = "tepui.instance";
+pub const LABEL_INCARNATION: &str = "tepui.incarnation";
+pub const LABEL_APP: &str = "tepui.app";
+/// Name of the container within its pod; `@infra` for the one that holds the pod's network.
+pub const LABEL_CONTAINER: &str = "tepui.container";
+/// The name of a pod's infra container; no spec can have it.
+pub const INFRA: &str = "@infra";
+/// Containers get at least this much memory whatever they ask for, as Mesos gives them.
+const MEMORY_MB_MIN: i64 = 32;
+/// What the command executor of Mesos added to every task's own limits.
+const SHARES_PER_CPU: i64 = 1024;
+const SHARES_MIN: i64 = 2;
+
+/// What an order's containers depend on beside the order.
+#[derive(Debug)]
+pub struct Site<'a> {
+    pub cluster: &'a str,
+    pub agent: &'a str,
+    pub framework: &'a str,
+    pub endpoint: Option<&'a str>,
+    pub resolver: Option<std::net::IpAddr>,
+    /// The sandbox of this container.
+    pub sandbox: &'a Path,
+    /// User of a plain command by number, with its other groups; `None`: root.
+    pub user: Option<&'a Account>,
+    pub secrets: &'a BTreeMap<String, String>,
+    /// The container whose network a pod shares.
+    pub infra: Option<&'a str>,
+    /// Profiles of seccomp by name, as text.
+    pub seccomp: &'a BTreeMap<String, String>,
+}
+
+/// A user of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub name: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+}
+
+/// A definition that cannot be launched on this node, however often it is tried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSpec {
+    #[error(transparent)]
+    Secret(#[from] SecretMissing),
+    #[error("the value of secret '{0}' is not available")]
+    SecretFile(String),
+    #[error("this node has no seccomp profile '{0}'")]
+    Seccomp(String),
+    #[error("volume '{0}' would lie outside of the sandbox")]
+    Outside(String),
+    #[error("neither image nor command is given")]
+    Nothing,
+}
+
+/// The container to create for `container` of `order`.
+pub fn launch(order: &Order, container: &ContainerSpec, site: &Site<'_>) -> Result<Launch, BadSpec> {
+    let name = container_name(order, &container.name);
+    let sandbox = site.sandbox.to_string_lossy();
+    let surroundings = Surroundings {
+        framework: site.framework,
+        sandbox: &sandbox,
+        endpoint: site.endpoint,
+        container_name: &name,
+        secrets: site.secrets,
+    };
+    let env = env::of_task(order, container, &surroundings)?;
+    let is_plain = container.image.is_none();
+    let (entrypoint, command) = command(order, container)?;
+    let mut plan = ContainerPlan {
+        labels: labels(order, &container.name, site),
+        env,
+        entrypoint,
+        command,
+        tty: container.tty.unwrap_or(false),
+        network: network(order, site.infra),
+        limits: limits(container),
+        dns: site.resolver.iter().map(ToString::to_string).collect(),
+        ipc: container.linux.ipc.map(|mode| match mode {
+            IpcMode::Private => "private".to_owned(),
+            IpcMode::ShareParent => "host".to_owned(),
+        }),
+        shm_bytes: container.linux.shm_mb.map(|mb| u64::from(mb) << 20),
+        log_bytes_max: limit::LOG_FILE_BYTES_MAX,
+        seccomp: seccomp(container, site)?,
+        name,
+        ..ContainerPlan::default()
+    };
+    if matches!(plan.network, NetworkPlan::Bridge | NetworkPlan::Named(_)) {
+        plan.published = published(order, container);
+    }
+    plan.mounts = mounts(container, site)?;
+    match &container.image {
+        None => plain(&mut plan, site),
+        Some(image) => {
+            plan.image = image.name.clone();
+            plan.user = container.user.clone();
+            plan.parameters = image.parameters.clone();
+            if image.privileged {
+                plan.rights = Rights::Privileged;
+            }
+            // Mesos' own containerizer has an init of its own, so that a shell dies of SIGTERM.
+            plan.init = container.engine == Some(Engine::Mesos);
+            if container.engine == Some(Engine::Docker) {
+                let id = env::task_id(&order.instance, &container.name, order.incarnation);
+                plan.labels.insert("MESOS_TASK_ID".to_owned(), id);
+            }
+        }
+    }
+    let force_pull = container.image.as_ref().is_some_and(|i| i.force_pull);
+    Ok(Launch { plan, is_plain, force_pull, logins: Default::default() })
+}
+
+/// The container that holds a pod's network: a plain command that sleeps.
+pub fn infra(order: &Order, site: &Site<'_>) -> Launch {
+    let published = order.spec.containers.iter().flat_map(|c| published(order, c)).collect();
+    let mut plan = ContainerPlan {
+        name: container_name(order, "infra"),
+        labels: labels(order, INFRA, site),
+        command: Some(["/bin/sleep", "infinity"].map(str::to_owned).to_vec()),
+        network: network(order, None),
+        dns: site.resolver.iter().map(ToString::to_string).collect(),
+        published,
+        log_bytes_max: limit::LOG_FILE_BYTES_MAX,
+        ..ContainerPlan::default()
+    };
+    plan.working_dir = Some("/".to_owned());
+    Launch { plan, is_plain: true, ..Launch::default() }
+}
+
+fn container_name(order: &Order, container: &str) -> String {
+    let id = env::task_id(&order.instance, container, order.incarnation);
+    format!("tepui-{id}")
+}
+
+fn labels(order: &Order, container: &str, site: &Site<'_>) -> BTreeMap<String, String> {
+    [
+        (LABEL_CLUSTER, site.cluster.to_owned()),
+        (LABEL_AGENT, site.agent.to_owned()),
+        (LABEL_INSTANCE, order.instance.to_string()),
+        (LABEL_INCARNATION, order.incarnation.to_string()),
+        (LABEL_APP, order.spec.id.to_string()),
+        (LABEL_CONTAINER, container.to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+type Argv = Option<Vec<String>>;
+
+/// Entry point and command.
+fn command(order: &Order, container: &ContainerSpec) -> Result<(Argv, Argv), BadSpec> {
+    let shell = |text: &str| Some(["/bin/sh", "-c", text].map(str::to_owned).to_vec());
+    let executor = order.spec.executor.as_str();
+    if !(executor.is_empty() || executor == "//cmd") && order.spec.kind == Kind::App {
+        let arguments = match &container.command {
+            Command::Image => String::new(),
+            Command::Shell(text) => text.clone(),
+            Command::Args(args) => args.join(" "),
+        };
+        return Ok((Some(Vec::new()), shell(&custom_executor(executor, &arguments))));
+    }
+    match (&container.command, container.image.is_some()) {
+        (Command::Shell(text), true) => Ok((Some(Vec::new()), shell(text))),
+        (Command::Shell(text), false) => Ok((None, shell(text))),
+        (Command::Args(args), _) if !args.is_empty() => Ok((None, Some(args.clone()))),
+        (Command::Args(_) | Command::Image, true) => Ok((None, None)),
+        (Command::Args(_) | Command::Image, false) => Err(BadSpec::Nothing),
+    }
+}
+
+/// A custom executor: a file of the sandbox, made executable and given the command's words.
+fn custom_executor(path: &str, arguments: &str) -> String {
+    let quoted = format!("'{}'", path.replace('\'', r"'\''"));
+    format!("chmod ug+rx {quoted} && exec {quoted} {arguments}")
+}
+
+fn network(order: &Order, infra: Option<&str>) -> NetworkPlan {
+    if let Some(infra) = infra {
+        return NetworkPlan::Of(infra.to_owned());
+    }
+    match order.spec.network_mode() {
+        NetworkMode::Host => NetworkPlan::Host,
+        NetworkMode::Bridge => NetworkPlan::Bridge,
+        NetworkMode::Container => match order.spec.networks.first().and_then(|n| n.name.clone()) {
+            Some(name) => NetworkPlan::Named(name),
+            None => NetworkPlan::Bridge,
+        },
+    }
+}
+
+fn published(order: &Order, container: &ContainerSpec) -> Vec<PublishedPort> {
+    let hosts = env::host_ports(&order.spec, &order.placement, container);
+    let inside = env::container_ports(order, container);
+    let each = |((port, host), container_port): ((&Port, Option<u16>), u16)| {
+        let protocols = if host.is_some() { port.protocol.each() } else { &[] };
+        protocols.iter().map(move |protocol| PublishedPort {
+            container_port,
+            host_port: host.unwrap_or(0),
+            protocol,
+        })
+    };
+    container.ports.iter().zip(hosts).zip(inside).flat_map(each).collect()
+}
+
+/// CPU shares always, a quota only where a limit is given; memory at least 32 MB.
+fn limits(container: &ContainerSpec) -> LimitsPlan {
+    let cpus = container.resources.cpus;
+    let shares = (cpus.get() * SHARES_PER_CPU / 1000).max(SHARES_MIN);
+    let quota = match container.limits.cpus {
+        Some(Limit::At(cpus)) => Some((cpus.get() * 100).max(1000)),
+        Some(Limit::Unlimited) | None => None,
+    };
+    let memory = match container.limits.mem {
+        Some(Limit::Unlimited) => None,
+        Some(Limit::At(mem)) => Some(mem.max(container.resources.mem)),
+        None => Some(container.resources.mem).filter(|m| !m.is_zero()),
+    };
+    LimitsPlan {
+        cpu_shares: Some(shares),
+        cpu_quota_us: quota,
+        memory_bytes: memory.map(|m| m.max(Milli::whole(MEMORY_MB_MIN)).get() * (1 << 20) / 1000),
+        gpus: u32::try_from(container.resources.gpus.floor()).unwrap_or(0),
+    }
+}
+
+fn plain(plan: &mut ContainerPlan, site: &Site<'_>) {
+    let sandbox = site.sandbox.to_string_lossy().into_owned();
+    plan.working_dir = Some(sandbox.clone());
+    plan.mounts.insert(
+        0,
+        MountPlan::Bind {
+            source: site.sandbox.to_owned(),
+            target: sandbox,
+            read_only: false,
+            recursive: true,
+        },
+    );
+    // The engine looks users up in the image, which has none: numbers only.
+    if let Some(account) = site.user {
+        plan.user = Some(format!("{}:{}", account.uid, account.gid));
+        plan.extra_groups = account.groups.iter().map(u32::to_string).collect();
+        plan.env.entry("USER".to_owned()).or_insert_with(|| account.name.clone());
+    }
+}
+
+fn seccomp(container: &ContainerSpec, site: &Site<'_>) -> Result<Option<String>, BadSpec> {
+    if container.linux.seccomp_unconfined {
+        return Ok(Some("unconfined".to_owned()));
+    }
+    let Some(name) = &container.linux.seccomp_profile else { return Ok(None) };
+    if name == "default" {
+        return Ok(None);
+    }
+    match site.seccomp.get(name) {
+        Some(text) => Ok(Some(text.clone())),
+        None => Err(BadSpec::Seccomp(name.clone())),
+    }
+}
+
+fn mounts(container: &ContainerSpec, site: &Site<'_>) -> Result<Vec<MountPlan>, BadSpec> {
+    let mut mounts = Vec::new();
+    if container.image.is_some() {
+        mounts.push(MountPlan::Bind {
+            source: site.sandbox.to_owned(),
+            target: SANDBOX_IN_IMAGE.to_owned(),
+            read_only: false,
+            recursive: true,
+        });
+    }
+    for volume in &container.volumes {
+        mounts.extend(mount(volume, container.image.is_some(), site)?);
+    }
+    Ok(mounts)
+}
+
+/// The mount of one volume; `None` where the directory in the sandbox is all there is to it.
+fn mount(
+    volume: &Volume,
+    has_image: bool,
+    site: &Site<'_>,
+) -> Result<Option<MountPlan>, BadSpec> {
+    let inside = in_container(&volume.container_path, has_image, site)?;
+    let bind = |source: PathBuf| MountPlan::Bind {
+        source,
+        target: inside.clone(),
+        read_only: volume.read_only,
+        recursive: true,
+    };
+    Ok(match &volume.source {
+        VolumeSource::Host(path) if path.starts_with('/') => Some(bind(path.into())),
+        VolumeSource::Host(path) => Some(bind(in_sandbox(path, site)?)),
+        // A single segment in the sandbox: a directory that is there already.
+        VolumeSource::Persistent(_) => None,
+        VolumeSource::External { name, options, .. } => Some(MountPlan::Volume {
+            name: name.clone(),
+            target: inside.clone(),
+            read_only: volume.read_only,
+            driver: driver(options),
+            options: options
+                .iter()
+                .filter(|(k, _)| !k.starts_with("dvdi/driver"))
+                .map(|(k, v)| (k.trim_start_matches("dvdi/").to_owned(), v.clone()))
+                .collect(),
+        }),
+        VolumeSource::Secret(name) if site.secrets.contains_key(name) => None,
+        VolumeSource::Secret(name) => return Err(BadSpec::SecretFile(name.clone())),
+    })
+}
+
+fn driver(options: &BTreeMap<String, String>) -> String {
+    options.get("dvdi/driver").cloned().unwrap_or_else(|| "local".to_owned())
+}
+
+/// Where a volume's `container_path` is for the task.
+fn in_container(path: &str, has_image: bool, site: &Site<'_>) -> Result<String, BadSpec> {
+    if path.starts_with('/') {
+        return Ok(path.to_owned());
+    }
+    let on_node = in_sandbox(path, site)?;
+    if !has_image {
+        return Ok(on_node.to_string_lossy().into_owned());
+    }
+    Ok(format!("{SANDBOX_IN_IMAGE}/{path}"))
+}
+
+/// `path` below the sandbox, refused when it leaves it.
+pub fn in_sandbox(path: &str, site: &Site<'_>) -> Result<PathBuf, BadSpec> {
+    let relative = Path::new(path);
+    let stays = relative
+        .components()
+        .all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
+    if stays { Ok(site.sandbox.join(relative)) } else { Err(BadSpec::Outside(path.to_owned())) }
+}
