@@ -88,13 +88,21 @@ pub enum Why {
 pub enum Action {
     Start(Order),
     /// Send SIGTERM.
-    Kill { key: Key, why: Why, grace: Duration },
+    Kill {
+        key: Key,
+        why: Why,
+        grace: Duration,
+    },
     /// Send SIGKILL.
-    Escalate { key: Key },
+    Escalate {
+        key: Key,
+    },
     /// Ordered to die before it was ever started here: tell so.
     Deny(Order),
     /// Ended and let go by the leader: drop it; container and sandbox are garbage now.
-    Forget { key: Key },
+    Forget {
+        key: Key,
+    },
 }
 
 /// Something that happened to an incarnation.
@@ -102,10 +110,21 @@ pub enum Action {
 pub enum Event {
     /// Getting ready: what it waits for, for people.
     Progress(String),
-    Started { at: Timestamp, addresses: Vec<IpAddr>, containers: Vec<ContainerStatus>, ready: bool },
+    Started {
+        at: Timestamp,
+        addresses: Vec<IpAddr>,
+        containers: Vec<ContainerStatus>,
+        ready: bool,
+    },
     /// Could not be started. `error`: the definition is at fault, trying again is useless.
-    NotStarted { message: String, error: bool },
-    Exited { exit: Exit, containers: Vec<ContainerStatus> },
+    NotStarted {
+        message: String,
+        error: bool,
+    },
+    Exited {
+        exit: Exit,
+        containers: Vec<ContainerStatus>,
+    },
     /// Newest results of all its checks.
     Checked(Checked),
     /// A health check failed too often.
@@ -243,8 +262,7 @@ impl Known {
             None if exit.code == Some(0) => (Condition::Finished, exit.message),
             None => (Condition::Failed, exit.message),
         };
-        report.unhealthy =
-            matches!(self.kill, Some(Kill { why: Why::Unhealthy(_), .. }));
+        report.unhealthy = matches!(self.kill, Some(Kill { why: Why::Unhealthy(_), .. }));
         report.condition = condition;
         report.message = message;
         report.containers = containers;
@@ -403,6 +421,13 @@ impl Outbox {
             }
         }
         due
+    }
+
+    /// Takes back that `reports` were told: they did not get onto the link.
+    pub fn untell(&mut self, reports: &[Report]) {
+        for report in reports {
+            self.told.remove(&(report.instance.clone(), report.incarnation));
+        }
     }
 
     /// All reports, as a registration carries them; counts as told.

@@ -16,9 +16,7 @@ use crate::{
         ContainerPlan, LimitsPlan, MountPlan, NetworkPlan, PublishedPort, Rights,
     },
     model::{
-        container::{
-            Command, ContainerSpec, Engine, IpcMode, Limit, Port, Volume, VolumeSource,
-        },
+        container::{Command, ContainerSpec, Engine, IpcMode, Limit, Port, Volume, VolumeSource},
         link::Order,
         workload::{Kind, NetworkMode},
     },
@@ -29,6 +27,8 @@ pub const LABEL_INCARNATION: &str = "tepui.incarnation";
 pub const LABEL_APP: &str = "tepui.app";
 /// Name of the container within its pod; `@infra` for the one that holds the pod's network.
 pub const LABEL_CONTAINER: &str = "tepui.container";
+/// Present on plain commands: their process tree is signalled as a whole.
+pub const LABEL_PLAIN: &str = "tepui.plain";
 /// The name of a pod's infra container; no spec can have it.
 pub const INFRA: &str = "@infra";
 /// Containers get at least this much memory whatever they ask for, as Mesos gives them.
@@ -81,7 +81,11 @@ pub enum BadSpec {
 }
 
 /// The container to create for `container` of `order`.
-pub fn launch(order: &Order, container: &ContainerSpec, site: &Site<'_>) -> Result<Launch, BadSpec> {
+pub fn launch(
+    order: &Order,
+    container: &ContainerSpec,
+    site: &Site<'_>,
+) -> Result<Launch, BadSpec> {
     let name = container_name(order, &container.name);
     let sandbox = site.sandbox.to_string_lossy();
     let surroundings = Surroundings {
@@ -255,6 +259,7 @@ fn limits(container: &ContainerSpec) -> LimitsPlan {
 fn plain(plan: &mut ContainerPlan, site: &Site<'_>) {
     let sandbox = site.sandbox.to_string_lossy().into_owned();
     plan.working_dir = Some(sandbox.clone());
+    plan.labels.insert(LABEL_PLAIN.to_owned(), String::new());
     plan.mounts.insert(
         0,
         MountPlan::Bind {
@@ -303,11 +308,7 @@ fn mounts(container: &ContainerSpec, site: &Site<'_>) -> Result<Vec<MountPlan>, 
 }
 
 /// The mount of one volume; `None` where the directory in the sandbox is all there is to it.
-fn mount(
-    volume: &Volume,
-    has_image: bool,
-    site: &Site<'_>,
-) -> Result<Option<MountPlan>, BadSpec> {
+fn mount(volume: &Volume, has_image: bool, site: &Site<'_>) -> Result<Option<MountPlan>, BadSpec> {
     let inside = in_container(&volume.container_path, has_image, site)?;
     let bind = |source: PathBuf| MountPlan::Bind {
         source,

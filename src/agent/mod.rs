@@ -1,8 +1,109 @@
-//! The agent: desired set against the containers that are there.
+//! The agent: containers of one node, as the leader wants them.
+//!
+//! ```text
+//!  leader ⇄ link ⇄ worker ─► desired (pure): what should run against what does
+//!                    │ ▲
+//!                    ▼ │ inputs
+//!     prepare · output · check · gc ──► runtime ──► container engine
+//! ```
+//! Containers outlive this process: a restarted agent reads its records, lists the engine's
+//! containers by label and goes on. Nothing without a label of our cluster is ever touched.
 
+use std::{collections::BTreeMap, fs, io, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use crate::base::{clock::Clock, rng::Rng, task::Tasks};
+
+pub mod config;
 pub mod desired;
 pub mod runtime;
 pub mod engine;
+pub mod memory;
+pub mod machine;
 pub mod launch;
 pub mod accounts;
 pub mod sandbox;
+pub mod record;
+pub mod web;
+pub mod fetch;
+pub mod cache;
+pub mod unpack;
+pub mod prepare;
+pub mod output;
+pub mod health;
+pub mod check;
+pub mod worker;
+pub mod live;
+pub mod adopt;
+pub mod exec;
+pub mod gc;
+pub mod link;
+
+pub use config::AgentConfig;
+use link::LinkEnds;
+use runtime::Runtime;
+use worker::Input;
+
+/// Inputs waiting for the worker.
+const INPUTS_MAX: usize = 4096;
+
+/// A running agent. Cheap to clone.
+#[derive(Clone)]
+pub struct AgentHandle {
+    inbox: mpsc::Sender<Input>,
+}
+
+impl AgentHandle {
+    /// Gives the agent a new link to the leader, which replaces the one before. `false` when the
+    /// agent has stopped.
+    pub async fn connect(&self, ends: LinkEnds) -> bool {
+        self.inbox.send(Input::Link(ends)).await.is_ok()
+    }
+}
+
+/// Starts an agent in `tasks`. It stops with them; its containers go on.
+pub fn start(
+    config: AgentConfig,
+    runtime: Arc<dyn Runtime>,
+    clock: Arc<dyn Clock>,
+    rng: &Rng,
+    tasks: &Tasks,
+) -> io::Result<AgentHandle> {
+    fs::create_dir_all(&config.data_dir)?;
+    let config = Arc::new(config);
+    let sandboxes = sandbox::Sandboxes::new(&config.data_dir);
+    let (inbox, queue) = mpsc::channel(INPUTS_MAX);
+    let cache = config.data_dir.join("cache");
+    let starter = prepare::Starter {
+        config: config.clone(),
+        runtime: runtime.clone(),
+        sandboxes: sandboxes.clone(),
+        fetcher: Arc::new(fetch::Fetcher::new(cache, tasks.clone())),
+        clock: clock.clone(),
+        seccomp: BTreeMap::new(),
+    };
+    let prober = check::Prober {
+        runtime: runtime.clone(),
+        trust: web::Trust::anybody(),
+        tasks: tasks.clone(),
+        to: inbox.clone(),
+    };
+    let worker = worker::Worker::new(worker::Parts {
+        config,
+        runtime: runtime.clone(),
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        sandboxes,
+        starter: Arc::new(starter),
+        prober,
+        inbox: inbox.clone(),
+    });
+    tasks.vital("agent", async move {
+        worker.run(queue).await;
+        Ok(())
+    });
+    let watch = adopt::watch(runtime, clock, rng.child("engine-watch"), inbox.clone());
+    tasks.connection("engine-watch", watch);
+    Ok(AgentHandle { inbox })
+}

@@ -34,8 +34,11 @@ pub trait Runtime: Send + Sync {
 
     fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Inspected, EngineError>>;
 
-    /// Deaths from now on; the stream ends when the engine goes away.
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, EngineEvent>, EngineError>>;
+    /// Deaths from `since` (seconds since the epoch) on; the stream ends when the engine goes away.
+    fn events(
+        &self,
+        since: i64,
+    ) -> BoxFuture<'_, Result<BoxStream<'static, EngineEvent>, EngineError>>;
 
     /// Gets the image where it must and creates the container; returns its id.
     fn create<'a>(

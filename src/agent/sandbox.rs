@@ -120,7 +120,8 @@ impl Sandboxes {
     ) -> Result<Answer, AskError> {
         let sandbox = self.pick(instance, incarnation)?;
         let dir = open_below(&sandbox, path, OFlag::O_DIRECTORY)?;
-        let inside = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir)));
+        let inside =
+            PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir)));
         let mut entries = Vec::new();
         for entry in fs::read_dir(&inside).map_err(failed)?.flatten().take(ENTRIES_MAX) {
             // Of a link its own properties: its target may lie outside.
@@ -130,7 +131,9 @@ impl Sandboxes {
                 path: Path::new(path.trim_matches('/')).join(name).to_string_lossy().into_owned(),
                 is_dir: meta.is_dir(),
                 bytes: meta.len(),
-                modified_at: Timestamp::from_ms(meta.mtime() * 1000 + meta.mtime_nsec() / 1_000_000),
+                modified_at: Timestamp::from_ms(
+                    meta.mtime() * 1000 + meta.mtime_nsec() / 1_000_000,
+                ),
                 mode: meta.mode(),
                 links: meta.nlink(),
                 uid: meta.uid(),
@@ -216,9 +219,12 @@ mod tests {
     fn pages_of_a_file() {
         let (_temp, sandboxes, dir) = sandbox();
         fs::write(dir.join("stdout"), "0123456789").unwrap();
-        for (offset, n, at, text) in
-            [(Some(0), 4, 0, "0123"), (Some(8), 4, 8, "89"), (Some(-3), 9, 7, "789"), (None, 9, 10, "")]
-        {
+        for (offset, n, at, text) in [
+            (Some(0), 4, 0, "0123"),
+            (Some(8), 4, 8, "89"),
+            (Some(-3), 9, 7, "789"),
+            (None, 9, 10, ""),
+        ] {
             match sandboxes.read("a.instance-1", None, "/stdout", offset, n).unwrap() {
                 Answer::File { offset, size: 10, bytes } => {
                     assert_eq!((offset, bytes), (at, text.as_bytes().to_vec()));

@@ -60,15 +60,13 @@ pub fn of_task(
 ) -> Result<BTreeMap<String, String>, SecretMissing> {
     let mut own = BTreeMap::new();
     for (name, value) in &container.env {
-        let value = match value {
-            EnvValue::Text(text) => text.clone(),
-            EnvValue::Secret(secret) => {
-                at.secrets.get(secret).cloned().ok_or_else(|| SecretMissing {
-                    variable: name.clone(),
-                    secret: secret.clone(),
-                })?
-            }
-        };
+        let value =
+            match value {
+                EnvValue::Text(text) => text.clone(),
+                EnvValue::Secret(secret) => at.secrets.get(secret).cloned().ok_or_else(|| {
+                    SecretMissing { variable: name.clone(), secret: secret.clone() }
+                })?,
+            };
         own.insert(name.clone(), value);
     }
     let mut env = mesos(order, container, at);
@@ -314,7 +312,6 @@ fn replaced(name: &str) -> String {
 fn map<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
     pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
 }
-
 
 #[cfg(test)]
 mod tests;

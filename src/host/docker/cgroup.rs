@@ -48,7 +48,9 @@ pub fn terminate_all(id: &str) -> usize {
     let list = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
     list.lines()
         .filter_map(|line| line.parse::<i32>().ok())
-        .filter(|pid| *pid > 1 && signal::kill(Pid::from_raw(*pid), signal::Signal::SIGTERM).is_ok())
+        .filter(|pid| {
+            *pid > 1 && signal::kill(Pid::from_raw(*pid), signal::Signal::SIGTERM).is_ok()
+        })
         .count()
 }
 

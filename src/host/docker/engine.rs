@@ -191,19 +191,21 @@ impl Engine {
         }
     }
 
-    /// Deaths of containers whose label `name` is `value`, from now on. The stream ends when the
-    /// engine goes away.
+    /// Deaths of containers whose label `name` is `value`, from `since` (seconds since the epoch)
+    /// on. The stream ends when the engine goes away.
     pub async fn events(
         &self,
         name: &str,
         value: &str,
+        since: i64,
     ) -> Result<impl Stream<Item = EngineEvent> + Send + use<>, EngineError> {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
             ("label".to_owned(), vec![format!("{name}={value}")]),
             ("event".to_owned(), vec!["die".to_owned(), "oom".to_owned()]),
         ]);
-        let options = EventsOptions { filters: Some(filters), ..Default::default() };
+        let since = Some(since.to_string());
+        let options = EventsOptions { since, filters: Some(filters), ..Default::default() };
         let stream = self.client().await?.events(Some(options));
         Ok(stream
             .take_while(|item| std::future::ready(item.is_ok()))
@@ -290,9 +292,8 @@ fn inspected(answer: ContainerInspectResponse) -> Inspected {
     }
     addresses.sort_unstable();
     // The engine prints the year 1 for times that have not come yet.
-    let time = |text: Option<String>| {
-        text.and_then(|t| Timestamp::parse(&t)).filter(|t| t.as_ms() > 0)
-    };
+    let time =
+        |text: Option<String>| text.and_then(|t| Timestamp::parse(&t)).filter(|t| t.as_ms() > 0);
     Inspected {
         running: state.running.unwrap_or(false),
         pid: state.pid.and_then(|p| i32::try_from(p).ok()).filter(|p| *p > 0),

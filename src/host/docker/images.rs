@@ -73,9 +73,7 @@ impl RegistryLogins {
 /// The registry an image name points to.
 fn registry_of(image: &str) -> &str {
     match image.split_once('/') {
-        Some((first, _))
-            if first.contains('.') || first.contains(':') || first == "localhost" =>
-        {
+        Some((first, _)) if first.contains('.') || first.contains(':') || first == "localhost" => {
             first
         }
         _ => DEFAULT_REGISTRY,

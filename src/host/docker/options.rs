@@ -37,8 +37,18 @@ pub fn apply(to: &mut Creation, name: &str, value: &str) -> Result<(), BadOption
     }
     match name {
         // The agent attaches, restarts and removes; these would change what it relies on.
-        "attach" | "a" | "detach" | "d" | "restart" | "rm" | "sig-proxy" | "detach-keys"
-        | "pull" | "quiet" | "q" | "disable-content-trust" => Ok(()),
+        "attach"
+        | "a"
+        | "detach"
+        | "d"
+        | "restart"
+        | "rm"
+        | "sig-proxy"
+        | "detach-keys"
+        | "pull"
+        | "quiet"
+        | "q"
+        | "disable-content-trust" => Ok(()),
         _ => Err(BadOption::Unknown(name.to_owned())),
     }
 }
@@ -352,10 +362,8 @@ fn publication(o: &Opt<'_>) -> Result<(PortBinding, String), BadOption> {
     if let Some(port) = port.filter(|p| !p.is_empty()) {
         port.parse::<u16>().map_err(|_| o.bad(wanted))?;
     }
-    let binding = PortBinding {
-        host_ip: ip.map(str::to_owned),
-        host_port: port.map(str::to_owned),
-    };
+    let binding =
+        PortBinding { host_ip: ip.map(str::to_owned), host_port: port.map(str::to_owned) };
     Ok((binding, with_protocol(inside)))
 }
 

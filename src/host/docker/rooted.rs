@@ -27,9 +27,26 @@ const READ_ONLY: [&str; 9] =
     ["bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "opt", "sbin"];
 /// File systems of the kernel or of containers; their mounts are nobody's data.
 const NOT_DATA: [&str; 20] = [
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts",
-    "devtmpfs", "efivarfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "overlay", "proc", "pstore",
-    "securityfs", "sysfs", "tracefs",
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "pstore",
+    "securityfs",
+    "sysfs",
+    "tracefs",
 ];
 /// More mounts than this would make every start slow; the deepest are left out.
 const SUBMOUNTS_MAX: usize = 64;
@@ -130,10 +147,7 @@ fn submounts(mountinfo: &str, engine_data: &Path) -> Vec<PathBuf> {
         let kind = right.split(' ').next().unwrap_or_default();
         let path = PathBuf::from(unescape(point));
         let depth = path.components().count();
-        if depth > 2
-            && !NOT_DATA.contains(&kind)
-            && !path.starts_with(engine_data)
-            && path.is_dir()
+        if depth > 2 && !NOT_DATA.contains(&kind) && !path.starts_with(engine_data) && path.is_dir()
         {
             found.insert((depth, path));
         }

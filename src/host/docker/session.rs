@@ -55,10 +55,9 @@ impl Engine {
                 let output = output.map(move |item| match item {
                     Ok(LogOutput::StdErr { message }) => Ok((true, message)),
                     Ok(other) => Ok((false, other.into_bytes())),
-                    Err(error) => Err(EngineError::Away {
-                        socket: socket.clone(),
-                        cause: error.to_string(),
-                    }),
+                    Err(error) => {
+                        Err(EngineError::Away { socket: socket.clone(), cause: error.to_string() })
+                    }
                 });
                 Ok(Session { id: made.id, output: Box::pin(output), input })
             }
@@ -70,7 +69,12 @@ impl Engine {
     }
 
     /// Sets the size of a session's terminal.
-    pub async fn exec_resize(&self, session: &str, rows: u16, columns: u16) -> Result<(), EngineError> {
+    pub async fn exec_resize(
+        &self,
+        session: &str,
+        rows: u16,
+        columns: u16,
+    ) -> Result<(), EngineError> {
         let client = self.client().await?;
         let size = ResizeExecOptions { height: rows, width: columns };
         client.resize_exec(session, size).await.map_err(|e| self.error(&e))

@@ -1,0 +1,148 @@
+//! The fetcher's cache: one file per user and URI, filled by one download at a time.
+//!
+//! Least recently used files go when the whole grows past its bound; a file in use by a copy is
+//! only unlinked, so the copy still completes.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedMutexGuard;
+
+/// Bytes of all cached artifacts (Mesos' default).
+const CACHE_BYTES_MAX: u64 = 2 << 30;
+
+type Gates = Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>;
+
+/// Cached artifacts of an agent.
+pub struct Cache {
+    dir: PathBuf,
+    gates: Gates,
+}
+
+/// The locked place of one artifact.
+pub struct Slot {
+    path: PathBuf,
+    dir: PathBuf,
+    name: String,
+    gates: Gates,
+    guard: Option<OwnedMutexGuard<()>>,
+}
+
+impl Cache {
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir, gates: Gates::default() }
+    }
+
+    /// Waits until nobody else fills the place of `uri` for user `who`.
+    pub async fn lock(&self, who: &str, uri: &str) -> Slot {
+        let mut hash = Sha256::new();
+        hash.update(who.as_bytes());
+        hash.update([0]);
+        hash.update(uri.as_bytes());
+        let name: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let gate = self.gates.lock().entry(name.clone()).or_default().clone();
+        let guard = gate.lock_owned().await;
+        Slot {
+            path: self.dir.join(&name),
+            dir: self.dir.clone(),
+            name,
+            gates: self.gates.clone(),
+            guard: Some(guard),
+        }
+    }
+}
+
+impl Slot {
+    pub fn is_filled(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// A file beside the place to download into.
+    pub fn fresh_path(&self) -> io::Result<PathBuf> {
+        fs::create_dir_all(&self.dir)?;
+        Ok(self.path.with_extension("new"))
+    }
+
+    /// Puts the download in its place and makes room if there is too much.
+    pub fn fill(&self) -> io::Result<()> {
+        fs::rename(self.path.with_extension("new"), &self.path)?;
+        evict(&self.dir, &self.path, CACHE_BYTES_MAX)
+    }
+
+    /// Copies the artifact and counts it as used now.
+    pub async fn copy_to(&self, target: &Path) -> io::Result<()> {
+        if let Ok(file) = fs::File::options().write(true).open(&self.path) {
+            // Only the order of eviction depends on it.
+            drop(file.set_modified(modified_now()));
+        }
+        tokio::fs::copy(&self.path, target).await.map(drop)
+    }
+}
+
+/// The present, as file times are written.
+#[allow(clippy::disallowed_methods)] // file times are the machine's, not the cluster's
+fn modified_now() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut gates = self.gates.lock();
+        drop(self.guard.take());
+        // Nobody waits: the map's is the only other handle.
+        if gates.get(&self.name).is_some_and(|gate| Arc::strong_count(gate) == 1) {
+            gates.remove(&self.name);
+        }
+    }
+}
+
+/// Removes the least recently used files until at most `bytes_max` are left, never `keep`.
+fn evict(dir: &Path, keep: &Path, bytes_max: u64) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)?.flatten() {
+        let meta = entry.metadata()?;
+        files.push((meta.modified()?, meta.len(), entry.path()));
+    }
+    files.sort();
+    let mut total: u64 = files.iter().map(|(_, n, _)| n).sum();
+    for (_, n, path) in files {
+        if total <= bytes_max {
+            break;
+        }
+        if path != keep && path.extension().is_none() {
+            fs::remove_file(&path)?;
+            total -= n;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_fills_others_copy_and_the_oldest_goes() {
+        let temp = tempfile::tempdir().unwrap();
+        let cache = Cache::new(temp.path().join("cache"));
+        for uri in ["a", "b", "c"] {
+            let slot = cache.lock("root", uri).await;
+            assert!(!slot.is_filled());
+            fs::write(slot.fresh_path().unwrap(), [0; 100]).unwrap();
+            slot.fill().unwrap();
+            slot.copy_to(&temp.path().join(uri)).await.unwrap();
+        }
+        assert!(cache.gates.lock().is_empty());
+        let keep = cache.lock("root", "b").await.path.clone();
+        evict(&temp.path().join("cache"), &keep, 250).unwrap();
+        assert!(!cache.lock("root", "a").await.is_filled());
+        assert!(cache.lock("root", "b").await.is_filled());
+        assert!(!cache.lock("other", "b").await.is_filled(), "users do not share");
+    }
+}

@@ -1,0 +1,245 @@
+//! Exec sessions and the other questions of the API.
+//!
+//! A session is a task that joins a command in a container with stream messages of the link. Input
+//! that comes faster than the command reads ends the session: nothing is buffered without bound.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures_util::StreamExt as _;
+use tokio::{io::AsyncWriteExt as _, sync::mpsc};
+
+use super::worker::{Input, Worker};
+use crate::{
+    base::error::chain,
+    host::docker::{EngineError, session::ExecPlan},
+    model::{
+        InstanceId,
+        container::Command,
+        link::{Answer, AskError, Channel, FromAgent, Question},
+    },
+};
+
+/// Pieces of input waiting for a command.
+const INPUT_MAX: usize = 256;
+/// Sessions at a time.
+const SESSIONS_MAX: usize = 100;
+/// How often and how long the exit code is asked for after the output has ended.
+const EXIT_POLL: Duration = Duration::from_millis(20);
+const EXIT_POLLS_MAX: u32 = 100;
+/// Longest piece of output in one message.
+const PIECE_BYTES_MAX: usize = 64 << 10;
+
+/// Input of a session; `None` is its end.
+type Piece = Option<(Channel, Vec<u8>)>;
+
+/// Open sessions by number.
+#[derive(Default)]
+pub struct Sessions {
+    open: HashMap<u64, mpsc::Sender<Piece>>,
+}
+
+impl Sessions {
+    pub fn data(&mut self, id: u64, channel: Channel, bytes: Vec<u8>) {
+        let Some(session) = self.open.get(&id) else { return };
+        if session.try_send(Some((channel, bytes))).is_err() {
+            self.open.remove(&id);
+        }
+    }
+
+    pub fn end_of_input(&mut self, id: u64) {
+        if let Some(session) = self.open.get(&id) {
+            // A full queue: the session ends instead, which ends its input too.
+            if session.try_send(None).is_err() {
+                self.open.remove(&id);
+            }
+        }
+    }
+
+    pub fn close(&mut self, id: u64) {
+        self.open.remove(&id);
+    }
+
+    /// The peer of all sessions is gone.
+    pub fn close_all(&mut self) {
+        self.open.clear();
+    }
+}
+
+/// A session to be opened.
+struct Wanted {
+    id: u64,
+    container: String,
+    plan: ExecPlan,
+}
+
+impl Worker {
+    /// Answers a question, at once or by a task of its own.
+    pub(super) fn asked(&mut self, id: u64, question: Question) {
+        let Some(to) = self.to_master() else { return };
+        let sandboxes = self.sandboxes.clone();
+        let on_disk: Box<dyn FnOnce() -> Result<Answer, AskError> + Send> = match question {
+            Question::Usage => {
+                let answer = Ok(Answer::Usage(self.last_usage()));
+                drop(to.try_send(FromAgent::Answer { id, answer })); // asked again if lost
+                return;
+            }
+            Question::Exec { instance, container, command, tty, stdin } => {
+                let wanted = self.wanted(id, &instance, &container, command, tty, stdin);
+                return self.open_session(to, id, wanted);
+            }
+            Question::ListFiles { instance, incarnation, path } => {
+                Box::new(move || sandboxes.list(instance.as_str(), incarnation, &path))
+            }
+            Question::ReadFile { instance, incarnation, path, offset, bytes_max } => {
+                Box::new(move || {
+                    sandboxes.read(instance.as_str(), incarnation, &path, offset, bytes_max)
+                })
+            }
+        };
+        self.tasks.connection("answer", async move {
+            let answer = tokio::task::spawn_blocking(on_disk)
+                .await
+                .unwrap_or_else(|error| Err(AskError::Failed(error.to_string())));
+            drop(to.send(FromAgent::Answer { id, answer }).await);
+        });
+    }
+
+    fn wanted(
+        &self,
+        id: u64,
+        instance: &InstanceId,
+        container: &str,
+        command: Command,
+        tty: bool,
+        stdin: bool,
+    ) -> Result<Wanted, AskError> {
+        let running = self
+            .live
+            .range((instance.clone(), 0)..=(instance.clone(), u32::MAX))
+            .next_back()
+            .and_then(|(_, live)| {
+                let ids: Vec<&str> = live.running_ids().collect();
+                live.members
+                    .iter()
+                    .find(|m| m.name == container && ids.contains(&m.id.as_str()))
+                    .map(|m| m.id.clone())
+            });
+        let running = running
+            .ok_or_else(|| AskError::NotFound(format!("running container of {instance}")))?;
+        let command = match command {
+            Command::Shell(text) => ["/bin/sh", "-c", &text].map(str::to_owned).to_vec(),
+            Command::Args(args) if !args.is_empty() => args,
+            Command::Args(_) | Command::Image => {
+                return Err(AskError::Invalid("no command is given".to_owned()));
+            }
+        };
+        if self.sessions.open.len() >= SESSIONS_MAX {
+            return Err(AskError::Failed(format!("{SESSIONS_MAX} sessions are open")));
+        }
+        let env = if tty { vec!["TERM=xterm".to_owned()] } else { Vec::new() };
+        let plan = ExecPlan { command, tty, stdin, env, user: None, working_dir: None };
+        Ok(Wanted { id, container: running, plan })
+    }
+
+    fn open_session(
+        &mut self,
+        to: mpsc::Sender<FromAgent>,
+        id: u64,
+        wanted: Result<Wanted, AskError>,
+    ) {
+        let (input, pieces) = mpsc::channel(INPUT_MAX);
+        if wanted.is_ok() {
+            self.sessions.open.insert(id, input);
+        }
+        let (runtime, inbox) = (self.runtime.clone(), self.inbox.clone());
+        self.tasks.connection("exec", async move {
+            let ran = match wanted {
+                Ok(wanted) => run(&*runtime, wanted, pieces, &to).await,
+                Err(error) => Err(error),
+            };
+            let message = match ran {
+                Ok(exit_code) => FromAgent::End { id, exit_code },
+                Err(error) => FromAgent::Answer { id, answer: Err(error) },
+            };
+            drop(to.send(message).await);
+            drop(inbox.send(Input::SessionOver(id)).await);
+        });
+    }
+}
+
+/// Runs a session to its end; an error means that it never began.
+async fn run(
+    runtime: &dyn super::runtime::Runtime,
+    wanted: Wanted,
+    mut pieces: mpsc::Receiver<Piece>,
+    to: &mpsc::Sender<FromAgent>,
+) -> Result<Option<i32>, AskError> {
+    let Wanted { id, container, plan } = wanted;
+    let tty = plan.tty;
+    let session = runtime.exec(&container, plan).await.map_err(|error| match error {
+        EngineError::NoSuch(text) => AskError::NotFound(text),
+        other => AskError::Failed(chain(&other)),
+    })?;
+    let (mut output, mut input) = (session.output, Some(session.input));
+    let started = FromAgent::Answer { id, answer: Ok(Answer::Started) };
+    if to.send(started).await.is_err() {
+        return Ok(None);
+    }
+    loop {
+        tokio::select! {
+            piece = output.next() => match piece {
+                Some(Ok((is_stderr, bytes))) => {
+                    let channel = if is_stderr { Channel::Stderr } else { Channel::Stdout };
+                    for part in bytes.chunks(PIECE_BYTES_MAX) {
+                        let data = FromAgent::Data { id, channel, bytes: part.to_vec() };
+                        if to.send(data).await.is_err() {
+                            return Ok(None);
+                        }
+                    }
+                }
+                Some(Err(_)) | None => break,
+            },
+            piece = pieces.recv() => match piece {
+                Some(Some((Channel::Resize, bytes))) => {
+                    if let [a, b, c, d] = bytes[..] {
+                        let (rows, columns) =
+                            (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
+                        // A terminal of the wrong size still works.
+                        drop(runtime.exec_resize(&session.id, rows, columns).await);
+                    }
+                }
+                Some(Some((Channel::Stdin, bytes))) => {
+                    let write = async {
+                        match &mut input {
+                            Some(input) => {
+                                input.write_all(&bytes).await?;
+                                input.flush().await
+                            }
+                            None => Ok(()),
+                        }
+                    };
+                    if write.await.is_err() {
+                        input = None;
+                    }
+                }
+                Some(Some((Channel::Stdout | Channel::Stderr, _))) => {}
+                // The end of input closes it, but a terminal stays open.
+                Some(None) => {
+                    if !tty && let Some(mut done) = input.take() {
+                        drop(done.shutdown().await);
+                    }
+                }
+                // Nobody listens any more: the connection is dropped, the command sees a hang-up.
+                None => return Ok(None),
+            },
+        }
+    }
+    for _ in 0..EXIT_POLLS_MAX {
+        match runtime.exec_exit_code(&session.id).await {
+            Ok(None) => tokio::time::sleep(EXIT_POLL).await,
+            Ok(code) => return Ok(code),
+            Err(_) => break,
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,157 @@
+//! Garbage: containers and sandboxes of incarnations that ended and that the leader let go.
+//!
+//! `plan` decides from ages and the fill of the disk, as Mesos does: the time a sandbox may stay
+//! shrinks as the disk fills up. The newest few are always kept, for people who look for the cause
+//! of a failure.
+
+use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+
+use nix::sys::statvfs::statvfs;
+
+use super::{desired::Key, record::Record, runtime::Runtime, sandbox::Sandboxes};
+use crate::{base::clock::Timestamp, model::AppId};
+
+/// Dead containers are removed after this (their output is in the sandbox).
+const CONTAINER_KEEP: Duration = Duration::from_secs(3600);
+/// At most this many dead containers stay.
+const CONTAINERS_MAX: usize = 50;
+/// Sandboxes kept whatever the disk says.
+const SANDBOXES_MIN: usize = 10;
+/// Share of the disk that is to stay free.
+const HEADROOM: f64 = 0.1;
+
+/// What is left of an incarnation.
+#[derive(Clone, Debug)]
+pub struct Grave {
+    pub key: Key,
+    pub app: AppId,
+    pub containers: Vec<String>,
+    pub at: Timestamp,
+}
+
+impl Grave {
+    pub fn of(record: &Record) -> Self {
+        Self {
+            key: record.key(),
+            app: record.app.clone(),
+            containers: record.members.iter().map(|m| m.id.clone()).collect(),
+            at: record.forgotten_at.unwrap_or_default(),
+        }
+    }
+}
+
+/// What is to go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Garbage {
+    pub containers: Vec<String>,
+    pub sandboxes: Vec<Key>,
+}
+
+/// Decides what goes. `used` is the fill of the disk, 0 to 1.
+pub fn plan(graves: &[Grave], now: Timestamp, keep: Duration, used: f64) -> Garbage {
+    let mut newest: Vec<&Grave> = graves.iter().collect();
+    newest.sort_by_key(|g| std::cmp::Reverse(g.at));
+    let allowed = keep.mul_f64((1.0 - HEADROOM - used).clamp(0.0, 1.0));
+    let mut garbage = Garbage::default();
+    for (rank, grave) in newest.into_iter().enumerate() {
+        let age = now.since(grave.at);
+        let sandbox_goes = rank >= SANDBOXES_MIN && age > allowed;
+        if sandbox_goes || rank >= CONTAINERS_MAX || age > CONTAINER_KEEP {
+            garbage.containers.extend(grave.containers.iter().cloned());
+        }
+        if sandbox_goes {
+            garbage.sandboxes.push(grave.key.clone());
+        }
+    }
+    garbage
+}
+
+/// One collection.
+pub struct Job {
+    pub runtime: Arc<dyn Runtime>,
+    pub sandboxes: Sandboxes,
+    pub data_dir: PathBuf,
+    pub keep: Duration,
+    pub now: Timestamp,
+}
+
+impl Job {
+    /// Removes what has to go; returns the incarnations of which nothing is left.
+    pub async fn run(self, graves: Vec<Grave>) -> Vec<Key> {
+        let used = used(&self.data_dir).unwrap_or(0.0);
+        let garbage = plan(&graves, self.now, self.keep, used);
+        for id in &garbage.containers {
+            if let Err(error) = self.runtime.remove(id).await {
+                tracing::debug!(container = id, %error, "dead container not removed");
+                return Vec::new(); // the engine is away; the next round tries again
+            }
+        }
+        let sandboxes = self.sandboxes.clone();
+        let doomed: Vec<(Key, AppId)> = graves
+            .into_iter()
+            .filter(|g| garbage.sandboxes.contains(&g.key))
+            .map(|g| (g.key, g.app))
+            .collect();
+        let work = move || {
+            let mut gone = Vec::new();
+            for (key, app) in doomed {
+                match bury(&sandboxes, &app, &key) {
+                    Ok(()) => gone.push(key),
+                    Err(error) => tracing::warn!(instance = %key.0, %error, "sandbox not removed"),
+                }
+            }
+            gone
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_default()
+    }
+}
+
+fn bury(sandboxes: &Sandboxes, app: &AppId, key: &Key) -> io::Result<()> {
+    // The record goes last: while it is there, the rest is found again.
+    for dir in [sandboxes.dir(app, key), sandboxes.records(key)] {
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // The instance's and the app's directories go with their last entry.
+        for parent in dir.ancestors().skip(1).take(2) {
+            if fs::remove_dir(parent).is_err() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The fill of the disk below `path`, 0 to 1.
+fn used(path: &std::path::Path) -> Option<f64> {
+    let stat = statvfs(path).ok()?;
+    let (free, all) = (stat.blocks_available() as f64, stat.blocks() as f64);
+    (all > 0.0).then(|| 1.0 - free / all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::InstanceId;
+
+    #[test]
+    fn age_and_disk_decide_but_the_newest_stay() {
+        let day = Duration::from_secs(86_400);
+        let now = Timestamp::EPOCH + day * 100;
+        let graves: Vec<Grave> = (0..20)
+            .map(|i| Grave {
+                key: (InstanceId::from(format!("i{i:02}")), 1),
+                app: AppId::parse("/a"),
+                containers: vec![format!("c{i:02}")],
+                at: now - Duration::from_secs(3600) * i,
+            })
+            .collect();
+        let gone = |keep, used| plan(&graves, now, keep, used).sandboxes.len();
+        assert_eq!(gone(day * 2, 0.1), 0);
+        assert_eq!(gone(day * 2, 0.95), 10, "a full disk leaves the newest ten");
+        assert_eq!(gone(Duration::from_secs(15 * 3600), 0.0), 6, "14.. h with 10 % headroom");
+        let containers = plan(&graves, now, day * 2, 0.1).containers;
+        assert_eq!(containers.len(), 18, "containers go after an hour");
+    }
+}

@@ -1,0 +1,83 @@
+//! The link to the leader: connect, hand the ends to the worker, connect again when it breaks.
+//!
+//! How a connection is made is a `Connector`'s business: in one process it is a pair of channels,
+//! between nodes a stream over mutual TLS.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use super::AgentHandle;
+use crate::{
+    base::{rng::Rng, task::Tasks},
+    model::link::{FromAgent, ToAgent},
+};
+
+/// Messages waiting in one direction of a link.
+pub const LINK_MESSAGES_MAX: usize = 1024;
+/// Waits between tries to reach a leader.
+const RETRY: Duration = Duration::from_millis(200);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// A connection that lasts this long counts as good.
+const GOOD_AFTER: Duration = Duration::from_secs(10);
+
+/// The agent's ends of a link. The link is over when either channel is closed.
+pub struct LinkEnds {
+    pub to_master: mpsc::Sender<FromAgent>,
+    pub from_master: mpsc::Receiver<ToAgent>,
+}
+
+/// The leader's ends of a link.
+pub struct MasterEnds {
+    pub to_agent: mpsc::Sender<ToAgent>,
+    pub from_agent: mpsc::Receiver<FromAgent>,
+}
+
+/// Both ends of a link within one process.
+pub fn pair() -> (LinkEnds, MasterEnds) {
+    let (to_master, from_agent) = mpsc::channel(LINK_MESSAGES_MAX);
+    let (to_agent, from_master) = mpsc::channel(LINK_MESSAGES_MAX);
+    (LinkEnds { to_master, from_master }, MasterEnds { to_agent, from_agent })
+}
+
+/// Makes connections to whoever leads now.
+pub trait Connector: Send + Sync {
+    /// One try; bounded in time by the implementation.
+    fn connect(&self) -> BoxFuture<'_, Result<LinkEnds, ConnectError>>;
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectError(pub String);
+
+/// Keeps `agent` connected for ever.
+pub fn keep_connected(
+    agent: AgentHandle,
+    connector: Arc<dyn Connector>,
+    mut rng: Rng,
+    tasks: &Tasks,
+) {
+    tasks.connection("link", async move {
+        let mut wait = RETRY;
+        loop {
+            match connector.connect().await {
+                Ok(ends) => {
+                    let began = tokio::time::Instant::now();
+                    let to_master = ends.to_master.clone();
+                    if !agent.connect(ends).await {
+                        return; // the agent has stopped
+                    }
+                    to_master.closed().await;
+                    if began.elapsed() >= GOOD_AFTER {
+                        wait = RETRY;
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "no link to a leader"),
+            }
+            tokio::time::sleep(rng.jitter(wait)).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    });
+}

@@ -1,0 +1,494 @@
+//! The worker's part about single incarnations: starting, tending, ending, forgetting them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::sys::signal::Signal;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    check::Subject,
+    desired::{Checked, Event, Exit, Key, Known},
+    gc::Grave,
+    health::{Finding, Health},
+    launch::INFRA,
+    output::{self, Output},
+    prepare::Starter,
+    record::{self, Member, Record},
+    worker::{Input, Worker},
+};
+use crate::{
+    base::clock::Timestamp,
+    host::docker::EngineError,
+    model::{
+        AppId,
+        instance::{Condition, ContainerStatus},
+        link::Order,
+        workload::Kind,
+    },
+};
+
+/// How long the report of an end waits for the rest of the output.
+const OUTPUT_REST: Duration = Duration::from_secs(1);
+
+/// What the worker holds of an incarnation beside `desired::Known`.
+pub struct Live {
+    pub app: AppId,
+    pub members: Vec<Member>,
+    pub owner: Option<(u32, u32)>,
+    /// Set while it is being brought up.
+    pub launch: Option<CancellationToken>,
+    /// Checks and followers run.
+    pub tended: bool,
+    exits: BTreeMap<String, Exit>,
+    out_of_memory: BTreeSet<String>,
+    health: Option<Health>,
+    checks: CancellationToken,
+    followers: Vec<oneshot::Receiver<()>>,
+    /// The end is being reported.
+    ending: bool,
+    /// The exit that ended a pod.
+    first_failure: Option<Exit>,
+}
+
+impl Live {
+    pub fn new(app: AppId) -> Self {
+        Self {
+            app,
+            members: Vec::new(),
+            owner: None,
+            launch: None,
+            tended: false,
+            exits: BTreeMap::new(),
+            out_of_memory: BTreeSet::new(),
+            health: None,
+            checks: CancellationToken::new(),
+            followers: Vec::new(),
+            ending: false,
+            first_failure: None,
+        }
+    }
+
+    /// Containers that are not known to have ended.
+    pub fn running_ids(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|m| m.id.as_str()).filter(|id| !self.exits.contains_key(*id))
+    }
+
+    fn work(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|m| m.name != INFRA)
+    }
+}
+
+impl Worker {
+    /// Takes the records of a former process in.
+    pub(super) fn remember(&mut self) {
+        for record in record::load_all(&self.sandboxes) {
+            let key = record.key();
+            if record.forgotten_at.is_some() {
+                self.graves.insert(key, Grave::of(&record));
+                continue;
+            }
+            let mut live = Live::new(record.app);
+            live.owner = record.owner;
+            live.members = record.members;
+            for member in &live.members {
+                self.by_container.insert(member.id.clone(), key.clone());
+            }
+            self.live.insert(key.clone(), live);
+            self.actual.tasks.insert(key, record.known);
+        }
+    }
+
+    pub(super) fn save_dirty(&mut self) {
+        for key in std::mem::take(&mut self.dirty) {
+            let (Some(known), Some(live)) = (self.actual.tasks.get(&key), self.live.get(&key))
+            else {
+                continue;
+            };
+            let mut record = Record::new(live.app.clone(), known.clone());
+            record.members.clone_from(&live.members);
+            record.owner = live.owner;
+            if let Err(error) = record.save(&self.sandboxes) {
+                tracing::warn!(instance = %key.0, %error, "cannot write the task's record");
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, order: Order) {
+        let key = (order.instance.clone(), order.incarnation);
+        self.live.insert(key.clone(), Live::new(order.spec.id.clone()));
+        self.dirty.insert(key.clone());
+        if self.engine_away.is_some() {
+            self.wait_for_engine(key);
+        } else {
+            self.launch(&key);
+        }
+    }
+
+    pub(super) fn launch(&mut self, key: &Key) {
+        let Some(known) = self.actual.tasks.get(key) else { return };
+        let (Some(order), Some(live)) = (known.order.clone(), self.live.get_mut(key)) else {
+            return;
+        };
+        live.members.clear();
+        let cancel = self.tasks.cancelled().child_token();
+        live.launch = Some(cancel.clone());
+        let run = Starter::run(self.starter.clone(), Arc::new(order), self.inbox.clone(), cancel);
+        self.tasks.connection("start", run);
+    }
+
+    pub(super) fn wait_for_engine(&mut self, key: Key) {
+        let text = self.engine_away.clone().unwrap_or_default();
+        let now = self.clock.now();
+        self.actual.happened(&key, Event::Progress(format!("waiting: {text}")), now);
+        self.waiting.insert(key);
+    }
+
+    pub(super) fn deny(&mut self, order: Order) {
+        let key = (order.instance.clone(), order.incarnation);
+        self.live.insert(key.clone(), Live::new(order.spec.id.clone()));
+        self.dirty.insert(key);
+    }
+
+    pub(super) fn prepared(&mut self, key: &Key, owner: Option<(u32, u32)>) {
+        if let Some(live) = self.live.get_mut(key) {
+            live.owner = owner;
+        }
+    }
+
+    pub(super) fn created(&mut self, key: &Key, member: Member) {
+        let Some(live) = self.live.get_mut(key) else { return };
+        self.by_container.insert(member.id.clone(), key.clone());
+        live.members.push(member);
+        self.dirty.insert(key.clone());
+    }
+
+    /// Takes in an event of an incarnation and what follows from it.
+    pub(super) fn happened(&mut self, key: &Key, event: Event, now: Timestamp) {
+        let started = matches!(event, Event::Started { .. });
+        let over = matches!(event, Event::NotStarted { .. } | Event::Exited { .. });
+        if !matches!(event, Event::Progress(_)) {
+            self.dirty.insert(key.clone());
+        }
+        if let Some(live) = self.live.get_mut(key)
+            && (started || over)
+        {
+            live.launch = None;
+        }
+        let follows = self.actual.happened(key, event, now);
+        if started {
+            self.tend(key);
+            if self.actual.tasks.get(key).is_some_and(|k| k.kill.is_some()) {
+                self.terminate(key); // the order to die came during the start
+            }
+        }
+        if over && let Some(live) = self.live.get(key) {
+            live.checks.cancel();
+        }
+        if let Some(action) = follows {
+            self.carry_out(action, now);
+        }
+    }
+
+    /// Follows the output and runs the checks of an incarnation whose containers run.
+    pub(super) fn tend(&mut self, key: &Key) {
+        let Some(live) = self.live.get_mut(key).filter(|l| !l.tended) else { return };
+        let Some(known) = self.actual.tasks.get(key) else { return };
+        live.tended = true;
+        let is_pod = live.members.iter().any(|m| !m.name.is_empty());
+        for member in live.members.iter().filter(|m| m.name != INFRA) {
+            let sandbox = self.sandboxes.dir(&live.app, key);
+            let dir = if is_pod { sandbox.join(&member.name) } else { sandbox };
+            let name = format!("output{}.json", member.name);
+            let mark = self.sandboxes.records(key).join(name);
+            let (done, receiver) = oneshot::channel();
+            live.followers.push(receiver);
+            let (runtime, id, owner) = (self.runtime.clone(), member.id.clone(), live.owner);
+            let instance = key.0.clone();
+            self.tasks.connection("output", async move {
+                let outcome = match Output::open(&dir, mark, owner) {
+                    Ok(output) => output::follow(runtime, id, output).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = outcome {
+                    tracing::warn!(%instance, %error, "output of the task is lost");
+                }
+                drop(done); // whoever waits learns it by the closed channel
+            });
+        }
+        if known.kill.is_none()
+            && let Some(order) = &known.order
+        {
+            let report = &known.report;
+            let checked = Checked {
+                health: report.health.clone(),
+                ready: report.ready,
+                readiness: report.readiness.clone(),
+                check: report.check,
+            };
+            let started_at = report.started_at.unwrap_or(report.at);
+            live.health = Some(Health::new(&order.spec, started_at, &checked));
+            let subject = Subject {
+                key: key.clone(),
+                order: Arc::new(order.clone()),
+                addresses: report.addresses.clone(),
+                members: Arc::new(live.members.clone()),
+                stop: live.checks.clone(),
+            };
+            self.prober.start(&subject, report.ready);
+        }
+        // Deaths that were heard of before the start was through.
+        self.end_if_over(key);
+    }
+
+    pub(super) fn found(&mut self, key: &Key, finding: Finding, now: Timestamp) {
+        let Some(health) = self.live.get_mut(key).and_then(|l| l.health.as_mut()) else { return };
+        let verdict = health.take(finding, now);
+        let checked = health.checked();
+        if verdict.changed {
+            self.happened(key, Event::Checked(checked), now);
+        }
+        if let Some(why) = verdict.kill {
+            self.happened(key, Event::Unhealthy(why), now);
+        }
+    }
+
+    /// SIGTERM, or the end of a launch under way.
+    pub(super) fn terminate(&mut self, key: &Key) {
+        let Some(live) = self.live.get_mut(key) else { return };
+        live.checks.cancel();
+        if self.waiting.remove(key) {
+            let message = "killed before it was started".to_owned();
+            let event = Event::NotStarted { message, error: false };
+            let now = self.clock.now();
+            self.happened(key, event, now);
+            return;
+        }
+        if let Some(launch) = &live.launch {
+            launch.cancel();
+            return;
+        }
+        for member in live.work().filter(|m| !live.exits.contains_key(&m.id)) {
+            let (runtime, inbox, member) =
+                (self.runtime.clone(), self.inbox.clone(), member.clone());
+            self.tasks.connection("terminate", async move {
+                match runtime.terminate(&member.id, member.is_plain).await {
+                    Ok(()) => {}
+                    Err(error) => gone_or_warn(&member.id, &error, &inbox).await,
+                }
+            });
+        }
+    }
+
+    pub(super) fn kill_hard(&mut self, key: &Key) {
+        let Some(live) = self.live.get(key) else { return };
+        for member in live.work().filter(|m| !live.exits.contains_key(&m.id)) {
+            let (runtime, inbox, id) =
+                (self.runtime.clone(), self.inbox.clone(), member.id.clone());
+            self.tasks.connection("kill", async move {
+                if let Err(error) = runtime.kill(&id).await {
+                    gone_or_warn(&id, &error, &inbox).await;
+                }
+            });
+        }
+    }
+
+    pub(super) fn out_of_memory(&mut self, id: &str) {
+        let key = self.by_container.get(id);
+        if let Some(live) = key.and_then(|key| self.live.get_mut(key)) {
+            live.out_of_memory.insert(id.to_owned());
+        }
+    }
+
+    /// One container has ended.
+    pub(super) fn container_ended(&mut self, id: &str, mut exit: Exit) {
+        let Some(key) = self.by_container.get(id).cloned() else { return };
+        let Some(live) = self.live.get_mut(&key) else { return };
+        let Some(member) = live.members.iter().find(|m| m.id == id) else { return };
+        if live.exits.contains_key(id) {
+            return;
+        }
+        exit.out_of_memory |= live.out_of_memory.contains(id);
+        let memory = self.actual.tasks.get(&key).and_then(|k| memory_mb(k, &member.name));
+        exit.message = exit_text(&exit, member.is_plain, memory);
+        let failed = exit.code != Some(0);
+        live.exits.insert(id.to_owned(), exit.clone());
+        if failed && live.first_failure.is_none() {
+            live.first_failure = Some(exit);
+            if live.running_ids().next().is_some() && live.launch.is_none() {
+                self.terminate(&key); // a pod goes down with its first failing container
+            }
+        }
+        self.end_if_over(&key);
+    }
+
+    /// Reports the end once every container has ended; not before the start was reported.
+    fn end_if_over(&mut self, key: &Key) {
+        let Some(live) = self.live.get_mut(key) else { return };
+        let over = live.work().all(|m| live.exits.contains_key(&m.id));
+        if live.ending || live.launch.is_some() || live.members.is_empty() || !over {
+            return;
+        }
+        live.ending = true;
+        live.checks.cancel();
+        let last = live.work().filter_map(|m| live.exits.get(&m.id)).last().cloned();
+        let exit = live.first_failure.clone().or(last).unwrap_or_default();
+        let now = self.clock.now();
+        let is_pod = live.members.iter().any(|m| !m.name.is_empty());
+        let containers = if is_pod { statuses(live, now) } else { Vec::new() };
+        let infra: Vec<String> =
+            live.members.iter().filter(|m| m.name == INFRA).map(|m| m.id.clone()).collect();
+        let followers = std::mem::take(&mut live.followers);
+        let (runtime, inbox, key) = (self.runtime.clone(), self.inbox.clone(), key.clone());
+        self.tasks.connection("end", async move {
+            for id in infra {
+                if let Err(error) = runtime.remove(&id).await {
+                    tracing::warn!(instance = %key.0, %error, "infra container left behind");
+                }
+            }
+            let rest = async {
+                for follower in followers {
+                    drop(follower.await);
+                }
+            };
+            if tokio::time::timeout(OUTPUT_REST, rest).await.is_err() {
+                tracing::debug!(instance = %key.0, "end reported before all output was read");
+            }
+            drop(inbox.send(Input::Task(key, Event::Exited { exit, containers })).await);
+        });
+    }
+
+    /// The leader has let go: what is left is garbage.
+    pub(super) fn forget(&mut self, key: &Key, now: Timestamp) {
+        self.waiting.remove(key);
+        let Some(live) = self.live.remove(key) else { return };
+        for member in &live.members {
+            self.by_container.remove(&member.id);
+        }
+        let known = Known::found(key, now);
+        let mut record = Record::new(live.app, known);
+        record.members = live.members;
+        record.owner = live.owner;
+        record.forgotten_at = Some(now);
+        if let Err(error) = record.save(&self.sandboxes) {
+            tracing::warn!(instance = %key.0, %error, "cannot write the task's record");
+        }
+        self.graves.insert(key.clone(), Grave::of(&record));
+    }
+
+    /// A member that is not in the records, found by its labels.
+    pub(super) fn adopt_member(&mut self, key: &Key, app: &str, member: Member, now: Timestamp) {
+        if !self.actual.tasks.contains_key(key) {
+            self.actual.tasks.insert(key.clone(), Known::found(key, now));
+        }
+        let live = self.live.entry(key.clone()).or_insert_with(|| Live::new(AppId::parse(app)));
+        if !live.members.iter().any(|m| m.id == member.id) {
+            self.by_container.insert(member.id.clone(), key.clone());
+            live.members.push(member);
+            self.dirty.insert(key.clone());
+        }
+    }
+
+    /// Whether all containers of an order are among its members.
+    pub(super) fn is_complete(&self, key: &Key) -> bool {
+        let Some(live) = self.live.get(key) else { return false };
+        let order = self.actual.tasks.get(key).and_then(|k| k.order.as_ref());
+        order.is_some_and(|o| {
+            o.spec.containers.iter().all(|c| live.members.iter().any(|m| m.name == c.name))
+        })
+    }
+}
+
+async fn gone_or_warn(id: &str, error: &EngineError, inbox: &tokio::sync::mpsc::Sender<Input>) {
+    match error {
+        // Without the container there is no exit code to learn any more.
+        EngineError::NoSuch(_) => {
+            let exit = Exit::default();
+            drop(inbox.send(Input::Ended { id: id.to_owned(), exit }).await);
+        }
+        // It has just ended by itself; its end is on the way.
+        EngineError::Conflict(_) => {}
+        EngineError::Refused { message, .. } if message.contains("is not running") => {}
+        other => tracing::warn!(container = id, error = %other, "cannot signal the container"),
+    }
+}
+
+fn statuses(live: &Live, now: Timestamp) -> Vec<ContainerStatus> {
+    live.work()
+        .filter_map(|m| {
+            let exit = live.exits.get(&m.id)?;
+            let ok = exit.code == Some(0);
+            Some(ContainerStatus {
+                name: m.name.clone(),
+                condition: if ok { Condition::Finished } else { Condition::Failed },
+                since: now,
+                exit_code: exit.code,
+                message: exit.message.clone(),
+            })
+        })
+        .collect()
+}
+
+fn memory_mb(known: &Known, container: &str) -> Option<i64> {
+    let order = known.order.as_ref()?;
+    let is_pod = order.spec.kind == Kind::Pod;
+    let spec = order.spec.containers.iter().find(|c| !is_pod || c.name == container)?;
+    Some(spec.resources.mem.floor())
+}
+
+/// What people read about an end (docs/compat/containers.md, "How a task ends").
+fn exit_text(exit: &Exit, is_plain: bool, memory_mb: Option<i64>) -> String {
+    if exit.out_of_memory {
+        let limit = memory_mb.map(|mb| format!(" of {mb} MB")).unwrap_or_default();
+        return format!("Memory limit exceeded: the limit{limit} was reached");
+    }
+    let what = if is_plain { "Command" } else { "Container" };
+    match exit.code {
+        None => "The container is gone, nobody knows how it ended".to_owned(),
+        Some(code) if is_plain && code > 128 => match signal_name(code - 128) {
+            Some(name) => format!("{what} terminated with signal {name}"),
+            None => format!("{what} exited with status {code}"),
+        },
+        Some(code) => format!("{what} exited with status {code}"),
+    }
+}
+
+fn signal_name(number: i32) -> Option<&'static str> {
+    let signal = Signal::try_from(number).ok()?;
+    Some(match signal {
+        Signal::SIGTERM => "Terminated",
+        Signal::SIGKILL => "Killed",
+        Signal::SIGINT => "Interrupt",
+        Signal::SIGHUP => "Hangup",
+        Signal::SIGABRT => "Aborted",
+        Signal::SIGSEGV => "Segmentation fault",
+        other => other.as_str(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_in_words() {
+        let exit = |code| Exit { code, ..Exit::default() };
+        for (exit, plain, text) in [
+            (exit(Some(3)), true, "Command exited with status 3"),
+            (exit(Some(143)), true, "Command terminated with signal Terminated"),
+            (exit(Some(137)), false, "Container exited with status 137"),
+            (exit(None), false, "The container is gone, nobody knows how it ended"),
+            (
+                Exit { code: Some(137), out_of_memory: true, ..Exit::default() },
+                false,
+                "Memory limit exceeded: the limit of 32 MB was reached",
+            ),
+        ] {
+            assert_eq!(exit_text(&exit, plain, Some(32)), text);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A small HTTP client for probes and downloads: one request per connection, no pool, no redirects.
+//!
+//! Callers bound the whole exchange by a deadline of their own.
+
+use std::{io, sync::Arc};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, header};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+
+use crate::base::task::Tasks;
+
+/// Why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum WebError {
+    #[error("'{0}' is not an address that can be fetched")]
+    BadUri(String),
+    #[error("cannot connect to {peer}")]
+    Connect { peer: String, source: io::Error },
+    #[error("no secure connection to {peer}")]
+    Tls { peer: String, source: io::Error },
+    #[error("no answer")]
+    Http(#[from] hyper::Error),
+}
+
+/// Whose certificates are accepted.
+#[derive(Clone)]
+pub struct Trust(TlsConnector);
+
+impl Trust {
+    /// The machine's certificate authorities.
+    pub fn native() -> Self {
+        let mut roots = RootCertStore::empty();
+        for certificate in rustls_native_certs::load_native_certs().certs {
+            // One that does not parse is not trusted; the others stand.
+            drop(roots.add(certificate));
+        }
+        let config = builder().with_root_certificates(roots).with_no_client_auth();
+        Self(TlsConnector::from(Arc::new(config)))
+    }
+
+    /// Anybody's: for probes, which ask whether a task answers and not who it is
+    /// (docs/compat/containers.md, "Health checks").
+    pub fn anybody() -> Self {
+        let verifier = Arc::new(Anybody(provider()));
+        let config =
+            builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        Self(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports the default versions")
+}
+
+/// Sends `GET uri` and returns the answer with its body still to be read.
+pub async fn get(uri: &Uri, trust: &Trust, tasks: &Tasks) -> Result<Response<Incoming>, WebError> {
+    let bad = || WebError::BadUri(uri.to_string());
+    let host = uri.host().ok_or_else(bad)?;
+    let is_tls = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(bad()),
+    };
+    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    let bare = host.trim_matches(['[', ']']);
+    let peer = format!("{host}:{port}");
+    let connect = |source| WebError::Connect { peer: peer.clone(), source };
+    let tcp = TcpStream::connect((bare, port)).await.map_err(connect)?;
+    drop(tcp.set_nodelay(true)); // an optimisation that may fail
+    if !is_tls {
+        return exchange(tcp, uri, &peer, tasks).await;
+    }
+    let name = ServerName::try_from(bare.to_owned()).map_err(|_| bad())?;
+    let tls = trust.0.connect(name, tcp).await;
+    let tls = tls.map_err(|source| WebError::Tls { peer: peer.clone(), source })?;
+    exchange(tls, uri, &peer, tasks).await
+}
+
+async fn exchange<S>(
+    stream: S,
+    uri: &Uri,
+    peer: &str,
+    tasks: &Tasks,
+) -> Result<Response<Incoming>, WebError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tasks.connection("web-client", async move {
+        // How the connection ends is told by the request and its body.
+        drop(connection.await);
+    });
+    let path = uri.path_and_query().map_or("/", |p| p.as_str());
+    let default_port = peer.ends_with(":80") && uri.scheme_str() == Some("http")
+        || peer.ends_with(":443") && uri.scheme_str() == Some("https");
+    let host = if default_port { uri.host().unwrap_or(peer) } else { peer };
+    let request = Request::get(path)
+        .header(header::HOST, host)
+        .header(header::USER_AGENT, concat!("tepui/", env!("CARGO_PKG_VERSION")))
+        .header(header::ACCEPT, "*/*")
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|_| WebError::BadUri(uri.to_string()))?;
+    Ok(sender.send_request(request).await?)
+}
+
+/// Takes every certificate; the handshake itself is still checked.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

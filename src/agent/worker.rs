@@ -1,0 +1,381 @@
+//! The agent's loop: the one writer of what the agent knows.
+//!
+//! Everything arrives as an `Input` in one queue; a batch is taken in, then `settle` asks `desired`
+//! what to do, has it done by tasks of their own and tells the leader the news. Nothing here waits
+//! for the engine, the disk of a task or the network.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use super::{
+    check::Prober,
+    config::AgentConfig,
+    desired::{self, Action, Actual, DesiredSet, Event, Exit, Key, Outbox},
+    exec::Sessions,
+    gc::{self, Grave},
+    health::Finding,
+    link::LinkEnds,
+    live::Live,
+    machine::{Sampler, UsageOf},
+    prepare::Starter,
+    record::Member,
+    runtime::Runtime,
+    sandbox::Sandboxes,
+};
+use crate::{
+    base::{
+        clock::{Clock, Timestamp},
+        limit,
+        task::Tasks,
+    },
+    host::docker::{Found, engine::EngineEvent},
+    model::link::{FromAgent, Hello, LINK_VERSION, Report, ToAgent, Usage},
+};
+
+/// Inputs taken in before the worker acts.
+const BATCH_MAX: usize = 256;
+/// How often usage is sampled, in heartbeats (5 s).
+const SAMPLE_EVERY: u64 = 10;
+/// How often garbage is looked for, in heartbeats (30 s).
+const COLLECT_EVERY: u64 = 60;
+
+/// Something for the worker.
+pub enum Input {
+    /// A new link to the leader; an older one is dropped.
+    Link(LinkEnds),
+    /// The link with this number has ended.
+    LinkLost(u64),
+    Master(u64, ToAgent),
+    Task(Key, Event),
+    /// The sandbox is there and belongs to this user and group.
+    Prepared(Key, Option<(u32, u32)>),
+    Created(Key, Member),
+    /// A start failed because the engine was away.
+    NoEngine(Key, String),
+    Engine(EngineEvent),
+    /// The engine's containers, all of them.
+    Listed(Vec<Found>),
+    /// The engine does not answer.
+    EngineAway(String),
+    /// A container is known to have ended, with what is known of how.
+    Ended {
+        id: String,
+        exit: Exit,
+    },
+    Finding(Key, Finding),
+    Sampled(Box<Sampler>, Usage),
+    /// Garbage that is gone, and how full the disk is.
+    Collected(Vec<Key>),
+    /// An exec session has ended.
+    SessionOver(u64),
+}
+
+/// A link to a leader.
+struct Link {
+    number: u64,
+    to: mpsc::Sender<FromAgent>,
+}
+
+/// The agent's state.
+pub struct Worker {
+    pub(super) config: Arc<AgentConfig>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tasks: Tasks,
+    pub(super) sandboxes: Sandboxes,
+    pub(super) starter: Arc<Starter>,
+    pub(super) prober: Prober,
+    pub(super) inbox: mpsc::Sender<Input>,
+    pub(super) desired: DesiredSet,
+    pub(super) actual: Actual,
+    pub(super) live: BTreeMap<Key, Live>,
+    pub(super) by_container: HashMap<String, Key>,
+    /// Starts that wait for the engine.
+    pub(super) waiting: BTreeSet<Key>,
+    /// Why the engine cannot be used; `None` when it can.
+    pub(super) engine_away: Option<String>,
+    /// Incarnations whose record on disk is older than what is known.
+    pub(super) dirty: BTreeSet<Key>,
+    pub(super) graves: BTreeMap<Key, Grave>,
+    pub(super) sessions: Sessions,
+    outbox: Outbox,
+    link: Option<Link>,
+    n_links: u64,
+    usage: Usage,
+    sampler: Option<Box<Sampler>>,
+    n_beats: u64,
+}
+
+/// What a worker is made of.
+pub struct Parts {
+    pub config: Arc<AgentConfig>,
+    pub runtime: Arc<dyn Runtime>,
+    pub clock: Arc<dyn Clock>,
+    pub tasks: Tasks,
+    pub sandboxes: Sandboxes,
+    pub starter: Arc<Starter>,
+    pub prober: Prober,
+    pub inbox: mpsc::Sender<Input>,
+}
+
+impl Worker {
+    /// A worker that knows what the records on disk say.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { config, runtime, clock, tasks, sandboxes, starter, prober, inbox } = parts;
+        let mut worker = Self {
+            config,
+            runtime,
+            clock,
+            tasks,
+            sandboxes,
+            starter,
+            prober,
+            inbox,
+            desired: DesiredSet::default(),
+            actual: Actual::default(),
+            live: BTreeMap::new(),
+            by_container: HashMap::new(),
+            waiting: BTreeSet::new(),
+            engine_away: Some("the container engine has not answered yet".to_owned()),
+            dirty: BTreeSet::new(),
+            graves: BTreeMap::new(),
+            sessions: Sessions::default(),
+            outbox: Outbox::default(),
+            link: None,
+            n_links: 0,
+            usage: Usage::default(),
+            sampler: Some(Box::default()),
+            n_beats: 0,
+        };
+        worker.remember();
+        worker
+    }
+
+    /// Runs until the queue is closed or the group is cancelled.
+    pub async fn run(mut self, mut queue: mpsc::Receiver<Input>) {
+        let cancelled = self.tasks.cancelled();
+        let mut beat = tokio::time::interval(limit::HEARTBEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        loop {
+            let wake = self.until_deadline();
+            tokio::select! {
+                () = cancelled.cancelled() => break,
+                n = queue.recv_many(&mut batch, BATCH_MAX) => if n == 0 { break },
+                _ = beat.tick() => self.beat(),
+                () = tokio::time::sleep(wake) => {}
+            }
+            let now = self.clock.now();
+            for input in batch.drain(..) {
+                self.take(input, now);
+            }
+            self.settle(now);
+        }
+        self.save_dirty();
+    }
+
+    fn until_deadline(&self) -> Duration {
+        let deadline = self.actual.next_deadline();
+        deadline.map_or(limit::HEARTBEAT, |at| at.since(self.clock.now())).min(limit::HEARTBEAT)
+    }
+
+    fn take(&mut self, input: Input, now: Timestamp) {
+        match input {
+            Input::Link(ends) => self.open_link(ends, now),
+            Input::LinkLost(number) => {
+                if self.link.as_ref().is_some_and(|l| l.number == number) {
+                    tracing::warn!(node = %self.config.info.id, "link to the leader lost");
+                    self.link = None;
+                }
+            }
+            Input::Master(number, message) => {
+                if self.link.as_ref().is_some_and(|l| l.number == number) {
+                    self.hear(message);
+                }
+            }
+            Input::Task(key, event) => self.happened(&key, event, now),
+            Input::Prepared(key, owner) => self.prepared(&key, owner),
+            Input::Created(key, member) => self.created(&key, member),
+            Input::NoEngine(key, text) => self.no_engine(key, text, now),
+            Input::Engine(event) => self.engine_event(event),
+            Input::Listed(list) => self.listed(list, now),
+            Input::EngineAway(text) => self.engine_went_away(text),
+            Input::Ended { id, exit } => self.container_ended(&id, exit),
+            Input::Finding(key, finding) => self.found(&key, finding, now),
+            Input::Sampled(sampler, usage) => {
+                self.sampler = Some(sampler);
+                self.usage = usage;
+            }
+            Input::Collected(keys) => {
+                for key in keys {
+                    self.graves.remove(&key);
+                }
+            }
+            Input::SessionOver(id) => self.sessions.close(id),
+        }
+    }
+
+    /// Acts on what is known now and tells the leader the news.
+    fn settle(&mut self, now: Timestamp) {
+        loop {
+            let actions = desired::plan(&self.desired, &self.actual, now);
+            if actions.is_empty() {
+                break;
+            }
+            for action in actions {
+                self.carry_out(action, now);
+            }
+        }
+        self.save_dirty();
+        let due = match &self.link {
+            Some(_) => self.outbox.due(&self.desired, &self.actual, now),
+            None => Vec::new(),
+        };
+        if !due.is_empty() {
+            self.tell_reports(due);
+        }
+    }
+
+    /// Begins an action and has it done.
+    pub(super) fn carry_out(&mut self, action: Action, now: Timestamp) {
+        self.actual.begin(&action, now);
+        match action {
+            Action::Start(order) => self.start(order),
+            Action::Kill { key, why, .. } => {
+                tracing::info!(instance = %key.0, ?why, "ending instance");
+                self.dirty.insert(key.clone());
+                self.terminate(&key);
+            }
+            Action::Escalate { key } => {
+                self.dirty.insert(key.clone());
+                self.kill_hard(&key);
+            }
+            Action::Deny(order) => self.deny(order),
+            Action::Forget { key } => self.forget(&key, now),
+        }
+    }
+
+    fn open_link(&mut self, ends: LinkEnds, now: Timestamp) {
+        self.n_links += 1;
+        let number = self.n_links;
+        let LinkEnds { to_master, mut from_master } = ends;
+        let hello = Hello {
+            link_version: LINK_VERSION,
+            info: self.config.info.clone(),
+            reports: self.outbox.all(&self.actual, now),
+        };
+        if to_master.try_send(FromAgent::Hello(Box::new(hello))).is_err() {
+            tracing::warn!("the new link to the leader takes no message");
+            return;
+        }
+        self.sessions.close_all();
+        self.link = Some(Link { number, to: to_master });
+        let inbox = self.inbox.clone();
+        self.tasks.connection("link-reader", async move {
+            while let Some(message) = from_master.recv().await {
+                if inbox.send(Input::Master(number, message)).await.is_err() {
+                    return;
+                }
+            }
+            drop(inbox.send(Input::LinkLost(number)).await);
+        });
+    }
+
+    fn hear(&mut self, message: ToAgent) {
+        match message {
+            ToAgent::Welcome { cluster } => {
+                tracing::info!(node = %self.config.info.id, cluster, "registered with the leader");
+            }
+            ToAgent::Refused(why) => {
+                tracing::error!(node = %self.config.info.id, why, "the leader refuses this agent");
+                self.link = None;
+            }
+            ToAgent::Desired(desired) => desired::apply_message(&mut self.desired, desired),
+            ToAgent::Ask { id, question } => self.asked(id, question),
+            ToAgent::Data { id, channel, bytes } => self.sessions.data(id, channel, bytes),
+            ToAgent::End { id } => self.sessions.end_of_input(id),
+        }
+    }
+
+    /// The end messages to the leader go to, for tasks that answer on their own.
+    pub(super) fn to_master(&self) -> Option<mpsc::Sender<FromAgent>> {
+        self.link.as_ref().map(|l| l.to.clone())
+    }
+
+    fn tell_reports(&mut self, due: Vec<Report>) {
+        let Some(link) = &self.link else { return };
+        match link.to.try_send(FromAgent::Reports(due)) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(message)) => {
+                if let FromAgent::Reports(reports) = message {
+                    self.outbox.untell(&reports);
+                }
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => self.link = None,
+        }
+    }
+
+    fn beat(&mut self) {
+        self.n_beats += 1;
+        if let Some(link) = &self.link {
+            // A link too full for a heartbeat is busy with something better.
+            drop(link.to.try_send(FromAgent::Heartbeat(self.usage.clone())));
+        }
+        if self.n_beats % SAMPLE_EVERY == 1 {
+            self.sample();
+        }
+        if self.n_beats.is_multiple_of(COLLECT_EVERY) {
+            self.collect();
+        }
+    }
+
+    pub(super) fn last_usage(&self) -> Usage {
+        self.usage.clone()
+    }
+
+    fn sample(&mut self) {
+        let Some(mut sampler) = self.sampler.take() else { return };
+        let containers = self
+            .live
+            .iter()
+            .map(|(key, live)| UsageOf {
+                instance: key.0.clone(),
+                containers: live.running_ids().map(str::to_owned).collect(),
+            })
+            .collect();
+        let (runtime, inbox) = (self.runtime.clone(), self.inbox.clone());
+        let data_dir = self.config.data_dir.clone();
+        self.tasks.connection("usage", async move {
+            let work = move || {
+                let usage = sampler.sample(&*runtime, containers, &data_dir);
+                (sampler, usage)
+            };
+            if let Ok((sampler, usage)) = tokio::task::spawn_blocking(work).await {
+                drop(inbox.send(Input::Sampled(sampler, usage)).await);
+            }
+        });
+    }
+
+    fn collect(&mut self) {
+        let graves: Vec<Grave> = self.graves.values().cloned().collect();
+        let job = gc::Job {
+            runtime: self.runtime.clone(),
+            sandboxes: self.sandboxes.clone(),
+            data_dir: self.config.data_dir.clone(),
+            keep: self.config.keep,
+            now: self.clock.now(),
+        };
+        let inbox = self.inbox.clone();
+        self.tasks.connection("garbage", async move {
+            let gone = job.run(graves).await;
+            if !gone.is_empty() {
+                drop(inbox.send(Input::Collected(gone)).await);
+            }
+        });
+    }
+}
