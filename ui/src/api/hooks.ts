@@ -32,6 +32,9 @@ export function useLive(): LiveState {
   return useSyncExternalStore(live.subscribe, live.current);
 }
 
+/** How often a detail is read again although no row said so: samples of resource use change. */
+const SAMPLE_MS = 15_000;
+
 /** All apps, sorted by id; stable until one changes. */
 export function useApps(): AppSummary[] {
   const { apps } = useLive();
@@ -47,7 +50,11 @@ export function useNodes(): NodeSummary[] {
 }
 
 export function useApp(id: string) {
-  return useQuery({ queryKey: ['app', id], queryFn: ({ signal }) => api.app(id, signal) });
+  return useQuery({
+    queryKey: ['app', id],
+    queryFn: ({ signal }) => api.app(id, signal),
+    refetchInterval: SAMPLE_MS,
+  });
 }
 
 export function useWhy(id: string, enabled = true) {
@@ -61,5 +68,9 @@ export function useWhy(id: string, enabled = true) {
 }
 
 export function useNode(id: string) {
-  return useQuery({ queryKey: ['node', id], queryFn: ({ signal }) => api.node(id, signal) });
+  return useQuery({
+    queryKey: ['node', id],
+    queryFn: ({ signal }) => api.node(id, signal),
+    refetchInterval: SAMPLE_MS,
+  });
 }

@@ -56,7 +56,13 @@ export class EventParser {
  */
 export async function readEvents(
   path: string,
-  options: { lastEventId?: string; signal: AbortSignal; silenceMs: number },
+  options: {
+    lastEventId?: string;
+    signal: AbortSignal;
+    silenceMs: number;
+    /** The server accepted; events may still take their time. */
+    onOpen?: () => void;
+  },
   onEvent: (event: ServerEvent) => void,
 ): Promise<void> {
   const stop = new AbortController();
@@ -66,6 +72,7 @@ export async function readEvents(
   let silence = setTimeout(abort, options.silenceMs);
   try {
     const answer = await openStream(path, options.lastEventId, stop.signal);
+    options.onOpen?.();
     const reader = answer.body?.getReader();
     if (!reader) return;
     const decoder = new TextDecoder();

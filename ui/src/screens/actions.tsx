@@ -124,7 +124,7 @@ export function AskDialog({
       title={`Delete ${app.id}?`}
       verb="Delete"
       danger
-      command={`tepui app delete ${app.id}`}
+      command={`tepui app remove ${app.id}`}
       done={`${app.id}: deleted`}
       change={async (force) => {
         await api.remove(app.id, force);

@@ -46,7 +46,7 @@ export default function Deployments() {
             {asked.app_ids.join(', ')} returns to the version and size before this deployment, by a
             deployment of its own.
           </p>
-          <Command text={`tepui deployment rollback ${asked.id}`} />
+          <Command text={`tepui deployment cancel ${asked.id}`} />
         </Change>
       )}
     </>

@@ -7,7 +7,7 @@ import { readEvents } from '../api/sse';
 import type { App, Instance, LogChunk } from '../api/types';
 import { Button, Empty, Panel } from '../components/ui';
 import { shortTask } from '../lib/format';
-import { instanceLook } from '../lib/status';
+import { ended, instanceLook } from '../lib/status';
 import css from './logs.module.css';
 
 /** How much of the end is read at first. */
@@ -23,16 +23,20 @@ interface Line {
   text: string;
 }
 
-type Following = 'opening' | 'following' | 'ended' | 'retrying' | 'failed';
+type Following = 'opening' | 'waiting' | 'following' | 'ended' | 'retrying' | 'failed';
 
-/** Lines of one file of one task; stops taking new ones while `paused`. */
-function useLog(task: string | undefined, file: string, paused: boolean) {
+/**
+ * Lines of one file of one task; stops taking new ones while `paused`. A file that does not exist
+ * is asked for again as long as the task lives: it may only not have started to write.
+ */
+function useLog(task: string | undefined, file: string, paused: boolean, living: boolean) {
   const [lines, setLines] = useState<Line[]>([]);
   const [state, setState] = useState<Following>('opening');
   const [error, setError] = useState('');
   const [held, setHeld] = useState(0);
-  const holding = useRef({ paused, lines: [] as Line[] });
+  const holding = useRef({ paused, living, lines: [] as Line[] });
   holding.current.paused = paused;
+  holding.current.living = living;
 
   useEffect(() => {
     if (paused) return;
@@ -77,6 +81,7 @@ function useLog(task: string | undefined, file: string, paused: boolean) {
     const follow = async () => {
       while (!stop.signal.aborted) {
         let over = false;
+        let missing = false;
         try {
           const path = api.logPath(task, {
             file,
@@ -84,25 +89,28 @@ function useLog(task: string | undefined, file: string, paused: boolean) {
             offset: String(at ?? -TAIL_BYTES),
           });
           const lastEventId = at === undefined ? undefined : String(at);
-          setState((old) => (old === 'retrying' ? 'following' : old));
-          await readEvents(path, { lastEventId, signal: stop.signal, silenceMs: SILENCE_MS }, (event) => {
-            setState('following');
+          const onOpen = () => setState('following');
+          const options = { lastEventId, signal: stop.signal, silenceMs: SILENCE_MS, onOpen };
+          await readEvents(path, options, (event) => {
             if (event.event === 'data') take(JSON.parse(event.data) as LogChunk);
             if (event.event === 'end') over = true;
           });
         } catch (cause) {
-          if (cause instanceof ApiError && cause.status >= 400 && cause.status < 500) {
+          const refused = cause instanceof ApiError && cause.status >= 400 && cause.status < 500;
+          const young = refused && cause.status === 404 && holding.current.living;
+          if (refused && !young) {
             setState('failed');
             setError(cause.status === 404 ? 'Nothing is kept of this file.' : cause.message);
             return;
           }
+          missing = young;
         }
         if (stop.signal.aborted) return;
         if (over) {
           setState('ended');
           return;
         }
-        setState('retrying');
+        setState(missing ? 'waiting' : 'retrying');
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     };
@@ -118,6 +126,7 @@ function useLog(task: string | undefined, file: string, paused: boolean) {
 
 const STATE_WORDS: Record<Following, string> = {
   opening: 'Opening',
+  waiting: 'Waiting for output',
   following: 'Following',
   ended: 'The task has ended',
   retrying: 'Connection lost, trying again',
@@ -133,7 +142,7 @@ export default function Logs({ app }: { app: App }) {
   const [paused, setPaused] = useState(false);
   const [wrap, setWrap] = useState(true);
   const [words, setWords] = useState('');
-  const { lines, state, error, held } = useLog(task?.task_id, file, paused);
+  const { lines, state, error, held } = useLog(task?.task_id, file, paused, !!task && !ended(task));
 
   if (!task) {
     return (
@@ -202,7 +211,7 @@ export default function Logs({ app }: { app: App }) {
         lines={lines}
         words={words}
         wrap={wrap}
-        empty={error || (state === 'opening' ? '' : `Nothing on ${file} yet.`)}
+        empty={error || (state === 'opening' || state === 'retrying' ? '' : `Nothing on ${file} yet.`)}
       />
     </Panel>
   );
