@@ -1,0 +1,305 @@
+//! The rules of a completed definition that types and bounds cannot say.
+//!
+//! Works on what `normalize::complete` returns, so every default is there. Each rule notes its
+//! path and text; all broken ones are told at once (docs/compat/marathon.md, "Errors"). Rules that
+//! need the state of the cluster come in as `Context`.
+
+mod container;
+mod network;
+pub mod placement;
+
+use std::collections::BTreeSet;
+
+use super::{
+    json::{Num, Violations},
+    normalize,
+    settings::Settings,
+    spec::{App, container::Engine, health::IpProtocol, policy::Unreachable},
+};
+use crate::model::path::PathId;
+
+/// What the cluster says about an app.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    pub settings: &'a Settings,
+    /// Roles the app may have (docs/compat/marathon.md, "Roles").
+    pub roles: &'a BTreeSet<String>,
+    /// The role it has now, when it exists and the request does not force.
+    pub role_pinned: Option<&'a str>,
+}
+
+/// Segments an id may not end in, because the routes below an app are called so.
+const RESERVED: [&str; 3] = ["restart", "tasks", "versions"];
+
+/// How ids are described in answers.
+const ID_PATTERN: &str = "must fully match regular expression '^(([a-z0-9]|[a-z0-9][a-z0-9\\-]*[a-z0-9])\\.)*([a-z0-9]|[a-z0-9][a-z0-9\\-]*[a-z0-9])|(\\.|\\.\\.)$'";
+
+/// All broken rules of `app`.
+pub fn validate(app: &App, context: &Context<'_>) -> Violations {
+    let mut v = Violations::default();
+    identity(app, &mut v);
+    command(app, &mut v);
+    container::check(app, context.settings, &mut v);
+    network::check(app, &mut v);
+    checks(app, &mut v);
+    resources(app, context.settings, &mut v);
+    placement::check(app, context, &mut v);
+    secrets(app, context.settings, &mut v);
+    strategies(app, &mut v);
+    labels(app, &mut v);
+    v
+}
+
+/// Whether `segment` may stand in an id.
+pub fn is_segment(segment: &str) -> bool {
+    segment.split('.').all(|part| {
+        let is_end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        part.starts_with(is_end)
+            && part.ends_with(is_end)
+            && part.chars().all(|c| is_end(c) || c == '-')
+    })
+}
+
+/// The rules of an id, at `path`.
+pub fn id(id: &PathId, path: &str, v: &mut Violations) {
+    v.check(!id.is_root(), path, "must not be root");
+    v.check(id.segments().all(is_segment), path, ID_PATTERN);
+    if RESERVED.contains(&id.name()) {
+        v.add(path, format!("must not end with any of [{}]", RESERVED.join(", ")));
+    }
+}
+
+/// The same for a reference, which may name the root.
+pub fn reference(id: &PathId, path: &str, v: &mut Violations) {
+    v.check(id.segments().all(is_segment), path, ID_PATTERN);
+}
+
+fn identity(app: &App, v: &mut Violations) {
+    if let Some(text) = &app.id {
+        id(&PathId::parse(text), "/id", v);
+    }
+    for (i, text) in app.dependencies.iter().flatten().enumerate() {
+        reference(&PathId::parse(text), &format!("/dependencies({i})"), v);
+    }
+}
+
+fn command(app: &App, v: &mut Violations) {
+    let has_args = app.args.as_ref().is_some_and(|args| !args.is_empty());
+    let has_image = app.container.as_ref().is_some_and(|c| c.docker.is_some());
+    let holds = match (app.cmd.is_some(), has_args) {
+        (true, true) => false,
+        (true, false) | (false, true) => true,
+        (false, false) => has_image,
+    };
+    v.check(
+        holds,
+        "/",
+        "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'.",
+    );
+    let is_long = app.cmd.as_ref().is_none_or(|cmd| cmd.chars().count() > 1);
+    v.check(is_long, "/", "must not be an empty string");
+    for (i, artifact) in app.fetch.iter().flatten().enumerate() {
+        v.check(is_uri(&artifact.uri), format!("/fetch({i})/uri"), "URI has invalid syntax.");
+    }
+}
+
+/// Whether `text` could be a URI or a path: no blanks, no character RFC 3986 excludes, and every
+/// `%` followed by two hexadecimal digits.
+fn is_uri(text: &str) -> bool {
+    let is_excluded = |c: char| c.is_control() || c == ' ' || r#"<>"{}|\^`"#.contains(c);
+    let escapes = text.split('%').skip(1);
+    !text.is_empty()
+        && !text.contains(is_excluded)
+        && escapes.into_iter().all(|rest| {
+            let hex = rest.as_bytes().get(..2);
+            hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+        })
+        && !text.starts_with(':')
+}
+
+fn checks(app: &App, v: &mut Violations) {
+    let n_ports = normalize::n_ports(app);
+    let is_docker = app.container.as_ref().is_some_and(|c| c.engine == Some(Engine::Docker));
+    let mut n_mesos = 0;
+    for (i, check) in app.health_checks.iter().flatten().enumerate() {
+        let path = format!("/healthChecks({i})");
+        let is_command = check.command.is_some();
+        if check.protocol.is_mesos() && !is_command {
+            n_mesos += 1;
+        }
+        if is_command {
+            continue;
+        }
+        if check.protocol == super::spec::health::Protocol::Command {
+            v.add(format!("{path}/command"), "not defined");
+            continue;
+        }
+        v.check(
+            !(check.port.is_some() && check.port_index.is_some()),
+            &path,
+            "must contain at most one of port and portIndex",
+        );
+        let index = check.port_index.or(check.port.is_none().then_some(0));
+        v.check(
+            index.is_none_or(|index| (index as usize) < n_ports),
+            &path,
+            "Health check port indices must address an element of the ports array or container port mappings.",
+        );
+        v.check(
+            check.ip_protocol == IpProtocol::V4 || (is_docker && check.protocol.is_mesos()),
+            &path,
+            "IPv6 can only be used for container type DOCKER and Mesos http/https/tcp health checks",
+        );
+    }
+    v.check(n_mesos <= 1, "/", "AppDefinition can contain at most one Mesos health check");
+    info_check(app, is_docker, n_ports, v);
+    readiness(app, v);
+}
+
+fn info_check(app: &App, is_docker: bool, n_ports: usize, v: &mut Violations) {
+    let Some(check) = &app.check else { return };
+    v.check(!is_docker, "/check", "checks are not supported with the Docker container type");
+    let n = usize::from(check.exec.is_some())
+        + usize::from(check.http.is_some())
+        + usize::from(check.tcp.is_some());
+    v.check(n == 1, "/check", "must contain exactly one of exec, http or tcp");
+    let http = check.http.as_ref().map(|c| ("/check/http", c.port, c.port_index));
+    let tcp = check.tcp.as_ref().map(|c| ("/check/tcp", c.port, c.port_index));
+    for (path, port, index) in http.into_iter().chain(tcp) {
+        let index = index.or(port.is_none().then_some(0));
+        v.check(
+            index.is_none_or(|index| (index as usize) < n_ports),
+            path,
+            "check port indices must address an element of the ports array or container port mappings.",
+        );
+    }
+}
+
+fn readiness(app: &App, v: &mut Violations) {
+    let checks = app.readiness_checks.as_deref().unwrap_or_default();
+    v.check(
+        checks.len() <= 1,
+        "/readinessChecks",
+        format!("got {}, expected 1 or less", checks.len()),
+    );
+    let names: Vec<&str> = if normalize::is_host(app) {
+        app.port_definitions.iter().flatten().filter_map(|p| p.name.as_deref()).collect()
+    } else {
+        let mappings = app.container.iter().flat_map(|c| c.port_mappings.iter().flatten());
+        mappings.filter_map(|p| p.name.as_deref()).collect()
+    };
+    for (i, check) in checks.iter().enumerate() {
+        let path = format!("/readinessChecks({i})");
+        v.check(
+            names.contains(&check.port_name.as_str()),
+            format!("{path}/portName"),
+            format!("No port definition reference for portName {}", check.port_name),
+        );
+        v.check(
+            check.timeout_seconds < check.interval_seconds,
+            format!("{path}/timeoutSeconds"),
+            format!("got {}, expected less than {}", check.timeout_seconds, check.interval_seconds),
+        );
+    }
+}
+
+fn resources(app: &App, settings: &Settings, v: &mut Violations) {
+    use super::spec::policy::Limit;
+    if app.gpus.is_some_and(|gpus| gpus > 0) {
+        let is_docker = app.container.as_ref().is_some_and(|c| c.engine == Some(Engine::Docker));
+        v.check(!is_docker, "/", "GPU resources only work with the Mesos containerizer");
+        feature(settings, "gpu_resources", "/", v);
+    }
+    let Some(limits) = &app.resource_limits else { return };
+    for (name, limit, request) in [("cpus", limits.cpus, app.cpus), ("mem", limits.mem, app.mem)] {
+        if let (Some(Limit::At(limit)), Some(request)) = (limit, request) {
+            v.check(
+                limit >= request,
+                format!("/resourceLimits/{name}"),
+                format!("got {limit}, expected {request} or more"),
+            );
+        }
+    }
+}
+
+/// Notes a feature that is needed but off.
+fn feature(settings: &Settings, name: &str, path: &str, v: &mut Violations) {
+    v.check(
+        settings.has(name),
+        path,
+        format!("Feature {name} is not enabled. Enable with --enable_features {name})"),
+    );
+}
+
+fn secrets(app: &App, settings: &Settings, v: &mut Violations) {
+    use super::spec::app::EnvValue;
+    if app.secrets.as_ref().is_some_and(|secrets| !secrets.is_empty()) {
+        feature(settings, "secrets", "/secrets", v);
+    }
+    for (name, value) in app.env.iter().flatten() {
+        v.check(!name.is_empty(), "/env", "must not be empty");
+        if let EnvValue::Secret { secret } = value {
+            feature(settings, "secrets", "/env", v);
+            v.check(
+                app.secrets.as_ref().is_some_and(|s| s.contains_key(secret)),
+                format!("/env/{name}/secret"),
+                "references an undefined secret",
+            );
+        }
+    }
+}
+
+fn strategies(app: &App, v: &mut Violations) {
+    let is_resident = normalize::is_resident(app);
+    if let Some(upgrade) = &app.upgrade_strategy {
+        let is_single = app.label("MARATHON_SINGLE_INSTANCE_APP") == Some("true");
+        let health = upgrade.minimum_health_capacity;
+        let over = upgrade.maximum_over_capacity;
+        for (name, value) in [("minimumHealthCapacity", health), ("maximumOverCapacity", over)] {
+            let path = format!("/upgradeStrategy/{name}");
+            v.check(
+                (0.0..=1.0).contains(&value.0),
+                &path,
+                format!("got {value}, expected between 0.0 and 1.0"),
+            );
+            let is_over = name == "maximumOverCapacity";
+            let must_be_zero = is_single || (is_resident && is_over);
+            if must_be_zero && (0.0..=1.0).contains(&value.0) {
+                v.check(value == Num(0.0), path, format!("got {value}, expected 0.0"));
+            }
+        }
+    }
+    match app.unreachable_strategy {
+        Some(Unreachable::After { .. }) if is_resident => {
+            v.add("/", "unreachableStrategy must be disabled for resident tasks");
+        }
+        Some(Unreachable::After { inactive_s, expunge_s }) => v.check(
+            inactive_s <= expunge_s,
+            "/unreachableStrategy",
+            "inactiveAfterSeconds must be less or equal to expungeAfterSeconds",
+        ),
+        Some(Unreachable::Disabled) | None => {}
+    }
+}
+
+fn labels(app: &App, v: &mut Violations) {
+    if app.label("MARATHON_SINGLE_INSTANCE_APP") == Some("true") {
+        let is_one = app.instances.is_none_or(|n| n <= 1);
+        v.check(is_one, "/", "Single instance app may only have one instance");
+    }
+    let Some(version) = app.label("DCOS_MIGRATION_API_VERSION").filter(|v| !v.is_empty()) else {
+        return;
+    };
+    let has = |key: &str| app.label(key).is_some_and(|value| !value.is_empty());
+    v.check(
+        version == "v1" && has("DCOS_PACKAGE_FRAMEWORK_NAME") && has("DCOS_MIGRATION_API_PATH"),
+        "/",
+        "DCOS_PACKAGE_FRAMEWORK_NAME and DCOS_MIGRATION_API_PATH must be defined when using DCOS_MIGRATION_API_VERSION",
+    );
+    let behavior = app.label("GPU_SCHEDULING_BEHAVIOR");
+    v.check(
+        behavior.is_none_or(|b| ["restricted", "unrestricted"].contains(&b)),
+        "/labels/GPU_SCHEDULING_BEHAVIOR",
+        "is not one of (restricted,unrestricted)",
+    );
+}
