@@ -3,6 +3,7 @@
 mod api;
 mod dcos;
 mod dns;
+mod marathon;
 mod router;
 mod tidy;
 mod world;

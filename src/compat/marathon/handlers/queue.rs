@@ -1,0 +1,26 @@
+//! `/v2/queue`: what waits to be launched.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::ok;
+use crate::{
+    compat::marathon::{error::Error, render, request, service::Marathon},
+    core::Command,
+    http::{Call, Response, reply},
+};
+
+/// `GET /v2/queue`.
+pub async fn list(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
+    let with_offers = call.query().all("embed").any(|value| value == "lastUnusedOffers");
+    let state = marathon.state();
+    let report = |app: &_| marathon.ledger.report(app);
+    Ok(ok(&render::queue::queue(&state, report, with_offers, marathon.now())))
+}
+
+/// `DELETE /v2/queue/{id}/delay`: launches at once whatever the backoff says.
+pub async fn reset_delay(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
+    marathon.run(Command::ResetBackoff(request::id(&call))).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}

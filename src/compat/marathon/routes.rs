@@ -1,0 +1,166 @@
+//! The routes as data, and what every answer has in common: headers, errors, compression.
+
+use std::{io::Write as _, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
+
+use super::{
+    error::{self, Error},
+    handlers::{apps, bulk, deployments, groups, queue, stream, system, tasks, versions},
+    request,
+    service::Marathon,
+};
+use crate::http::{
+    Body, Call, Handler, Request, Response,
+    auth::Guard,
+    reply::Reply,
+    route::{self, Access, Miss, Route, Table},
+    serve::RequestId,
+};
+
+/// Answers below this are not worth compressing: one packet either way.
+const COMPRESS_BYTES_MIN: usize = 1400;
+
+/// All routes.
+pub fn routes() -> Vec<Route<Marathon>> {
+    use Access::{Open, Read, Write};
+    vec![
+        route::get("/", Open, system::root),
+        route::get("/ping", Open, system::ping),
+        route::get("/metrics", Read, json(system::metrics)),
+        route::get("/v2/info", Read, json(system::info)),
+        route::get("/v2/leader", Read, json(system::leader)),
+        route::get("/v2/plugins", Read, json(system::plugins)),
+        route::get("/v2/events", Read, stream::events),
+        route::get("/v2/apps", Read, json(apps::list)),
+        route::post("/v2/apps", Write, json(apps::create)),
+        route::put("/v2/apps", Write, json(bulk::update)),
+        route::patch("/v2/apps", Write, json(bulk::update)),
+        route::get("/v2/apps/{id...}", Read, json(apps::get)),
+        route::put("/v2/apps/{id...}", Write, json(apps::update)),
+        route::patch("/v2/apps/{id...}", Write, json(apps::update)),
+        route::delete("/v2/apps/{id...}", Write, json(apps::delete)),
+        route::post("/v2/apps/{id...}/restart", Write, json(apps::restart)),
+        route::get("/v2/apps/{id...}/tasks", Read, json(tasks::of_app)),
+        route::delete("/v2/apps/{id...}/tasks", Write, json(tasks::kill_all)),
+        route::delete("/v2/apps/{id...}/tasks/{taskId}", Write, json(tasks::kill_one)),
+        route::get("/v2/apps/{id...}/versions", Read, json(versions::list)),
+        route::get("/v2/apps/{id...}/versions/{version}", Read, json(versions::get)),
+        route::get("/v2/tasks", Read, json(tasks::list)),
+        route::post("/v2/tasks/delete", Write, json(tasks::delete)),
+        route::get("/v2/deployments", Read, json(deployments::list)),
+        route::delete("/v2/deployments/{id}", Write, json(deployments::delete)),
+        route::get("/v2/queue", Read, json(queue::list)),
+        route::delete("/v2/queue/{id...}/delay", Write, json(queue::reset_delay)),
+        route::get("/v2/groups", Read, json(groups::get)),
+        route::get("/v2/groups/{id...}", Read, json(groups::get)),
+        route::get("/v2/groups/apps", Read, json(groups::apps)),
+        route::get("/v2/groups/{id...}/apps", Read, json(groups::apps)),
+    ]
+}
+
+/// A handler that answers JSON: callers that do not take it get 406.
+fn json<F, Fut, R>(
+    handler: F,
+) -> impl Fn(Arc<Marathon>, Call) -> BoxFuture<'static, Response> + Send + Sync + 'static
+where
+    F: Fn(Arc<Marathon>, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+    R: Reply,
+{
+    move |marathon, call| {
+        if !request::takes_json(&call) {
+            let refusal = Error::Status(StatusCode::NOT_ACCEPTABLE).response();
+            return Box::pin(std::future::ready(refusal));
+        }
+        let id: RequestId = call.request_id();
+        let answer = handler(marathon, call);
+        Box::pin(async move { answer.await.reply(id) })
+    }
+}
+
+fn miss(miss: &Miss, _: &Parts) -> Response {
+    match miss {
+        // The original answers 500 here; 404 is what everybody means.
+        Miss::Path => error::plain(StatusCode::NOT_FOUND, "URI not found"),
+        Miss::Method(_) => {
+            miss.with_allow(error::plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
+        }
+    }
+}
+
+/// The dialect as one handler.
+pub struct Dialect {
+    marathon: Arc<Marathon>,
+    table: Table<Marathon>,
+}
+
+impl Dialect {
+    /// Serves the API; `guard` checks callers nobody has checked before.
+    pub fn new(marathon: Arc<Marathon>, guard: Option<Arc<dyn Guard>>) -> Self {
+        let table = Table::new(marathon.clone(), routes()).on_miss(miss);
+        let table = match guard {
+            Some(guard) => table.guard(guard),
+            None => table,
+        };
+        Self { marathon, table }
+    }
+
+    /// The table, for listings.
+    pub fn table(&self) -> &Table<Marathon> {
+        &self.table
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, request: Request) -> Response {
+        let gzip = request
+            .headers()
+            .get(header::ACCEPT_ENCODING)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|text| text.contains("gzip") && !text.contains("gzip;q=0"));
+        let mut response = self.table.answer(request).await;
+        self.add_headers(&mut response);
+        if gzip { compressed(response) } else { response }
+    }
+
+    fn add_headers(&self, response: &mut Response) {
+        const FIXED: [(HeaderName, &str); 5] = [
+            (header::X_FRAME_OPTIONS, "DENY"),
+            (header::X_XSS_PROTECTION, "1; mode=block"),
+            (header::CACHE_CONTROL, "no-cache, no-store, must-revalidate"),
+            (header::PRAGMA, "no-cache"),
+            (header::EXPIRES, "0"),
+        ];
+        for (name, value) in FIXED {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        let ledger = &self.marathon.ledger;
+        let leader = ledger.leader().filter(|_| ledger.leads());
+        let scheme = if self.marathon.tls { "https" } else { "http" };
+        let value = leader.map(|l| HeaderValue::from_str(&format!("{scheme}://{l}")));
+        if let Some(Ok(value)) = value {
+            response.headers_mut().insert(HeaderName::from_static("x-marathon-leader"), value);
+        }
+    }
+}
+
+impl Handler for Dialect {
+    fn call(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(self.answer(request))
+    }
+}
+
+/// `response` compressed, where it is large and lies in memory: streams never are.
+fn compressed(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let packed = body.bytes().filter(|bytes| bytes.len() >= COMPRESS_BYTES_MIN).and_then(|bytes| {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(bytes).ok()?;
+        writer.finish().ok()
+    });
+    let Some(packed) = packed else { return Response::from_parts(parts, body) };
+    parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    parts.headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    Response::from_parts(parts, Body::full(packed))
+}

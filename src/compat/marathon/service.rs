@@ -1,0 +1,126 @@
+//! `Marathon`: what the handlers share, and the little they need of the rest of the system.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+
+use super::{error::Error, events::Hub, settings::Settings};
+use crate::{
+    base::{
+        clock::{Clock, Timestamp},
+        rng::Rng,
+    },
+    core::{Accepted, Command, Outcome, Rejected, State, command::PutApps, place::Report},
+    model::{deployment::DeploymentId, path::AppId},
+};
+
+/// Times a change is computed anew because somebody else was faster. Each round means that another
+/// writer got through, so this many in a row is a hot spot the caller should hear of.
+const ROUNDS_MAX: usize = 8;
+
+/// The replicated log as this dialect sees it.
+pub trait Ledger: Send + Sync + 'static {
+    /// Has a command decided; `state` shows its effect once this returns.
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, Unavailable>>;
+    /// The newest state.
+    fn state(&self) -> Arc<State>;
+    /// `host:port` of the leading master's API.
+    fn leader(&self) -> Option<String>;
+    /// Whether this master leads.
+    fn leads(&self) -> bool;
+    /// The report of the last attempt to place an app.
+    fn report(&self, app: &AppId) -> Option<Arc<Report>>;
+}
+
+/// The log gave no outcome in time, or takes no commands now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
+
+/// The dialect's state: handles only.
+pub struct Marathon {
+    pub ledger: Arc<dyn Ledger>,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+    pub events: Arc<Hub>,
+    /// Whether HTTPS is what clients reach this API by.
+    pub tls: bool,
+    rng: Mutex<Rng>,
+}
+
+impl Marathon {
+    /// Puts the parts together; `events` is fed by `events::follow`.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<dyn Clock>,
+        rng: Rng,
+        settings: Settings,
+        events: Arc<Hub>,
+    ) -> Self {
+        Self { ledger, clock, settings, events, tls: false, rng: Mutex::new(rng) }
+    }
+
+    pub fn state(&self) -> Arc<State> {
+        self.ledger.state()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A fresh deployment id.
+    pub fn deployment_id(&self) -> DeploymentId {
+        DeploymentId::from(self.rng.lock().uuid_at(self.clock.now()).to_string())
+    }
+
+    /// Has one command decided.
+    pub async fn run(&self, command: Command) -> Result<Accepted, Error> {
+        match self.ledger.propose(command).await {
+            Ok(outcome) => outcome.map_err(Error::Rejected),
+            Err(unavailable) => Err(Error::Unavailable(unavailable.to_string())),
+        }
+    }
+
+    /// Starts the deployment that `make` computes from a snapshot. Where somebody changed the same
+    /// apps meanwhile it is computed anew; `make` then meets the new state and may refuse.
+    pub async fn deploy(
+        &self,
+        make: impl Fn(&State, DeploymentId) -> Result<PutApps, Error>,
+    ) -> Result<Started, Error> {
+        let mut round = 0;
+        loop {
+            round += 1;
+            let id = self.deployment_id();
+            let put = make(&self.state(), id.clone())?;
+            let outcome = self.run(Command::PutApps(Box::new(put))).await;
+            match outcome {
+                Ok(accepted) => {
+                    let (id, version) = accepted.deployment.unwrap_or((id, self.now()));
+                    return Ok(Started { id, version });
+                }
+                Err(error) => {
+                    self.events.withdraw(&id);
+                    let is_late = matches!(
+                        error,
+                        Error::Rejected(
+                            Rejected::Stale { .. }
+                                | Rejected::AppExists(_)
+                                | Rejected::NoSuchApp(_)
+                        )
+                    );
+                    if !is_late || round >= ROUNDS_MAX {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A deployment that was started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Started {
+    pub id: DeploymentId,
+    pub version: Timestamp,
+}
