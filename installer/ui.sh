@@ -12,8 +12,8 @@ say() { printf 'ui: %s\n' "$*" >&2; }
 
 node_major() { node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'; }
 
-if [ -e dist/index.html ] && [ -z "$(find . -path ./node_modules -prune -o -path ./dist -prune \
-    -o -type f -newer dist/index.html -print | head -1)" ]; then
+if [ -e dist/index.html.gz ] && [ -z "$(find . -path ./node_modules -prune -o -path ./dist -prune \
+    -o -type f -newer dist/index.html.gz -print | head -1)" ]; then
   exit 0
 fi
 major=$(node_major || true)
