@@ -1,7 +1,7 @@
 // Builds the page into dist/, every file gzipped once: the binary embeds only the compressed form.
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
@@ -17,11 +17,26 @@ function compress(dir: string): void {
   }
 }
 
+/** What a first visit loads in scripts: those the document names. */
+const INITIAL_JS_MAX_BYTES = 190 * 1024;
+
+/** Fails the build when the first visit has grown beyond its budget. */
+function weigh(dir: string): void {
+  const html = gunzipSync(readFileSync(join(dir, 'index.html.gz'))).toString();
+  const names = new Set([...html.matchAll(/assets\/[^"]+\.js/g)].map(([name]) => name));
+  let bytes = 0;
+  for (const name of names) bytes += statSync(join(dir, `${name}.gz`)).size;
+  console.log(`initial JavaScript: ${(bytes / 1024).toFixed(1)} KiB gzip`);
+  if (bytes > INITIAL_JS_MAX_BYTES) throw new Error(`more than ${INITIAL_JS_MAX_BYTES} bytes`);
+}
+
 const gzip: Plugin = {
   name: 'gzip-dist',
   apply: 'build',
   closeBundle() {
-    compress(join(import.meta.dirname, 'dist'));
+    const dist = join(import.meta.dirname, 'dist');
+    compress(dist);
+    weigh(dist);
   },
 };
 

@@ -228,7 +228,7 @@ export class World {
   tick() {
     for (const app of this.apps.values()) {
       for (const t of this.living(app)) {
-        t.log.push(`${now()} ${app.id} handled request ${Math.floor(Math.random() * 1e6)} in ${Math.floor(Math.random() * 40)} ms\n`);
+        t.log.push(`${now()} \u001b[32mINFO\u001b[0m ${app.id} handled request ${Math.floor(Math.random() * 1e6)} in ${Math.floor(Math.random() * 40)} ms\n`);
         if (t.log.length > 4000) t.logStart += t.log.shift().length;
       }
       this.step(app);

@@ -95,13 +95,14 @@ export function instanceColumns(options: {
     {
       id: 'memory',
       head: 'Memory',
-      width: '72px',
+      width: '124px',
       align: 'end',
       phone: 'none',
       compare: (a, b) => (a.used?.mem_mb ?? a.mem_mb) - (b.used?.mem_mb ?? b.mem_mb),
       cell: (task) => (
-        <span title={`${mebibytes(task.mem_mb)} reserved`}>
-          {task.used?.mem_mb === undefined ? mebibytes(task.mem_mb) : mebibytes(task.used.mem_mb)}
+        <span>
+          {task.used?.mem_mb !== undefined && `${mebibytes(task.used.mem_mb)} of `}
+          <span className="muted">{mebibytes(task.mem_mb)}</span>
         </span>
       ),
     },

@@ -6,6 +6,7 @@ import { ApiError, api } from '../api/client';
 import { readEvents } from '../api/sse';
 import type { App, Instance, LogChunk } from '../api/types';
 import { Button, Empty, Panel } from '../components/ui';
+import { plain, spans } from '../lib/ansi';
 import { shortTask } from '../lib/format';
 import { ended, instanceLook } from '../lib/status';
 import css from './logs.module.css';
@@ -222,7 +223,7 @@ function Output({ lines, words, wrap, empty }: { lines: Line[]; words: string; w
   const [atEnd, setAtEnd] = useState(true);
   const shown = useMemo(() => {
     const low = words.toLowerCase();
-    return low ? lines.filter((line) => line.text.toLowerCase().includes(low)) : lines;
+    return low ? lines.filter((line) => plain(line.text).toLowerCase().includes(low)) : lines;
   }, [lines, words]);
 
   useEffect(() => {
@@ -246,7 +247,7 @@ function Output({ lines, words, wrap, empty }: { lines: Line[]; words: string; w
       >
         {shown.map((line) => (
           <div key={line.n} className={css.line}>
-            {words ? <Marked text={line.text} words={words} /> : line.text || '\u00a0'}
+            {words ? <Marked text={plain(line.text)} words={words} /> : <Coloured text={line.text} />}
           </div>
         ))}
         {shown.length === 0 && (
@@ -266,6 +267,19 @@ function Output({ lines, words, wrap, empty }: { lines: Line[]; words: string; w
         </Button>
       )}
     </div>
+  );
+}
+
+function Coloured({ text }: { text: string }) {
+  if (!text) return '\u00a0';
+  return spans(text).map((span, i) =>
+    span.hue || span.bold ? (
+      <span key={i} className={`${span.hue ? css[span.hue] : ''} ${span.bold ? css.bold : ''}`}>
+        {span.text}
+      </span>
+    ) : (
+      span.text
+    ),
   );
 }
 

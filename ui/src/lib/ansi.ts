@@ -1,0 +1,71 @@
+// Terminal colours in output: the sixteen basic ones become tokens of the theme, so that they can
+// be read on both; every other control sequence is left out.
+
+export type Hue = 'bad' | 'good' | 'attention' | 'moving' | 'memory' | 'disk' | 'muted';
+
+export interface Span {
+  text: string;
+  hue?: Hue | undefined;
+  bold?: boolean;
+}
+
+const HUES: (Hue | undefined)[] = [
+  'muted',
+  'bad',
+  'good',
+  'attention',
+  'moving',
+  'memory',
+  'disk',
+  undefined,
+];
+// Control sequences (ESC [ … letter), commands to the terminal (ESC ] … BEL), two-letter escapes.
+const SEQUENCE = /\u001b(?:\[([0-9;:?]*)([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
+
+interface Style {
+  hue?: Hue | undefined;
+  bold: boolean;
+}
+
+function restyle(old: Style, codes: string): Style {
+  let { hue, bold } = old;
+  const numbers = codes.split(/[;:]/).map(Number);
+  for (let i = 0; i < numbers.length; i++) {
+    const code = numbers[i] ?? 0;
+    if (code === 0) [hue, bold] = [undefined, false];
+    else if (code === 1) bold = true;
+    else if (code === 22) bold = false;
+    else if (code === 39) hue = undefined;
+    else if (code >= 30 && code <= 37) hue = HUES[code - 30];
+    else if (code >= 90 && code <= 97) hue = HUES[code - 90];
+    else if (code === 38 || code === 48) i += numbers[i + 1] === 5 ? 2 : 4;
+  }
+  return { hue, bold };
+}
+
+/** A line as plain text: what a search looks at. */
+export function plain(line: string): string {
+  return overwritten(line).replace(SEQUENCE, '');
+}
+
+/** A line that was written over with carriage returns shows what came last. */
+function overwritten(line: string): string {
+  const text = line.endsWith('\r') ? line.slice(0, -1) : line;
+  return text.slice(text.lastIndexOf('\r') + 1);
+}
+
+/** A line in pieces of one look each. */
+export function spans(line: string): Span[] {
+  const text = overwritten(line);
+  if (!text.includes('\u001b')) return [{ text }];
+  const out: Span[] = [];
+  let style: Style = { bold: false };
+  let at = 0;
+  for (const match of text.matchAll(SEQUENCE)) {
+    if (match.index > at) out.push({ text: text.slice(at, match.index), ...style });
+    at = match.index + match[0].length;
+    if (match[2] === 'm') style = restyle(style, match[1] ?? '');
+  }
+  if (at < text.length) out.push({ text: text.slice(at), ...style });
+  return out;
+}
