@@ -53,13 +53,17 @@ pub struct Upgraded {
 }
 
 impl Conn {
-    async fn open(to: Upstream, io: UpstreamIo) -> Result<Self, hyper::Error> {
+    async fn open(
+        to: Upstream,
+        io: UpstreamIo,
+        silence_max: Duration,
+    ) -> Result<Self, hyper::Error> {
         let moved = io.moved.clone();
         let (send, io) = http1::Builder::new()
             .max_buf_size(limit::HEAD_BYTES_MAX)
             .handshake(TokioIo::new(io))
             .await?;
-        let silence = Silence { moved, timer: None, seen: None };
+        let silence = Silence { moved, max: silence_max, timer: None, seen: None };
         let idle_since = Instant::now();
         Ok(Self { to, send, io, is_done: false, is_reused: false, silence, idle_since })
     }
@@ -73,8 +77,8 @@ impl Conn {
         self.is_done
     }
 
-    /// Ready when no byte has moved either way for `limit::UPSTREAM_IDLE` (up to twice that: the
-    /// timer is not reset by each byte, it looks back when it rings).
+    /// Ready when no byte has moved either way for the pool's bound (up to twice that: the timer is
+    /// not reset by each byte, it looks back when it rings).
     pub fn poll_silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.silence.poll(cx)
     }
@@ -98,6 +102,7 @@ impl Conn {
 /// Notices that nothing moves. The timer outlives requests so that a request creates none.
 struct Silence {
     moved: Moved,
+    max: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     /// Bytes moved when the timer was last looked at; `None` after a rest in the pool.
     seen: Option<u64>,
@@ -105,32 +110,34 @@ struct Silence {
 
 impl Silence {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = || Box::pin(tokio::time::sleep(limit::UPSTREAM_IDLE));
-        let timer = self.timer.get_or_insert_with(sleep);
+        let max = self.max;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(max)));
         while timer.as_mut().poll(cx).is_ready() {
             let moved = self.moved.get();
             if self.seen == Some(moved) {
                 return Poll::Ready(());
             }
             self.seen = Some(moved);
-            timer.as_mut().reset(Instant::now() + limit::UPSTREAM_IDLE);
+            timer.as_mut().reset(Instant::now() + max);
         }
         Poll::Pending
     }
 }
 
 /// The idle connections of all upstreams.
-#[derive(Default)]
 pub struct Pool {
     connector: Connector,
+    silence_max: Duration,
     #[allow(clippy::vec_box)] // a connection is large and moves between request and pool
     idle: Mutex<HashMap<Upstream, Vec<Box<Conn>>>>,
 }
 
 impl Pool {
-    /// A pool that sweeps itself as long as `tasks` runs.
-    pub fn new(tasks: &Tasks) -> Arc<Self> {
-        let pool = Arc::new(Self::default());
+    /// A pool that sweeps itself as long as `tasks` runs; an upstream may be silent for
+    /// `silence_max` while it is asked something.
+    pub fn new(tasks: &Tasks, silence_max: Duration) -> Arc<Self> {
+        let (connector, idle) = (Connector::default(), Mutex::default());
+        let pool = Arc::new(Self { connector, silence_max, idle });
         let swept = Arc::downgrade(&pool);
         let cancelled = tasks.cancelled();
         tasks.restart("upstream sweep", move || {
@@ -166,7 +173,7 @@ impl Pool {
     /// A new connection.
     pub async fn connect(&self, to: Upstream) -> Result<Box<Conn>, ConnectError> {
         let io = self.connector.connect(to).await?;
-        let conn = Conn::open(to, io).await;
+        let conn = Conn::open(to, io, self.silence_max).await;
         let broken = |error| ConnectError::Refused(std::io::Error::other(error));
         Ok(Box::new(conn.map_err(broken)?))
     }

@@ -17,6 +17,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::Poll,
+    time::Duration,
 };
 
 use http::{
@@ -35,7 +36,7 @@ use super::{
     serve::Origin,
     tunnel::Tunnel,
 };
-use crate::base::{error::chain, task::Tasks};
+use crate::base::{error::chain, limit, task::Tasks};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -102,7 +103,12 @@ struct Attempt {
 impl Proxy {
     /// A proxy whose tunnels and housekeeping run in `tasks`.
     pub fn new(tasks: &Tasks) -> Arc<Self> {
-        let pool = Pool::new(tasks);
+        Self::with_silence(tasks, limit::UPSTREAM_IDLE)
+    }
+
+    /// As `new`, with another bound on how long an upstream may stay silent.
+    pub fn with_silence(tasks: &Tasks, silence_max: Duration) -> Arc<Self> {
+        let pool = Pool::new(tasks, silence_max);
         Arc::new(Self { pool, tasks: tasks.child("proxy"), counters: Counters::default() })
     }
 

@@ -424,7 +424,7 @@ async fn parts_see_their_own_paths() {
         ("/slave/node-S0/files/read.json?path=x", "agent /agent/node-S0/files/read.json?path=x"),
         ("/agent/node-S0", "agent /agent/node-S0/"),
         ("/agent/other/x", "404 Not Found: agent `other` unknown."),
-        ("/capabilities", "404 Not Found\n"),
+        ("/package/search", "404 Not Found\n"),
     ] {
         let answer = door.get(path).await;
         assert!(answer.ends_with(&format!("\r\n\r\n{want}")), "{path}: {answer}");

@@ -329,6 +329,39 @@ async fn a_dead_upstream_is_502() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_says_nothing_is_504_and_cut() {
+    let tasks = Tasks::new("t");
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    let target = Target::plain(Upstream { addr: listener.local_addr().unwrap(), tls: false });
+    let proxy = Proxy::with_silence(&tasks, Duration::from_millis(100));
+    let front = serve(&tasks, Limits::default(), move |request| {
+        let (proxy, target) = (proxy.clone(), target.clone());
+        async move { proxy.forward(request, &target).await }
+    });
+    let request = get("/");
+    let (client, peer) = tokio::join!(exchange(front.local_addr(), &request), async {
+        let mut peer = Client { tcp: listener.accept().await.unwrap().0, seen: Vec::new() };
+        peer.until("\r\n\r\n").await;
+        peer.rest().await
+    });
+    assert!(client.starts_with("HTTP/1.1 504 Gateway Timeout"), "{client}");
+    assert_eq!(peer, "", "the upstream sees the end");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_its_request() {
+    let tasks = Tasks::new("t");
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    let (front, _) = front(&tasks, listener.local_addr().unwrap());
+    let mut client = Client::connect(front.local_addr()).await;
+    client.send("GET /long HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut peer = Client { tcp: listener.accept().await.unwrap().0, seen: Vec::new() };
+    peer.until("\r\n\r\n").await;
+    drop(client);
+    assert_eq!(peer.rest().await, "");
+}
+
+#[tokio::test]
 async fn a_spare_takes_what_a_dead_upstream_cannot() {
     let tasks = Tasks::new("t");
     let free = TcpListener::bind(loopback()).await.unwrap();

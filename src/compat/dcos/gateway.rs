@@ -16,7 +16,7 @@ use http::{
 use super::{
     challenge,
     cluster::{Cluster, Facts},
-    iam, rules,
+    iam, names, rules,
     rules::{Part, Pass, Then},
     service::{Services, absolute, search},
     system,
@@ -64,8 +64,6 @@ pub struct Mounts {
     pub metronome: Option<Arc<dyn Handler>>,
     /// `/mesos/…`: sees `/state-summary`, `/master/state`, …
     pub mesos: Option<Arc<dyn Handler>>,
-    /// `/mesos_dns/…`: sees `/v1/hosts/…`.
-    pub mesos_dns: Option<Arc<dyn Handler>>,
     /// `/agent/<id>/…` and `/slave/<id>/…` of a known node: sees `/agent/<id>/…`.
     pub agent: Option<Arc<dyn Handler>>,
     /// `/package/…`, `/capabilities`, `/service/…` of the catalog.
@@ -82,6 +80,7 @@ pub struct Gateway {
     mounts: Mounts,
     iam: Table<iam::Iam>,
     system: Table<system::System>,
+    names: Table<names::Names>,
 }
 
 impl Gateway {
@@ -107,7 +106,8 @@ impl Gateway {
         };
         let guard = TokenGuard::new(tokens, clock, refuse);
         let services = Services::default();
-        Self { cluster, guard, checks_tokens, proxy, services, mounts, iam, system }
+        let names = names::table(names::Names { cluster: cluster.clone() });
+        Self { cluster, guard, checks_tokens, proxy, services, mounts, iam, system, names }
     }
 
     async fn answer(&self, mut request: Request) -> Response {
@@ -159,16 +159,18 @@ impl Gateway {
     }
 
     async fn part(&self, mut request: Request, part: Part, strip: &str) -> Response {
-        let mounted = match part {
-            Part::Iam => return audited(request, |request| self.iam.call(request)).await,
-            Part::System => return self.system.answer(request).await,
-            Part::Ui => &self.mounts.ui,
-            Part::Api => &self.mounts.api,
-            Part::Mesos => &self.mounts.mesos,
-            Part::MesosDns => &self.mounts.mesos_dns,
-            Part::Cosmos => &self.mounts.cosmos,
+        let mounts = &self.mounts;
+        let handler: Option<&dyn Handler> = match part {
+            Part::Iam => Some(&self.iam),
+            Part::System => Some(&self.system),
+            Part::MesosDns => Some(&self.names),
+            Part::Ui => mounts.ui.as_deref(),
+            Part::Api => mounts.api.as_deref(),
+            Part::Mesos => mounts.mesos.as_deref(),
+            // Without a catalog the platform says which capabilities there are: none.
+            Part::Cosmos => Some(mounts.cosmos.as_deref().unwrap_or(&self.system)),
         };
-        let Some(handler) = mounted else { return not_found("404 Not Found\n") };
+        let Some(handler) = handler else { return not_found("404 Not Found\n") };
         if !strip.is_empty() {
             let path = one_slash(request.uri().path());
             let rest = absolute(path.strip_prefix(strip).unwrap_or(path));

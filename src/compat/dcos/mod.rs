@@ -10,6 +10,7 @@ pub mod challenge;
 pub mod cluster;
 pub mod gateway;
 pub mod iam;
+pub mod names;
 pub mod rules;
 pub mod service;
 pub mod spki;

@@ -37,6 +37,7 @@ pub fn table(system: System) -> Table<System> {
         get("/dcos-metadata/dcos-version.json", Access::Open, version),
         get("/dcos-metadata/ui-config.json", Access::Open, show_ui_config),
         get("/metadata", Access::Read, metadata),
+        get("/capabilities", Access::Read, capabilities),
         get("/pkgpanda/active.buildinfo.full.json", Access::Read, build_info),
         get("/pkgpanda/active", Access::Read, active),
         get("/exhibitor/exhibitor/v1/cluster/status", Access::Open, masters_status),
@@ -128,6 +129,12 @@ async fn metadata(system: Arc<System>, call: Call) -> Response {
         shown.insert("CLUSTER_ID".to_owned(), json!(of.id));
     }
     ok(&Value::Object(shown))
+}
+
+/// What clients may expect of the catalog, job and log services; this cluster has none of them.
+async fn capabilities(_: Arc<System>, _: Call) -> Response {
+    let content_type = "application/vnd.dcos.capabilities+json;charset=utf-8;version=v1";
+    reply::json_as(StatusCode::OK, content_type, &json!({"capabilities": []}))
 }
 
 /// Parts of this binary by the names of the packages they stand for.
