@@ -77,6 +77,11 @@ impl Journal {
         Ok(Self { store, tail: Arc::new(Mutex::new(tail)), installing })
     }
 
+    /// Index of the last entry, 0 if there was never one.
+    pub fn last_index(&self) -> u64 {
+        self.tail.lock().last.map_or(0, |id| id.index)
+    }
+
     /// Entries of `[from, to)`, at most `bytes_max` bytes but at least one.
     fn read(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Entry>, StorageError> {
         if from >= to {

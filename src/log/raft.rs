@@ -13,6 +13,7 @@ use std::{
 use openraft::{
     Raft, RaftMetrics, ServerState, SnapshotPolicy,
     error::{CheckIsLeaderError, InitializeError, RaftError},
+    storage::RaftLogStorage as _,
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -35,7 +36,7 @@ use super::{
     replica::{Progress, Replica, Waiting},
     store::{Store, StoreError},
     tend::{self, Retention},
-    types::{Member, MemberId, Types},
+    types::{Member, MemberId, Types, Vote},
 };
 use crate::base::{clock::Clock, limit, rng::Rng, task::Tasks};
 
@@ -179,8 +180,18 @@ pub struct Core<M: Machine> {
     store: Arc<dyn Store>,
     low_disk: Arc<AtomicBool>,
     timing: Timing,
+    restored: Option<Restored>,
     rng: Mutex<Rng>,
     tasks: Tasks,
+}
+
+/// Leadership that was found in the store. openraft takes it up again at once, but knows as
+/// committed only what was applied before; the rest of the log may have been acknowledged too.
+#[derive(Clone, Copy)]
+struct Restored {
+    vote: Vote,
+    /// Last entry that was found with it.
+    upto: u64,
 }
 
 impl<M: Machine> Log<M> {
@@ -198,6 +209,11 @@ impl<M: Machine> Log<M> {
         let installing = watch::Sender::new(Installing::default());
         let waiting = Arc::new(Waiting::new(id, rng.below(u64::MAX)));
         let journal = Journal::open(store.clone(), &marks, installing.subscribe())?;
+        let upto = journal.last_index();
+        let vote = journal.clone().read_vote().await;
+        let vote = vote.map_err(|error| LogError::Consensus(error.to_string()))?;
+        let led = vote.filter(|v| v.committed && v.leader_id().voted_for() == Some(id));
+        let restored = led.map(|vote| Restored { vote, upto });
         let replica =
             Replica::<M>::open(store.clone(), &marks, waiting.clone(), installing.clone())?;
         let (feed, progress) = (replica.feed(), replica.progress());
@@ -223,6 +239,7 @@ impl<M: Machine> Log<M> {
             store: store.clone(),
             low_disk: Arc::default(),
             timing,
+            restored,
             rng: Mutex::new(rng),
             tasks: tasks.clone(),
         });
@@ -369,7 +386,12 @@ impl<M: Machine> Core<M> {
     /// The index a reader must have applied; only the leader can tell.
     pub(super) async fn read_index(&self) -> Result<u64, Refused> {
         match self.raft.ensure_linearizable().await {
-            Ok(id) => Ok(id.map_or(0, |id| id.index)),
+            Ok(id) => {
+                let index = id.map_or(0, |id| id.index);
+                let vote = self.metrics.borrow().vote;
+                let restored = self.restored.filter(|r| r.vote == vote).map_or(0, |r| r.upto);
+                Ok(index.max(restored))
+            }
             Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_))) => {
                 Err(Refused::NotLeader)
             }

@@ -1,9 +1,11 @@
 //! The one integration binary. Each module tests one seam of the running system.
 
 mod api;
+mod crash;
 mod dcos;
 mod dns;
 mod marathon;
+mod quorum;
 mod router;
 mod tidy;
 mod world;

@@ -249,8 +249,10 @@ async fn transmit(
         return error;
     }
     let mut next = Some(first);
+    let mut used = Instant::now();
     loop {
         while let Some(outgoing) = next {
+            used = Instant::now();
             if let Err(error) = sink.feed(wire::encode(&register(pending, outgoing))).await {
                 return error;
             }
@@ -264,7 +266,12 @@ async fn transmit(
         next = match timeout(wire::PING_AFTER, waiting.recv()).await {
             Ok(Some(outgoing)) => Some(outgoing),
             Ok(None) => return io::Error::other("nobody calls any more"),
-            Err(_) if pending.lock().by_id.is_empty() => None,
+            Err(_) if pending.lock().by_id.is_empty() => {
+                if used.elapsed() > wire::IDLE_MAX {
+                    return io::Error::other("nobody calls at the moment");
+                }
+                None
+            }
             Err(_) => {
                 let (reply, _) = oneshot::channel();
                 Some(Outgoing { call: Call::Ping, reply })

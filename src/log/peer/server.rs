@@ -137,8 +137,10 @@ impl Server {
                     }
                     timeout(wire::SEND, SinkExt::<Bytes>::flush(&mut sink)).await.map_err(|_| timed_out())??;
                 }
-                frame = frames.next(), if working.len() < wire::CALLS_SERVED_MAX => {
-                    let Some(frame) = frame else { return Ok(()) };
+                frame = timeout(2 * wire::IDLE_MAX, frames.next()),
+                    if working.len() < wire::CALLS_SERVED_MAX =>
+                {
+                    let Some(frame) = frame.map_err(|_| timed_out())? else { return Ok(()) };
                     let request: Request = wire::decode(&frame?)
                         .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
                     let server = self.clone();

@@ -24,6 +24,9 @@ pub const PROTOCOL: u8 = 1;
 pub const CONNECT: Duration = Duration::from_secs(2);
 /// A connection on which an answer is due and nothing arrives for this long is given up.
 pub const SILENT_MAX: Duration = Duration::from_millis(1_500);
+/// A connection nobody uses for this long is closed by the caller; the answering side waits twice
+/// as long before it takes the caller for dead.
+pub const IDLE_MAX: Duration = Duration::from_secs(10);
 /// A question is asked after this much silence, to tell a slow answer from a dead peer.
 pub const PING_AFTER: Duration = Duration::from_millis(500);
 /// One frame: the largest command with its envelope, or one message of entries.
