@@ -1,1 +1,2 @@
 //! The command line; talks HTTP like any client.
+pub mod daemon;

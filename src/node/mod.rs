@@ -1,5 +1,10 @@
 //! A node's life: configuration, which parts its roles start in which order, how it stops.
 
-pub mod config;
 pub mod settings;
+pub mod config;
 pub mod bootstrap;
+pub mod handles;
+pub mod transport;
+pub mod master;
+pub mod agent;
+pub mod roles;

@@ -253,10 +253,7 @@ pub fn serve_door(args: &[String]) -> anyhow::Result<()> {
     })
 }
 
-fn serve(
-    args: &[String],
-    handler: impl FnOnce(&Tasks) -> Arc<dyn Handler>,
-) -> anyhow::Result<()> {
+fn serve(args: &[String], handler: impl FnOnce(&Tasks) -> Arc<dyn Handler>) -> anyhow::Result<()> {
     let port: u16 = args.first().context("no port")?.parse()?;
     // As the product: as many threads as there are processors to run on, which is one here.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

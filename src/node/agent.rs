@@ -1,0 +1,174 @@
+//! The agent role: what this machine offers, its agent, and the way to the leader.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use futures_util::{FutureExt as _, future::BoxFuture};
+
+use super::{
+    config::{Config, NodeRole},
+    transport,
+};
+use crate::{
+    agent::{
+        self, AgentConfig,
+        engine::EngineRuntime,
+        link::{ConnectError, Connector, LinkEnds},
+        machine,
+    },
+    base::{clock::Clock, rng::Rng, task::Tasks},
+    control::links::Links,
+    model::{
+        access::Role,
+        node::{Attribute, NodeId, NodeInfo, NodeKind},
+        resource::{Pools, Ranges, Resources, Scalars},
+    },
+};
+
+/// Id of the built-in scheduler of apps, as tasks and Mesos clients see it.
+pub const FRAMEWORK: &str = "marathon";
+/// How long dead containers and their sandboxes are kept while there is room.
+const KEEP: Duration = Duration::from_secs(3600);
+/// How long Docker may take to say where its bridge is.
+const BRIDGE: Duration = Duration::from_secs(2);
+/// With both agent roles on one machine this part goes to the public one.
+const PUBLIC_PART: i64 = 4;
+/// Host ports of the public part of such a machine.
+const PUBLIC_PORTS: (u64, u64) = (30_000, 32_000);
+
+/// What an agent needs to start.
+pub struct Parts<'a> {
+    pub config: &'a Config,
+    pub cluster: String,
+    pub resolver: Option<IpAddr>,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Rng,
+    pub tasks: &'a Tasks,
+}
+
+/// Starts the agent and keeps it connected through `connector`.
+///
+/// # Errors
+/// When the data directory cannot be written or the machine not measured.
+pub fn start(parts: Parts<'_>, connector: Arc<dyn Connector>) -> anyhow::Result<NodeId> {
+    let Parts { config, cluster, resolver, clock, mut rng, tasks } = parts;
+    let data_dir = config.data_dir.join("agent");
+    fs::create_dir_all(&data_dir).with_context(|| format!("making {}", data_dir.display()))?;
+    let id = node_id(&data_dir, &mut rng)?;
+    let info = NodeInfo {
+        id: id.clone(),
+        hostname: config.hostname.clone(),
+        address: config.address,
+        kind: kind(config),
+        attributes: attributes(&config.attributes),
+        fault_domain: config.fault_domain.clone(),
+        total: total(config, &data_dir)?,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        resolver,
+    };
+    let agent_config = AgentConfig {
+        data_dir,
+        cluster: cluster.clone(),
+        info,
+        framework: FRAMEWORK.to_owned(),
+        endpoint: None,
+        default_user: Some(config.task_user.clone()),
+        keep: KEEP,
+    };
+    let socket = config.docker.to_str().context("the path of Docker's socket is no UTF-8")?;
+    let runtime = Arc::new(EngineRuntime::new(socket, id.as_str()));
+    let handle = agent::start(agent_config, runtime, clock, &rng, &tasks.child("agent"))
+        .context("starting the agent")?;
+    agent::link::keep_connected(handle, connector, rng.child("link"), tasks);
+    Ok(id)
+}
+
+/// Connects an agent to the leader of the same process.
+pub struct InProcess {
+    pub links: Links,
+    pub tasks: Tasks,
+}
+
+impl Connector for InProcess {
+    fn connect(&self) -> BoxFuture<'_, Result<LinkEnds, ConnectError>> {
+        let (wire, ends) = transport::in_process();
+        let links = self.links.clone();
+        self.tasks.connection("agent-link", async move { links.serve(wire).await });
+        async move { Ok(ends) }.boxed()
+    }
+}
+
+/// Address of Docker's own bridge: only this machine and its containers reach it.
+pub async fn bridge_address(socket: &Path) -> Option<SocketAddr> {
+    let socket = socket.to_str()?;
+    let docker = bollard::Docker::connect_with_socket(
+        socket,
+        BRIDGE.as_secs(),
+        bollard::API_DEFAULT_VERSION,
+    )
+    .ok()?;
+    let options = None::<bollard::query_parameters::InspectNetworkOptions>;
+    let network = tokio::time::timeout(BRIDGE, docker.inspect_network("bridge", options)).await;
+    let ipam = network.ok()?.ok()?.ipam?;
+    let gateway = ipam.config?.into_iter().find_map(|c| c.gateway)?;
+    Some(SocketAddr::new(gateway.parse().ok()?, 53))
+}
+
+/// The id of this node: drawn once, kept in the data directory.
+fn node_id(data_dir: &Path, rng: &mut Rng) -> anyhow::Result<NodeId> {
+    let path = data_dir.join("node-id");
+    match fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => Ok(NodeId::from(text.trim())),
+        Ok(_) | Err(_) => {
+            let id = format!("{}-S0", rng.uuid());
+            super::bootstrap::write_private(&path, &format!("{id}\n"))?;
+            Ok(NodeId::from(id))
+        }
+    }
+}
+
+fn kind(config: &Config) -> NodeKind {
+    if config.has(NodeRole::Agent) { NodeKind::Agent } else { NodeKind::PublicAgent }
+}
+
+fn attributes(given: &BTreeMap<String, String>) -> BTreeMap<String, Attribute> {
+    given.iter().map(|(k, v)| (k.clone(), Attribute::Text(v.clone()))).collect()
+}
+
+/// What this node offers. With both agent roles a part of it is reserved for public services.
+fn total(config: &Config, data_dir: &Path) -> anyhow::Result<Pools> {
+    let overrides = machine::Overrides {
+        cpus: config.cpus,
+        mem_mb: config.mem_mb.map(|n| n as f64),
+        disk_mb: config.disk_mb.map(|n| n as f64),
+        gpus: None,
+        ports: config.ports.clone(),
+    };
+    let all =
+        machine::resources(kind(config), data_dir, &overrides).context("measuring this machine")?;
+    if !(config.has(NodeRole::Agent) && config.has(NodeRole::PublicAgent)) {
+        return Ok(all);
+    }
+    let Some(mine) = all.0.get(&Role::star()) else { return Ok(all) };
+    let part = |m: crate::base::units::Milli| crate::base::units::Milli::new(m.get() / PUBLIC_PART);
+    let scalars = Scalars {
+        cpus: part(mine.scalars.cpus),
+        mem: part(mine.scalars.mem),
+        disk: part(mine.scalars.disk),
+        gpus: Default::default(),
+    };
+    let outside = mine.ports.minus(&Ranges::of([PUBLIC_PORTS]));
+    let public = Resources { scalars, ports: mine.ports.minus(&outside), named: BTreeMap::new() };
+    let mut rest = mine.clone();
+    rest.sub(&public);
+    let mut pools = Pools::of(Role::star(), rest);
+    pools.add(&Pools::of(Role::from(machine::PUBLIC_ROLE), public));
+    Ok(pools)
+}

@@ -1,0 +1,247 @@
+//! The running system as the API and each dialect see it: their small traits, implemented once
+//! over the log, the agent links and the board of the reconcilers.
+
+use std::{net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::sync::mpsc;
+
+use crate::{
+    api::handles as api,
+    base::{clock::Timestamp, task::Tasks},
+    compat::{
+        dcos::cluster as dcos,
+        marathon::{self, Unavailable},
+    },
+    control::{
+        driver::Board,
+        links::{Links, SessionOutput},
+    },
+    core::{Accepted, Command, Outcome, State, place::Report},
+    log::{Log, ProposeError},
+    model::{
+        AppId, NodeId,
+        link::{Answer, AskError, Channel, Question, Usage},
+    },
+};
+
+/// Pieces of a session waiting for the slower side.
+const SESSION_PIECES_MAX: usize = 64;
+
+/// The running system. Cheap to clone.
+#[derive(Clone)]
+pub struct Handles {
+    pub log: Log<State>,
+    pub links: Links,
+    pub board: Board,
+    pub tasks: Tasks,
+    pub me: Arc<Me>,
+}
+
+/// What this master is called and where it is reached.
+#[derive(Debug)]
+pub struct Me {
+    pub id: String,
+    pub address: IpAddr,
+    /// `host:port` of the admin router.
+    pub router: String,
+    /// `host:port` where old clients look for Marathon's own API.
+    pub marathon: String,
+}
+
+impl Handles {
+    fn newer_than(&self, revision: u64) -> BoxFuture<'static, ()> {
+        let mut changed = self.log.feed().changed();
+        async move {
+            // An error means that the log is gone, and the process with it.
+            let _ = changed.wait_for(|now| *now > revision).await;
+        }
+        .boxed()
+    }
+
+    fn leader(&self) -> Option<api::Leader> {
+        let (id, member) = self.log.leader()?;
+        let address =
+            if id == self.log.id() { self.me.router.clone() } else { member.address.clone() };
+        Some(api::Leader { id: id.to_string(), address, since: None })
+    }
+}
+
+impl api::Cluster for Handles {
+    fn latest(&self) -> Arc<State> {
+        self.log.state()
+    }
+
+    fn newer_than(&self, revision: u64) -> BoxFuture<'static, ()> {
+        Self::newer_than(self, revision)
+    }
+
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, api::ProposeError>> {
+        async move {
+            match self.log.propose(command).await {
+                Ok(outcome) => Ok(outcome?),
+                Err(ProposeError::Busy) => Err(api::ProposeError::Busy),
+                Err(ProposeError::Unknown) => Err(api::ProposeError::TimedOut),
+                Err(error) => {
+                    tracing::warn!(%error, "a command was not taken");
+                    Err(api::ProposeError::NoLeader)
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn explain(&self, app: &AppId) -> Option<Arc<Report>> {
+        self.board.report(app)
+    }
+
+    fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
+        self.links.usage(node)
+    }
+
+    fn last_seen(&self, node: &NodeId) -> Option<Timestamp> {
+        self.links.last_heard(node)
+    }
+
+    fn leader(&self) -> Option<api::Leader> {
+        Self::leader(self)
+    }
+
+    fn tasks(&self) -> Vec<(&'static str, &'static str)> {
+        self.tasks.list()
+    }
+
+    fn reconcilers(&self) -> Vec<api::Reconciler> {
+        let activations = self.board.activations().into_iter();
+        activations
+            .map(|(name, a)| api::Reconciler {
+                name: name.to_owned(),
+                runs: a.n_runs,
+                last_run_at: Some(crate::api::view::Iso(a.at)),
+                last_run_ms: a.took.as_secs_f64() * 1000.0,
+                proposed: a.n_proposed as u64,
+                blocked: a.refused.into_iter().collect(),
+            })
+            .collect()
+    }
+
+    fn warnings(&self) -> Vec<api::Warning> {
+        let log = self.log.failure().map(|message| api::Warning {
+            code: "log_failed",
+            message,
+            hint: Some("look at the disk of this master, then restart it".to_owned()),
+            since: None,
+        });
+        log.into_iter().collect()
+    }
+}
+
+impl api::Agents for Handles {
+    fn ask(
+        &self,
+        node: &NodeId,
+        question: Question,
+    ) -> BoxFuture<'static, Result<Answer, AskError>> {
+        let (links, node) = (self.links.clone(), node.clone());
+        async move { links.ask(&node, question).await }.boxed()
+    }
+
+    fn exec(
+        &self,
+        node: &NodeId,
+        question: Question,
+    ) -> BoxFuture<'static, Result<api::Session, AskError>> {
+        let (links, node, tasks) = (self.links.clone(), node.clone(), self.tasks.clone());
+        async move {
+            let mut session = links.exec(&node, question).await?;
+            let (input, mut pieces) = mpsc::channel::<(Channel, Bytes)>(SESSION_PIECES_MAX);
+            let (pieces_out, output) = mpsc::channel(SESSION_PIECES_MAX);
+            let to_task = session.input;
+            tasks.connection("exec-input", async move {
+                while let Some((channel, bytes)) = pieces.recv().await {
+                    if to_task.send((channel, bytes.to_vec())).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            tasks.connection("exec-output", async move {
+                while let Some(piece) = session.output.recv().await {
+                    let piece = match piece {
+                        SessionOutput::Data(channel, bytes) => {
+                            api::SessionOutput::Data(channel, bytes.into())
+                        }
+                        SessionOutput::End(code) => api::SessionOutput::End(code),
+                    };
+                    if pieces_out.send(piece).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            Ok(api::Session { input, output })
+        }
+        .boxed()
+    }
+}
+
+impl dcos::Cluster for Handles {
+    fn latest(&self) -> Arc<State> {
+        self.log.state()
+    }
+
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, dcos::ProposeError>> {
+        async move {
+            match self.log.propose(command).await {
+                Ok(outcome) => Ok(outcome?),
+                Err(error) => Err(dcos::ProposeError::Unavailable(error.to_string())),
+            }
+        }
+        .boxed()
+    }
+
+    fn masters(&self) -> Vec<dcos::Master> {
+        let metrics = self.log.metrics();
+        let me = self.log.id();
+        let address = |id: u64, text: &str| {
+            let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
+            if id == me { Some(self.me.address) } else { host.parse().ok() }
+        };
+        metrics
+            .membership_config
+            .nodes()
+            .filter_map(|(id, member)| {
+                Some(dcos::Master {
+                    address: address(*id, &member.address)?,
+                    is_leader: metrics.current_leader == Some(*id),
+                    is_serving: *id == me || metrics.current_leader.is_some(),
+                })
+            })
+            .collect()
+    }
+}
+
+impl marathon::Ledger for Handles {
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, Unavailable>> {
+        async move {
+            self.log.propose(command).await.map_err(|error| Unavailable(error.to_string()))
+        }
+        .boxed()
+    }
+
+    fn state(&self) -> Arc<State> {
+        self.log.state()
+    }
+
+    fn leader(&self) -> Option<String> {
+        let (id, member) = self.log.leader()?;
+        Some(if id == self.log.id() { self.me.marathon.clone() } else { member.address })
+    }
+
+    fn leads(&self) -> bool {
+        self.log.is_leader()
+    }
+
+    fn report(&self, app: &AppId) -> Option<Arc<Report>> {
+        self.board.report(app)
+    }
+}

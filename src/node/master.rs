@@ -1,0 +1,285 @@
+//! The master role: log, reconcilers, dialects, front door, names.
+//!
+//! Start order: listeners are bound first, so that a taken port shows before any work starts; then
+//! the log is opened and ready; then the cluster exists; then the reconcilers run; last of all the
+//! listeners answer.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use ::http::{Method, StatusCode, request::Parts as RequestParts};
+use anyhow::Context as _;
+use tokio::sync::watch;
+
+use super::{
+    bootstrap,
+    config::Config,
+    handles::{Handles, Me},
+};
+use crate::{
+    api,
+    base::{clock::Clock, rng::Rng, task::Tasks},
+    compat::{dcos, marathon},
+    control::{
+        driver::{Board, Driver},
+        links::Links,
+    },
+    core::{State, place::Limits},
+    dns,
+    http::{
+        Body, Request, Response,
+        auth::{Guard, Passwords, Principal, Refusal, TokenGuard, Tokens},
+        proxy::Proxy,
+        reply,
+        route::Access,
+        serve::{Handler, Listener, Server},
+    },
+    log::{Disk, Log, LogConfig},
+    model::WorkloadSpec,
+};
+
+/// How long the log may take until it leads or knows a leader.
+const LOG_READY: Duration = Duration::from_secs(60);
+/// Ports of the original's own servers.
+const MESOS_PORT: u16 = 5050;
+const AGENT_PORT: u16 = 5051;
+const MARATHON_PORT: u16 = 8080;
+
+/// Listeners that hold their ports and do not answer yet.
+pub struct Bound {
+    pub router: Listener,
+    marathon: Option<Listener>,
+    dns: dns::serve::Server,
+}
+
+/// A running master.
+pub struct Master {
+    pub handles: Handles,
+    pub router: SocketAddr,
+    pub dns: SocketAddr,
+    /// Token of the first user, for local scripts.
+    pub token: String,
+    servers: Vec<Server>,
+}
+
+/// What the parts of a master share.
+pub struct Parts<'a> {
+    pub config: &'a Config,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Rng,
+    pub tasks: &'a Tasks,
+}
+
+/// Takes every port the configuration names. `dns_also` is an address that only this machine and
+/// its containers reach; its port 53 is taken when it is free.
+///
+/// # Errors
+/// When a port is taken or needs rights; the text names it.
+pub fn bind(
+    config: &Config,
+    dns_also: Option<SocketAddr>,
+    rng: &Rng,
+) -> anyhow::Result<(Bound, bool)> {
+    let at = |port| SocketAddr::new(config.listen, port);
+    let router = Listener::bind(at(config.router_port))?;
+    let compat = |port| config.compat_ports.then(|| Listener::bind(at(port))).transpose();
+    let marathon = compat(MARATHON_PORT)?;
+    let own = at(config.dns_port);
+    let with: Vec<SocketAddr> = [own].into_iter().chain(dns_also).collect();
+    let upstreams = config.dns_upstreams.clone();
+    let upstreams = upstreams.unwrap_or_else(|| dns::upstream::system_upstreams(&with));
+    let options = dns::serve::Options { n_workers: 0, upstreams };
+    let (dns, also) = match dns::serve::Server::bind(&with, &options, rng.child("dns")) {
+        Ok(server) => (server, dns_also.is_some()),
+        Err(error) if dns_also.is_some() => {
+            tracing::warn!(%error, "containers get no resolver of ours");
+            (dns::serve::Server::bind(&[own], &options, rng.child("dns"))?, false)
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((Bound { router, marathon, dns }, also))
+}
+
+/// Starts a master on bound listeners.
+///
+/// # Errors
+/// When the log cannot be opened or the cluster not made.
+pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
+    let Parts { config, clock, mut rng, tasks } = parts;
+    let log = open_log(config, &clock, &rng, tasks).await?;
+    let passwords = Arc::new(Passwords::default());
+    bootstrap::init(&log, &config.cluster_name, &config.data_dir, &passwords, &mut rng).await?;
+    let router = bound.router.local_addr();
+
+    let links = Links::new(log.clone(), clock.clone(), tasks.child("links"));
+    let board = Board::default();
+    let limits = Limits { policy: config.placement, ..Limits::default() };
+    let driver = Driver {
+        log: log.clone(),
+        links: links.clone(),
+        clock: clock.clone(),
+        rng: rng.child("control"),
+        limits,
+        board: board.clone(),
+    };
+    driver.start(&tasks.child("control"));
+
+    let reach = |port: u16| SocketAddr::new(config.address, port).to_string();
+    let marathon_port = if config.compat_ports { MARATHON_PORT } else { router.port() };
+    let me = Me {
+        id: log.id().to_string(),
+        address: config.address,
+        router: reach(router.port()),
+        marathon: reach(marathon_port),
+    };
+    let handles =
+        Handles { log: log.clone(), links, board, tasks: tasks.clone(), me: Arc::new(me) };
+    let secret = log.state().cluster.as_ref().map(|c| c.secret).context("no cluster was made")?;
+    let tokens = Arc::new(Tokens::new(&secret));
+    let now = clock.now();
+    let token = tokens.issue(bootstrap::ADMIN, now, None);
+    follow_names(&log, &bound.dns, config, marathon_port, tasks);
+    let dns = bound.dns.local_addr();
+    bound.dns.run(&tasks.child("dns"));
+
+    let doors = Doors::open(&handles, config, &clock, &rng, tokens, marathon_port, tasks)?;
+    let mut servers = vec![bound.router.serve(doors.gateway, tasks)];
+    servers.extend(bound.marathon.map(|l| l.serve(doors.marathon, tasks)));
+    Ok(Master { handles, router, dns, token, servers })
+}
+
+impl Master {
+    /// Stops taking requests and lets the open ones go on for a while.
+    pub async fn drain(&self, deadline: Duration) {
+        let all = self.servers.iter().map(|s| s.drain(deadline));
+        futures_util::future::join_all(all).await;
+    }
+}
+
+/// The handlers behind the listeners.
+struct Doors {
+    gateway: Arc<dyn Handler>,
+    marathon: Arc<dyn Handler>,
+}
+
+impl Doors {
+    fn open(
+        handles: &Handles,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        rng: &Rng,
+        tokens: Arc<Tokens>,
+        marathon_port: u16,
+        tasks: &Tasks,
+    ) -> anyhow::Result<Self> {
+        let shared = Arc::new(handles.clone());
+        let events = Arc::new(marathon::Hub::default());
+        let follower = handles.log.subscribe(None);
+        tasks.vital("marathon-events", marathon::events::follow(events.clone(), follower));
+        let settings = marathon::Settings { http_port: marathon_port, ..Default::default() };
+        let dialect = marathon::Marathon::new(
+            shared.clone(),
+            clock.clone(),
+            rng.child("marathon"),
+            settings,
+            events,
+        );
+        let dialect = Arc::new(dialect);
+        let marathon: Arc<dyn Handler> = Arc::new(marathon::Dialect::new(dialect.clone(), None));
+        let guard = Arc::new(DirectPort(TokenGuard::new(tokens.clone(), clock.clone(), refuse)));
+        let direct: Arc<dyn Handler> = Arc::new(marathon::Dialect::new(dialect, Some(guard)));
+        let own = api::Api::new(shared.clone(), shared.clone(), clock.clone(), tasks, definition);
+        let guard = Arc::new(TokenGuard::new(tokens.clone(), clock.clone(), refuse));
+        let api: Arc<dyn Handler> = Arc::new(api::routes::table(own).guard(guard));
+        let mounts = dcos::gateway::Mounts {
+            ui: Some(Arc::new(page)),
+            api: Some(api),
+            marathon: Some(marathon),
+            ..Default::default()
+        };
+        let gateway = dcos::gateway::Gateway::new(dcos::gateway::GatewayParts {
+            cluster: shared,
+            facts: dcos::cluster::Facts {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                public_address: Some(config.address),
+                address: config.address,
+                hostname: config.hostname.clone(),
+            },
+            tokens,
+            clock: clock.clone(),
+            rng: rng.child("gateway"),
+            proxy: Proxy::new(tasks),
+            checks_tokens: true,
+            mounts,
+        });
+        Ok(Self { gateway: Arc::new(gateway), marathon: direct })
+    }
+}
+
+/// The guard of the original's direct ports: looking is free inside the cluster, as it was there;
+/// changing anything needs a token.
+struct DirectPort(TokenGuard);
+
+impl Guard for DirectPort {
+    fn admit(&self, request: &RequestParts, access: Access) -> Result<Principal, Response> {
+        match access {
+            Access::Open | Access::Read => {
+                Ok(self.0.principal(&request.headers).unwrap_or_else(|_| Principal::anonymous()))
+            }
+            Access::Write | Access::Admin => self.0.admit(request, access),
+        }
+    }
+}
+
+fn refuse(refusal: Refusal, request: &RequestParts) -> Response {
+    dcos::challenge::refuse(refusal, request.uri.path())
+}
+
+/// A definition the way the Marathon dialect shows it.
+fn definition(spec: &WorkloadSpec) -> serde_json::Value {
+    serde_json::to_value(marathon::convert::app(spec))
+        .expect("an app definition has text keys only")
+}
+
+/// The embedded page and its files.
+async fn page(request: Request) -> Response {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return reply::empty(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    match api::ui::respond(request.uri().path(), request.headers()) {
+        Some(answer) => answer.map(Body::full),
+        None => reply::text(StatusCode::NOT_FOUND, "There is no page here.\n"),
+    }
+}
+
+async fn open_log(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    rng: &Rng,
+    tasks: &Tasks,
+) -> anyhow::Result<Log<State>> {
+    let disk = Disk::at(config.data_dir.join("log"));
+    let log_config = LogConfig::single(&config.cluster_name, disk, rng.child("log"));
+    let log = Log::open(log_config, None, clock.clone(), tasks.child("log"))
+        .await
+        .with_context(|| format!("opening the log in {}", config.data_dir.display()))?;
+    log.ready(LOG_READY).await.context("waiting for the log")?;
+    Ok(log)
+}
+
+/// Keeps the DNS table equal to the state.
+fn follow_names(
+    log: &Log<State>,
+    server: &dns::serve::Server,
+    config: &Config,
+    marathon_port: u16,
+    tasks: &Tasks,
+) {
+    let facts = dns::follow::Facts::single(config.address, MESOS_PORT, AGENT_PORT, marathon_port);
+    let (facts_in, facts) = watch::channel(Arc::new(facts));
+    let feed = log.feed().clone();
+    let handle = server.handle();
+    tasks.vital("names", async move {
+        let _facts = facts_in;
+        dns::follow::follow(feed, facts, handle).await
+    });
+}

@@ -1,0 +1,200 @@
+//! From a checked configuration to a running node and back to nothing.
+//!
+//! Stop order is roof to ground: the front door drains, then everything else is cancelled and
+//! waited for. Containers go on running. A second signal ends the process at once.
+
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    agent::{self, InProcess},
+    bootstrap,
+    config::{Config, NodeRole},
+    master::{self, Master},
+};
+use crate::{
+    base::{clock::SystemClock, limit, rng::Rng, task::Tasks},
+    model::node::NodeId,
+};
+
+/// How long the node's own agent may take to register before the node counts as ready without it.
+const AGENT_READY: Duration = Duration::from_secs(10);
+
+/// What a started node tells its caller.
+#[derive(Debug)]
+pub struct Ready {
+    pub router: SocketAddr,
+    pub dns: SocketAddr,
+    /// Login of the first user, while its password file is there.
+    pub login: Option<(String, String)>,
+    /// Trouble that did not keep the node from starting.
+    pub warnings: Vec<String>,
+}
+
+/// Runs a node until it is told to stop. `ready` is called when an app can be deployed.
+///
+/// # Errors
+/// When the node cannot start, or a part it cannot live without has failed.
+pub async fn run(config: Config, ready: impl FnOnce(&Ready)) -> anyhow::Result<()> {
+    fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("making the data directory {}", config.data_dir.display()))?;
+    let _lock = lock(&config.data_dir)?;
+    let mut stop = Stop::new()?;
+    let tasks = Tasks::new("node");
+    let started = tokio::select! {
+        started = start(&config, &tasks) => Some(started),
+        failed = tasks.failed() => bail!("{failed}"),
+        () = stop.asked() => None,
+    };
+    let Some(started) = started else {
+        tasks.stop(limit::STOP).await;
+        return Ok(());
+    };
+    let (master, told) = started?;
+    ready(&told);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let failed = tokio::select! {
+        failed = tasks.failed() => Some(failed),
+        () = stop.asked() => None,
+    };
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let stopping = shut_down(&config, master, &tasks);
+    tokio::select! {
+        () = stopping => {}
+        () = stop.asked() => bail!("stopped at once by a second signal"),
+    }
+    match failed {
+        Some(failed) => bail!("{failed}"),
+        None => Ok(()),
+    }
+}
+
+async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<(Master, Ready)> {
+    if !config.has(NodeRole::Master) {
+        bail!("an agent without a master in the same process cannot join yet; add --role master");
+    }
+    let clock = SystemClock::shared();
+    let rng = Rng::from_os();
+    let mut warnings = Vec::new();
+    let has_agent = config.has(NodeRole::Agent) || config.has(NodeRole::PublicAgent);
+    let bridge = if has_agent { agent::bridge_address(&config.docker).await } else { None };
+    if has_agent && bridge.is_none() {
+        let socket = config.docker.display();
+        warnings.push(format!("Docker does not answer on {socket}; tasks wait until it does"));
+    }
+    let (bound, serves_containers) = master::bind(config, bridge, &rng)?;
+    let parts = master::Parts { config, clock: clock.clone(), rng: rng.child("master"), tasks };
+    let master = master::start(parts, bound).await?;
+    if has_agent {
+        let cluster = master.handles.log.state().cluster.as_ref().map(|c| c.id.clone());
+        let parts = agent::Parts {
+            config,
+            cluster: cluster.context("the cluster has no id")?,
+            resolver: bridge.filter(|_| serves_containers).map(|b| b.ip()),
+            clock,
+            rng: rng.child("agent"),
+            tasks,
+        };
+        let links = master.handles.links.clone();
+        let connector = Arc::new(InProcess { links, tasks: tasks.child("agent-link") });
+        let node = agent::start(parts, connector)?;
+        wait_for(&master, &node).await;
+    }
+    let (router, dns) = (reachable(config, master.router), reachable(config, master.dns));
+    bootstrap::write_client_env(&config.data_dir, router, dns, &master.token)?;
+    let login = bootstrap::initial_password(&config.data_dir)
+        .map(|password| (bootstrap::ADMIN.to_owned(), password));
+    Ok((master, Ready { router, dns, login, warnings }))
+}
+
+/// The address clients use for a listener that may be bound to all.
+fn reachable(config: &Config, bound: SocketAddr) -> SocketAddr {
+    if bound.ip().is_unspecified() { SocketAddr::new(config.address, bound.port()) } else { bound }
+}
+
+/// Waits until the node's own agent takes work, but not for ever: a dead Docker is no reason not
+/// to serve the API.
+async fn wait_for(master: &Master, node: &NodeId) {
+    let log = &master.handles.log;
+    let mut changed = log.feed().changed();
+    let registered = async {
+        while !log.state().nodes.get(node).is_some_and(|n| n.takes_work()) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(AGENT_READY, registered).await.is_err() {
+        tracing::warn!("the agent has not registered yet");
+    }
+}
+
+async fn shut_down(config: &Config, master: Master, tasks: &Tasks) {
+    master.drain(limit::DRAIN).await;
+    master.handles.log.stop().await;
+    tasks.stop(limit::STOP.saturating_sub(limit::DRAIN)).await;
+    if config.destroy_on_exit
+        && let Some(cluster) = master.handles.log.state().cluster.as_ref()
+        && let Err(error) = destroy(config, &cluster.id).await
+    {
+        tracing::warn!(%error, "not all containers were removed");
+    }
+}
+
+/// Removes every container of this cluster on this machine.
+async fn destroy(config: &Config, cluster: &str) -> anyhow::Result<()> {
+    use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+    let socket = config.docker.to_str().context("the path of Docker's socket is no UTF-8")?;
+    let docker = bollard::Docker::connect_with_socket(socket, 10, bollard::API_DEFAULT_VERSION)?;
+    let label = format!("{}={cluster}", crate::agent::engine::LABEL_CLUSTER);
+    let filters = std::collections::HashMap::from([("label".to_owned(), vec![label])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    for container in docker.list_containers(Some(options)).await? {
+        if let Some(id) = container.id {
+            let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+            docker.remove_container(&id, Some(options)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps a second process off the same data directory.
+fn lock(data_dir: &Path) -> anyhow::Result<nix::fcntl::Flock<fs::File>> {
+    let path = data_dir.join("lock");
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("opening {}", path.display()))?;
+    nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).map_err(|_| {
+        anyhow::anyhow!(
+            "another tepui uses {}; stop it or choose another --data-dir",
+            data_dir.display()
+        )
+    })
+}
+
+/// The signals that ask a node to stop.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

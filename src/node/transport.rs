@@ -1,0 +1,130 @@
+//! The agent link over a byte stream: length-prefixed messages in both directions.
+//!
+//! A frame is four bytes of length, big-endian, and a postcard message. Whatever carries the bytes
+//! (mutual TLS between nodes) is the caller's choice; inside one process no bytes are needed and
+//! `in_process` joins the two ends directly.
+
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, BufWriter},
+    sync::mpsc,
+};
+
+use crate::{
+    agent::link::LinkEnds,
+    base::{limit, task::Tasks},
+    control::links::Wire,
+};
+
+/// Messages on their way in one direction; past that the sender waits.
+const IN_FLIGHT_MAX: usize = 256;
+
+/// Joins a leader and an agent of the same process.
+pub fn in_process() -> (Wire, LinkEnds) {
+    let (to_master, from_agent) = mpsc::channel(IN_FLIGHT_MAX);
+    let (to_agent, from_master) = mpsc::channel(IN_FLIGHT_MAX);
+    (Wire { from_agent, to_agent }, LinkEnds { to_master, from_master })
+}
+
+/// The leader's end of `stream`.
+pub fn leader_end<S>(stream: S, tasks: &Tasks) -> Wire
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (from_agent, to_agent) = messages(stream, tasks);
+    Wire { from_agent, to_agent }
+}
+
+/// The agent's end of `stream`.
+pub fn agent_end<S>(stream: S, tasks: &Tasks) -> LinkEnds
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (from_master, to_master) = messages(stream, tasks);
+    LinkEnds { to_master, from_master }
+}
+
+/// Turns a byte stream into two channels. Either channel's end closes the stream, and the
+/// stream's end closes both channels.
+fn messages<S, In, Out>(stream: S, tasks: &Tasks) -> (mpsc::Receiver<In>, mpsc::Sender<Out>)
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+    In: DeserializeOwned + Send + 'static,
+    Out: Serialize + Send + Sync + 'static,
+{
+    let (reader, writer) = tokio::io::split(stream);
+    let (incoming, received) = mpsc::channel(IN_FLIGHT_MAX);
+    let (send, outgoing) = mpsc::channel(IN_FLIGHT_MAX);
+    tasks.connection("agent-link", async move {
+        let ended = tokio::select! {
+            ended = read(reader, incoming) => ended,
+            ended = write(writer, outgoing) => ended,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "agent link ended");
+        }
+    });
+    (received, send)
+}
+
+async fn read<R, In>(reader: R, messages: mpsc::Sender<In>) -> anyhow::Result<()>
+where
+    R: AsyncRead + Unpin,
+    In: DeserializeOwned,
+{
+    let mut reader = BufReader::new(reader);
+    let mut frame = Vec::new();
+    loop {
+        let n_bytes = reader.read_u32().await? as usize;
+        anyhow::ensure!(
+            n_bytes <= limit::LINK_MESSAGE_BYTES_MAX,
+            "a message of {n_bytes} bytes; {} is the maximum",
+            limit::LINK_MESSAGE_BYTES_MAX
+        );
+        frame.resize(n_bytes, 0);
+        reader.read_exact(&mut frame).await?;
+        if messages.send(postcard::from_bytes(&frame)?).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+async fn write<W, Out>(writer: W, mut messages: mpsc::Receiver<Out>) -> anyhow::Result<()>
+where
+    W: AsyncWrite + Unpin,
+    Out: Serialize,
+{
+    let mut writer = BufWriter::new(writer);
+    while let Some(message) = messages.recv().await {
+        let frame = postcard::to_stdvec(&message)?;
+        writer.write_u32(u32::try_from(frame.len())?).await?;
+        writer.write_all(&frame).await?;
+        if messages.is_empty() {
+            writer.flush().await?;
+        }
+    }
+    writer.shutdown().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::link::{FromAgent, ToAgent, Usage};
+
+    #[tokio::test]
+    async fn messages_cross_a_byte_stream_both_ways_and_the_end_is_seen() {
+        let tasks = Tasks::new("test");
+        let (a, b) = tokio::io::duplex(64);
+        let (mut leader, agent) = (leader_end(a, &tasks), agent_end(b, &tasks));
+        let mut from_master = agent.from_master;
+        agent.to_master.send(FromAgent::Heartbeat(Usage::default())).await.expect("sent");
+        let message = leader.from_agent.recv().await;
+        assert!(matches!(message, Some(FromAgent::Heartbeat(_))));
+        leader.to_agent.send(ToAgent::Welcome { cluster: "c".into() }).await.expect("sent");
+        let message = from_master.recv().await;
+        assert!(matches!(message, Some(ToAgent::Welcome { .. })));
+        drop(leader);
+        assert!(from_master.recv().await.is_none());
+    }
+}
