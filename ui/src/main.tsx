@@ -9,12 +9,14 @@ import { Router } from 'wouter';
 import { queries } from './api/hooks';
 import { Toasts } from './components/toast';
 import { fromOldLink } from './lib/oldlinks';
+import { keepReturn } from './shell/comeback';
 import { Session } from './shell/session';
 
 /** The path under which every page lives; below a `<base>` that the server may have set. */
 const BASE = `${new URL(document.baseURI).pathname.replace(/\/$/, '')}/ui`;
 
 if (!location.pathname.startsWith(BASE)) {
+  keepReturn(location.hash);
   history.replaceState(null, '', BASE + (fromOldLink(location.hash) ?? '/'));
 }
 

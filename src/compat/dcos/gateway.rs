@@ -26,8 +26,9 @@ use crate::{
     http::{
         Handler, Origin, Request, Response,
         auth::{AUTH_COOKIE, Passwords, Principal, TokenGuard, Tokens},
+        error::ApiError,
         proxy::{Proxy, Target, Upstream},
-        reply,
+        reply::{self, Reply as _},
         route::Table,
     },
     model::NodeId,
@@ -142,6 +143,9 @@ impl Gateway {
     fn admit(&self, request: &mut Request, pass: Pass) -> Result<(), Response> {
         if pass == Pass::Open || request.extensions().get::<Principal>().is_some() {
             return Ok(());
+        }
+        if self.checks_tokens && rides_on_cookie(request) {
+            return Err(foreign(request));
         }
         let principal = if self.checks_tokens {
             self.guard.principal(request.headers())
@@ -327,6 +331,24 @@ fn hand_over_token(headers: &mut HeaderMap) {
     if let Some(kept) = kept {
         headers.insert(header::COOKIE, kept);
     }
+}
+
+/// Whether a page of another origin made the browser send this change along with our cookie.
+/// Browsers tell where a request comes from; what is no browser sends no such header.
+fn rides_on_cookie(request: &Request) -> bool {
+    let headers = request.headers();
+    let from = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    !request.method().is_safe()
+        && !headers.contains_key(header::AUTHORIZATION)
+        && from.is_some_and(|from| from != b"same-origin" && from != b"none")
+}
+
+fn foreign(request: &Request) -> Response {
+    let id = request.extensions().get::<Origin>().map(|origin| origin.id).unwrap_or_default();
+    let text = "a change was asked for by a page of another origin";
+    ApiError::new(StatusCode::FORBIDDEN, "cross_origin", text)
+        .hint("send the token in the Authorization header")
+        .reply(id)
 }
 
 fn not_found(text: impl Into<bytes::Bytes>) -> Response {

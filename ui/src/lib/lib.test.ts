@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { AppSummary, Instance } from '../api/types';
 import { matches } from './filter';
 import { appHref, cpus, duration, mebibytes, percent, shortTask, splitId } from './format';
+import { returnOf } from '../shell/comeback';
 import { fromOldLink } from './oldlinks';
 
 const app = {
@@ -66,4 +67,17 @@ test('numbers and names as a reader sees them', () => {
   expect(appHref('/a b/c', 'logs')).toBe('/services/-/a%20b/c?tab=logs');
   const task = { id: 'x', task_id: 'prod_web.instance-0c3f9d1e-1111-2222-3333-444455556666._app.1' };
   expect(shortTask(task as Instance)).toBe('0c3f9d1e');
+});
+
+describe('the way back after sign-in', () => {
+  const to = (url: string) => `#/login?redirect=${encodeURIComponent(url)}`;
+  test.each([
+    [to('http://a:1/service/x/?q=1#y'), '/service/x/?q=1#y'],
+    [to('/service/x/'), '/service/x/'],
+    [to('http://evil/service/x/'), undefined],
+    [to('//evil/'), undefined],
+    [to('javascript:alert(1)'), undefined],
+    ['#/login', undefined],
+    ['#/dashboard?redirect=/x', undefined],
+  ])('%s', (hash, wanted) => expect(returnOf(hash, 'http://a:1')).toBe(wanted));
 });

@@ -3,6 +3,7 @@ import { type FormEvent, useState } from 'react';
 import { ApiError, api } from '../api/client';
 import { TextField } from '../components/field';
 import { Button } from '../components/ui';
+import { comeBack } from './comeback';
 import { Logo } from './logo';
 import css from './session.module.css';
 
@@ -17,7 +18,7 @@ export default function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
     setError('');
     try {
       await api.signIn(String(form.get('uid')), String(form.get('password')));
-      onSignedIn();
+      if (!comeBack()) onSignedIn();
     } catch (cause) {
       setBusy(false);
       if (cause instanceof ApiError && cause.status === 401) setError('Name or password is not right.');
