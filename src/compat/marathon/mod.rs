@@ -16,6 +16,7 @@ pub mod validate;
 pub mod convert;
 pub mod roles;
 pub mod prepare;
+pub mod regroup;
 pub mod error;
 pub mod events;
 pub mod service;

@@ -5,14 +5,21 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::{error::Error, events::Hub, settings::Settings};
+use super::{
+    error::Error,
+    events::{Announcement, Event, Hub},
+    settings::Settings,
+};
 use crate::{
     base::{
         clock::{Clock, Timestamp},
         rng::Rng,
     },
     core::{Accepted, Command, Outcome, Rejected, State, command::PutApps, place::Report},
-    model::{deployment::DeploymentId, path::AppId},
+    model::{
+        deployment::DeploymentId,
+        path::{AppId, PathId},
+    },
 };
 
 /// Times a change is computed anew because somebody else was faster. Each round means that another
@@ -100,7 +107,7 @@ impl Marathon {
                     return Ok(Started { id, version });
                 }
                 Err(error) => {
-                    self.events.withdraw(&id);
+                    let announced = self.events.withdraw(&id);
                     let is_late = matches!(
                         error,
                         Error::Rejected(
@@ -110,11 +117,24 @@ impl Marathon {
                         )
                     );
                     if !is_late || round >= ROUNDS_MAX {
+                        self.tell_refused(announced, &error);
                         return Err(error);
                     }
                 }
             }
         }
+    }
+
+    /// Tells the event stream that a change was refused.
+    fn tell_refused(&self, announced: Option<Announcement>, error: &Error) {
+        let group = announced.map_or_else(PathId::root, |announced| announced.group);
+        let now = self.now();
+        let fields = serde_json::json!({
+            "groupId": group.as_str(),
+            "version": now.to_string(),
+            "reason": error.to_string(),
+        });
+        self.events.publish(&Event::new("group_change_failed", now, fields));
     }
 }
 

@@ -125,13 +125,8 @@ impl Hub {
         }
     }
 
-    /// Takes the word back: the deployment did not start.
-    pub fn withdraw(&self, id: &DeploymentId) {
-        self.announced.lock().remove(id);
-    }
-
-    /// The word left for a deployment that has started.
-    pub fn take(&self, id: &DeploymentId) -> Option<Announcement> {
+    /// Takes back the word left for a deployment: it has started, or it will not.
+    pub fn withdraw(&self, id: &DeploymentId) -> Option<Announcement> {
         self.announced.lock().remove(id)
     }
 

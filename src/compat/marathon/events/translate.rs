@@ -27,7 +27,7 @@ pub fn translate(hub: &Hub, changes: &[Change], state: &State, at: Timestamp) ->
         match change {
             Change::Deployment { id, old, new, end } => {
                 let starts = old.is_none().then_some(new.as_deref()).flatten();
-                let announced = starts.and_then(|_| hub.take(id));
+                let announced = starts.and_then(|_| hub.withdraw(id));
                 if !is_idle {
                     events.deployment(old.as_deref(), new.as_deref(), end.as_ref(), announced);
                 }

@@ -2,18 +2,32 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{apps, ok};
+use http::StatusCode;
+use serde_json::json;
+
+use super::{apps, located, ok, started};
 use crate::{
     base::clock::Timestamp,
     compat::marathon::{
         error::Error,
-        render::{app::AppInfo, embed::Embed, group::Tree},
+        events::Announcement,
+        prepare::World,
+        regroup::{self, Edits},
+        render::{app::AppInfo, deployment::steps, embed::Embed, group::Tree},
         request,
-        service::Marathon,
+        service::{Marathon, Started},
+        spec::group::GroupUpdate,
     },
-    core::{State, state::Group},
-    http::{Call, Response},
-    model::path::GroupId,
+    core::{
+        self, Change, Command, Rejected, Stamped, State,
+        command::{GroupChange, GroupEdit, PutApps},
+        state::Group,
+    },
+    http::{Call, Response, reply},
+    model::{
+        deployment::DeploymentId,
+        path::{GroupId, PathId},
+    },
 };
 
 /// `GET /v2/groups` and `GET /v2/groups/{id}`.
@@ -53,4 +67,144 @@ pub async fn apps(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error
     let below = apps::apps(&state).filter(|app| app.id.is_below(&id));
     let list: Vec<_> = below.map(|app| AppInfo::of(&state, app, embed, now)).collect();
     Ok(ok(&list))
+}
+
+/// `GET /v2/groups/versions` and `GET /v2/groups/{id}/versions`: the present one; earlier ones are
+/// kept per app only.
+pub async fn versions(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
+    let group = group(&marathon.state(), &request::id(&call))?;
+    Ok(ok(&[group.version.to_string()]))
+}
+
+/// `GET /v2/groups/{id}/versions/{version}`.
+pub async fn in_version(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
+    let state = marathon.state();
+    let id = request::id(&call);
+    let version = super::versions::version(call.param("version"))?;
+    let group = group(&state, &id)?;
+    if group.version != version {
+        let text = format!("Group '{id}' does not exist in version {version}");
+        return Err(Error::NotFound(text));
+    }
+    let query = call.query();
+    let embed = Embed::default().or_whole_group(&query);
+    let tree = Tree::below(&state, &id, embed, marathon.now());
+    Ok(ok(&tree.group(&group)))
+}
+
+/// `POST /v2/groups` and `POST /v2/groups/{parent}`.
+pub async fn create(marathon: Arc<Marathon>, mut call: Call) -> Result<Response, Error> {
+    let force = request::flag(&call, "force", false);
+    let parent = request::id(&call);
+    let update: GroupUpdate = request::body_as(&mut call).await?;
+    let id = target(&parent, &update)?;
+    let done = change(&marathon, &id, force, |world| {
+        if world.state.groups.contains_key(&id) {
+            let text = format!("Group {id} is already created. Use PUT to change this group.");
+            return Err(Error::Exists(text));
+        }
+        if world.state.apps.contains_key(&id) {
+            return Err(Error::Exists(format!("An app with id [{id}] already exists.")));
+        }
+        regroup::edits(world, &id, &update)
+    })
+    .await?;
+    Ok(located(started(StatusCode::CREATED, &done), id.as_str()))
+}
+
+/// `PUT /v2/groups` and `PUT /v2/groups/{id}`.
+pub async fn update(marathon: Arc<Marathon>, mut call: Call) -> Result<Response, Error> {
+    let force = request::flag(&call, "force", false);
+    let dry = request::flag(&call, "dryRun", false);
+    let url = request::id(&call);
+    let update: GroupUpdate = request::body_as(&mut call).await?;
+    let id = target(&url, &update)?;
+    if dry {
+        return rehearse(&marathon, &id, force, &update);
+    }
+    let done = change(&marathon, &id, force, |world| regroup::edits(world, &id, &update)).await?;
+    Ok(started(StatusCode::OK, &done))
+}
+
+/// `PATCH /v2/groups/{id}`: the role rule of a top-level group, without a deployment.
+pub async fn patch(marathon: Arc<Marathon>, mut call: Call) -> Result<Response, Error> {
+    let id = request::id(&call);
+    let update: GroupUpdate = request::body_as(&mut call).await?;
+    group(&marathon.state(), &id)?;
+    if id.segments().count() != 1 {
+        let text = "enforceRole can only be set on top-level groups";
+        return Err(Error::rule("/enforceRole", text));
+    }
+    change(&marathon, &id, false, |_| {
+        let change = GroupChange::Put { dependencies: None, enforce_role: update.enforce_role };
+        Ok(Edits { apps: Vec::new(), groups: vec![GroupEdit { id: id.clone(), change }] })
+    })
+    .await?;
+    Ok(reply::empty(StatusCode::OK))
+}
+
+/// `DELETE /v2/groups` (everything) and `DELETE /v2/groups/{id}`.
+pub async fn delete(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
+    let force = request::flag(&call, "force", false);
+    let id = request::id(&call);
+    let done = change(&marathon, &id, force, |world| {
+        group(world.state, &id)?;
+        Ok(regroup::removal(&world, &id))
+    })
+    .await?;
+    Ok(started(StatusCode::OK, &done))
+}
+
+/// The group a body is about: its own id, at or below the one of the URL. The original lets a body
+/// climb out of the URL's group, which cost people their clusters.
+fn target(url: &GroupId, update: &GroupUpdate) -> Result<GroupId, Error> {
+    let Some(text) = &update.id else { return Ok(url.clone()) };
+    let id = PathId::parse_below(text, url);
+    if id == *url || id.is_below(url) {
+        return Ok(id);
+    }
+    let text = format!("identifier {id} is not child of {url}. Hint: use relative paths.");
+    Err(Error::rule("/id", text))
+}
+
+fn put(deployment: DeploymentId, force: bool, edits: Edits) -> PutApps {
+    let Edits { apps: edits, groups } = edits;
+    PutApps { deployment, force, edits, groups, victims: BTreeSet::new() }
+}
+
+async fn change(
+    marathon: &Marathon,
+    id: &GroupId,
+    force: bool,
+    make: impl Fn(World<'_>) -> Result<Edits, Error>,
+) -> Result<Started, Error> {
+    marathon
+        .deploy(|state, deployment| {
+            let edits = make(World::new(state, &marathon.settings, force))?;
+            let announcement = Announcement { group: id.clone(), api_post: None };
+            marathon.events.announce(&deployment, announcement);
+            Ok(put(deployment, force, edits))
+        })
+        .await
+}
+
+/// The steps a change would take: applied to a copy of the state that nobody keeps.
+fn rehearse(
+    marathon: &Marathon,
+    id: &GroupId,
+    force: bool,
+    update: &GroupUpdate,
+) -> Result<Response, Error> {
+    let mut state = (*marathon.state()).clone();
+    let edits = regroup::edits(World::new(&state, &marathon.settings, force), id, update)?;
+    let command = Command::PutApps(Box::new(put(marathon.deployment_id(), force, edits)));
+    let entry = Stamped { at: marathon.now(), request: None, command };
+    let (outcome, changes) = core::apply(&mut state, &entry);
+    outcome.map_err(|rejected: Rejected| Error::Rejected(rejected))?;
+    let started = changes.iter().find_map(|change| match change {
+        Change::Deployment { old: None, new: Some(new), .. } => Some(new),
+        _ => None,
+    });
+    let steps = started.map(|deployment| json!(steps(deployment))).unwrap_or(json!([]));
+    Ok(ok(&json!({ "steps": steps })))
 }

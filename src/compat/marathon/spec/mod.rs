@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod container;
+pub mod group;
 pub mod health;
 pub mod network;
 pub mod policy;
