@@ -99,10 +99,6 @@ impl Cluster {
         Dialect::new(Arc::new(marathon), Some(Arc::new(guard)))
     }
 
-    pub fn hub(&self) -> &Hub {
-        &self.hub
-    }
-
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }

@@ -20,7 +20,7 @@ pub fn check(app: &App, v: &mut Violations) {
     let mappings = container.and_then(|c| c.port_mappings.as_deref()).unwrap_or_default();
     let definitions = app.port_definitions.as_deref().unwrap_or_default();
     v.check(
-        !(is_host && !mappings.is_empty()),
+        !is_host || mappings.is_empty(),
         "/",
         "portMappings are not allowed with host-networking",
     );
