@@ -256,10 +256,11 @@ async fn accept(tcp: TcpListener, shared: Arc<Shared>) {
 /// Serves one peer until it leaves, breaks a bound or is drained.
 async fn connection(stream: TcpStream, peer: SocketAddr, slot: Slot) {
     let shared = slot.shared.clone();
-    let Ok(Some((io, h2))) = tokio::time::timeout(shared.limits.read, greet(stream, &shared)).await
-    else {
-        return;
+    let greeted = tokio::select! {
+        greeted = tokio::time::timeout(shared.limits.read, greet(stream, &shared)) => greeted,
+        () = shared.drain.cancelled() => return, // it has asked for nothing yet
     };
+    let Ok(Some((io, h2))) = greeted else { return };
     let service = Service {
         shared: shared.clone(),
         peer,
