@@ -209,8 +209,10 @@ fn greet(ready: &Ready, dev: bool, data_dir: &std::path::Path) {
         Some((uid, password)) => format!("  login {uid} / {password}"),
         None => String::new(),
     };
-    let dns = ready.dns;
-    out(&format!("tepui is ready  http://{}{login}  dns {dns}\n", ready.router));
+    match ready.master {
+        Some(at) => out(&format!("tepui is ready  http://{}{login}  dns {}\n", at.router, at.dns)),
+        None => out("tepui is ready  (agent)\n"),
+    }
     if dev && std::io::stdout().is_terminal() {
         out(&format!(
             "  variables for scripts: {}/client.env   stop with Ctrl-C\n",

@@ -35,6 +35,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::base::clock::Timestamp;
 
+pub mod join;
+
 const DAY: Duration = Duration::from_secs(86_400);
 /// Life of the authority; it is replaced by making a new one and issuing everything anew.
 const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3_650);

@@ -14,6 +14,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
     config::{Config, NodeRole},
+    peers::{self, ToMasters},
     transport,
 };
 use crate::{
@@ -88,6 +89,20 @@ pub fn start(parts: Parts<'_>, connector: Arc<dyn Connector>) -> anyhow::Result<
         .context("starting the agent")?;
     agent::link::keep_connected(handle, connector, rng.child("link"), tasks);
     Ok(id)
+}
+
+/// Starts the agent of a node without a master: it joins the cluster if it has not yet, and keeps
+/// a link to whichever master leads.
+///
+/// # Errors
+/// When no master lets it in, or as `start`.
+pub async fn start_remote(parts: Parts<'_>) -> anyhow::Result<NodeId> {
+    let dir = peers::pki_dir(&parts.config.data_dir);
+    let (masters, token) = (&parts.config.masters, parts.config.join_token.as_deref());
+    let (identity, cluster) = peers::identity(&dir, masters, token, &parts.config.hostname).await?;
+    let link_tasks = parts.tasks.child("agent-link");
+    let connector = ToMasters::new(masters.clone(), &identity, link_tasks)?;
+    start(Parts { cluster, ..parts }, Arc::new(connector))
 }
 
 /// Connects an agent to the leader of the same process.

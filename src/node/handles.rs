@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::mpsc;
 
+use super::peers::Door;
 use crate::{
     api::handles as api,
     base::{clock::Timestamp, task::Tasks},
@@ -35,6 +36,7 @@ pub struct Handles {
     pub log: Log<State>,
     pub links: Links,
     pub board: Board,
+    pub door: Arc<Door>,
     pub tasks: Tasks,
     pub me: Arc<Me>,
 }

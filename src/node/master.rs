@@ -8,12 +8,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ::http::{Method, StatusCode, request::Parts as RequestParts};
 use anyhow::Context as _;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     bootstrap,
     config::Config,
     handles::{Handles, Me},
+    peers::{self, Door},
 };
 use crate::{
     api,
@@ -49,6 +50,7 @@ pub struct Bound {
     pub router: Listener,
     marathon: Option<Listener>,
     dns: dns::serve::Server,
+    peers: TcpListener,
 }
 
 /// A running master.
@@ -74,7 +76,7 @@ pub struct Parts<'a> {
 ///
 /// # Errors
 /// When a port is taken or needs rights; the text names it.
-pub fn bind(
+pub async fn bind(
     config: &Config,
     dns_also: Option<SocketAddr>,
     rng: &Rng,
@@ -96,7 +98,8 @@ pub fn bind(
         }
         Err(error) => return Err(error),
     };
-    Ok((Bound { router, marathon, dns }, also))
+    let peers = peers::bind(at(config.peer_port)).await?;
+    Ok((Bound { router, marathon, dns, peers }, also))
 }
 
 /// Starts a master on bound listeners.
@@ -123,6 +126,9 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     };
     driver.start(&tasks.child("control"));
 
+    let door = open_door(config, &log, &clock, &rng)?;
+    let peer_tasks = tasks.child("peers");
+    tasks.vital("peers", door.clone().run(bound.peers, links.clone(), peer_tasks));
     let reach = |port: u16| SocketAddr::new(config.address, port).to_string();
     let marathon_port = if config.compat_ports { MARATHON_PORT } else { router.port() };
     let me = Me {
@@ -132,7 +138,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         marathon: reach(marathon_port),
     };
     let handles =
-        Handles { log: log.clone(), links, board, tasks: tasks.clone(), me: Arc::new(me) };
+        Handles { log: log.clone(), links, board, door, tasks: tasks.clone(), me: Arc::new(me) };
     let secret = log.state().cluster.as_ref().map(|c| c.secret).context("no cluster was made")?;
     let tokens = Arc::new(Tokens::new(&secret));
     let now = clock.now();
@@ -249,6 +255,19 @@ async fn page(request: Request) -> Response {
         Some(answer) => answer.map(Body::full),
         None => reply::text(StatusCode::NOT_FOUND, "There is no page here.\n"),
     }
+}
+
+/// The door for other nodes, with the authority of this cluster.
+fn open_door(
+    config: &Config,
+    log: &Log<State>,
+    clock: &Arc<dyn Clock>,
+    rng: &Rng,
+) -> anyhow::Result<Arc<Door>> {
+    let cluster = log.state().cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
+    let dir = peers::pki_dir(&config.data_dir);
+    let names = [config.hostname.clone(), config.address.to_string()];
+    Ok(Arc::new(Door::new(&dir, &cluster, &names, clock.clone(), rng.child("door"))?))
 }
 
 async fn open_log(

@@ -5,6 +5,7 @@ pub mod config;
 pub mod bootstrap;
 pub mod handles;
 pub mod transport;
+pub mod peers;
 pub mod master;
 pub mod agent;
 pub mod roles;

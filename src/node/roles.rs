@@ -25,12 +25,19 @@ const AGENT_READY: Duration = Duration::from_secs(10);
 /// What a started node tells its caller.
 #[derive(Debug)]
 pub struct Ready {
-    pub router: SocketAddr,
-    pub dns: SocketAddr,
+    /// Set when the node is a master.
+    pub master: Option<Addresses>,
     /// Login of the first user, while its password file is there.
     pub login: Option<(String, String)>,
     /// Trouble that did not keep the node from starting.
     pub warnings: Vec<String>,
+}
+
+/// Where a master answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    pub router: SocketAddr,
+    pub dns: SocketAddr,
 }
 
 /// Runs a node until it is told to stop. `ready` is called when an app can be deployed.
@@ -52,7 +59,7 @@ pub async fn run(config: Config, ready: impl FnOnce(&Ready)) -> anyhow::Result<(
         tasks.stop(limit::STOP).await;
         return Ok(());
     };
-    let (master, told) = started?;
+    let Started { master, told } = started?;
     ready(&told);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let failed = tokio::select! {
@@ -71,10 +78,13 @@ pub async fn run(config: Config, ready: impl FnOnce(&Ready)) -> anyhow::Result<(
     }
 }
 
-async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<(Master, Ready)> {
-    if !config.has(NodeRole::Master) {
-        bail!("an agent without a master in the same process cannot join yet; add --role master");
-    }
+/// A started node: its master part, if it has one, and what to tell.
+struct Started {
+    master: Option<Master>,
+    told: Ready,
+}
+
+async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
     let clock = SystemClock::shared();
     let rng = Rng::from_os();
     let mut warnings = Vec::new();
@@ -84,7 +94,20 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<(Master, Ready)
         let socket = config.docker.display();
         warnings.push(format!("Docker does not answer on {socket}; tasks wait until it does"));
     }
-    let (bound, serves_containers) = master::bind(config, bridge, &rng)?;
+    if !config.has(NodeRole::Master) {
+        let parts = agent::Parts {
+            config,
+            cluster: String::new(),
+            resolver: None,
+            clock,
+            rng: rng.child("agent"),
+            tasks,
+        };
+        agent::start_remote(parts).await?;
+        let told = Ready { master: None, login: None, warnings };
+        return Ok(Started { master: None, told });
+    }
+    let (bound, serves_containers) = master::bind(config, bridge, &rng).await?;
     let parts = master::Parts { config, clock: clock.clone(), rng: rng.child("master"), tasks };
     let master = master::start(parts, bound).await?;
     if has_agent {
@@ -106,7 +129,8 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<(Master, Ready)
     bootstrap::write_client_env(&config.data_dir, router, dns, &master.token)?;
     let login = bootstrap::initial_password(&config.data_dir)
         .map(|password| (bootstrap::ADMIN.to_owned(), password));
-    Ok((master, Ready { router, dns, login, warnings }))
+    let told = Ready { master: Some(Addresses { router, dns }), login, warnings };
+    Ok(Started { master: Some(master), told })
 }
 
 /// The address clients use for a listener that may be bound to all.
@@ -131,11 +155,14 @@ async fn wait_for(master: &Master, node: &NodeId) {
     }
 }
 
-async fn shut_down(config: &Config, master: Master, tasks: &Tasks) {
-    master.drain(limit::DRAIN).await;
-    master.handles.log.stop().await;
+async fn shut_down(config: &Config, master: Option<Master>, tasks: &Tasks) {
+    if let Some(master) = &master {
+        master.drain(limit::DRAIN).await;
+        master.handles.log.stop().await;
+    }
     tasks.stop(limit::STOP.saturating_sub(limit::DRAIN)).await;
     if config.destroy_on_exit
+        && let Some(master) = master
         && let Some(cluster) = master.handles.log.state().cluster.as_ref()
         && let Err(error) = destroy(config, &cluster.id).await
     {
