@@ -1,16 +1,23 @@
 //! tepui: argv in, exit code out.
-use clap::Parser;
-#[derive(clap::Parser)]
-enum C {
-    Dev(tepui::cli::daemon::DevArgs),
-    Node(tepui::cli::daemon::NodeArgs),
-    #[command(subcommand)]
-    Config(tepui::cli::daemon::ConfigCommand),
-}
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(match C::parse() {
-        C::Dev(a) => tepui::cli::daemon::dev(&a),
-        C::Node(a) => tepui::cli::daemon::node(&a),
-        C::Config(c) => tepui::cli::daemon::config(&c),
-    })
+
+use std::{io::IsTerminal as _, process::ExitCode};
+
+use tepui::{base::clock::SystemClock, cli};
+
+fn main() -> ExitCode {
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let terminal = [stdin.is_terminal(), stdout.is_terminal(), stderr.is_terminal()];
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let io = cli::Io {
+        stdin: Box::new(stdin),
+        stdout: Box::new(stdout),
+        stderr: Box::new(stderr),
+        terminal,
+        env: variables.collect(),
+        cwd: std::env::current_dir().unwrap_or_default(),
+        system_files: true,
+        clock: SystemClock::shared(),
+    };
+    ExitCode::from(cli::main(std::env::args_os(), io))
 }

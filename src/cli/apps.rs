@@ -1,0 +1,230 @@
+//! `tepui app …`: lists, one app, and changes through the Marathon dialect.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{
+    args::{App, Change, Watch},
+    client::{Ask, app_path, segment},
+    deploy,
+    error::{CliError, Outcome},
+    output::Table,
+    run::{Context, confirm, repeat},
+    text::{age, count, field, list, mem, number},
+    wait,
+};
+use crate::model::AppId;
+
+/// Where the Marathon dialect lives.
+pub const MARATHON: &str = "/service/marathon/v2";
+
+pub async fn run(cx: &mut Context, app: App) -> Outcome {
+    match app {
+        App::List { filter, label, watch } => show_list(cx, filter, label, watch).await,
+        App::Show { app, definition } => show(cx, &app, definition).await,
+        App::Deploy { file, change } => deploy::run(cx, &file, &change).await,
+        App::Scale { app, instances, change } => scale(cx, &app, instances, &change).await,
+        App::Restart { app, change } => restart(cx, &app, &change).await,
+        App::Remove { app, yes, change } => remove(cx, &app, yes, &change).await,
+        App::Versions { app } => versions(cx, &app).await,
+        App::Rollback { app, to, change } => rollback(cx, &app, to, &change).await,
+    }
+}
+
+async fn show_list(
+    cx: &mut Context,
+    filter: Option<String>,
+    labels: Vec<String>,
+    watch: Watch,
+) -> Outcome {
+    let mut path = format!("/tepui/v1/apps?q={}", segment(&filter.unwrap_or_default()));
+    for label in labels {
+        path.push_str(&format!("&label={}", segment(&label)));
+    }
+    repeat(cx, watch, async |cx| {
+        let answer = cx.client.get(&path).await?;
+        if cx.printer.json {
+            return Ok(cx.printer.value(&answer["apps"])?);
+        }
+        let mut table =
+            Table::new(&["ID", "STATUS", "RUNNING", "HEALTHY", "CPUS", "MEM", "CHANGED", "RUNS"]);
+        for app in list(&answer, "apps") {
+            table.row(row(app, cx));
+        }
+        cx.printer.table(&table)?;
+        for app in list(&answer, "apps").filter(|a| a["waiting"].is_object()) {
+            let (id, reason) = (field(app, "id"), field(&app["waiting"], "reason"));
+            cx.printer.note(&format!("{id}: {reason}"))?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn row(app: &Value, cx: &Context) -> [String; 8] {
+    let n = &app["instances"];
+    let healthy = match app["has_health_checks"].as_bool() {
+        Some(true) => format!("{}/{}", number(&n["healthy"]), number(&n["running"])),
+        Some(false) | None => String::new(),
+    };
+    let runs = [field(app, "image"), field(app, "cmd")].into_iter().find(|t| !t.is_empty());
+    [
+        field(app, "id").to_owned(),
+        field(app, "condition").to_owned(),
+        format!("{}/{}", number(&n["running"]), number(&n["wanted"])),
+        healthy,
+        number(&app["cpus"]),
+        mem(&app["mem_mb"]),
+        age(field(app, "updated_at"), cx.io.clock.now()),
+        runs.unwrap_or_default().chars().take(40).collect(),
+    ]
+}
+
+async fn show(cx: &mut Context, app: &str, definition: bool) -> Outcome {
+    let answer = cx.client.get(format!("/tepui/v1/apps{}", app_path(app))).await?;
+    if definition {
+        return Ok(cx.printer.value(&deploy::definition_of(&answer["spec"]))?);
+    }
+    if cx.printer.json {
+        return Ok(cx.printer.value(&answer)?);
+    }
+    let now = cx.io.clock.now();
+    let n = &answer["instances"];
+    let condition = cx.printer.toned(field(&answer, "condition"));
+    cx.printer.line(&format!("{}  {condition}", field(&answer, "id")))?;
+    let (running, wanted) = (number(&n["running"]), number(&n["wanted"]));
+    cx.printer.line(&format!("instances  {running} of {wanted} running"))?;
+    let each = [number(&answer["cpus"]), mem(&answer["mem_mb"])];
+    cx.printer.line(&format!("each       {} cpus, {}", each[0], each[1]))?;
+    for (name, value) in [("image", field(&answer, "image")), ("command", field(&answer, "cmd"))] {
+        if !value.is_empty() {
+            cx.printer.line(&format!("{name:<9}  {value}"))?;
+        }
+    }
+    if let Some(path) = answer["service_url"].as_str() {
+        cx.printer.line(&format!("reached    {}{path}", cx.client.session.url))?;
+    }
+    if let Some(name) = list(&answer, "dns_names").next().and_then(Value::as_str) {
+        cx.printer.line(&format!("name       {name}"))?;
+    }
+    if answer["waiting"].is_object() {
+        cx.printer.line(&format!("waiting    {}", field(&answer["waiting"], "reason")))?;
+    }
+    let failure = &answer["last_failure"];
+    if failure.is_object() {
+        let (ago, task) = (age(field(failure, "at"), now), field(failure, "task_id"));
+        let text = format!("{} ({ago} ago, task {task})", field(failure, "message"));
+        cx.printer.line(&format!("failed     {text}"))?;
+    }
+    if list(&answer, "tasks").next().is_some() {
+        cx.printer.line("")?;
+        let table = super::tasks::table(list(&answer, "tasks"), now, false);
+        cx.printer.table(&table)?;
+    }
+    Ok(())
+}
+
+async fn scale(cx: &mut Context, app: &str, instances: u32, change: &Change) -> Outcome {
+    let path = format!("{MARATHON}/apps{}?force={}", app_path(app), change.force);
+    must_exist(cx, app).await?;
+    let ask = Ask::new(Method::PUT, path).json(&json!({ "instances": instances }));
+    let result = cx.client.json(ask).await?;
+    wait::for_change(cx, &result, change, &format!("{app} scales to {instances}")).await
+}
+
+async fn restart(cx: &mut Context, app: &str, change: &Change) -> Outcome {
+    let path = format!("{MARATHON}/apps{}/restart?force={}", app_path(app), change.force);
+    let result = cx.client.json(Ask::post(path).json(&json!({}))).await?;
+    wait::for_change(cx, &result, change, &format!("{app} restarts")).await
+}
+
+async fn remove(cx: &mut Context, app: &str, yes: bool, change: &Change) -> Outcome {
+    let shown = must_exist(cx, app).await?;
+    if !yes {
+        let running = shown["instances"]["running"].as_u64().unwrap_or(0);
+        let running = count(usize::try_from(running).unwrap_or(0), "running instance");
+        confirm(cx, &format!("Remove {} with {running}?", field(&shown, "id")))?;
+    }
+    let path = format!("{MARATHON}/apps{}?force={}", app_path(app), change.force);
+    let result = cx.client.json(Ask::new(Method::DELETE, path)).await?;
+    wait::for_change(cx, &result, change, &format!("{app} is removed")).await
+}
+
+async fn versions(cx: &mut Context, app: &str) -> Outcome {
+    let answer = cx.client.get(format!("{MARATHON}/apps{}/versions", app_path(app))).await?;
+    if cx.printer.json {
+        return Ok(cx.printer.value(&answer["versions"])?);
+    }
+    let mut table = Table::new(&["VERSION", "AGE"]);
+    for version in list(&answer, "versions").filter_map(Value::as_str) {
+        table.row([version.to_owned(), age(version, cx.io.clock.now())]);
+    }
+    Ok(cx.printer.table(&table)?)
+}
+
+async fn rollback(cx: &mut Context, app: &str, to: Option<String>, change: &Change) -> Outcome {
+    let version = match to {
+        Some(version) => version,
+        None => {
+            let path = format!("{MARATHON}/apps{}/versions", app_path(app));
+            let known = cx.client.get(path).await?;
+            let before = list(&known, "versions").nth(1).and_then(Value::as_str);
+            let before = before.ok_or_else(|| {
+                CliError::failure(format!("{app} has no earlier definition to go back to"))
+            })?;
+            before.to_owned()
+        }
+    };
+    let path = format!("{MARATHON}/apps{}?force={}", app_path(app), change.force);
+    let ask = Ask::new(Method::PUT, path).json(&json!({ "version": version }));
+    let result = cx.client.json(ask).await?;
+    wait::for_change(cx, &result, change, &format!("{app} goes back to {version}")).await
+}
+
+/// The app, or "not found" with names that look alike.
+pub async fn must_exist(cx: &mut Context, app: &str) -> Outcome<Value> {
+    match cx.client.get(format!("/tepui/v1/apps{}", app_path(app))).await {
+        Err(error) if error.status == Some(404) => Err(unknown(cx, app, error).await),
+        other => other,
+    }
+}
+
+/// Adds what the caller may have meant.
+async fn unknown(cx: &mut Context, app: &str, error: CliError) -> CliError {
+    let wanted = AppId::parse(app);
+    let Ok(all) = cx.client.get("/tepui/v1/apps").await else { return error };
+    let alike = list(&all, "apps")
+        .map(|a| field(a, "id"))
+        .find(|id| AppId::parse(id).name() == wanted.name() || strikes(id, wanted.as_str()) <= 2);
+    match alike {
+        Some(id) => error.hint(format!("did you mean {id}?")),
+        None => error.hint("tepui app list shows the apps there are"),
+    }
+}
+
+/// How many characters differ, inserts and deletions counted (Levenshtein's distance).
+fn strikes(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (diagonal + usize::from(x != *y)).min(above.min(row[j]) + 1);
+            diagonal = above;
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_alike_are_near() {
+        for (a, b, n) in [("/web", "/web", 0), ("/web", "/wbe", 2), ("/web", "/webs", 1)] {
+            assert_eq!(strikes(a, b), n);
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The command tree.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use super::daemon::{ConfigCommand, DevArgs, NodeArgs};
+
+/// tepui: a datacenter operating system in one binary.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tepui",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:\n  tepui app deploy web.yaml   create or update apps, and wait until they run\n  tepui app list              what runs\n  tepui why /web              why it does not\n  tepui log /web --follow     what it prints\n\nExit codes: 0 done, 1 failed, 2 usage or refused definition, 3 not found, 4 login, 5 conflict,\n6 timed out, 7 unreachable, 8 deployment did not reach its goal."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Address of the cluster, as http://host:8000 [env: TEPUI_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub url: Option<String>,
+    /// Login token [env: TEPUI_TOKEN]
+    #[arg(long, global = true, value_name = "TOKEN", hide = true)]
+    pub token: Option<String>,
+    /// Trust the certificates in this PEM file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Do not check the server's certificate
+    #[arg(long, global = true)]
+    pub insecure: bool,
+    /// Print answers as JSON, with the names of the API
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing but data and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Apps: what is wanted and what runs
+    #[command(subcommand)]
+    App(App),
+    /// Tasks: single instances of apps
+    #[command(subcommand)]
+    Task(Task),
+    /// Run the whole system in this process, on loopback
+    Dev(DevArgs),
+    /// Run one node of a cluster (--role), or look at and drain nodes (list, show, drain, undrain)
+    Node(NodeCommand),
+    /// Settings of a node: show them, check them
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Deployments: changes under way
+    #[command(subcommand)]
+    Deployment(Deployment),
+    /// Print what tasks write
+    Log(Log),
+    /// Run a command inside a task
+    Exec(Exec),
+    /// Say why an app does not run as wanted
+    Why {
+        /// App id, as /web
+        app: String,
+        /// List every node with what stands in the way there
+        #[arg(long)]
+        nodes: bool,
+    },
+    /// The cluster at a glance
+    Status {
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// Sign in and remember it
+    Login(Login),
+    /// Forget the login
+    Logout,
+    /// Look for what keeps this command line from working
+    Doctor,
+    /// Print the completion script of a shell
+    Completions {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the version of this program and of the cluster
+    Version,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Watch {
+    /// Repeat every two seconds until interrupted
+    #[arg(long, short)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum App {
+    /// All apps
+    List {
+        /// Only apps whose id, image or command holds this text
+        filter: Option<String>,
+        /// Only apps with this label: KEY or KEY=VALUE
+        #[arg(long, short)]
+        label: Vec<String>,
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// One app with its instances
+    Show {
+        app: String,
+        /// Print the definition only, ready for `tepui app deploy`
+        #[arg(long)]
+        definition: bool,
+    },
+    /// Create or update apps from a file of Marathon JSON or YAML
+    #[command(
+        after_help = "Examples:\n  tepui app deploy web.yaml\n  cat web.json | tepui app deploy - --no-wait"
+    )]
+    Deploy {
+        /// JSON or YAML, one or several definitions; - reads standard input
+        file: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Set the number of instances
+    Scale {
+        app: String,
+        instances: u32,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Replace all instances, a few at a time
+    Restart {
+        app: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Stop an app and forget it
+    Remove {
+        app: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Earlier definitions of an app
+    Versions { app: String },
+    /// Go back to an earlier definition
+    Rollback {
+        app: String,
+        /// Which one; the one before the present one unless given
+        #[arg(long)]
+        to: Option<String>,
+        #[command(flatten)]
+        change: Change,
+    },
+}
+
+/// How a change is made and waited for.
+#[derive(Debug, Clone, Args)]
+pub struct Change {
+    /// Put a deployment aside that holds the app
+    #[arg(long)]
+    pub force: bool,
+    /// Return as soon as the change is accepted
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Longest time to wait
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Running instances
+    List {
+        /// Only of this app
+        #[arg(long, short)]
+        app: Option<String>,
+        /// Only on this node
+        #[arg(long, short)]
+        node: Option<String>,
+        /// Also those that ended
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// One task
+    Show { task: String },
+    /// End tasks; they are started again unless --scale
+    Kill {
+        #[arg(required = true)]
+        tasks: Vec<String>,
+        /// Lower the number of instances too
+        #[arg(long)]
+        scale: bool,
+        /// Give up reserved volumes too
+        #[arg(long)]
+        wipe: bool,
+    },
+    /// Files in a task's sandbox
+    Ls {
+        task: String,
+        #[arg(default_value = "")]
+        path: String,
+        /// Mode, owner, size and time too
+        #[arg(long, short)]
+        long: bool,
+    },
+    /// Print or save a file of a task's sandbox
+    Download {
+        task: String,
+        path: String,
+        /// Save here instead of printing
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
+}
+
+/// `tepui node --role …` is a node; `tepui node list` asks about them.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct NodeCommand {
+    #[command(flatten)]
+    pub daemon: NodeArgs,
+    #[command(subcommand)]
+    pub verb: Option<Node>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Node {
+    /// All nodes
+    List {
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// One node with what runs on it
+    Show { node: String },
+    /// Move all work off a node
+    Drain {
+        node: String,
+        /// Only say what would move
+        #[arg(long)]
+        dry_run: bool,
+        /// Return at once instead of waiting until nothing runs there
+        #[arg(long)]
+        no_wait: bool,
+        /// Longest time to wait
+        #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
+        timeout: Duration,
+    },
+    /// Let a node take work again
+    Undrain { node: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Deployment {
+    /// Changes under way
+    List {
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// One change and how far it is
+    Show { deployment: String },
+    /// Take a change back
+    Cancel {
+        deployment: String,
+        /// Stop where it stands instead
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Follow a change to its end
+    Watch {
+        deployment: String,
+        #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
+        timeout: Duration,
+    },
+}
+
+/// Which stream of a task.
+#[derive(Debug, Clone, Args)]
+pub struct Log {
+    /// Task, instance or app; of an app all running instances
+    pub target: String,
+    /// File of the sandbox
+    #[arg(long, short = 'F', default_value = "stdout")]
+    pub file: String,
+    /// How many of the last lines
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub lines: usize,
+    /// Go on as they write
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  tepui exec /web -- ls -l\n  tepui exec -it web.instance-1234._app.1 -- sh"
+)]
+pub struct Exec {
+    /// Task, instance or app; of an app its newest running instance
+    pub target: String,
+    /// Pass standard input on
+    #[arg(long, short)]
+    pub interactive: bool,
+    /// Give the command a terminal
+    #[arg(long, short)]
+    pub tty: bool,
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Login {
+    /// Address of the cluster, as http://host:8000
+    pub address: Option<String>,
+    /// User name
+    #[arg(long, short, default_value = "admin")]
+    pub user: String,
+    /// Read the password from standard input
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// `90`, `90s`, `15m`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let n: u64 = digits.parse().map_err(|_| format!("{text:?} is no time, as 90s, 15m or 2h"))?;
+    let unit_s = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        unit => return Err(format!("{unit:?} is no unit: use s, m or h")),
+    };
+    Ok(Duration::from_secs(n.saturating_mul(unit_s)))
+}

@@ -1,0 +1,105 @@
+//! `tepui deployment …`.
+
+use http::Method;
+use serde_json::Value;
+
+use super::{
+    apps::MARATHON,
+    args::Deployment,
+    client::{Ask, segment},
+    error::{CliError, Exit, Outcome},
+    output::Table,
+    run::{Context, repeat},
+    text::{age, field, list, number},
+    wait,
+};
+
+pub async fn run(cx: &mut Context, deployment: Deployment) -> Outcome {
+    match deployment {
+        Deployment::List { watch } => repeat(cx, watch, show_list).await,
+        Deployment::Show { deployment } => show(cx, &deployment).await,
+        Deployment::Cancel { deployment, keep } => cancel(cx, &deployment, keep).await,
+        Deployment::Watch { deployment, timeout } => {
+            let id = field(&find(cx, &deployment).await?, "id").to_owned();
+            wait::follow(cx, &id, None, timeout).await
+        }
+    }
+}
+
+async fn show_list(cx: &mut Context) -> Outcome {
+    let answer = cx.client.get("/tepui/v1/deployments").await?;
+    if cx.printer.json {
+        return Ok(cx.printer.value(&answer["deployments"])?);
+    }
+    let mut table = Table::new(&["ID", "STEP", "AGE", "APPS", "NOW"]);
+    for deployment in list(&answer, "deployments") {
+        table.row([
+            field(deployment, "id").to_owned(),
+            format!("{}/{}", number(&deployment["step"]), number(&deployment["steps"])),
+            age(field(deployment, "started_at"), cx.io.clock.now()),
+            apps(deployment),
+            list(deployment, "actions").map(action).collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    Ok(cx.printer.table(&table)?)
+}
+
+fn apps(deployment: &Value) -> String {
+    list(deployment, "app_ids").filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+}
+
+fn action(action: &Value) -> String {
+    let (done, of) = (number(&action["done"]), number(&action["of"]));
+    format!("{} {} {done}/{of}", field(action, "action"), field(action, "app_id"))
+}
+
+async fn show(cx: &mut Context, name: &str) -> Outcome {
+    let deployment = find(cx, name).await?;
+    if cx.printer.json {
+        return Ok(cx.printer.value(&deployment)?);
+    }
+    cx.printer.line(field(&deployment, "id"))?;
+    let (step, steps) = (number(&deployment["step"]), number(&deployment["steps"]));
+    let age = age(field(&deployment, "started_at"), cx.io.clock.now());
+    cx.printer.line(&format!("step       {step} of {steps}, begun {age} ago"))?;
+    cx.printer.line(&format!("apps       {}", apps(&deployment)))?;
+    for row in list(&deployment, "actions") {
+        cx.printer.line(&format!("now        {}", action(row)))?;
+        if let Some(blocked) = row["blocked"].as_str() {
+            cx.printer.line(&format!("blocked    {blocked}"))?;
+        }
+    }
+    Ok(())
+}
+
+async fn cancel(cx: &mut Context, name: &str, keep: bool) -> Outcome {
+    let id = field(&find(cx, name).await?, "id").to_owned();
+    let path = format!("{MARATHON}/deployments/{}?force={keep}", segment(&id));
+    let answer = cx.client.json(Ask::new(Method::DELETE, path)).await?;
+    if cx.printer.json {
+        return Ok(cx.printer.value(&answer)?);
+    }
+    match field(&answer, "deploymentId") {
+        "" => Ok(cx.printer.note(&format!("{id} is stopped where it stood"))?),
+        back => {
+            cx.printer.note(&format!("{id} is taken back by"))?;
+            Ok(cx.printer.line(&format!("deployment {back}"))?)
+        }
+    }
+}
+
+/// The deployment a name means: its id or a beginning of it.
+async fn find(cx: &mut Context, name: &str) -> Outcome<Value> {
+    let all = cx.client.get("/tepui/v1/deployments").await?;
+    let mut alike = list(&all, "deployments").filter(|d| field(d, "id").starts_with(name));
+    match (alike.next(), alike.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (Some(_), Some(_)) => Err(CliError::usage(format!("{name} may mean several deployments"))
+            .hint("write a few more letters")),
+        (None, _) => {
+            let text = format!("no deployment {name} is under way");
+            Err(CliError::new(Exit::NotFound, text)
+                .hint("it may be done; tepui deployment list shows those under way"))
+        }
+    }
+}

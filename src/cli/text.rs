@@ -1,0 +1,81 @@
+//! Small words: ages, sizes, short ids; and reading fields of answers.
+
+use serde_json::Value;
+
+use crate::base::clock::Timestamp;
+
+/// `text` of a field; empty when it is absent.
+pub fn field<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// A number field as it is written.
+pub fn number(value: &Value) -> String {
+    match value {
+        Value::Number(n) => n.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The elements of a list field.
+pub fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    value[name].as_array().into_iter().flatten()
+}
+
+/// How long ago a time was: `3s`, `5m`, `2h`, `4d`.
+pub fn age(time: &str, now: Timestamp) -> String {
+    let Some(at) = Timestamp::parse(time) else { return String::new() };
+    let s = now.since(at).as_secs();
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m", s / 60),
+        3600..86_400 => format!("{}h", s / 3600),
+        _ => format!("{}d", s / 86_400),
+    }
+}
+
+/// Megabytes as people say them.
+pub fn mem(value: &Value) -> String {
+    let mb = value.as_f64().unwrap_or(0.0);
+    if mb >= 1024.0 { format!("{:.1} GiB", mb / 1024.0) } else { format!("{mb} MiB") }
+}
+
+/// Bytes as `ls -h` says them.
+pub fn bytes(n: u64) -> String {
+    let mut size = n as f64;
+    for unit in ["B", "K", "M", "G", "T"] {
+        if size < 1024.0 || unit == "T" {
+            return if unit == "B" { format!("{n}B") } else { format!("{size:.1}{unit}") };
+        }
+        size /= 1024.0;
+    }
+    unreachable!("the last unit always returns")
+}
+
+/// `used of total`.
+pub fn share(used: &Value, total: &Value) -> String {
+    format!("{} of {}", number(used), number(total))
+}
+
+/// One of many, or the count: `1 app`, `2 apps`.
+pub fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_sizes_are_short() {
+        let now = Timestamp::from_ms(100_000_000);
+        let at = |s: i64| Timestamp::from_ms(100_000_000 - s * 1000).to_string();
+        for (s, text) in [(5, "5s"), (61, "1m"), (7300, "2h"), (90_000, "1d")] {
+            assert_eq!(age(&at(s), now), text);
+        }
+        assert_eq!(
+            (bytes(12), bytes(2048), bytes(5 << 30)),
+            ("12B".into(), "2.0K".into(), "5.0G".into())
+        );
+    }
+}

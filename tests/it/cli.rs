@@ -1,0 +1,536 @@
+//! The command line against the real API on a socket: what it prints where, and how it ends.
+
+use std::{
+    collections::BTreeMap,
+    io::{Cursor, Write},
+    sync::Arc,
+};
+
+use expect_test::{Expect, expect};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tepui::{
+    api::{Api, routes},
+    base::task::Tasks,
+    cli::{self, Io},
+    http::{
+        auth::{Principal, Trusted},
+        serve::{Listener, Server},
+    },
+    model::{WorkloadSpec, instance::Condition, workload},
+};
+
+use super::world::{World, cpus};
+
+/// A server and the files of one user.
+struct Site {
+    world: Arc<World>,
+    server: Server,
+    home: tempfile::TempDir,
+    _tasks: Tasks,
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn show(spec: &WorkloadSpec) -> Value {
+    json!({"id": spec.id.as_str(), "instances": spec.instances, "version": "x", "versionInfo": {}})
+}
+
+impl Site {
+    fn new() -> Self {
+        let (world, tasks) = (World::new(), Tasks::new("test"));
+        let api = Api::new(world.clone(), world.clone(), world.clock.clone(), &tasks, show);
+        let table = routes::table(api).guard(Arc::new(Trusted(Principal::new("admin"))));
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let server = listener.serve(Arc::new(table), &tasks);
+        Self { world, server, home: tempfile::tempdir().unwrap(), _tasks: tasks }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.server.local_addr())
+    }
+
+    fn env(&self) -> BTreeMap<String, String> {
+        let home = self.home.path().display().to_string();
+        [("TEPUI_URL".into(), self.url()), ("HOME".into(), home)].into()
+    }
+
+    /// Output, errors and exit code of one command line, as one text. Addresses that differ from
+    /// run to run are named.
+    async fn run_with(
+        &self,
+        line: &str,
+        stdin: &str,
+        change: impl FnOnce(&mut BTreeMap<String, String>),
+    ) -> String {
+        let (out, err) = (Shared::default(), Shared::default());
+        let mut env = self.env();
+        change(&mut env);
+        let io = Io {
+            stdin: Box::new(Cursor::new(stdin.to_owned().into_bytes())),
+            stdout: Box::new(out.clone()),
+            stderr: Box::new(err.clone()),
+            terminal: [false; 3],
+            env,
+            cwd: self.home.path().to_owned(),
+            system_files: false,
+            clock: self.world.clock.clone(),
+        };
+        let args = std::iter::once("tepui").chain(line.split_whitespace());
+        let code = cli::run(args.map(Into::into), io).await;
+        let text = |shared: &Shared| String::from_utf8(shared.0.lock().clone()).unwrap();
+        let mut all = text(&out);
+        for line in text(&err).lines() {
+            all.push_str(&format!("! {line}\n"));
+        }
+        all.push_str(&format!("exit {code}\n"));
+        all.replace(&self.url(), "URL").replace(&self.home.path().display().to_string(), "HOME")
+    }
+
+    async fn run(&self, line: &str) -> String {
+        self.run_with(line, "", |_| {}).await
+    }
+
+    async fn check(&self, line: &str, wanted: Expect) {
+        wanted.assert_eq(&self.run(line).await);
+    }
+}
+
+#[tokio::test]
+async fn lists_are_plain_tables() {
+    let site = Site::new();
+    site.check(
+        "app list",
+        expect![[r#"
+        ID  STATUS  RUNNING  HEALTHY  CPUS  MEM  CHANGED  RUNS
+        exit 0
+    "#]],
+    )
+    .await;
+    site.world.app("/prod/web", 2, |_| {});
+    site.world.app("/big", 1, |s| s.containers[0].resources.cpus = cpus(4));
+    site.check("app list", expect![[r#"
+        ID         STATUS   RUNNING  HEALTHY  CPUS  MEM     CHANGED  RUNS
+        /big       waiting  0/1      -        4     64 MiB  0s       web:1
+        /prod/web  running  2/2      -        0.5   64 MiB  0s       web:1
+        ! /big: 1 instance waits: of 2 nodes 2 lack cpus (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
+        exit 0
+    "#]]).await;
+    site.check(
+        "app list prod",
+        expect![[r#"
+        ID         STATUS   RUNNING  HEALTHY  CPUS  MEM     CHANGED  RUNS
+        /prod/web  running  2/2      -        0.5   64 MiB  0s       web:1
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check("node list", expect![[r#"
+        HOST  STATUS  ROLE   TASKS  CPUS      MEM                ID
+        a1    active  agent  1      0.5 of 4  64 MiB of 4.0 GiB  c0ffee00-0000-4000-8000-000000000000-S1
+        a2    active  agent  1      0.5 of 2  64 MiB of 2.0 GiB  c0ffee00-0000-4000-8000-000000000000-S2
+        exit 0
+    "#]]).await;
+    site.check(
+        "deployment list",
+        expect![[r#"
+        ID                                    STEP  AGE  APPS  NOW
+        ad632be8-5627-4f8b-aa7a-29e2e0af77c4  2/2   0s   /big  scale /big 0/1
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check("task list --app /prod/web", expect![[r#"
+        TASK                                                           APP        STATUS   HEALTH  NODE  PORTS  AGE  RESTARTS
+        prod_web.instance-4dbd006c-980d-430e-aaba-f70654729388._app.1  /prod/web  running  -       a1    31473  0s   0
+        prod_web.instance-8fc2cb75-87bc-48af-b6d0-ce0e56128fb2._app.1  /prod/web  running  -       a2    31719  0s   0
+        exit 0
+    "#]]).await;
+    site.check(
+        "status",
+        expect![[r#"
+        test  at URL
+        leader     10.0.0.9:80, version 0.1.0
+        nodes      2 of 2 take work
+        apps       2, 1 need attention
+        tasks      2 running, 1 on their way
+        health     0 healthy, 0 unhealthy
+        changes    1 under way
+        cpus       1 of 6 held
+        memory     128 MiB of 6.0 GiB held
+        exit 0
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn one_thing_is_shown_in_words() {
+    let site = Site::new();
+    site.world.app("/prod/web", 1, |_| {});
+    site.check("app show prod/web", expect![[r#"
+        /prod/web  running
+        instances  1 of 1 running
+        each       0.5 cpus, 64 MiB
+        image      web:1
+        command    ./serve
+        name       web-prod.marathon.mesos
+
+        TASK                                                           STATUS   HEALTH  NODE  PORTS  AGE  RESTARTS
+        prod_web.instance-4dbd006c-980d-430e-aaba-f70654729388._app.1  running  -       a1    31473  0s   0
+        exit 0
+    "#]]).await;
+    site.check(
+        "app show /prod/web --definition",
+        expect![[r#"
+        {
+          "id": "/prod/web",
+          "instances": 1
+        }
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check(
+        &format!("task show {}", site.world.task_id("/prod/web")),
+        expect![[r#"
+        prod_web.instance-4dbd006c-980d-430e-aaba-f70654729388._app.1  running for 0s
+        app        /prod/web
+        node       a1
+        address    10.0.0.1
+        ports      31473
+        holds      0.5 cpus, 64 MiB
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check("node show a1", expect![[r#"
+        a1  active
+        id         c0ffee00-0000-4000-8000-000000000000-S1
+        address    10.0.0.1
+        cpus       0.5 of 4 held
+        memory     64 MiB of 4.0 GiB held
+        ports      31000-31999
+        attribute  rack=r1
+
+        TASK                                                           APP        STATUS   HEALTH  NODE  PORTS  AGE  RESTARTS
+        prod_web.instance-4dbd006c-980d-430e-aaba-f70654729388._app.1  /prod/web  running  -       a1    31473  0s   0
+        exit 0
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn why_names_the_checks_the_closest_node_and_the_smallest_change() {
+    let site = Site::new();
+    site.world.app("/web", 1, |_| {});
+    site.check(
+        "why /web",
+        expect![[r#"
+        /web  satisfied: all 1 wanted instances run
+        exit 0
+    "#]],
+    )
+    .await;
+    site.world.app("/big", 1, |s| {
+        s.containers[0].resources.cpus = cpus(4);
+        s.constraints = vec![workload::Constraint {
+            field: "rack".into(),
+            operator: workload::Operator::Like,
+            value: Some("r1".into()),
+        }];
+    });
+    site.check("why /big --nodes", expect![[r#"
+        /big  waiting: 1 instance waits: of 2 nodes 1 break a constraint (rack LIKE r1), 1 lack cpus (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
+        tried      0s ago, for 4 cpus, 64 MiB, 1 ports
+
+        CHECK       NODES  REMOVED  LEFT  BECAUSE
+        constraint  2      1        1     rack LIKE r1
+        cpus        1      1        0     needs 4 cpus; most free 3.5 on a1
+        (all)       2      -        0     -
+
+        CONSTRAINT    REMOVED  ONLY THIS ONE
+        rack LIKE r1  1        0
+
+        closest node      a1: needs 4 cpus, has 3.5 free
+        smallest change   lower cpus from 4 to 3.5
+
+        NODE  FREE CPUS  FREE MEM  STANDS IN THE WAY
+        a1    3.5        3.9 GiB   needs 4 cpus, has 3.5 free
+        a2    2          2.0 GiB   rack LIKE r1 (rack is "r2"); needs 4 cpus, has 2 free
+        exit 0
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn errors_say_what_to_do_next() {
+    let site = Site::new();
+    site.world.app("/prod/web", 1, |_| {});
+    site.check(
+        "why /prod/wbe",
+        expect![[r#"
+        ! error: app /prod/wbe does not exist
+        ! hint: did you mean /prod/web?
+        exit 3
+    "#]],
+    )
+    .await;
+    site.check(
+        "task show nope",
+        expect![[r#"
+        ! error: task nope does not exist
+        ! hint: tepui task list shows the tasks there are
+        exit 3
+    "#]],
+    )
+    .await;
+    site.check(
+        "node show a9",
+        expect![[r#"
+        ! error: node a9 does not exist
+        ! hint: tepui node list shows the nodes there are
+        exit 3
+    "#]],
+    )
+    .await;
+    site.check(
+        "deployment watch 77",
+        expect![[r#"
+        ! error: no deployment 77 is under way
+        ! hint: it may be done; tepui deployment list shows those under way
+        exit 3
+    "#]],
+    )
+    .await;
+    site.check(
+        "app remove /prod/web",
+        expect![[r#"
+        ! error: Remove /prod/web with 1 running instance? Not without a yes.
+        ! hint: repeat with --yes
+        exit 2
+    "#]],
+    )
+    .await;
+    site.check(
+        "app frobnicate",
+        expect![[r#"
+        ! error: unrecognized subcommand 'frobnicate'
+        ! 
+        ! Usage: tepui app [OPTIONS] <COMMAND>
+        ! 
+        ! For more information, try '--help'.
+        exit 2
+    "#]],
+    )
+    .await;
+    site.check("--json node show a9", expect![[r#"
+        ! {"error":{"exit":3,"message":"node a9 does not exist","hint":"tepui node list shows the nodes there are"}}
+        exit 3
+    "#]]).await;
+    let nowhere = |env: &mut BTreeMap<_, _>| drop(env.remove("TEPUI_URL"));
+    expect![[r#"
+        ! error: no cluster is known
+        ! hint: start one with: tepui dev   or sign in to one with: tepui login URL
+        exit 7
+    "#]]
+    .assert_eq(&site.run_with("status", "", nowhere).await);
+    let wrong = |env: &mut BTreeMap<_, _>| drop(env.insert("TEPUI_URL".into(), "ftp://x".into()));
+    expect![[r#"
+        ! error: "ftp://x" is not an address
+        ! hint: write it as http://host:8000 or https://host
+        exit 2
+    "#]]
+    .assert_eq(&site.run_with("status", "", wrong).await);
+    let dead = |env: &mut BTreeMap<_, _>| {
+        env.insert("TEPUI_URL".into(), "http://127.0.0.1:1".into());
+    };
+    expect![[r#"
+        ! error: cannot reach http://127.0.0.1:1: Connection refused (os error 111)
+        ! hint: the address comes from TEPUI_URL; tepui doctor looks closer
+        exit 7
+    "#]]
+    .assert_eq(&site.run_with("status", "", dead).await);
+}
+
+#[tokio::test]
+async fn json_is_the_answer_of_the_api() {
+    let site = Site::new();
+    site.world.app("/a", 1, |_| {});
+    let text = site.run("--json app list").await;
+    let (json, code) = text.rsplit_once("exit ").unwrap();
+    let apps: Value = serde_json::from_str(json).unwrap();
+    assert_eq!((apps[0]["id"].as_str(), code), (Some("/a"), "0\n"));
+}
+
+#[tokio::test]
+async fn output_is_read_by_lines_and_followed_to_the_end() {
+    let site = Site::new();
+    site.world.app("/a", 1, |_| {});
+    site.world.files.lock().insert("stdout".into(), b"one\ntwo\nthree\n".to_vec());
+    let task = site.world.task_id("/a");
+    assert_eq!(site.run("log /a -n 2").await, "two\nthree\nexit 0\n");
+    assert_eq!(site.run(&format!("log {task} -n 1")).await, "three\nexit 0\n");
+    assert_eq!(site.run(&format!("task ls {task}")).await, "stdout\nexit 0\n");
+    assert_eq!(
+        site.run(&format!("task download {task} stdout")).await,
+        "one\ntwo\nthree\nexit 0\n"
+    );
+    site.check(
+        &format!("log {task} -F nothing"),
+        expect![[r#"
+        ! error: the agent has no such task or file: nothing
+        exit 3
+    "#]],
+    )
+    .await;
+    let world = site.world.clone();
+    let ends = async move {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        world.files.lock().get_mut("stdout").unwrap().extend_from_slice(b"four\n");
+        let state = world.state();
+        let instance = state.instances.values().next().unwrap();
+        world.report(instance.id.as_str(), Condition::Failed, |_| {});
+    };
+    let line = format!("log {task} -n 1 --follow");
+    let (text, ()) = tokio::join!(site.run(&line), ends);
+    assert_eq!(text, "three\nfour\nexit 0\n");
+}
+
+#[tokio::test]
+async fn a_command_runs_in_a_task_and_its_code_is_ours() {
+    let site = Site::new();
+    site.world.app("/a", 1, |_| {});
+    assert_eq!(site.run("exec /a -- echo hi there").await, "echo hi there\nexit 3\n");
+    let text = site.run_with("exec -i /a -- cat", "from stdin", |_| {}).await;
+    assert_eq!(text, "from stdinexit 0\n");
+    site.check(
+        "exec -t /a -- sh",
+        expect![[r#"
+        ! error: -t wants a terminal on both sides
+        ! hint: leave -t away when input or output is a file or a pipe
+        exit 2
+    "#]],
+    )
+    .await;
+    site.check(
+        "exec /nope -- sh",
+        expect![[r#"
+        ! error: /nope is neither a task nor an app
+        ! hint: tepui app list and tepui task list show what there is
+        exit 3
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nodes_are_drained_until_nothing_is_left() {
+    let site = Site::new();
+    site.check(
+        "node drain a1 --dry-run",
+        expect![[r#"
+        ! 0 tasks would move
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check(
+        "node drain a1",
+        expect![[r#"
+        ! a1 drains: 0 tasks to move
+        ! nothing runs on a1 any more
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check(
+        "node undrain a1",
+        expect![[r#"
+        ! a1 takes work again
+        exit 0
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn deployments_are_watched() {
+    let site = Site::new();
+    site.world.app("/big", 1, |s| s.containers[0].resources.cpus = cpus(4));
+    site.world.app("/a", 3, |_| {});
+    let id = site.world.state().deployments.keys().next().map(ToString::to_string);
+    assert!(id.is_none() || site.run("deployment list").await.contains(&id.unwrap()));
+}
+
+#[tokio::test]
+async fn completions_and_versions_need_no_cluster() {
+    let site = Site::new();
+    let nowhere = |env: &mut BTreeMap<_, _>| drop(env.remove("TEPUI_URL"));
+    let text = site.run_with("completions bash", "", nowhere).await;
+    assert!(text.contains("complete -F _tepui") && text.ends_with("exit 0\n"));
+    let version = format!("tepui {}\nexit 0\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(site.run_with("version", "", nowhere).await, version);
+    assert_eq!(site.run_with("--version", "", nowhere).await, version);
+}
+
+#[tokio::test]
+async fn a_closed_pipe_is_no_failure() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let site = Site::new();
+    let err = Shared::default();
+    let io = Io {
+        stdin: Box::new(std::io::empty()),
+        stdout: Box::new(Closed),
+        stderr: Box::new(err.clone()),
+        terminal: [false; 3],
+        env: site.env(),
+        cwd: site.home.path().to_owned(),
+        system_files: false,
+        clock: site.world.clock.clone(),
+    };
+    let code = cli::run(["tepui", "status"].map(Into::into), io).await;
+    assert_eq!((code, err.0.lock().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn files_are_refused_with_the_place_before_anything_is_sent() {
+    let site = Site::new();
+    std::fs::write(site.home.path().join("bad.yaml"), "id: /a\ncpus: [1\n").unwrap();
+    site.check("app deploy bad.yaml", expect![[r#"
+        ! error: bad.yaml:3:1: did not find expected ',' or ']' at line 3 column 1, while parsing a flow sequence at line 2 column 7
+        exit 2
+    "#]]).await;
+    site.check(
+        "app deploy none.yaml",
+        expect![[r#"
+        ! error: none.yaml: No such file or directory (os error 2)
+        ! hint: name a file of Marathon JSON or YAML, or - for standard input
+        exit 2
+    "#]],
+    )
+    .await;
+    expect![[r#"
+        ! error: standard input:1:1: an app needs an id, as /web
+        exit 2
+    "#]]
+    .assert_eq(&site.run_with("app deploy -", "cpus: 1", |_| {}).await);
+}
