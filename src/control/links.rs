@@ -8,7 +8,7 @@
 //! sample. All of it is rebuilt when the agents connect to a new leader.
 
 mod connection;
-mod orders;
+pub mod orders;
 #[cfg(test)]
 mod tests;
 

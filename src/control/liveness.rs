@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     base::{clock::Timestamp, limit},
-    core::{Command, State, apply::cluster::expiry, deploy::kill},
+    core::{
+        Command, State,
+        apply::cluster::expiry,
+        deploy::{self, kill},
+    },
     model::{
         instance::{Condition, Goal, Instance, InstanceId, KillReason},
         node::{Duty, Node, NodeId},
@@ -114,25 +118,10 @@ fn drain(state: &State, node: &Node, now: Timestamp, commands: &mut Vec<Command>
     let mut instances = Vec::new();
     for (app, here) in by_app {
         let Some(spec) = state.spec(app) else { continue };
-        let n_move = movable(state, app).min(here.len());
+        let n_move = deploy::movable(state, app).min(here.len());
         instances.extend(kill::choose(state, spec, &here, n_move, &Default::default()));
     }
     if !instances.is_empty() {
         commands.push(Command::Kill { instances, wipe: false, reason: KillReason::Drain });
     }
-}
-
-/// How many instances of `app` may end now: what is above its minimum health, at least one when
-/// all are well, so that a single instance can move too.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a fraction of a u32
-fn movable(state: &State, app: &AppId) -> usize {
-    let Some(spec) = state.spec(app) else { return 0 };
-    let well = |i: &Instance| {
-        i.condition == Condition::Running && i.kill.is_none() && state.healthy(i) != Some(false)
-    };
-    let n_well = state.instances_of(app).filter(|i| well(i)).count();
-    let fraction = spec.upgrade.minimum_health_capacity;
-    let n_needed = (f64::from(spec.instances) * fraction).ceil() as usize;
-    let all_well = n_well >= spec.instances as usize;
-    n_well.saturating_sub(n_needed).max(usize::from(all_well && n_well > 0))
 }

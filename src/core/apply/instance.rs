@@ -8,6 +8,7 @@ use crate::{
     core::{
         backoff::Delay,
         command::{Accepted, Launch, Rejected},
+        deploy,
         state::{App, TaskFailure},
     },
     model::{
@@ -164,6 +165,13 @@ pub fn kill(
     let mut n_done = 0;
     for id in instances {
         let Some(instance) = tx.state.instances.get(id) else { continue };
+        // Several nodes may be drained at once, each knowing nothing of the others' orders.
+        if *reason == KillReason::Drain
+            && deploy::is_healthy(tx.state, instance)
+            && deploy::movable(tx.state, &instance.app) == 0
+        {
+            continue;
+        }
         let goal = if wipe { Goal::Decommissioned } else { instance.goal };
         order_kill(tx, (**instance).clone(), goal, reason);
         n_done += 1;

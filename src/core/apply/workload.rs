@@ -91,13 +91,27 @@ pub fn step(tx: &mut Tx<'_>, step: &DeployStep) -> Result<Accepted, Rejected> {
     if let Some(foreign) = step.scales.iter().find(|s| !deployment.changes.contains_key(&s.app)) {
         return Err(Rejected::NoSuchApp(foreign.app.clone()));
     }
-    for scale in &step.scales {
-        scale_app(tx, scale);
+    // The state may have moved on since this was computed: only what is still due is done, so that
+    // two decisions made side by side never add up to too many ended tasks.
+    let due = deploy::due(tx.state, &deployment);
+    for (scale, due) in
+        step.scales.iter().filter_map(|s| Some((s, due.iter().find(|d| d.app == s.app)?)))
+    {
+        scale_app(tx, &still_due(scale, due));
     }
-    if step.advance {
+    if step.advance && due.iter().all(|d| d.done) {
         advance(tx, (*deployment).clone());
     }
     Ok(Accepted::default())
+}
+
+/// The part of a proposed move that is due now.
+fn still_due(scale: &Scale, due: &deploy::Due) -> Scale {
+    Scale {
+        app: scale.app.clone(),
+        add: scale.add.iter().take(due.n_add).cloned().collect(),
+        retire: scale.retire.iter().filter(|id| due.retire.contains(id)).cloned().collect(),
+    }
 }
 
 /// Repairs the number of instances of a workload that no deployment holds.

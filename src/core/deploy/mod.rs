@@ -9,4 +9,4 @@ pub mod plan;
 pub mod progress;
 
 pub use plan::steps;
-pub use progress::{Due, due};
+pub use progress::{Due, due, is_healthy, movable};

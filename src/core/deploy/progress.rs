@@ -86,7 +86,9 @@ fn replace(state: &State, spec: &WorkloadSpec) -> Due {
     let n_good = new_present.iter().filter(|i| is_good(state, spec, i)).count();
     let old_healthy = old_present.iter().filter(|i| is_healthy(state, i)).count();
     // A new instance counts only when the deployment would accept it: healthy and ready.
-    let healthy = old_healthy + n_good;
+    // Surplus new ones are retired below and count for nothing, lest both go in one move.
+    let new_surplus = new_present.len().saturating_sub(wanted);
+    let healthy = old_healthy + n_good.saturating_sub(new_surplus);
 
     let bounds = Bounds::of(spec, healthy);
     let mut n_kill = healthy.saturating_sub(bounds.healthy_min).min(old_healthy);
@@ -97,7 +99,6 @@ fn replace(state: &State, spec: &WorkloadSpec) -> Due {
     let healthy_old: Vec<Arc<Instance>> =
         old_present.iter().filter(|i| is_healthy(state, i)).cloned().collect();
     retire.extend(kill::choose(state, spec, &healthy_old, n_kill, &BTreeSet::new()));
-    let new_surplus = new_present.len().saturating_sub(wanted);
     retire.extend(kill::choose(state, spec, &new_present, new_surplus, &BTreeSet::new()));
 
     let still_there = all.iter().filter(|i| takes_room(i)).count();
@@ -157,8 +158,19 @@ impl Bounds {
     }
 }
 
-/// Running, and healthy by its checks where it has any.
-fn is_healthy(state: &State, instance: &Instance) -> bool {
+/// How many healthy instances of `app` may be moved elsewhere now: what is above its minimum
+/// health, and at least one when all are well, so that a single instance can move too.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a fraction of a u32
+pub fn movable(state: &State, app: &AppId) -> usize {
+    let Some(spec) = state.spec(app) else { return 0 };
+    let n_well = state.instances_of(app).filter(|i| is_healthy(state, i)).count();
+    let n_needed = (f64::from(spec.instances) * spec.upgrade.minimum_health_capacity).ceil();
+    let all_well = n_well >= spec.instances as usize;
+    n_well.saturating_sub(n_needed as usize).max(usize::from(all_well && n_well > 0))
+}
+
+/// Running, not about to end, and healthy by its checks where it has any.
+pub fn is_healthy(state: &State, instance: &Instance) -> bool {
     let has_checks = state.spec_of(instance).is_some_and(|s| s.has_health_checks());
     instance.condition == Condition::Running
         && instance.kill.is_none()
