@@ -321,6 +321,7 @@ pub(super) fn written(constraint: &Constraint) -> String {
 pub(super) fn amount(value: Milli, name: &str) -> String {
     match name {
         "mem" | "disk" => format!("{value} MB of {name}"),
+        name if value == Milli::whole(1) => format!("1 {}", name.trim_end_matches('s')),
         name => format!("{value} {name}"),
     }
 }
@@ -390,24 +391,25 @@ pub(super) fn sentence(report: &Report) -> String {
 fn of_nodes(report: &Report) -> String {
     let part = |row: &FunnelRow| {
         let what = match row.reason {
-            Reason::Unreachable => "cannot be reached",
-            Reason::Role => "have nothing for its role",
-            Reason::Region => "stand in another region",
-            Reason::Constraint => "break a constraint",
-            Reason::Reservation => "are reserved for another instance",
-            Reason::Maintenance => "are drained",
-            Reason::Cpus => "lack cpus",
-            Reason::Mem => "lack memory",
-            Reason::Disk => "lack disk",
-            Reason::Gpus => "lack gpus",
-            Reason::Ports => "lack ports",
-            Reason::Scarce => "have GPUs and are kept for those who need them",
+            Reason::Unreachable => "reachability",
+            Reason::Role => "role",
+            Reason::Region => "region",
+            Reason::Constraint => "constraint",
+            Reason::Reservation => "reservation",
+            Reason::Maintenance => "draining",
+            Reason::Cpus => "cpus",
+            Reason::Mem => "memory",
+            Reason::Disk => "disk",
+            Reason::Gpus => "gpus",
+            Reason::Ports => "ports",
+            Reason::Scarce => "the rule that keeps GPU nodes free",
         };
         let detail = row.detail.as_ref().map_or(String::new(), |d| format!(" ({d})"));
-        format!("{} {what}{detail}", row.declined)
+        format!("{} on {what}{detail}", row.declined)
     };
     let parts: Vec<String> = report.funnel.iter().filter(|r| r.declined > 0).map(part).collect();
-    format!("of {} nodes {}", report.n_nodes, parts.join(", "))
+    let nodes = if report.n_nodes == 1 { "node" } else { "nodes" };
+    format!("of {} {nodes} fail {}", report.n_nodes, parts.join(", "))
 }
 
 fn instances(n: u32) -> String {
