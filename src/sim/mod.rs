@@ -1,1 +1,27 @@
-//! The cluster in one thread from a seed.
+//! Simulation: a whole cluster in one thread, from a seed.
+//!
+//! The real state machine, reconcilers, placement and agent decisions run on a clock that only the
+//! simulation moves; what is made up is the network, the containers and the misfortune. The same
+//! seed gives the same run, to the byte. An oracle remembers what clients were promised and
+//! objects at the first broken promise; at the end all faults stop and the cluster must settle.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `build` | node and workload definitions in a few words; the world of the placement bench |
+//! | `node` | a virtual node: the agent's own decisions over made-up containers |
+//! | `world` | clock, queue of events, network, leader |
+//! | `chaos` | random clients and random faults |
+//! | `oracle` | what must hold, and what was promised |
+//! | `script` | the same world by text commands, for stories with a golden transcript |
+
+pub mod build;
+mod chaos;
+mod node;
+mod oracle;
+mod run;
+pub mod script;
+mod world;
+
+pub use build::{BenchWorld, bench_world};
+pub use run::{Args, Summary, run};
+pub use world::World;

@@ -1,4 +1,4 @@
-//! The one integration binary. Each module tests one seam of the running system.
+//! The one integration binary.
 
 mod api;
 mod cli;
@@ -8,5 +8,6 @@ mod dns;
 mod marathon;
 mod quorum;
 mod router;
+mod sim;
 mod tidy;
 mod world;

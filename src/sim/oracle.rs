@@ -1,0 +1,325 @@
+//! The oracle: what must hold at every moment, and what clients were promised.
+//!
+//! | promise | checked |
+//! |---|---|
+//! | the invariants of the state | after commands |
+//! | an instance runs once, an incarnation is started once | at every start of a container |
+//! | no decision to end tasks, with those before it, takes a workload below its minimum health | at every order of an upgrade or a drain |
+//! | constraints hold between instances of one configuration | at every launch |
+//! | what an accepted change wants is what the state wants | at every change |
+//! | accepted changes come true, what was killed is gone | when the world has settled |
+//!
+//! It derives everything anew from the state and the containers, never from the code it watches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::node::VirtualNode;
+use crate::{
+    agent::desired::Key,
+    core::{
+        Command, Outcome, State,
+        command::{Launch, PutApps},
+        invariant,
+        place::field::full_match,
+    },
+    model::{
+        deployment::ActionKind,
+        instance::{Condition, Instance, InstanceId, KillOrder, KillReason},
+        node::NodeId,
+        path::AppId,
+        workload::{Operator, WorkloadSpec},
+    },
+};
+
+/// Watches a world.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    /// Broken promises; the first one ends a run.
+    pub problems: Vec<String>,
+    /// How often anything was checked.
+    pub n_checks: u64,
+    live: BTreeMap<InstanceId, (u32, NodeId)>,
+    begun: BTreeSet<Key>,
+    promised: BTreeMap<AppId, Option<Promise>>,
+    /// Left half-way on request: only their number of instances is promised.
+    left: BTreeSet<AppId>,
+}
+
+/// What an accepted change wanted of a workload.
+#[derive(Clone, PartialEq, Debug)]
+struct Promise {
+    instances: u32,
+    labels: BTreeMap<String, String>,
+}
+
+impl Promise {
+    fn of(spec: &WorkloadSpec) -> Self {
+        Self { instances: spec.instances, labels: spec.labels.clone() }
+    }
+}
+
+impl Oracle {
+    fn object(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// A container was started.
+    pub fn started(&mut self, key: &Key, node: &NodeId) {
+        self.n_checks += 1;
+        if let Some((incarnation, other)) = self.live.get(&key.0) {
+            let text =
+                format!("{}.{} started on {node}, but {incarnation} runs on {other}", key.0, key.1);
+            self.object(text);
+        }
+        if !self.begun.insert(key.clone()) {
+            self.object(format!("{}.{} was started a second time, on {node}", key.0, key.1));
+        }
+        self.live.insert(key.0.clone(), (key.1, node.clone()));
+    }
+
+    /// A container ended.
+    pub fn ended(&mut self, key: &Key) {
+        if self.live.get(&key.0).is_some_and(|(incarnation, _)| *incarnation == key.1) {
+            self.live.remove(&key.0);
+        }
+    }
+
+    /// Whether a command is judged by what was before it.
+    pub fn wants_before(&self, command: &Command) -> bool {
+        matches!(command, Command::PutApps(_) | Command::CancelDeployment { .. })
+    }
+
+    /// A command was committed.
+    pub fn committed(
+        &mut self,
+        command: &Command,
+        outcome: &Outcome,
+        before: Option<&State>,
+        after: &State,
+        is_checked: bool,
+    ) {
+        if is_checked {
+            self.n_checks += 1;
+            for finding in invariant::check(after) {
+                self.object(format!(
+                    "{}: {} (after {command:?})",
+                    finding.subject, finding.problem
+                ));
+            }
+        }
+        if outcome.is_err() {
+            return;
+        }
+        match (command, before) {
+            (Command::PutApps(put), Some(before)) => self.promise(put, before, after),
+            (Command::CancelDeployment { id, undo }, Some(before)) => {
+                let Some(deployment) = before.deployments.get(id) else { return };
+                for app in deployment.changes.keys() {
+                    self.promised.insert(app.clone(), after.spec(app).map(|s| Promise::of(s)));
+                    if undo.is_none() {
+                        self.left.insert(app.clone());
+                    }
+                }
+            }
+            (Command::Launch(launches), _) if is_checked => self.launched(launches, after),
+            _ => {}
+        }
+    }
+
+    /// A reconciler that looked at `seen` decided on a command; it was committed on `before` and
+    /// led to `after`.
+    pub fn decided(&mut self, command: &Command, seen: &State, before: &State, after: &State) {
+        match command {
+            Command::DeployStep(step) => {
+                let Some(deployment) = before.deployments.get(&step.deployment) else { return };
+                for action in deployment.step().into_iter().flat_map(|s| &s.actions) {
+                    let target = deployment.changes.get(&action.app).and_then(|t| t.after.as_ref());
+                    if let (ActionKind::Restart, Some(spec)) = (action.kind, target) {
+                        self.kept_alive(spec, false, seen, before, after);
+                    }
+                }
+            }
+            Command::Kill { instances, reason: KillReason::Drain, .. } => {
+                let killed = instances.iter().filter_map(|id| before.instances.get(id));
+                for app in killed.map(|i| &i.app).collect::<BTreeSet<_>>() {
+                    if let Some(spec) = before.spec(app) {
+                        self.kept_alive(spec, true, seen, before, after);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What a command ended leaves the minimum health. A drain may take one where all are well.
+    fn kept_alive(
+        &mut self,
+        spec: &WorkloadSpec,
+        is_drain: bool,
+        seen: &State,
+        before: &State,
+        after: &State,
+    ) {
+        self.n_checks += 1;
+        let well = seen.instances_of(&spec.id).filter(|i| counts_as_well(i, seen, before));
+        let (gone, stay): (Vec<_>, Vec<_>) = well.partition(|i| !counts_as_well(i, seen, after));
+        let may_take_one = is_drain && gone.len() == 1 && stay.len() + 1 >= spec.instances as usize;
+        if !gone.is_empty() && stay.len() < healthy_min(spec) && !may_take_one {
+            self.object(format!(
+                "{} of {} ends {} healthy instances and leaves {}, below its minimum {}",
+                if is_drain { "a drain" } else { "the upgrade" },
+                spec.id,
+                gone.len(),
+                stay.len(),
+                healthy_min(spec),
+            ));
+        }
+    }
+
+    fn promise(&mut self, put: &PutApps, before: &State, after: &State) {
+        for edit in &put.edits {
+            let promise = edit.new.as_ref().map(Promise::of);
+            let wanted = after.spec(&edit.id).map(|s| Promise::of(s));
+            if promise != wanted {
+                self.object(format!("{}: {promise:?} was accepted, wanted is {wanted:?}", edit.id));
+            }
+            self.promised.insert(edit.id.clone(), promise);
+        }
+        // A forced change ends the deployments in its way and leaves their workloads as they are,
+        // unless it replaces their instances itself.
+        for (id, deployment) in &before.deployments {
+            if !after.deployments.contains_key(id) {
+                self.left.extend(deployment.changes.keys().cloned());
+            }
+        }
+        for edit in &put.edits {
+            let config = |s: &State| s.spec(&edit.id).map(|s| s.last_config_change_at);
+            if config(before) != config(after) {
+                self.left.remove(&edit.id);
+            }
+        }
+    }
+
+    /// Constraints that can be judged from where instances stand.
+    fn launched(&mut self, launches: &[Launch], state: &State) {
+        let apps: BTreeSet<&AppId> = launches
+            .iter()
+            .filter_map(|l| state.instances.get(&l.instance))
+            .map(|i| &i.app)
+            .collect();
+        for app in apps {
+            let Some(spec) = state.spec(app) else { continue };
+            for constraint in &spec.constraints {
+                self.n_checks += 1;
+                let value = |i: &Instance| {
+                    let node = state.nodes.get(&i.placement.as_ref()?.node)?;
+                    node.field(&constraint.field)
+                };
+                let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+                let here = state.instances_of(app).filter(|i| {
+                    state.is_current(i)
+                        && i.condition.is_active()
+                        && i.condition != Condition::Unreachable
+                });
+                for value in here.filter_map(|i| value(i)) {
+                    *counts.entry(value).or_default() += 1;
+                }
+                let text = constraint.value.as_deref().unwrap_or("");
+                let holds = match constraint.operator {
+                    Operator::Unique => counts.values().all(|&n| n <= 1),
+                    Operator::MaxPer => {
+                        text.parse().is_ok_and(|max| counts.values().all(|&n| n <= max))
+                    }
+                    Operator::Like => {
+                        full_match(text).is_some_and(|r| counts.keys().all(|v| r.is_match(v)))
+                    }
+                    Operator::Cluster => counts.len() <= 1,
+                    Operator::Unlike | Operator::Is | Operator::GroupBy => true,
+                };
+                if !holds {
+                    let constraint = format!("{constraint:?}");
+                    self.object(format!("{app}: {constraint} is broken: {counts:?}"));
+                }
+            }
+        }
+    }
+
+    /// What keeps the world from being as promised; `None` when it is.
+    pub fn unsettled(&self, state: &State, nodes: &[VirtualNode]) -> Option<String> {
+        for (app, promise) in &self.promised {
+            let wanted = state.spec(app).map(|s| Promise::of(s));
+            if wanted != *promise {
+                return Some(format!("{app}: {promise:?} was promised, wanted is {wanted:?}"));
+            }
+        }
+        for app in state.apps.values() {
+            let (mut n_good, mut n_all) = (0, 0);
+            for i in state.instances_of(&app.id) {
+                n_all += 1;
+                let is_current = state.is_current(i) || self.left.contains(&app.id);
+                n_good += u32::from(is_current && is_well(state, i));
+            }
+            if n_good != app.spec.instances || n_all != app.spec.instances {
+                let wanted = app.spec.instances;
+                let odd = state
+                    .instances_of(&app.id)
+                    .find(|i| !is_well(state, i) || !state.is_current(i));
+                let odd = odd.map(|i| {
+                    let (id, condition, goal) = (&i.id, i.condition, i.goal);
+                    let current = state.is_current(i);
+                    format!(
+                        "{id}: {condition:?}, goal {goal:?}, current {current}, kill {:?}, {:?}",
+                        i.kill, i.health
+                    )
+                });
+                return Some(format!(
+                    "{}: {n_good} good of {n_all}, wanted {wanted}: {odd:?}",
+                    app.id
+                ));
+            }
+        }
+        if let Some(i) = state.instances.values().find(|i| !state.apps.contains_key(&i.app)) {
+            return Some(format!("{} is left of a removed app", i.id));
+        }
+        let mut n_live = 0;
+        for node in nodes {
+            for (id, incarnation) in node.live() {
+                n_live += 1;
+                let known = state.instances.get(id).filter(|i| i.incarnation == *incarnation);
+                let place = known.and_then(|i| i.placement.as_ref());
+                if place.is_none_or(|p| p.node != node.info.id) {
+                    return Some(format!(
+                        "{id}.{incarnation} still runs on {}",
+                        node.info.hostname
+                    ));
+                }
+            }
+        }
+        (n_live != state.instances.len())
+            .then(|| format!("{n_live} containers for {} instances", state.instances.len()))
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a fraction of a u32
+fn healthy_min(spec: &WorkloadSpec) -> usize {
+    (f64::from(spec.instances) * spec.upgrade.minimum_health_capacity).ceil() as usize
+}
+
+/// Well when the decision was made, and not ordered to end by another decision since. What ended
+/// by itself meanwhile is not held against the one who could not know.
+fn counts_as_well(instance: &Instance, seen: &State, now: &State) -> bool {
+    let ours = |k: &KillOrder| matches!(k.reason, KillReason::Deployment | KillReason::Drain);
+    let ordered = now.instances.get(&instance.id).and_then(|i| i.kill.as_ref()).is_some_and(ours);
+    is_well(seen, instance) && !ordered
+}
+
+/// Running, not about to end, and passing its checks.
+fn is_well(state: &State, instance: &Instance) -> bool {
+    let n_checks: usize = state
+        .spec_of(instance)
+        .map_or(0, |s| s.containers.iter().map(|c| c.health_checks.len()).sum());
+    instance.condition == Condition::Running
+        && instance.kill.is_none()
+        && instance.health.len() >= n_checks
+        && instance.health.iter().all(|c| c.alive)
+}

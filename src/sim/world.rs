@@ -1,0 +1,509 @@
+//! The world: clock, queue of events, network, leader.
+//!
+//! The leader runs the real reconcilers, each with one activation under way at a time: what a step
+//! proposes is committed a little later, onto a state that may have moved on, as the log does it.
+//! Messages on one connection keep their order and are lost with it. Every draw of chance comes
+//! from a named branch of the seed.
+
+mod faults;
+mod queue;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use queue::Queue;
+
+use super::{
+    build::START,
+    node::{Behaviour, Fate, VirtualNode, Work},
+    oracle::Oracle,
+};
+use crate::{
+    agent::desired::Key,
+    base::{clock::Timestamp, rng::Rng},
+    control::{self, links::orders, liveness::Heard},
+    core::{
+        Accepted, Command, Outcome, Stamped, State, apply,
+        command::Init,
+        place::{Limits, Report as Placing},
+    },
+    model::{
+        link::{Desired, Report},
+        node::{NodeId, NodeInfo},
+        path::AppId,
+    },
+};
+
+/// Position of a virtual node in the world.
+pub type Ix = usize;
+
+/// Something that is going to happen.
+#[derive(Debug)]
+enum Event {
+    /// Timers of the leader.
+    Tick,
+    /// A reconciler looks at the state.
+    Activate(Reconciler),
+    /// What it proposed, looking at that state, is committed.
+    Commit(Reconciler, Vec<Command>, Box<State>),
+    /// Orders arrive at a node, over one of its connections.
+    ToNode {
+        ix: Ix,
+        epoch: u32,
+        message: Desired,
+    },
+    /// Reports arrive at the leader.
+    FromNode {
+        ix: Ix,
+        epoch: u32,
+        reports: Vec<Report>,
+    },
+    /// A node looks for the leader.
+    Connect {
+        ix: Ix,
+    },
+    /// A node looks at its tasks.
+    Look {
+        ix: Ix,
+    },
+    /// A node looks at its tasks although nothing happened.
+    Idle {
+        ix: Ix,
+    },
+    Container {
+        ix: Ix,
+        key: Key,
+        fate: Fate,
+    },
+    Chaos,
+}
+
+/// The leader's reconcilers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reconciler {
+    Deploy,
+    Place,
+    Liveness,
+}
+
+/// Settings of a world.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub behaviour: Behaviour,
+    /// Delay of a message, at least and at most.
+    pub network_ms: (u64, u64),
+    /// Of ten thousand messages: how many are lost.
+    pub lost_of_10000: u64,
+    /// Invariants are checked after every so many commands.
+    pub check_every: u64,
+    /// Timers of the leader fire this often.
+    pub tick: Duration,
+    /// How long the leader gathers changes before it acts on them.
+    pub gather: Duration,
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            behaviour: Behaviour::GOOD,
+            network_ms: (1, 5),
+            lost_of_10000: 0,
+            check_every: 1,
+            tick: Duration::from_millis(200),
+            gather: Duration::from_millis(5),
+            limits: Limits { home_region: Some("home".to_owned()), ..Limits::default() },
+        }
+    }
+}
+
+/// What a run has counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub events: u64,
+    pub commands: u64,
+    pub launches: u64,
+    pub messages: u64,
+    pub faults: u64,
+}
+
+/// A cluster in one thread.
+pub struct World {
+    pub settings: Settings,
+    pub state: State,
+    pub oracle: Oracle,
+    pub counts: Counts,
+    /// The latest report of each workload that waits.
+    pub reports: BTreeMap<AppId, Arc<Placing>>,
+    pub(super) nodes: Vec<VirtualNode>,
+    pub(super) by_id: BTreeMap<NodeId, Ix>,
+    pub(super) rng: Rng,
+    now: Timestamp,
+    queue: Queue,
+    heard: Heard,
+    deploy_rng: Rng,
+    network_rng: Rng,
+    busy: [bool; 3],
+    woken: [bool; 3],
+    deploys_at: Timestamp,
+    pub(super) chaos: Option<Box<super::chaos::Chaos>>,
+}
+
+impl World {
+    /// An initialised cluster without nodes.
+    pub fn new(seed: u64, settings: Settings) -> Self {
+        let rng = Rng::from_seed(seed);
+        let heard = Heard { since: START, nodes: BTreeMap::new(), broken: BTreeMap::new() };
+        let mut world = Self {
+            settings,
+            state: State::default(),
+            oracle: Oracle::default(),
+            counts: Counts::default(),
+            reports: BTreeMap::new(),
+            nodes: Vec::new(),
+            by_id: BTreeMap::new(),
+            now: START,
+            queue: Queue::default(),
+            heard,
+            deploy_rng: rng.child("deploy"),
+            network_rng: rng.child("network"),
+            rng,
+            busy: [false; 3],
+            woken: [false; 3],
+            deploys_at: START,
+            chaos: None,
+        };
+        let init = Init {
+            cluster: "sim".to_owned(),
+            name: "simulation".to_owned(),
+            secret: [0; 32],
+            users: Vec::new(),
+        };
+        let outcome = world.commit(Command::Init(init));
+        assert!(outcome.is_ok(), "an empty state can be initialised");
+        world.schedule(Duration::ZERO, Event::Tick);
+        world
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Adds a machine; its agent looks for the leader at once.
+    pub fn add_node(&mut self, info: NodeInfo) -> Ix {
+        let ix = self.nodes.len();
+        let rng = self.rng.child(&format!("node {}", info.id));
+        self.by_id.insert(info.id.clone(), ix);
+        self.nodes.push(VirtualNode::new(info, rng, self.now));
+        self.schedule(Duration::ZERO, Event::Connect { ix });
+        let first = Duration::from_millis(self.network_rng.below(10_000));
+        self.schedule(first, Event::Idle { ix });
+        ix
+    }
+
+    /// Asks something of the state, as a client would.
+    pub fn ask(&mut self, command: Command) -> Outcome {
+        self.commit(command)
+    }
+
+    /// Lets the world go on for `time`; stops early when the oracle objects.
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.oracle.problems.is_empty() {
+            let Some((at, event)) = self.queue.pop_until(until) else { break };
+            self.now = self.now.max(at);
+            self.counts.events += 1;
+            self.happen(event);
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Whether nothing is left to do: no deployment, nothing waits, no task on its way.
+    pub fn is_settled(&self) -> bool {
+        self.state.deployments.is_empty()
+            && self.state.index.waiting.is_empty()
+            && self.state.index.uneven.is_empty()
+            && self.oracle.unsettled(&self.state, &self.nodes).is_none()
+    }
+
+    /// Runs until settled; the objection when `time` passes first.
+    pub fn settle(&mut self, time: Duration) -> Result<Duration, String> {
+        let began = self.now;
+        while self.now.since(began) < time && self.oracle.problems.is_empty() {
+            if self.is_settled() {
+                return Ok(self.now.since(began));
+            }
+            self.run_for(Duration::from_millis(500));
+        }
+        if let Some(problem) = self.oracle.problems.first() {
+            return Err(problem.clone());
+        }
+        if self.is_settled() {
+            return Ok(self.now.since(began));
+        }
+        let what = self.oracle.unsettled(&self.state, &self.nodes);
+        let deployments: Vec<_> = self.state.deployments.keys().collect();
+        let waiting: Vec<&str> =
+            self.reports.values().map(|r| r.sentence.as_str()).take(3).collect();
+        Err(format!(
+            "not settled after {time:?}: {what:?}, deployments {deployments:?}, waiting {waiting:?}"
+        ))
+    }
+
+    // ── events ──────────────────────────────────────────────────────────────────────────────────
+
+    fn schedule(&mut self, after: Duration, event: Event) {
+        self.queue.push(self.now + after, event);
+    }
+
+    /// Has chaos act again after a while.
+    pub(super) fn schedule_chaos(&mut self, after: Duration) {
+        self.schedule(after, Event::Chaos);
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Tick => self.tick(),
+            Event::Activate(reconciler) => self.activate(reconciler),
+            Event::Commit(reconciler, commands, seen) => {
+                self.committed(reconciler, commands, &seen);
+            }
+            Event::ToNode { ix, epoch, message } => self.at_node(ix, epoch, message),
+            Event::FromNode { ix, epoch, reports } => self.at_leader(ix, epoch, reports),
+            Event::Connect { ix } => self.connect(ix),
+            Event::Look { ix } => {
+                if self.nodes[ix].wakes_at.is_some_and(|at| at <= self.now) {
+                    self.nodes[ix].wakes_at = None;
+                    self.look(ix);
+                }
+            }
+            Event::Idle { ix } => self.idle(ix),
+            Event::Container { ix, key, fate } => self.container(ix, &key, fate),
+            Event::Chaos => super::chaos::act(self),
+        }
+    }
+
+    /// Timers of the leader; connected nodes have sent their heartbeats.
+    fn tick(&mut self) {
+        self.schedule(self.settings.tick, Event::Tick);
+        for node in self.nodes.iter().filter(|n| n.is_connected) {
+            match self.heard.nodes.get_mut(&node.info.id) {
+                Some(at) => *at = self.now,
+                None => drop(self.heard.nodes.insert(node.info.id.clone(), self.now)),
+            }
+        }
+        self.start(Reconciler::Liveness);
+        if !self.state.index.waiting.is_empty() {
+            self.start(Reconciler::Place);
+        }
+        if self.now >= self.deploys_at {
+            self.deploys_at = self.now + Duration::from_secs(5);
+            self.start(Reconciler::Deploy);
+        }
+    }
+
+    /// Something changed: deployments and placement look again soon.
+    fn wake(&mut self) {
+        for reconciler in [Reconciler::Deploy, Reconciler::Place] {
+            self.start(reconciler);
+        }
+    }
+
+    fn start(&mut self, reconciler: Reconciler) {
+        let slot = reconciler as usize;
+        if self.busy[slot] {
+            self.woken[slot] = true;
+        } else {
+            self.busy[slot] = true;
+            self.woken[slot] = false;
+            self.schedule(self.settings.gather, Event::Activate(reconciler));
+        }
+    }
+
+    fn activate(&mut self, reconciler: Reconciler) {
+        let commands = match reconciler {
+            Reconciler::Deploy => {
+                control::deploy::step(&self.state, &mut self.deploy_rng, self.now)
+            }
+            Reconciler::Place => {
+                let limits = &self.settings.limits;
+                let (command, reports) = control::place::step(&self.state, limits, self.now);
+                self.reports = reports;
+                command.into_iter().collect()
+            }
+            Reconciler::Liveness => control::liveness::step(&self.state, &self.heard, self.now),
+        };
+        // A commit takes what a write to the disks of a majority takes.
+        let after = Duration::from_millis(1 + self.network_rng.below(8));
+        let seen = Box::new(self.state.clone());
+        self.schedule(after, Event::Commit(reconciler, commands, seen));
+    }
+
+    fn committed(&mut self, reconciler: Reconciler, commands: Vec<Command>, seen: &State) {
+        let again = !commands.is_empty();
+        for command in commands {
+            let before = self.state.clone();
+            // A rejection is no failure: the state moved on, and the next activation sees it.
+            if self.commit(command.clone()).is_ok() {
+                self.oracle.decided(&command, seen, &before, &self.state);
+            }
+        }
+        let slot = reconciler as usize;
+        self.busy[slot] = false;
+        if (again && reconciler != Reconciler::Liveness) || self.woken[slot] {
+            self.start(reconciler);
+        }
+    }
+
+    /// One command through the state machine, and what follows from its changes.
+    fn commit(&mut self, command: Command) -> Outcome {
+        self.counts.commands += 1;
+        let before = self.oracle.wants_before(&command).then(|| self.state.clone());
+        let entry = Stamped { at: self.now, request: None, command };
+        let (outcome, changes) = apply(&mut self.state, &entry);
+        if let (Command::Launch(_), Ok(Accepted { n_done, .. })) = (&entry.command, &outcome) {
+            self.counts.launches += u64::from(*n_done);
+        }
+        let is_checked = self.counts.commands.is_multiple_of(self.settings.check_every);
+        self.oracle.committed(&entry.command, &outcome, before.as_ref(), &self.state, is_checked);
+        if !changes.is_empty() {
+            for (node, message) in orders::changed(&self.state, &changes) {
+                if let Some(&ix) = self.by_id.get(&node) {
+                    self.send_orders(ix, message);
+                }
+            }
+            self.wake();
+        }
+        outcome
+    }
+
+    // ── network ─────────────────────────────────────────────────────────────────────────────────
+
+    fn delay(&mut self) -> Duration {
+        let (least, most) = self.settings.network_ms;
+        Duration::from_millis(least + self.network_rng.below(most - least + 1))
+    }
+
+    fn is_lost(&mut self) -> bool {
+        self.counts.messages += 1;
+        self.settings.lost_of_10000 > 0
+            && self.network_rng.below(10_000) < self.settings.lost_of_10000
+    }
+
+    fn send_orders(&mut self, ix: Ix, message: Desired) {
+        if !self.nodes[ix].is_connected || self.is_lost() {
+            return;
+        }
+        let at = self.nodes[ix].last_to.max(self.now + self.delay());
+        self.nodes[ix].last_to = at;
+        let epoch = self.nodes[ix].epoch;
+        self.schedule(at.since(self.now), Event::ToNode { ix, epoch, message });
+    }
+
+    fn at_node(&mut self, ix: Ix, epoch: u32, message: Desired) {
+        let node = &mut self.nodes[ix];
+        if node.epoch == epoch && node.is_reachable() {
+            node.hear(message);
+            self.look(ix);
+        }
+    }
+
+    fn send_reports(&mut self, ix: Ix, reports: Vec<Report>) {
+        if reports.is_empty() || !self.nodes[ix].is_connected || self.is_lost() {
+            return;
+        }
+        let at = self.nodes[ix].last_from.max(self.now + self.delay());
+        self.nodes[ix].last_from = at;
+        let epoch = self.nodes[ix].epoch;
+        self.schedule(at.since(self.now), Event::FromNode { ix, epoch, reports });
+    }
+
+    fn at_leader(&mut self, ix: Ix, epoch: u32, reports: Vec<Report>) {
+        if self.nodes[ix].epoch == epoch && !self.nodes[ix].is_cut {
+            let node = self.nodes[ix].info.id.clone();
+            self.heard.nodes.insert(node.clone(), self.now);
+            let told = self.commit(Command::Report { node, reports });
+            debug_assert!(told.is_ok(), "reports are never rejected");
+        }
+    }
+
+    /// A new connection: the node introduces itself and gets the full set.
+    fn connect(&mut self, ix: Ix) {
+        if !self.nodes[ix].is_reachable() || self.nodes[ix].is_connected {
+            return;
+        }
+        let node = &mut self.nodes[ix];
+        node.epoch += 1;
+        node.is_connected = true;
+        let (info, reports) = (node.info.clone(), node.all_reports(self.now));
+        let id = info.id.clone();
+        let registered = self.commit(Command::RegisterNode(Box::new(info)));
+        debug_assert!(registered.is_ok(), "registrations are never rejected");
+        let told = self.commit(Command::Report { node: id.clone(), reports });
+        debug_assert!(told.is_ok(), "reports are never rejected");
+        self.heard.nodes.insert(id.clone(), self.now);
+        self.heard.broken.remove(&id);
+        self.send_orders(ix, orders::full(&self.state, &id));
+    }
+
+    // ── nodes ───────────────────────────────────────────────────────────────────────────────────
+
+    /// Every 10 s a node looks at its tasks, every 60 s the leader sends the full set.
+    fn idle(&mut self, ix: Ix) {
+        self.schedule(Duration::from_secs(10), Event::Idle { ix });
+        self.look(ix);
+        if self.network_rng.below(6) == 0 {
+            let full = orders::full(&self.state, &self.nodes[ix].info.id);
+            self.send_orders(ix, full);
+        }
+    }
+
+    fn look(&mut self, ix: Ix) {
+        let node = &mut self.nodes[ix];
+        if !node.is_up || !node.is_agent_up {
+            return;
+        }
+        let mut work = Work::default();
+        node.look(&self.settings.behaviour, self.now, &mut work);
+        self.done(ix, work);
+    }
+
+    fn container(&mut self, ix: Ix, key: &Key, fate: Fate) {
+        let mut work = Work::default();
+        if !self.nodes[ix].is_up {
+            return;
+        }
+        if !self.nodes[ix].is_agent_up {
+            // Nobody looks: the agent finds out when it is back.
+            let again = Event::Container { ix, key: key.clone(), fate };
+            self.schedule(Duration::from_millis(500), again);
+            return;
+        }
+        if self.nodes[ix].happens(key, fate, self.now, &mut work) {
+            self.done(ix, work);
+            self.look_at(ix, self.now + Duration::from_millis(20));
+        }
+    }
+
+    fn done(&mut self, ix: Ix, work: Work) {
+        for key in &work.started {
+            self.oracle.started(key, &self.nodes[ix].info.id);
+        }
+        for key in &work.ended {
+            self.oracle.ended(key);
+        }
+        for (key, fate, after) in work.fates {
+            self.schedule(after, Event::Container { ix, key, fate });
+        }
+        self.send_reports(ix, work.reports);
+        if let Some(at) = self.nodes[ix].next_deadline() {
+            self.look_at(ix, at);
+        }
+    }
+
+    fn look_at(&mut self, ix: Ix, at: Timestamp) {
+        if self.nodes[ix].wakes_at.is_none_or(|known| at < known) {
+            self.nodes[ix].wakes_at = Some(at.max(self.now));
+            self.schedule(at.since(self.now), Event::Look { ix });
+        }
+    }
+}
