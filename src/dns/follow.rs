@@ -9,6 +9,7 @@ use super::{
     table::{Builder, Table},
 };
 use crate::{
+    base::task::Tasks,
     core::{
         State,
         naming::{AddressRule, Cluster, tasks},
@@ -68,15 +69,21 @@ fn has_same_names(old: &State, new: &State) -> bool {
         && old.specs.ptr_eq(&new.specs)
 }
 
-/// Publishes a table for the present state and for each later one, until `feed` or `facts` ends.
-///
-/// # Errors
-/// Never; the type is what `Tasks::restart` takes.
-pub async fn follow(
-    feed: Feed,
-    mut facts: watch::Receiver<Arc<Facts>>,
-    handle: Handle,
-) -> anyhow::Result<()> {
+/// Keeps `handle` equal to the state in a task of `tasks`, until that is stopped.
+pub fn start(feed: Feed, facts: watch::Receiver<Arc<Facts>>, handle: Handle, tasks: &Tasks) {
+    let cancelled = tasks.cancelled();
+    tasks.vital("names", async move {
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = follow(feed, facts, handle) => anyhow::bail!("the feed has ended"),
+        }
+        Ok(())
+    });
+}
+
+/// Publishes a table for the present state and for each later one. Facts that nobody can change
+/// any more stay as they are. Safe to cancel.
+async fn follow(feed: Feed, mut facts: watch::Receiver<Arc<Facts>>, handle: Handle) {
     let mut states = feed.changed();
     let mut last: Option<(Arc<State>, Arc<Facts>)> = None;
     loop {
@@ -86,7 +93,10 @@ pub async fn follow(
         if last.as_ref().is_none_or(|(s, f)| !has_same_names(s, &state) || !Arc::ptr_eq(f, &known))
         {
             let began = Instant::now();
-            let fresh = table(&state, &known, handle.table().n_names());
+            let (of, with, n_names) = (state.clone(), known.clone(), handle.table().n_names());
+            // Milliseconds at ten thousand tasks: too long for a thread that serves requests.
+            let built = tokio::task::spawn_blocking(move || table(&of, &with, n_names)).await;
+            let Ok(fresh) = built else { return };
             let took = began.elapsed();
             let elapsed_us = took.as_micros();
             tracing::trace!(names = fresh.n_names(), elapsed_us, "names published");
@@ -94,12 +104,9 @@ pub async fn follow(
             last = Some((state, known));
             tokio::time::sleep(PAUSE.max(took * SHARE)).await;
         }
-        let changed = tokio::select! {
-            changed = states.changed() => changed,
-            changed = facts.changed() => changed,
-        };
-        if changed.is_err() {
-            return Ok(());
+        tokio::select! {
+            changed = states.changed() => if changed.is_err() { return },
+            Ok(()) = facts.changed() => {}
         }
     }
 }

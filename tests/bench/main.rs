@@ -8,6 +8,7 @@
 //! that their processor time can be read apart from the load's.
 
 mod child;
+mod commits;
 mod dns;
 mod place;
 mod proxy;
@@ -61,8 +62,12 @@ impl Plan {
 type Subject = fn(&Plan) -> anyhow::Result<Section>;
 
 /// In the order they run: short ones first.
-const SUBJECTS: [(&str, Subject); 3] =
-    [("place", place::run), ("dns", dns::run), ("proxy", proxy::run)];
+const SUBJECTS: [(&str, Subject); 4] = [
+    ("place", place::run),
+    ("dns", dns::run),
+    ("proxy", proxy::run),
+    ("log", commits::run),
+];
 
 fn main() -> ExitCode {
     let role: Vec<String> = std::env::args().skip(1).collect();
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
 fn serve(role: &[String]) -> anyhow::Result<()> {
     match role.first().map(String::as_str) {
         Some("dns") => dns::serve(&role[1..]),
+        Some("log") => commits::serve(&role[1..]),
         Some("proxy") => proxy::serve_bare(&role[1..]),
         Some("door") => proxy::serve_door(&role[1..]),
         other => anyhow::bail!("no role {other:?}"),

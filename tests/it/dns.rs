@@ -278,8 +278,7 @@ async fn names_follow_the_log() {
     log.ready(PATIENCE).await.unwrap();
     let facts = Facts::single(Ipv4Addr::new(10, 0, 0, 1).into(), 5050, 5051, 8080);
     let (_facts, facts) = watch::channel(Arc::new(facts));
-    let following = follow::follow(log.feed().clone(), facts, server.handle.clone());
-    server.tasks.vital("names", following);
+    follow::start(log.feed().clone(), facts, server.handle.clone(), &server.tasks);
     until(server.address(), "leader.mesos.", &["10.0.0.1"]).await;
     let scheduler = query("_marathon._tcp.marathon.mesos.", RecordType::SRV);
     let reply = over_udp(server.address(), scheduler).await;
