@@ -67,12 +67,7 @@ impl Server {
 
     /// Processor time used so far, by it and its children that have ended or run.
     pub fn cpu(&self) -> Duration {
-        tree(self.pid()).into_iter().map(cpu_of).sum()
-    }
-
-    /// Resident memory of it and its children, in bytes.
-    pub fn rss_bytes(&self) -> u64 {
-        tree(self.pid()).into_iter().map(rss_of).sum()
+        cpu(self.pid())
     }
 
     /// Waits until `ready` holds.
@@ -130,6 +125,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Processor time a process and everything below it used so far.
+pub fn cpu(pid: u32) -> Duration {
+    tree(pid).into_iter().map(cpu_of).sum()
+}
+
+/// Resident memory of a process and everything below it.
+pub fn rss_bytes(pid: u32) -> u64 {
+    tree(pid).into_iter().map(rss_of).sum()
 }
 
 /// A process and everything below it.

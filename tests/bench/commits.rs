@@ -140,13 +140,7 @@ pub fn serve(args: &[String]) -> anyhow::Result<()> {
     runtime.block_on(member(id, n_members, Path::new(dir), writers, n))
 }
 
-async fn member(
-    id: u64,
-    n_members: u64,
-    dir: &Path,
-    writers: u64,
-    n: u64,
-) -> anyhow::Result<()> {
+async fn member(id: u64, n_members: u64, dir: &Path, writers: u64, n: u64) -> anyhow::Result<()> {
     let address = |id: u64| format!("127.0.0.1:{}", u64::from(PEERS) + id);
     let disk = Disk::at(dir.join(format!("member-{id}")));
     let mut config = LogConfig::single("bench", disk, Rng::from_seed(id));
@@ -267,10 +261,8 @@ fn etcd(n_members: u16, writers: u64, n: u64, section: &mut Section) -> anyhow::
         for _ in 0..connections {
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
             stream.set_nodelay(true)?;
-            let handshake = hyper::client::conn::http2::handshake(
-                TokioExecutor::new(),
-                TokioIo::new(stream),
-            );
+            let handshake =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
             let (sender, connection) = handshake.await?;
             tokio::spawn(connection);
             senders.push(sender);

@@ -2,17 +2,21 @@
 //! machine, with the machine's facts on top. `make bench` runs it; docs/benchmarks.md keeps the
 //! last results and says how each number is made.
 //!
-//! Arguments: names of subjects (default all), `--write FILE` puts the results into that document,
-//! `--quick` makes every load a tenth. A subject whose peer cannot be had says why and goes on
+//! Arguments: names of subjects (default all), `--quick` makes every load a tenth, `--write FILE`
+//! puts the results into that document. A whole run writes docs/benchmarks.md unless `--dry`. A subject whose peer cannot be had says why and goes on
 //! without it. Servers under test are this program again under `--role`, or the real binary, so
 //! that their processor time can be read apart from the load's.
 
 mod child;
 mod commits;
 mod dns;
+mod engine;
+mod footprint;
+mod launch;
 mod place;
 mod proxy;
 mod report;
+mod system;
 mod world;
 
 use std::{process::ExitCode, time::Instant};
@@ -31,11 +35,13 @@ impl Plan {
     fn from_args() -> anyhow::Result<Self> {
         let mut plan = Self { subjects: Vec::new(), write: None, tenths: 10 };
         let mut args = std::env::args().skip(1);
+        let mut is_dry = false;
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 // Cargo's own word for "measure".
                 "--bench" => {}
                 "--quick" => plan.tenths = 1,
+                "--dry" => is_dry = true,
                 "--write" => plan.write = args.next(),
                 subject if SUBJECTS.iter().any(|(name, _)| *name == subject) => {
                     plan.subjects.push(arg);
@@ -45,6 +51,11 @@ impl Plan {
                     SUBJECTS.map(|(name, _)| name).join(", ")
                 ),
             }
+        }
+        // Only a whole run at full load may replace the last one's results by itself.
+        if plan.write.is_none() && plan.subjects.is_empty() && plan.tenths == 10 && !is_dry {
+            plan.write =
+                Some(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/benchmarks.md").to_owned());
         }
         Ok(plan)
     }
@@ -62,11 +73,13 @@ impl Plan {
 type Subject = fn(&Plan) -> anyhow::Result<Section>;
 
 /// In the order they run: short ones first.
-const SUBJECTS: [(&str, Subject); 4] = [
+const SUBJECTS: [(&str, Subject); 6] = [
     ("place", place::run),
     ("dns", dns::run),
     ("proxy", proxy::run),
     ("log", commits::run),
+    ("launch", launch::run),
+    ("footprint", footprint::run),
 ];
 
 fn main() -> ExitCode {
