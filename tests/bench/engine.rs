@@ -50,8 +50,12 @@ impl Engine {
         let host = format!("unix://{socket}");
         let (root, exec) = (scratch.file("docker"), scratch.file("docker-exec"));
         let pid = scratch.file("docker.pid");
+        // Without bridge and packet filter: only the host's network is used, and an engine beside
+        // this one keeps its rules.
         let args = ["dockerd", "--data-root", &root, "--exec-root", &exec, "--pidfile", &pid];
-        let server = Server::start(&[&args[..], &["-H", &host]].concat(), None, scratch)?;
+        let network = ["--bridge=none", "--iptables=false", "--ip-forward=false"];
+        let server =
+            Server::start(&[&args[..], &network, &["-H", &host]].concat(), None, scratch)?;
         let engine = Self { socket, _own: Some(server) };
         for _ in 0..300 {
             if engine.ping().await {
