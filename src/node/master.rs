@@ -294,11 +294,7 @@ fn follow_names(
     tasks: &Tasks,
 ) {
     let facts = dns::follow::Facts::single(config.address, MESOS_PORT, AGENT_PORT, marathon_port);
-    let (facts_in, facts) = watch::channel(Arc::new(facts));
-    let feed = log.feed().clone();
-    let handle = server.handle();
-    tasks.vital("names", async move {
-        let _facts = facts_in;
-        dns::follow::follow(feed, facts, handle).await
-    });
+    // One master's facts stay as they are.
+    let (_, facts) = watch::channel(Arc::new(facts));
+    dns::follow::start(log.feed().clone(), facts, server.handle(), tasks);
 }
