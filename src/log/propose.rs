@@ -41,6 +41,10 @@ const ENTRIES_IN_FLIGHT_MAX: usize = 4;
 const ENTRY_BYTES_MAX: usize = 2 << 20;
 /// One command. The largest legitimate one is a group definition as large as a request body.
 const COMMAND_BYTES_MAX: usize = limit::BODY_BYTES_MAX;
+/// Of many proposals at once so many are on their way together: enough to fill every entry in
+/// flight twice, and far below what the queue and a frame hold.
+const AT_ONCE_MAX: usize = 2 * ENTRIES_IN_FLIGHT_MAX * limit::COMMANDS_PER_ENTRY_MAX;
+const AT_ONCE_BYTES_MAX: usize = 8 << 20;
 /// Pause before a proposal looks for the leader again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long a forwarded proposal waits for this master to catch up with its outcome.
@@ -118,15 +122,24 @@ impl<M: Machine> Log<M> {
     }
 
     /// Proposes many commands at once, for reconcilers: each stands alone, none is repeated. The
-    /// answers come in the order of the commands.
+    /// answers come in the order of the commands. Any number may be given; the wait for each few
+    /// thousand of them is bounded by [`limit::PROPOSE`].
     pub async fn propose_all(
         &self,
         commands: Vec<M::Command>,
     ) -> Vec<Result<M::Outcome, ProposeError>> {
         let encoded: Vec<_> = commands.into_iter().map(|c| self.encode(None, c)).collect();
         let sound: Vec<Bytes> = encoded.iter().filter_map(|e| e.clone().ok()).collect();
-        let attempt = timeout(limit::PROPOSE, self.core.attempt(&sound)).await;
-        let mut answers = attempt.unwrap_or_default().into_iter();
+        let mut answers = Vec::with_capacity(sound.len());
+        let mut rest = &sound[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(at_once(rest));
+            let attempt = timeout(limit::PROPOSE, self.core.attempt(now)).await;
+            let unknown = |_| now.iter().map(|_| Err(Refused::Unknown)).collect();
+            answers.extend(attempt.unwrap_or_else(unknown));
+            rest = later;
+        }
+        let mut answers = answers.into_iter();
         let answer = |encoded: Result<Bytes, ProposeError>| {
             encoded?;
             match answers.next().unwrap_or(Err(Refused::Unknown)) {
@@ -150,6 +163,16 @@ impl<M: Machine> Log<M> {
         }
         Ok(bytes)
     }
+}
+
+/// How many of the first commands are sent together; at least one.
+fn at_once(commands: &[Bytes]) -> usize {
+    let mut size = 0;
+    let light = commands.iter().take(AT_ONCE_MAX).take_while(|command| {
+        size += command.len();
+        size <= AT_ONCE_BYTES_MAX
+    });
+    light.count().max(1)
 }
 
 impl<M: Machine> Core<M> {

@@ -11,10 +11,14 @@
 //! with the next append, so writing the state through costs no extra sync. All families share one
 //! write-ahead log: whatever stands in it before a synced write is on the disk with it.
 
-use std::{path::Path, sync::Arc, thread::JoinHandle};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
@@ -45,7 +49,9 @@ const WAL_BYTES_MAX: u64 = 64 << 20;
 
 /// The store on disk.
 pub struct RocksStore {
-    db: Arc<DB>,
+    /// Gone once closed, so that the directory can be opened again while old handles linger.
+    db: RwLock<Option<Arc<DB>>>,
+    dir: PathBuf,
     queue: Mutex<Option<mpsc::UnboundedSender<(Write, Done)>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -70,7 +76,11 @@ impl RocksStore {
             .spawn(move || writer.run(waiting))
             .map_err(|e| StoreError::Failed(format!("cannot start the writing thread: {e}")))?;
         let (queue, writer) = (Mutex::new(Some(queue)), Mutex::new(Some(thread)));
-        Ok(Arc::new(Self { db, queue, writer }))
+        Ok(Arc::new(Self { db: RwLock::new(Some(db)), dir: dir.to_path_buf(), queue, writer }))
+    }
+
+    fn db(&self) -> Result<Arc<DB>, StoreError> {
+        self.db.read().clone().ok_or_else(closed)
     }
 }
 
@@ -81,12 +91,13 @@ impl Store for RocksStore {
             None => Some(done),
         };
         if let Some(done) = refused {
-            done(Err(StoreError::Failed("the store was closed".to_owned())));
+            done(Err(closed()));
         }
     }
 
     fn marks(&self) -> Result<Marks, StoreError> {
-        let mark = |key| self.db.get_cf(family(&self.db, META), key).map_err(failure);
+        let db = self.db()?;
+        let mark = |key| db.get_cf(family(&db, META), key).map_err(failure);
         Ok(Marks { vote: mark(VOTE)?, purged: mark(PURGED)?, applied: mark(APPLIED)? })
     }
 
@@ -99,10 +110,11 @@ impl Store for RocksStore {
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(to.to_be_bytes());
         options.fill_cache(false);
+        let db = self.db()?;
         let start = from.to_be_bytes();
         let mode = IteratorMode::From(&start, Direction::Forward);
         let (mut out, mut size) = (Vec::new(), 0);
-        for item in self.db.iterator_cf_opt(family(&self.db, LOG), options, mode) {
+        for item in db.iterator_cf_opt(family(&db, LOG), options, mode) {
             let (key, value) = item.map_err(failure)?;
             if !out.is_empty() && size + value.len() > bytes_max {
                 break;
@@ -114,7 +126,8 @@ impl Store for RocksStore {
     }
 
     fn last_entry(&self) -> Result<Option<(u64, Bytes)>, StoreError> {
-        let mut last = self.db.iterator_cf(family(&self.db, LOG), IteratorMode::End);
+        let db = self.db()?;
+        let mut last = db.iterator_cf(family(&db, LOG), IteratorMode::End);
         match last.next() {
             None => Ok(None),
             Some(item) => {
@@ -125,15 +138,16 @@ impl Store for RocksStore {
     }
 
     fn rows(&self, set: RowSet, visit: Visit<'_>) -> Result<(), StoreError> {
-        let in_force = in_force(&self.db)?;
+        let db = self.db()?;
+        let in_force = in_force(&db)?;
         let at = match set {
             RowSet::InForce => in_force,
             RowSet::Staged => 1 - in_force,
         };
         let mut options = ReadOptions::default();
         options.fill_cache(false);
-        let rows = family(&self.db, ROWS[at]);
-        for item in self.db.iterator_cf_opt(rows, options, IteratorMode::Start) {
+        let rows = family(&db, ROWS[at]);
+        for item in db.iterator_cf_opt(rows, options, IteratorMode::Start) {
             let (key, value) = item.map_err(failure)?;
             visit(&key, &value)?;
         }
@@ -147,10 +161,11 @@ impl Store for RocksStore {
         {
             tracing::error!("the log's writing thread panicked");
         }
+        drop(self.db.write().take());
     }
 
     fn free_bytes(&self) -> Option<u64> {
-        let stat = nix::sys::statvfs::statvfs(self.db.path()).ok()?;
+        let stat = nix::sys::statvfs::statvfs(&self.dir).ok()?;
         Some(stat.blocks_available() * stat.fragment_size())
     }
 }
@@ -261,6 +276,10 @@ fn in_force(db: &DB) -> Result<usize, StoreError> {
         Some([1]) => Ok(1),
         Some(other) => Err(StoreError::Damaged(format!("row set {other:?} does not exist"))),
     }
+}
+
+fn closed() -> StoreError {
+    StoreError::Failed("the store was closed".to_owned())
 }
 
 fn family<'db>(db: &'db DB, name: &str) -> &'db ColumnFamily {

@@ -6,6 +6,7 @@ mod crash;
 mod dcos;
 mod dns;
 mod marathon;
+mod masters;
 mod quorum;
 mod router;
 mod sim;
