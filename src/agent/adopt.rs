@@ -67,6 +67,13 @@ async fn watch_once(runtime: &dyn Runtime, clock: &dyn Clock, to: &mpsc::Sender<
         Ok(events) => events,
         Err(error) => return chain(&error),
     };
+    if let Err(error) = runtime.warm_up().await {
+        if error.is_away() {
+            return chain(&error);
+        }
+        // Image tasks still run; a plain command will say the same.
+        tracing::error!(%error, "plain commands cannot be run");
+    }
     let mut list = tokio::time::interval(LIST_EVERY);
     loop {
         tokio::select! {
@@ -206,6 +213,12 @@ impl Worker {
             }
             return;
         }
+        if live.members.is_empty() {
+            // Killed while it was being launched by a process that died meanwhile.
+            let event = Event::Exited { exit: Exit::default(), containers: Vec::new() };
+            let now = self.clock.now();
+            return self.happened(key, event, now);
+        }
         self.tend(key);
         for (member, listed) in ended {
             if listed {
@@ -238,7 +251,7 @@ impl Worker {
     }
 
     /// Asks the engine since when an incarnation runs and at which addresses.
-    fn look_at_start(&self, key: &Key) {
+    pub(super) fn look_at_start(&self, key: &Key) {
         let Some(live) = self.live.get(key) else { return };
         let infra = live.members.iter().find(|m| m.name == INFRA);
         let Some(member) = infra.or(live.members.first()) else { return };

@@ -157,6 +157,17 @@ impl EngineRuntime {
 }
 
 impl Runtime for EngineRuntime {
+    fn warm_up(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        async {
+            let (repo, tag) = self.root().await?.image();
+            if self.engine.has_image(&format!("{repo}:{tag}")).await? {
+                return Ok(());
+            }
+            self.make_root_image().await
+        }
+        .boxed()
+    }
+
     fn list(&self) -> BoxFuture<'_, Result<Vec<Found>, EngineError>> {
         self.list_own().boxed()
     }

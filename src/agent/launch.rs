@@ -47,6 +47,8 @@ pub struct Site<'a> {
     pub resolver: Option<std::net::IpAddr>,
     /// The sandbox of this container.
     pub sandbox: &'a Path,
+    /// Where the instance's persistent volumes are, whatever the incarnation.
+    pub volumes: &'a Path,
     /// User of a plain command by number, with its other groups; `None`: root.
     pub user: Option<&'a Account>,
     pub secrets: &'a BTreeMap<String, String>,
@@ -183,6 +185,10 @@ type Argv = Option<Vec<String>>;
 /// Entry point and command.
 fn command(order: &Order, container: &ContainerSpec) -> Result<(Argv, Argv), BadSpec> {
     let shell = |text: &str| Some(["/bin/sh", "-c", text].map(str::to_owned).to_vec());
+    // Naming the shell as entry point is what bypasses the image's own.
+    let bypass = |text: &str| {
+        (Some(vec!["/bin/sh".to_owned()]), Some(vec!["-c".to_owned(), text.to_owned()]))
+    };
     let executor = order.spec.executor.as_str();
     if !(executor.is_empty() || executor == "//cmd") && order.spec.kind == Kind::App {
         let arguments = match &container.command {
@@ -190,10 +196,11 @@ fn command(order: &Order, container: &ContainerSpec) -> Result<(Argv, Argv), Bad
             Command::Shell(text) => text.clone(),
             Command::Args(args) => args.join(" "),
         };
-        return Ok((Some(Vec::new()), shell(&custom_executor(executor, &arguments))));
+        let text = custom_executor(executor, &arguments);
+        return Ok(if container.image.is_some() { bypass(&text) } else { (None, shell(&text)) });
     }
     match (&container.command, container.image.is_some()) {
-        (Command::Shell(text), true) => Ok((Some(Vec::new()), shell(text))),
+        (Command::Shell(text), true) => Ok(bypass(text)),
         (Command::Shell(text), false) => Ok((None, shell(text))),
         (Command::Args(args), _) if !args.is_empty() => Ok((None, Some(args.clone()))),
         (Command::Args(_) | Command::Image, true) => Ok((None, None)),
@@ -319,8 +326,10 @@ fn mount(volume: &Volume, has_image: bool, site: &Site<'_>) -> Result<Option<Mou
     Ok(match &volume.source {
         VolumeSource::Host(path) if path.starts_with('/') => Some(bind(path.into())),
         VolumeSource::Host(path) => Some(bind(in_sandbox(path, site)?)),
-        // A single segment in the sandbox: a directory that is there already.
-        VolumeSource::Persistent(_) => None,
+        VolumeSource::Persistent(_) => {
+            in_sandbox(&volume.container_path, site)?;
+            Some(bind(site.volumes.join(&volume.container_path)))
+        }
         VolumeSource::External { name, options, .. } => Some(MountPlan::Volume {
             name: name.clone(),
             target: inside.clone(),

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How long the report of an end waits for the rest of the output.
-const OUTPUT_REST: Duration = Duration::from_secs(1);
+const OUTPUT_REST: Duration = Duration::from_secs(2);
 
 /// What the worker holds of an incarnation beside `desired::Known`.
 pub struct Live {
@@ -182,6 +182,7 @@ impl Worker {
         let follows = self.actual.happened(key, event, now);
         if started {
             self.tend(key);
+            self.start_checks(key);
             if self.actual.tasks.get(key).is_some_and(|k| k.kill.is_some()) {
                 self.terminate(key); // the order to die came during the start
             }
@@ -197,7 +198,6 @@ impl Worker {
     /// Follows the output and runs the checks of an incarnation whose containers run.
     pub(super) fn tend(&mut self, key: &Key) {
         let Some(live) = self.live.get_mut(key).filter(|l| !l.tended) else { return };
-        let Some(known) = self.actual.tasks.get(key) else { return };
         live.tended = true;
         let is_pod = live.members.iter().any(|m| !m.name.is_empty());
         for member in live.members.iter().filter(|m| m.name != INFRA) {
@@ -220,9 +220,16 @@ impl Worker {
                 drop(done); // whoever waits learns it by the closed channel
             });
         }
-        if known.kill.is_none()
-            && let Some(order) = &known.order
-        {
+        self.start_checks(key);
+        // Deaths that were heard of before the start was through.
+        self.end_if_over(key);
+    }
+
+    /// Begins the checks of a running incarnation, once.
+    fn start_checks(&mut self, key: &Key) {
+        let Some(live) = self.live.get_mut(key).filter(|l| l.health.is_none()) else { return };
+        let Some(known) = self.actual.tasks.get(key).filter(|k| k.kill.is_none()) else { return };
+        if let Some(order) = &known.order {
             let report = &known.report;
             let checked = Checked {
                 health: report.health.clone(),
@@ -241,8 +248,6 @@ impl Worker {
             };
             self.prober.start(&subject, report.ready);
         }
-        // Deaths that were heard of before the start was through.
-        self.end_if_over(key);
     }
 
     pub(super) fn found(&mut self, key: &Key, finding: Finding, now: Timestamp) {
@@ -390,6 +395,22 @@ impl Worker {
             self.by_container.insert(member.id.clone(), key.clone());
             live.members.push(member);
             self.dirty.insert(key.clone());
+        }
+    }
+
+    /// Gives containers found by their labels the orders they were started by.
+    pub(super) fn complete_found(&mut self) {
+        let mut completed = Vec::new();
+        for (key, known) in self.actual.tasks.iter_mut().filter(|(_, k)| k.order.is_none()) {
+            let order = self.desired.order(&key.0).filter(|o| o.incarnation == key.1);
+            if let Some(order) = order {
+                known.order = Some(order.clone());
+                completed.push(key.clone());
+            }
+        }
+        for key in completed {
+            self.dirty.insert(key.clone());
+            self.look_at_start(&key); // since when and at which addresses; its checks begin then
         }
     }
 

@@ -126,6 +126,10 @@ impl Inner {
 }
 
 impl Runtime for MemoryRuntime {
+    fn warm_up(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        async { self.inner.up().map(drop) }.boxed()
+    }
+
     fn list(&self) -> BoxFuture<'_, Result<Vec<Found>, EngineError>> {
         async {
             let state = self.inner.up()?;

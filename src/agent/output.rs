@@ -1,9 +1,11 @@
 //! A task's output: from the engine's own files into `stdout` and `stderr` of its sandbox.
 //!
 //! The engine keeps the output while this process is away, so nothing is lost over a restart; the
-//! follower picks up where it stopped. It notes the time stamp of the last piece with the bytes
-//! written up to then (`Mark`). After a crash the files are ahead of the last mark by what was
-//! written since; exactly that many bytes are skipped when the pieces after the mark come again.
+//! follower picks up where it stopped. Its `Mark` says how many pieces it has had since a whole
+//! second shortly before the last one (asked for the same second, the engine sends the same pieces
+//! in the same order) and how many bytes were written up to then. After a crash the files are ahead
+//! of the last mark by what was written since; exactly that many bytes are skipped when the pieces
+//! after the mark come again.
 //!
 //! A file that reaches `limit::LOG_FILE_BYTES_MAX` becomes `stdout.1` and a new one is begun. The
 //! mark names the file it counts in by inode number, so a crash between the two steps is seen.
@@ -40,12 +42,24 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How far the engine's output has been taken over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
-    /// Time stamp of the last piece taken; empty: none yet.
-    at: String,
-    /// Pieces taken that carry exactly this time stamp.
-    n_at: u64,
+    /// The second the engine is asked from: the one before the newest piece's, because pieces of
+    /// the two streams may be a little out of order. 0: from the beginning.
+    since: i64,
+    /// Pieces had with a time stamp in that second, and in the one after it.
+    first: Seen,
+    later: Seen,
+    /// Newest time stamp.
+    last: String,
     stdout: Written,
     stderr: Written,
+}
+
+/// Pieces of one second.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    n: u64,
+    /// Time stamp of the first of them.
+    at: String,
 }
 
 /// Bytes of one stream.
@@ -66,9 +80,20 @@ pub struct Output {
     stderr: Rotated,
     /// Bytes of each stream that are in the files already and will come again.
     skip: (u64, u64),
-    /// Pieces with the mark's time stamp still to be passed over.
-    skip_at: u64,
+    replay: Replay,
     marked: Instant,
+}
+
+/// What of a new stream is known already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Replay {
+    /// Nothing has come yet; so many pieces should be the known ones.
+    Expect(u64),
+    /// So many known pieces are still to come.
+    Known(u64),
+    /// The engine has thrown the known pieces away: what is older than the mark is known.
+    Until(String),
+    Over,
 }
 
 /// One file with its older part.
@@ -90,32 +115,52 @@ impl Output {
         let open = |name: &str| Rotated::open(sandbox.join(name), owner);
         let (stdout, stderr) = (open("stdout")?, open("stderr")?);
         let skip = (stdout.catch_up(&mut mark.stdout)?, stderr.catch_up(&mut mark.stderr)?);
-        let skip_at = mark.n_at;
-        Ok(Self { mark_file, mark, stdout, stderr, skip, skip_at, marked: Instant::now() })
+        let replay = mark.replay();
+        Ok(Self { mark_file, mark, stdout, stderr, skip, replay, marked: Instant::now() })
     }
 
     /// Where to ask the engine to begin, in seconds since the epoch.
     fn since(&self) -> i32 {
-        let at = Timestamp::parse(&self.mark.at);
-        at.and_then(|at| i32::try_from(at.as_ms() / 1000).ok()).unwrap_or(0)
+        i32::try_from(self.mark.since).unwrap_or(0)
     }
 
     /// Takes in pieces in the engine's order.
     fn take(&mut self, pieces: &[LogPiece]) -> io::Result<()> {
         for piece in pieces {
-            if piece.at < self.mark.at {
-                continue;
+            if !self.is_known(piece) {
+                self.append(piece)?;
             }
-            if piece.at == self.mark.at && self.skip_at > 0 {
-                self.skip_at -= 1;
-                continue;
-            }
-            self.append(piece)?;
         }
         if self.marked.elapsed() >= MARK_EVERY {
             self.save_mark()?;
         }
         Ok(())
+    }
+
+    fn is_known(&mut self, piece: &LogPiece) -> bool {
+        if let Replay::Expect(n) = self.replay {
+            self.replay = if n == 0 {
+                Replay::Over
+            } else if piece.at == self.mark.beginning() {
+                Replay::Known(n)
+            } else {
+                Replay::Until(self.mark.last.clone())
+            };
+        }
+        match &mut self.replay {
+            Replay::Known(n) => {
+                *n -= 1;
+                if *n == 0 {
+                    self.replay = Replay::Over;
+                }
+                true
+            }
+            Replay::Until(last) if piece.at <= *last => true,
+            Replay::Expect(_) | Replay::Until(_) | Replay::Over => {
+                self.replay = Replay::Over;
+                false
+            }
+        }
     }
 
     fn append(&mut self, piece: &LogPiece) -> io::Result<()> {
@@ -133,23 +178,18 @@ impl Output {
             file.file.write_all(fresh)?;
             file.bytes += fresh.len() as u64;
         }
-        self.skip_at = 0;
-        if piece.at == self.mark.at {
-            self.mark.n_at += 1;
-        } else {
-            self.mark.at.clone_from(&piece.at);
-            self.mark.n_at = 1;
-        }
         if file.bytes >= limit::LOG_FILE_BYTES_MAX && *skip == 0 {
             file.rotate(written)?;
-            self.save_mark()?;
+            self.mark.count(&piece.at);
+            return self.save_mark();
         }
+        self.mark.count(&piece.at);
         Ok(())
     }
 
     /// Forgets what is in flight: the next stream begins at the mark.
     fn rewind(&mut self) {
-        self.skip_at = self.mark.n_at;
+        self.replay = self.mark.replay();
     }
 
     fn save_mark(&mut self) -> io::Result<()> {
@@ -158,6 +198,43 @@ impl Output {
         let fresh = self.mark_file.with_extension("new");
         fs::write(&fresh, text)?;
         fs::rename(&fresh, &self.mark_file)
+    }
+}
+
+impl Mark {
+    fn replay(&self) -> Replay {
+        Replay::Expect(self.first.n + self.later.n)
+    }
+
+    /// Time stamp of the first counted piece; another one at its place means that the engine has
+    /// rotated it away.
+    fn beginning(&self) -> &str {
+        if self.first.n > 0 { &self.first.at } else { &self.later.at }
+    }
+
+    /// Counts a piece that was taken.
+    fn count(&mut self, at: &str) {
+        let second = Timestamp::parse(at).map_or(self.since, |at| at.as_ms() / 1000);
+        if self.last.is_empty() {
+            self.since = second;
+        }
+        if self.last.as_str() < at {
+            at.clone_into(&mut self.last);
+        }
+        if second > self.since + 1 {
+            let kept = std::mem::take(&mut self.later);
+            self.first = if second == self.since + 2 { kept } else { Seen::default() };
+            self.since = second - 1;
+        }
+        let seen = match second - self.since {
+            0 => &mut self.first,
+            1 => &mut self.later,
+            _ => return, // so late that the engine will not send it again either
+        };
+        if seen.n == 0 {
+            at.clone_into(&mut seen.at);
+        }
+        seen.n += 1;
     }
 }
 
@@ -209,11 +286,13 @@ fn older(path: &Path) -> PathBuf {
 /// Follows container `id` until it has ended and all its output is in the files.
 pub async fn follow(runtime: Arc<dyn Runtime>, id: String, output: Output) -> io::Result<()> {
     let mut output = Some(output);
+    let mut ended = false;
     loop {
         let since = output.as_ref().map_or(0, Output::since);
         match follow_once(&*runtime, &id, since, &mut output).await? {
-            // The stream also ends when the engine stops; only an ended container is done.
-            Ok(()) if has_ended(&*runtime, &id).await => break,
+            // Begun after the end, so everything was in it.
+            Ok(()) if ended => break,
+            // The stream ends with the container, but also when the engine stops.
             Ok(()) => {}
             Err(EngineError::NoSuch(_)) => break,
             Err(error) => tracing::debug!(container = id, %error, "output stream broke"),
@@ -221,7 +300,10 @@ pub async fn follow(runtime: Arc<dyn Runtime>, id: String, output: Output) -> io
         if let Some(output) = &mut output {
             output.rewind();
         }
-        tokio::time::sleep(RETRY).await;
+        ended = has_ended(&*runtime, &id).await;
+        if !ended {
+            tokio::time::sleep(RETRY).await;
+        }
     }
     on_disk(&mut output, Output::save_mark).await
 }
@@ -289,9 +371,11 @@ mod tests {
         LogPiece { is_stderr: n % 7 == 3, at, bytes: Bytes::from(format!("line {n}\n")) }
     }
 
-    /// Pieces come two to a time stamp.
+    /// Pieces come three to a time stamp, now and then one comes late.
     fn all(n: u64) -> Vec<LogPiece> {
-        (0..n).map(|i| piece(i, i / 2)).collect()
+        let mut pieces: Vec<LogPiece> = (0..n).map(|i| piece(i, i / 3 + i / 9)).collect();
+        pieces.swap(5, 6);
+        pieces
     }
 
     fn text(dir: &Path, name: &str) -> String {
@@ -318,11 +402,29 @@ mod tests {
                 first.take(&pieces[marked..killed]).unwrap();
                 drop(first);
                 let mut second = open();
-                second.take(&pieces).unwrap();
+                let since = i64::from(second.since());
+                let again =
+                    |p: &&LogPiece| Timestamp::parse(&p.at).unwrap().as_ms() / 1000 >= since;
+                let sent: Vec<LogPiece> = pieces.iter().filter(again).cloned().collect();
+                second.take(&sent).unwrap();
                 assert_eq!(text(temp.path(), "stdout"), side(false), "{marked} {killed}");
                 assert_eq!(text(temp.path(), "stderr"), side(true), "{marked} {killed}");
             }
         }
+    }
+
+    #[test]
+    fn pieces_the_engine_threw_away_are_not_waited_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let open = || Output::open(temp.path(), temp.path().join("mark"), None).unwrap();
+        let pieces: Vec<LogPiece> = (0..20).map(|i| piece(i * 7, i)).collect();
+        let mut first = open();
+        first.take(&pieces[..10]).unwrap();
+        first.save_mark().unwrap();
+        open().take(&pieces[12..]).unwrap();
+        let lines: Vec<u64> = (0..20).filter(|i| !(10..12).contains(i)).map(|i| i * 7).collect();
+        let expected: String = lines.iter().map(|n| format!("line {n}\n")).collect();
+        assert_eq!(text(temp.path(), "stdout"), expected);
     }
 
     #[test]

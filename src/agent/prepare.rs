@@ -129,11 +129,15 @@ impl Starter {
             .sandboxes
             .create(&order.spec.id, key, &dirs, owner)
             .map_err(NotStarted::Sandbox)?;
+        for name in persistent(order) {
+            self.sandboxes.create_volume(key, name, owner).map_err(NotStarted::Sandbox)?;
+        }
         drop(to.send(Input::Prepared(key.clone(), owner)).await);
 
         let is_pod = order.spec.kind == Kind::Pod;
+        let volumes = self.sandboxes.volumes(key);
         let infra = if is_pod && order.spec.network_mode() != NetworkMode::Host {
-            let site = self.site(&sandbox, None, None);
+            let site = self.site(&sandbox, &volumes, None, None);
             let launch = launch::infra(order, &site);
             let id = self.create(key, &launch, launch::INFRA, to, made).await?;
             self.runtime.start(&id).await.map_err(NotStarted::Start)?;
@@ -144,7 +148,7 @@ impl Starter {
         let mut ids = Vec::new();
         for container in &order.spec.containers {
             let dir = container_dir(&sandbox, container, is_pod);
-            let site = self.site(&dir, account.as_ref(), infra.as_deref());
+            let site = self.site(&dir, &volumes, account.as_ref(), infra.as_deref());
             let launch = launch::launch(order, container, &site)?;
             let work = Work { key, container, dir: &dir, owner, to, made };
             ids.push(self.prepare(work, launch).await?);
@@ -219,6 +223,7 @@ impl Starter {
     fn site<'a>(
         &'a self,
         sandbox: &'a Path,
+        volumes: &'a Path,
         user: Option<&'a Account>,
         infra: Option<&'a str>,
     ) -> Site<'a> {
@@ -230,6 +235,7 @@ impl Starter {
             endpoint: self.config.endpoint.as_deref(),
             resolver: self.config.info.resolver,
             sandbox,
+            volumes,
             user,
             secrets: &NO_SECRETS,
             infra,
@@ -288,6 +294,15 @@ fn directories(order: &Order) -> Vec<&str> {
         }
     }
     dirs
+}
+
+/// Names of an order's persistent volumes.
+fn persistent(order: &Order) -> impl Iterator<Item = &str> {
+    let volumes = order.spec.containers.iter().flat_map(|c| &c.volumes);
+    volumes
+        .filter(|v| matches!(v.source, VolumeSource::Persistent(_)))
+        .map(|v| v.container_path.as_str())
+        .filter(|path| !path.starts_with('/') && !path.contains(".."))
 }
 
 /// The sandbox of one container: a pod's containers each have their own below the pod's.

@@ -29,6 +29,9 @@ pub struct Launch {
 
 /// What runs containers.
 pub trait Runtime: Send + Sync {
+    /// Makes ready what every start needs, so that the first one does not wait for it.
+    fn warm_up(&self) -> BoxFuture<'_, Result<(), EngineError>>;
+
     /// All containers of this cluster's agent, dead ones too.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Found>, EngineError>>;
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/sandboxes/<app as a_b>/<instance>/<incarnation>/       stdout stderr …   the task's own
+//! <data>/volumes/<instance>/<container path>/                   persistent, for all incarnations
 //! <data>/tasks/<instance>/<incarnation>/                        records of ours, never mounted
 //! ```
 //! A task may put any link into its sandbox, so files are opened with the sandbox as root and no
@@ -36,12 +37,14 @@ const ENTRIES_MAX: usize = 10_000;
 pub struct Sandboxes {
     root: PathBuf,
     records: PathBuf,
+    volumes: PathBuf,
 }
 
 impl Sandboxes {
     /// Below the agent's data directory.
     pub fn new(data_dir: &Path) -> Self {
-        Self { root: data_dir.join("sandboxes"), records: data_dir.join("tasks") }
+        let below = |name: &str| data_dir.join(name);
+        Self { root: below("sandboxes"), records: below("tasks"), volumes: below("volumes") }
     }
 
     /// The sandbox of an incarnation.
@@ -52,6 +55,30 @@ impl Sandboxes {
     /// Our own records of an incarnation.
     pub fn records(&self, key: &Key) -> PathBuf {
         self.records.join(key.0.as_str()).join(key.1.to_string())
+    }
+
+    /// Persistent volumes of an instance. They are never garbage: only an order destroys them.
+    pub fn volumes(&self, key: &Key) -> PathBuf {
+        self.volumes.join(key.0.as_str())
+    }
+
+    /// Makes a persistent volume, owned by `owner` when it is new.
+    pub fn create_volume(
+        &self,
+        key: &Key,
+        name: &str,
+        owner: Option<(u32, u32)>,
+    ) -> io::Result<()> {
+        let dir = self.volumes(key).join(name);
+        if dir.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(&dir)?;
+        match owner {
+            Some((uid, gid)) => chown(&dir, Some(uid), Some(gid)),
+            // The user of an image is not known here.
+            None => fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)),
+        }
     }
 
     /// The directory that holds all records.

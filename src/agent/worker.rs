@@ -295,7 +295,10 @@ impl Worker {
                 tracing::error!(node = %self.config.info.id, why, "the leader refuses this agent");
                 self.link = None;
             }
-            ToAgent::Desired(desired) => desired::apply_message(&mut self.desired, desired),
+            ToAgent::Desired(desired) => {
+                desired::apply_message(&mut self.desired, desired);
+                self.complete_found();
+            }
             ToAgent::Ask { id, question } => self.asked(id, question),
             ToAgent::Data { id, channel, bytes } => self.sessions.data(id, channel, bytes),
             ToAgent::End { id } => self.sessions.end_of_input(id),

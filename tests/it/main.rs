@@ -12,3 +12,4 @@ mod router;
 mod sim;
 mod tidy;
 mod world;
+mod agent;
