@@ -15,7 +15,7 @@ use crate::{
     base::limit,
     host::docker::{
         ContainerPlan, Engine, EngineError, Found,
-        cgroup::{self, GroupUsage},
+        cgroup::{self, Gentle, GroupUsage},
         engine::{EngineEvent, FoundState, Inspected},
         logs::LogPiece,
         plan::Rights,
@@ -30,6 +30,9 @@ pub const LABEL_CLUSTER: &str = "tepui.cluster";
 pub const LABEL_AGENT: &str = "tepui.agent";
 /// How long the layout of the node's root is taken as unchanged.
 const ROOT_FRESH: Duration = Duration::from_secs(60);
+
+/// How often a container is looked at whose processes are ending.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Containers of one agent on one engine.
 pub struct EngineRuntime {
@@ -202,10 +205,20 @@ impl Runtime for EngineRuntime {
         is_plain: bool,
     ) -> BoxFuture<'a, Result<(), EngineError>> {
         async move {
-            if is_plain && cgroup::terminate_all(id) > 0 {
-                return Ok(());
+            let gentle =
+                if is_plain { cgroup::terminate_tree(id) } else { cgroup::terminate_first(id) };
+            match gentle {
+                Gentle::Sent => Ok(()),
+                Gentle::Others(pids) => {
+                    while cgroup::has_any(id, &pids) {
+                        tokio::time::sleep(POLL).await;
+                    }
+                    self.engine.kill(id, "SIGKILL").await
+                }
+                // Waiting for the grace would change nothing.
+                Gentle::Useless => self.engine.kill(id, "SIGKILL").await,
+                Gentle::Unknown => self.engine.kill(id, "SIGTERM").await,
             }
-            self.engine.kill(id, "SIGTERM").await
         }
         .boxed()
     }

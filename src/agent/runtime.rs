@@ -52,7 +52,8 @@ pub trait Runtime: Send + Sync {
 
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>>;
 
-    /// SIGTERM: to every process of a plain command, to the first one of an image.
+    /// SIGTERM: to every process of a plain command, to the first one of an image where that can
+    /// get it. SIGKILL at once when nobody could.
     fn terminate<'a>(
         &'a self,
         id: &'a str,

@@ -449,10 +449,15 @@ async fn a_kill_is_gentle_first_and_escalates_when_ignored() {
     let mut container = plain_container("trap '' TERM; while true; do sleep 1; done");
     container.kill_grace_ms = Some(500);
     let stubborn = order("stubborn", spec(container, NetworkMode::Host), vec![]);
-    rig.desire(vec![gentle.clone(), stubborn.clone()]).await;
+    // A shell that is a container's first process gets no signal: what it runs does.
+    let mut container = image_container("while true; do sleep 1; done");
+    container.kill_grace_ms = Some(600_000);
+    let shell = order("shell", spec(container, NetworkMode::Host), vec![]);
+    rig.desire(vec![gentle.clone(), stubborn.clone(), shell.clone()]).await;
+    rig.until_condition("shell", 1, Condition::Running).await;
     rig.until_condition("gentle", 1, Condition::Running).await;
     rig.until_condition("stubborn", 1, Condition::Running).await;
-    rig.desire(vec![killed(&gentle), killed(&stubborn)]).await;
+    rig.desire(vec![killed(&gentle), killed(&stubborn), killed(&shell)]).await;
     let report = rig.until_condition("gentle", 1, Condition::Killed).await;
     assert_eq!(report.message, "Command terminated with signal Terminated");
     let report = rig.until_condition("stubborn", 1, Condition::Killed).await;
@@ -688,7 +693,7 @@ async fn a_pod_shares_its_network_and_goes_down_together() {
         name: "client".into(),
         engine: None,
         ..image_container(
-            "until nc -w 1 127.0.0.1 8080 < /etc/passwd > /dev/null; do sleep 0.1; done; \
+            "until busybox wget -qO- http://127.0.0.1:8080/; do sleep 0.1; done; \
              echo reached $MARATHON_CONTAINER_ID; exit 6",
         )
     };
@@ -701,7 +706,7 @@ async fn a_pod_shares_its_network_and_goes_down_together() {
     let ended: Vec<(&str, Option<i32>)> =
         report.containers.iter().map(|c| (c.name.as_str(), c.exit_code)).collect();
     assert_eq!(ended[1], ("client", Some(6)));
-    assert_eq!(rig.read("pod", "client/stdout").await, "reached client\n");
+    assert_eq!(rig.read("pod", "client/stdout").await, "helloreached client\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
