@@ -189,7 +189,10 @@ export function Age({ at, suffix = '' }: { at: string; suffix?: string }) {
   );
 }
 
-/** Share of a resource: promised to instances as a tint, really used as solid. */
+/**
+ * Share of a resource: promised to instances as a tint, measured use as solid. Use counts the whole
+ * machine and may lie above the promise, which then shows as a tick.
+ */
 export function Meter({
   label,
   total,
@@ -210,6 +213,9 @@ export function Meter({
     <span className={`${css.meter} ${css[hue]}`} role="img" aria-label={`${label}: ${text}`}>
       <span className={css.reserved} style={{ width: `${share(allocated)}%` }} />
       {used !== undefined && <span className={css.used} style={{ width: `${share(used)}%` }} />}
+      {used !== undefined && used > allocated && allocated > 0 && (
+        <span className={css.tick} style={{ left: `${share(allocated)}%` }} />
+      )}
     </span>
   );
 }
@@ -220,11 +226,14 @@ export function InstanceBar({
   wanted,
   unhealthy,
   staging,
+  waiting,
 }: {
   running: number;
   wanted: number;
   unhealthy: number;
   staging: number;
+  /** Those on their way have no place yet. */
+  waiting: boolean;
 }) {
   const most = Math.max(wanted, running + staging, 1);
   const part = (n: number) => `${(n / most) * 100}%`;
@@ -236,7 +245,7 @@ export function InstanceBar({
       <span className={css.instanceBar} aria-hidden="true">
         <span className={css.up} style={{ width: part(running - unhealthy) }} />
         <span className={css.sick} style={{ width: part(unhealthy) }} />
-        <span className={css.coming} style={{ width: part(staging) }} />
+        <span className={waiting ? css.held : css.coming} style={{ width: part(staging) }} />
       </span>
     </span>
   );

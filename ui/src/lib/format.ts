@@ -49,6 +49,15 @@ export function appHref(id: string, tab?: string): string {
   return `/services/-${path}${tab ? `?tab=${tab}` : ''}`;
 }
 
+/** A sentence of the server with its times as the reader's clock shows them. */
+export function humanise(sentence: string): string {
+  return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (iso) => {
+    const at = new Date(iso);
+    const today = at.toDateString() === new Date().toDateString();
+    return today ? at.toLocaleTimeString() : at.toLocaleString();
+  });
+}
+
 /** The part of a task or instance id that tells instances of one app apart. */
 export function shortTask(task: Instance): string {
   const id = task.task_id ?? task.id;

@@ -1,5 +1,6 @@
 // From a condition to the shape, hue and word that stand for it everywhere.
 import type { AppCondition, AppSummary, Instance, InstanceCondition, NodeCondition } from '../api/types';
+import { humanise } from './format';
 
 export type Tone = 'good' | 'moving' | 'attention' | 'bad' | 'neutral';
 export type Shape =
@@ -95,7 +96,7 @@ export function ended(task: Instance): boolean {
 /** One sentence that says why a service is in its condition. */
 export function reason(app: AppSummary): string {
   const { wanted, running, unhealthy } = app.instances;
-  if (app.waiting) return app.waiting.reason;
+  if (app.waiting) return humanise(app.waiting.reason);
   if (app.condition === 'unhealthy') return `${unhealthy} of ${running} running fail their health checks`;
   if (app.condition === 'degraded') return `${running} of ${wanted} instances running`;
   if (app.condition === 'deploying') return `${running} of ${wanted} instances running`;
@@ -106,6 +107,7 @@ const REASON_WORDS: Record<string, string> = {
   role: 'Role',
   unreachable: 'Reachable',
   maintenance: 'Takes work',
+  region: 'Region',
   constraint: 'Constraints',
   reservation: 'Reservation',
   cpus: 'CPU',

@@ -162,7 +162,7 @@ function Recent({ apps }: { apps: AppSummary[] }) {
             <Link href={appHref(app.id)} className={css.recent}>
               <span className="truncate">{app.id}</span>
               <StatusLabel look={appLook(app.condition)} />
-              <InstanceBar {...app.instances} />
+              <InstanceBar {...app.instances} waiting={!!app.waiting} />
               <span className="muted">
                 <Age at={app.updated_at} />
               </span>

@@ -2,7 +2,7 @@
 import { Link } from 'wouter';
 import type { Deployment } from '../api/types';
 import { Age } from '../components/ui';
-import { appHref } from '../lib/format';
+import { appHref, humanise } from '../lib/format';
 import css from './deployment.module.css';
 
 const VERBS = {
@@ -49,7 +49,7 @@ export function DeploymentRow({ deployment, app }: { deployment: Deployment; app
                 <Age at={deployment.started_at} />
               </span>
             </span>
-            {action.blocked && <span className={css.blocked}>{action.blocked}</span>}
+            {action.blocked && <span className={css.blocked}>{humanise(action.blocked)}</span>}
           </div>
         );
       })}

@@ -20,7 +20,7 @@ import {
   Skeleton,
   TabLinks,
 } from '../components/ui';
-import { appHref, cpus, mebibytes, splitId, whatRuns } from '../lib/format';
+import { appHref, count, cpus, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
 import { appLook } from '../lib/status';
 import { type Ask, AskDialog, appMenu } from './actions';
 import { DeploymentRow } from './deployment';
@@ -157,7 +157,7 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
           <Menu
             groups={appMenu(app, ask)}
             trigger={
-              <Button aria-label={`More actions for ${app.id}`} className={css.more}>
+              <Button aria-label={`More actions for ${app.id}`} className={css.menu}>
                 <EllipsisVertical size={16} aria-hidden />
               </Button>
             }
@@ -175,7 +175,7 @@ function Overview({ app, row }: { app: App; row: AppSummary }) {
         <Notice tone="attention" action={<Link href={appHref(app.id, 'why')}>Why, and what would help</Link>}>
           <div>
             <strong>{row.condition === 'delayed' ? 'Launches are delayed.' : 'Waiting for a place.'}</strong>{' '}
-            {row.waiting.reason}{' '}
+            {humanise(row.waiting.reason)}{' '}
             <span className="muted">
               (<Age at={row.waiting.since} />)
             </span>
@@ -221,9 +221,10 @@ function LastFailure({ failure }: { failure: NonNullable<App['last_failure']> })
 }
 
 function Facts({ app }: { app: App }) {
-  const endpoints = [
+  const [name, ...otherNames] = app.dns_names ?? [];
+  const endpoints: Endpoint[] = [
     ...app.ports.flatMap((port) => (port.vip ? [{ text: port.vip, about: 'virtual address' }] : [])),
-    ...(app.dns_names ?? []).map((name) => ({ text: name, about: 'DNS name' })),
+    ...(name ? [{ text: name, about: 'DNS name' }] : []),
     ...(app.service_url ? [{ text: app.service_url, about: 'path on this host' }] : []),
   ];
   const labels = Object.entries(app.labels);
@@ -241,20 +242,19 @@ function Facts({ app }: { app: App }) {
         {app.ports.length > 0 && (
           <Fact name="Ports">
             {app.ports
-              .map((port) => `${port.name ?? port.protocol} ${port.container_port ?? port.host_port ?? 'any'}`)
+              .map((port) => `${port.name ?? port.protocol} ${port.container_port || port.host_port || 'any'}`)
               .join(', ')}
           </Fact>
         )}
         {endpoints.length > 0 && (
           <Fact name="Reached at">
-            <ul className={css.endpoints}>
-              {endpoints.map(({ text, about }) => (
-                <li key={text}>
-                  <code title={about}>{text}</code>
-                  <Copy text={text} label={`Copy ${about} ${text}`} />
-                </li>
-              ))}
-            </ul>
+            <Endpoints list={endpoints} />
+            {otherNames.length > 0 && (
+              <details className={css.more}>
+                <summary>{count(otherNames.length, 'more DNS name')}</summary>
+                <Endpoints list={otherNames.map((text) => ({ text, about: 'DNS name' }))} />
+              </details>
+            )}
           </Fact>
         )}
         {labels.length > 0 && (
@@ -276,6 +276,24 @@ function Facts({ app }: { app: App }) {
         </Fact>
       </dl>
     </Panel>
+  );
+}
+
+interface Endpoint {
+  text: string;
+  about: string;
+}
+
+function Endpoints({ list }: { list: Endpoint[] }) {
+  return (
+    <ul className={css.endpoints}>
+      {list.map(({ text, about }) => (
+        <li key={text}>
+          <code title={about}>{text}</code>
+          <Copy text={text} label={`Copy ${about} ${text}`} />
+        </li>
+      ))}
+    </ul>
   );
 }
 

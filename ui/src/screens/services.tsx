@@ -57,7 +57,7 @@ function columns(ask: (what: Ask, app: AppSummary) => void): Column<AppSummary>[
       width: '84px',
       phone: 'end',
       compare: byNumber((app) => app.instances.running),
-      cell: (app) => <InstanceBar {...app.instances} />,
+      cell: (app) => <InstanceBar {...app.instances} waiting={!!app.waiting} />,
     },
     {
       id: 'cpus',

@@ -7,7 +7,7 @@ import { useWhy } from '../api/hooks';
 import type { AppSummary, Why } from '../api/types';
 import { Mark } from '../components/status';
 import { Age, Button, Command, Empty, Failure, Panel, Skeleton, useNow } from '../components/ui';
-import { count, cpus, duration, mebibytes } from '../lib/format';
+import { count, cpus, duration, humanise, mebibytes } from '../lib/format';
 import { type Look, reasonWord } from '../lib/status';
 import { Change } from './actions';
 import css from './why.module.css';
@@ -58,7 +58,7 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
       <div className={css.answer}>
         <Mark look={LOOKS[report.state] ?? LOOKS.no_report} size={20} />
         <div className={css.answerText}>
-          <p className={css.sentence}>{report.sentence}</p>
+          <p className={css.sentence}>{cause(report)}</p>
           {report.delayed_until && <Until at={report.delayed_until} />}
           {report.closest && report.state === 'waiting' && (
             <p>
@@ -110,6 +110,13 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
   );
 }
 
+/** The sentence without its advice, which stands in a line of its own. */
+function cause(report: Why): string {
+  const advice = report.change ? report.sentence.indexOf(report.change.sentence) : -1;
+  const text = advice < 0 ? report.sentence : report.sentence.slice(0, advice);
+  return humanise(text).replace(/\s*To place one more:\s*$/, '');
+}
+
 function Until({ at }: { at: string }) {
   const left = Date.parse(at) - useNow();
   return <p>{left > 0 ? `Next launch in ${duration(left)}.` : 'The next launch is due.'}</p>;
@@ -121,7 +128,9 @@ function Funnel({ report }: { report: Why }) {
   return (
     <Panel title={`Of ${count(report.nodes_total, 'node')}`}>
       <ol className={css.funnel}>
-        {report.funnel.map((step) => (
+        {report.funnel
+          .filter((step) => step.in > 0)
+          .map((step) => (
           <li key={step.reason} className={step.removed > 0 ? css.cuts : undefined}>
             <span>{reasonWord(step.reason)}</span>
             <span className={css.bar} aria-hidden="true">

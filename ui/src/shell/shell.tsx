@@ -164,7 +164,10 @@ function DeploymentsChip() {
   return (
     <Link href="/deployments" className={css.chip}>
       <span className={css.pulse} aria-hidden="true" />
-      {count(deployments.size, 'deployment')}
+      <span>
+        {deployments.size}
+        <span className={css.chipText}> {deployments.size === 1 ? 'deployment' : 'deployments'}</span>
+      </span>
     </Link>
   );
 }
