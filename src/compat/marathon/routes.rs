@@ -175,3 +175,19 @@ fn compressed(response: Response) -> Response {
     parts.headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     Response::from_parts(parts, Body::full(packed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_documented() {
+        let page = include_str!("../../../docs/compat/marathon.md");
+        for route in routes() {
+            let path = route.pattern.as_str().replace("...", "").replace("{taskId}", "{task}");
+            let path = path.replace("groups/versions", "groups/{id}/versions");
+            let path = path.replace("groups/apps", "groups/{id}/apps");
+            assert!(page.contains(&format!("`{path}`")), "{path} is not in docs/compat/marathon.md");
+        }
+    }
+}

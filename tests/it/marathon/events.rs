@@ -97,6 +97,13 @@ async fn a_life_is_told_in_order() {
         names(&drain(&mut some).await),
         ["deployment_success", "app_terminated_event", "deployment_success"]
     );
+
+    // An app of which nothing runs is terminated at once.
+    let app = r#"{"id":"/b","cmd":"sleep 100","instances":0}"#;
+    assert_eq!(ask(&cluster, "POST", "/v2/apps", app).await.status(), 201);
+    cluster.settle();
+    assert_eq!(ask(&cluster, "DELETE", "/v2/apps/b", "").await.status(), 200);
+    assert!(drain(&mut some).await.contains("app_terminated_event"));
 }
 
 #[tokio::test]

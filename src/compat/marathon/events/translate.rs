@@ -128,6 +128,10 @@ impl Events<'_> {
                 .filter(|spec| spec.has_health_checks())
         };
         let is_changed = old.map(|a| a.spec.version) != new.map(|a| a.spec.version);
+        if new.is_none() && self.state.instances_of(id).next().is_none() {
+            // Nothing runs that could be the last to go.
+            self.hold("app_terminated_event", json!({ "appId": id.as_str() }));
+        }
         if is_changed && checks(old).is_some() {
             self.hold("remove_health_check_event", json!({ "appId": id.as_str() }));
         }
