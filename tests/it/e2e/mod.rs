@@ -1,0 +1,10 @@
+//! End to end: the real program, real containers, real sockets.
+//!
+//! Each test starts its own `tepui dev` in its own directory on free ports and removes its
+//! containers. They need a Docker engine; without one they fail and say so.
+
+mod apps;
+mod client;
+mod faults;
+mod nodes;
+mod system;

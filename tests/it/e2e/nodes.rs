@@ -1,0 +1,126 @@
+//! Nodes that are processes of their own: joining, working, being lost, coming back.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::system::{PATIENCE, System, TEPUI, wait};
+
+/// An agent process with its own directory, joined by a token.
+struct Agent {
+    dir: tempfile::TempDir,
+    child: Child,
+}
+
+impl Agent {
+    fn join(system: &System, name: &str) -> Self {
+        let dir = tempfile::tempdir().expect("directory");
+        let invite = system.send("POST", "/tepui/v1/nodes/invite", Some(&json!({})));
+        assert_eq!(invite.status, 200, "{}", invite.text());
+        let invite = invite.json();
+        let settings = json!({
+            "roles": ["agent"],
+            "hostname": name,
+            "address": "127.0.0.1",
+            "data_dir": dir.path().join("data"),
+            "masters": [invite["master"]],
+            "join_token": invite["token"],
+            "ports": "33000-33999",
+            "attributes": {"name": name},
+        });
+        let file = dir.path().join("node.yaml");
+        fs::write(&file, settings.to_string()).expect("written");
+        let child = Self::spawn(&dir);
+        Self { dir, child }
+    }
+
+    fn spawn(dir: &tempfile::TempDir) -> Child {
+        Command::new(TEPUI)
+            .args(["node", "--config"])
+            .arg(dir.path().join("node.yaml"))
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(dir.path().join("stderr")).expect("log"))
+            .spawn()
+            .expect("the program starts")
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("reaped");
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("stderr of the agent: {}", self.log());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn node(system: &System, hostname: &str) -> Option<Value> {
+    let nodes = system.get("/tepui/v1/nodes").json();
+    let nodes = nodes["nodes"].as_array().expect("nodes").clone();
+    nodes.into_iter().find(|n| n["hostname"] == hostname)
+}
+
+#[test]
+fn an_agent_joins_by_token_runs_tasks_and_is_replaced_when_lost() {
+    let system = System::start();
+    let mut agent = Agent::join(&system, "second");
+    wait("the agent is a node", PATIENCE, || node(&system, "second").is_some());
+
+    let app = json!({"id": "/there", "cmd": "sleep 1000", "cpus": 0.05, "mem": 32,
+                     "constraints": [["hostname", "LIKE", "second"]]});
+    system.marathon("POST", "/v2/apps", Some(&app));
+    let app = system.wait_running("/there", 1);
+    assert_eq!(app["tasks"][0]["host"], "second");
+    let task = app["tasks"][0]["id"].clone();
+
+    // The same process again: same node, same task.
+    agent.kill();
+    agent.child = Agent::spawn(&agent.dir);
+    wait("it is heard again", PATIENCE, || {
+        agent.log().contains("registered") || node(&system, "second").is_some_and(|n| n["reachable"] != false)
+    });
+    assert_eq!(system.wait_running("/there", 1)["tasks"][0]["id"], task);
+
+    // A free app moves off a node that is lost for good.
+    let app = json!({"id": "/free", "cmd": "sleep 1000", "cpus": 0.05, "mem": 32, "instances": 4});
+    system.marathon("POST", "/v2/apps", Some(&app));
+    system.wait_running("/free", 4);
+    agent.kill();
+    let on_first = |app: &Value| {
+        let tasks = app["tasks"].as_array().expect("tasks");
+        tasks.len() == 4 && tasks.iter().all(|t| t["host"] == "127.0.0.1" && t["state"] == "TASK_RUNNING")
+    };
+    let took = wait("its tasks run elsewhere", Duration::from_secs(15), || on_first(&system.app("/free")));
+    eprintln!("replaced on another node in {took:?}");
+}
+
+#[test]
+fn a_used_or_invented_token_lets_nobody_in() {
+    let system = System::start();
+    let agent = Agent::join(&system, "first-user");
+    wait("the agent is a node", PATIENCE, || node(&system, "first-user").is_some());
+    let settings = fs::read_to_string(agent.dir.path().join("node.yaml")).expect("settings");
+    let mut settings: Value = serde_json::from_str(&settings).expect("settings");
+    let dir = tempfile::tempdir().expect("directory");
+    settings["data_dir"] = json!(dir.path().join("data"));
+    let file = dir.path().join("node.yaml");
+    fs::write(&file, settings.to_string()).expect("written");
+    let out = Command::new(TEPUI).args(["node", "--config"]).arg(&file).output().expect("runs");
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(1), "{text}");
+    assert!(text.contains("used already"), "{text}");
+}
