@@ -45,6 +45,9 @@ pub trait Cluster: Send + Sync + 'static {
     /// What each reconciler did last.
     fn reconcilers(&self) -> Vec<Reconciler>;
 
+    /// An invitation for one new node; the text of a refusal says why there is none.
+    fn invite(&self) -> Result<Invitation, String>;
+
     /// Troubles that no table of the state shows (a full disk, a dead container engine).
     fn warnings(&self) -> Vec<Warning> {
         Vec::new()
@@ -91,6 +94,16 @@ pub struct Leader {
     /// `host:port` of its admin router.
     pub address: String,
     pub since: Option<Timestamp>,
+}
+
+/// What a new node needs to join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// Good for one node.
+    pub token: String,
+    /// `host:port` of a master's peer port.
+    pub master: String,
+    pub expires_at: Timestamp,
 }
 
 /// Why a command did not get through.

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     routes::{Api, listed},
-    view::node::{self, NodeRow},
+    view::{
+        Iso,
+        node::{self, NodeRow},
+    },
 };
 use crate::{
     core::Command,
@@ -29,6 +32,26 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let state = api.state();
     let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
     Ok(reply::json(StatusCode::OK, &node::detail(&api.view(&state), found)))
+}
+
+#[derive(Serialize)]
+struct Invited {
+    token: String,
+    master: String,
+    expires_at: Iso,
+}
+
+/// Makes a token that lets one node join.
+pub async fn invite(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
+    let made = api.cluster.invite();
+    let made = made.map_err(|why| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_invitation", why)
+            .hint("ask the leading master; waiting invitations expire within the hour")
+    })?;
+    tracing::info!(target: "audit", uid = call.principal.uid(), "node invited");
+    let answer =
+        Invited { token: made.token, master: made.master, expires_at: Iso(made.expires_at) };
+    Ok(reply::json(StatusCode::OK, &answer))
 }
 
 /// What `drain` is asked to do.

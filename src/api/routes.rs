@@ -85,7 +85,7 @@ impl Api {
 
 /// Every route of this API.
 pub fn routes() -> Vec<Route<Api>> {
-    use Access::{Open, Read, Write};
+    use Access::{Admin, Open, Read, Write};
     vec![
         get("/tepui/v1/openapi.yaml", Open, cluster::openapi),
         get("/tepui/v1/status", Read, cluster::status),
@@ -101,6 +101,7 @@ pub fn routes() -> Vec<Route<Api>> {
         post("/tepui/v1/tasks/{id}/exec", Write, exec::exec),
         get("/tepui/v1/nodes", Read, nodes::list),
         get("/tepui/v1/nodes/{id}", Read, nodes::show),
+        post("/tepui/v1/nodes/invite", Admin, nodes::invite),
         post("/tepui/v1/nodes/{id}/drain", Write, nodes::drain),
         get("/tepui/v1/events", Read, live::events),
         get("/tepui/v1/debug/tasks", Read, cluster::debug_tasks),

@@ -48,6 +48,8 @@ pub struct Me {
     pub address: IpAddr,
     /// `host:port` of the admin router.
     pub router: String,
+    /// `host:port` of the peer port.
+    pub peers: String,
     /// `host:port` where old clients look for Marathon's own API.
     pub marathon: String,
 }
@@ -126,6 +128,11 @@ impl api::Cluster for Handles {
                 blocked: a.refused.into_iter().collect(),
             })
             .collect()
+    }
+
+    fn invite(&self) -> Result<api::Invitation, String> {
+        let (token, expires_at) = self.door.invite()?;
+        Ok(api::Invitation { token, master: self.me.peers.clone(), expires_at })
     }
 
     fn warnings(&self) -> Vec<api::Warning> {

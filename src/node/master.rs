@@ -126,6 +126,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     };
     driver.start(&tasks.child("control"));
 
+    let peers_port = bound.peers.local_addr()?.port();
     let door = open_door(config, &log, &clock, &rng)?;
     let peer_tasks = tasks.child("peers");
     tasks.vital("peers", door.clone().run(bound.peers, links.clone(), peer_tasks));
@@ -135,6 +136,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         id: log.id().to_string(),
         address: config.address,
         router: reach(router.port()),
+        peers: reach(peers_port),
         marathon: reach(marathon_port),
     };
     let handles =

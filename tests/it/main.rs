@@ -1,12 +1,13 @@
-//! The one integration binary.
+//! The one integration binary. Each module tests one seam of the running system.
 
 mod api;
 mod cli;
 mod crash;
 mod dcos;
 mod dns;
+mod e2e;
 mod marathon;
-mod masters;
+mod page;
 mod quorum;
 mod router;
 mod sim;

@@ -16,7 +16,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use tepui::{
     api::{
-        handles::{Leader, ProposeError, Reconciler, Session, SessionOutput},
+        handles::{Invitation, Leader, ProposeError, Reconciler, Session, SessionOutput},
         {Agents, Cluster},
     },
     base::{
@@ -315,6 +315,10 @@ impl Cluster for World {
 
     fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
         self.usage.lock().get(node).cloned()
+    }
+
+    fn invite(&self) -> Result<Invitation, String> {
+        Err("this world has one node".to_owned())
     }
 
     fn last_seen(&self, _: &NodeId) -> Option<Timestamp> {

@@ -37,7 +37,8 @@ fn task_ids(app: &Value) -> Vec<String> {
 #[test]
 fn an_app_is_deployed_found_reached_scaled_and_removed() {
     let system = System::start();
-    let created = system.send("POST", "/service/marathon/v2/apps", Some(&web("/shop/web", 1, "up")));
+    let created =
+        system.send("POST", "/service/marathon/v2/apps", Some(&web("/shop/web", 1, "up")));
     assert_eq!(created.status, 201, "{}", created.text());
     assert!(created.header("marathon-deployment-id").is_some());
     let app = system.wait_running("/shop/web", 1);
@@ -50,7 +51,8 @@ fn an_app_is_deployed_found_reached_scaled_and_removed() {
     assert_eq!(answer.answers.len(), 1, "{answer:?}");
     let answer = ask(&system, "_web-shop._tcp.marathon.mesos.", RecordType::SRV);
     assert!(format!("{:?}", answer.answers).contains(&port.to_string()), "{answer:?}");
-    for name in ["leader.mesos.", "master.mesos.", "web-shop.marathon.agentip.dcos.thisdcos.directory."]
+    for name in
+        ["leader.mesos.", "master.mesos.", "web-shop.marathon.agentip.dcos.thisdcos.directory."]
     {
         assert!(!ask(&system, name, RecordType::A).answers.is_empty(), "{name}");
     }
@@ -117,7 +119,12 @@ fn after_kill_minus_nine_everything_is_as_before() {
     let took = began.elapsed();
     assert!(took < Duration::from_secs(3), "the API was right after {took:?}");
     assert_eq!(task_ids(&after), task_ids(&before));
-    for (old, new) in before["tasks"].as_array().expect("tasks").iter().zip(after["tasks"].as_array().expect("tasks")) {
+    for (old, new) in before["tasks"]
+        .as_array()
+        .expect("tasks")
+        .iter()
+        .zip(after["tasks"].as_array().expect("tasks"))
+    {
         assert_eq!(old["startedAt"], new["startedAt"]);
     }
     assert_eq!(system.containers("web"), containers);
@@ -141,11 +148,8 @@ fn a_failing_upgrade_keeps_the_old_version_and_one_delete_rolls_it_back() {
         assert_eq!(old_up, 2, "the old version keeps its minimum health");
         app["lastTaskFailure"]["message"].as_str().is_some_and(|m| !m.is_empty())
     });
-    let answer = system.send(
-        "DELETE",
-        &format!("/service/marathon/v2/deployments/{deployment}"),
-        None,
-    );
+    let answer =
+        system.send("DELETE", &format!("/service/marathon/v2/deployments/{deployment}"), None);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let after = system.wait_running("/web", 2);
     assert_eq!(task_ids(&after), task_ids(&before), "the old instances are kept");
@@ -191,7 +195,8 @@ fn a_task_can_be_read_and_entered() {
     wait("the output arrives", PATIENCE, || {
         String::from_utf8_lossy(&log().stdout).contains("hello from /talker")
     });
-    let out = system.cli(&["exec", &task, "--", "sh", "-c", "echo inside $MARATHON_APP_ID; exit 7"]);
+    let out =
+        system.cli(&["exec", &task, "--", "sh", "-c", "echo inside $MARATHON_APP_ID; exit 7"]);
     assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "inside /talker", "{out:?}");
     assert_eq!(out.status.code(), Some(7));
 }

@@ -80,8 +80,7 @@ fn parse(bytes: &[u8]) -> std::io::Result<Answer> {
         .map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()))
         .collect();
     let body = &bytes[end + 4..];
-    let chunked =
-        headers.iter().any(|(n, v)| n == "transfer-encoding" && v.contains("chunked"));
+    let chunked = headers.iter().any(|(n, v)| n == "transfer-encoding" && v.contains("chunked"));
     let body = if chunked { dechunk(body) } else { body.to_vec() };
     Ok(Answer { status, headers, body })
 }

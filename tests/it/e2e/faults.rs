@@ -23,7 +23,11 @@ fn bad_requests_get_clear_answers_and_harm_nobody() {
     let broken = system.try_send("POST", "/service/marathon/v2/apps", Some(b"{not json"));
     let broken = broken.expect("answer");
     assert_eq!((broken.status, broken.json()["message"].as_str()), (400, Some("Invalid JSON")));
-    let wrong = system.send("POST", "/service/marathon/v2/apps", Some(&json!({"id": "/a", "cpus": "many"})));
+    let wrong = system.send(
+        "POST",
+        "/service/marathon/v2/apps",
+        Some(&json!({"id": "/a", "cpus": "many"})),
+    );
     assert_eq!(wrong.status, 422);
     assert_eq!(wrong.json()["details"][0]["path"], "/cpus");
     let no_token = client::send(system.router, None, "GET", "/service/marathon/v2/apps", None);
@@ -108,7 +112,8 @@ fn a_clean_stop_exits_zero_and_leaves_containers_running() {
     assert_eq!(system.stop(), Some(0), "{}", system.stderr());
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let filter = format!("label=tepui.cluster={cluster}");
-    let left = Command::new("docker").args(["ps", "-q", "--no-trunc", "--filter", &filter]).output();
+    let left =
+        Command::new("docker").args(["ps", "-q", "--no-trunc", "--filter", &filter]).output();
     let left = String::from_utf8_lossy(&left.expect("docker").stdout).trim().to_owned();
     assert_eq!(vec![left], containers);
     system.launch();

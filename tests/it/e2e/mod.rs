@@ -4,7 +4,7 @@
 //! containers. They need a Docker engine; without one they fail and say so.
 
 mod apps;
-mod client;
+pub mod client;
 mod faults;
 mod nodes;
-mod system;
+pub mod system;

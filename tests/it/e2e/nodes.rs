@@ -71,7 +71,7 @@ impl Drop for Agent {
 fn node(system: &System, hostname: &str) -> Option<Value> {
     let nodes = system.get("/tepui/v1/nodes").json();
     let nodes = nodes["nodes"].as_array().expect("nodes").clone();
-    nodes.into_iter().find(|n| n["hostname"] == hostname)
+    nodes.into_iter().find(|n| n["host"] == hostname)
 }
 
 #[test]
@@ -90,9 +90,7 @@ fn an_agent_joins_by_token_runs_tasks_and_is_replaced_when_lost() {
     // The same process again: same node, same task.
     agent.kill();
     agent.child = Agent::spawn(&agent.dir);
-    wait("it is heard again", PATIENCE, || {
-        agent.log().contains("registered") || node(&system, "second").is_some_and(|n| n["reachable"] != false)
-    });
+    wait("it is heard again", PATIENCE, || agent.log().contains("registered") || false);
     assert_eq!(system.wait_running("/there", 1)["tasks"][0]["id"], task);
 
     // A free app moves off a node that is lost for good.
@@ -102,9 +100,11 @@ fn an_agent_joins_by_token_runs_tasks_and_is_replaced_when_lost() {
     agent.kill();
     let on_first = |app: &Value| {
         let tasks = app["tasks"].as_array().expect("tasks");
-        tasks.len() == 4 && tasks.iter().all(|t| t["host"] == "127.0.0.1" && t["state"] == "TASK_RUNNING")
+        tasks.len() == 4
+            && tasks.iter().all(|t| t["host"] == "127.0.0.1" && t["state"] == "TASK_RUNNING")
     };
-    let took = wait("its tasks run elsewhere", Duration::from_secs(15), || on_first(&system.app("/free")));
+    let took =
+        wait("its tasks run elsewhere", Duration::from_secs(15), || on_first(&system.app("/free")));
     eprintln!("replaced on another node in {took:?}");
 }
 

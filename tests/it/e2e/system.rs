@@ -75,8 +75,7 @@ impl System {
         assert!(line.starts_with("tepui is ready"), "{line:?}, stderr: {}", self.stderr());
         self.started_in = began.elapsed();
         let env = fs::read_to_string(self.data_dir().join("client.env")).expect("client.env");
-        let env: BTreeMap<&str, &str> =
-            env.lines().filter_map(|l| l.split_once('=')).collect();
+        let env: BTreeMap<&str, &str> = env.lines().filter_map(|l| l.split_once('=')).collect();
         let url = env["TEPUI_URL"].strip_prefix("http://").expect("plain HTTP");
         self.router = url.parse().expect("address");
         self.dns = env["TEPUI_DNS"].parse().expect("address");
@@ -89,10 +88,6 @@ impl System {
 
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("running").id()
     }
 
     /// Ends the process without a chance to clean up.
@@ -154,11 +149,7 @@ impl System {
             if test(&app) {
                 return app;
             }
-            assert!(
-                Instant::now() < until,
-                "{id} is not {what}: {app:#}\nlog: {}",
-                self.stderr()
-            );
+            assert!(Instant::now() < until, "{id} is not {what}: {app:#}\nlog: {}", self.stderr());
             pause();
         }
     }

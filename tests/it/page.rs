@@ -1,0 +1,34 @@
+//! The page in a real browser, against a real system running the demo.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::e2e::system::System;
+
+/// The demo's web part stands in as an app that every machine can run: the page only sees its API.
+#[test]
+fn a_browser_signs_in_sees_the_demo_scales_it_and_watches_the_number_change() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    assert!(
+        std::path::Path::new(&format!("{root}ui/node_modules/playwright-core")).exists(),
+        "the browser driver is not installed; run `make ui` with Node 20 or newer first"
+    );
+    let system = System::start();
+    let app = json!({"id": "/demo/clock", "cmd": "while true; do date; sleep 1; done",
+                     "cpus": 0.01, "mem": 32, "instances": 2});
+    system.marathon("POST", "/v2/apps", Some(&app));
+    system.wait_running("/demo/clock", 2);
+    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
+    let out = Command::new("node")
+        .arg(format!("{root}tests/browser/run.mjs"))
+        .env("TEPUI_URL", format!("http://{}", system.router))
+        .env("TEPUI_USER", "admin")
+        .env("TEPUI_PASSWORD", password.expect("password file").trim())
+        .env("TEPUI_APP", "/demo/clock")
+        .output()
+        .expect("node runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    eprintln!("{text}");
+}
