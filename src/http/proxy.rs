@@ -7,7 +7,8 @@
 //! Nothing is buffered: bodies, server-sent events and chunks flow both ways as they come. An
 //! upgrade (websocket) turns both connections into a tunnel. A request is sent again, once and on a
 //! new connection, only where that is safe: nothing of it was written, or it is idempotent, has no
-//! body, and a *reused* connection closed before an answer (the keep-alive race).
+//! body, and a *reused* connection closed before an answer (the keep-alive race) or another instance
+//! can answer instead.
 //!
 //! Answers of our own: 502 when the upstream cannot be reached or breaks off, 504 when it is slow.
 
@@ -174,17 +175,27 @@ impl Proxy {
                     }
                 }
             };
-            match attempt(conn, request).await {
+            let was_reused = conn.is_reused;
+            match attempt(conn, request, spare.is_some()).await {
                 Ok(done) => return Ok(done),
-                Err(Attempt { failure, again: Some(again) }) if may_reuse => {
+                Err(Attempt { failure, again: Some(again) }) => {
+                    // A kept connection may just have been too old; a new one that breaks means
+                    // that the instance is going.
+                    match (was_reused && may_reuse, spare) {
+                        (true, _) => may_reuse = false,
+                        (false, Some(other)) => {
+                            upstream = other;
+                            spare = None;
+                        }
+                        (false, None) => return Err(failure),
+                    }
                     tracing::debug!(
                         upstream = %upstream.addr, error = chain(&failure), "sending again"
                     );
                     count(&self.counters.retries);
                     request = again;
-                    may_reuse = false;
                 }
-                Err(Attempt { failure, .. }) => return Err(failure),
+                Err(Attempt { failure, again: None }) => return Err(failure),
             }
         }
     }
@@ -222,12 +233,14 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Sends `request` over `conn` and waits for the head of the answer.
+/// Sends `request` over `conn` and waits for the head of the answer. `may_move`: another instance
+/// could answer it too, so a copy is worth keeping.
 async fn attempt(
     mut conn: Box<Conn>,
     request: http::Request<Body>,
+    may_move: bool,
 ) -> Result<(http::Response<Incoming>, Box<Conn>), Attempt> {
-    let spare = (conn.is_reused
+    let spare = ((conn.is_reused || may_move)
         && request.body().is_end_stream()
         && request.method().is_idempotent()
         && !request.headers().contains_key(header::UPGRADE))

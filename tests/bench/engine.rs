@@ -54,8 +54,7 @@ impl Engine {
         // this one keeps its rules.
         let args = ["dockerd", "--data-root", &root, "--exec-root", &exec, "--pidfile", &pid];
         let network = ["--bridge=none", "--iptables=false", "--ip-forward=false"];
-        let server =
-            Server::start(&[&args[..], &network, &["-H", &host]].concat(), None, scratch)?;
+        let server = Server::start(&[&args[..], &network, &["-H", &host]].concat(), None, scratch)?;
         let engine = Self { socket, _own: Some(server) };
         for _ in 0..300 {
             if engine.ping().await {

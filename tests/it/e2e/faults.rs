@@ -123,7 +123,7 @@ fn a_clean_stop_exits_zero_and_leaves_containers_running() {
 #[test]
 fn a_full_disk_refuses_changes_clearly_and_recovers() {
     let dir = tempfile::tempdir().expect("directory");
-    let disk = Disk::mount(dir.path(), "96m");
+    let disk = Disk::mount(dir.path(), "256m");
     let system = System::start_in(dir, &[]);
     disk.fill();
     let app = json!({"id": "/a", "cmd": "sleep 1000", "cpus": 0.05, "mem": 32});
