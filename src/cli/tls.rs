@@ -36,7 +36,9 @@ pub fn config(ca: Option<&Path>, insecure: bool) -> Outcome<Arc<ClientConfig>> {
             }
         }
         None => {
-            drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs))
+            // How many of the system's own certificates could not be read is of no use here.
+            let own = rustls_native_certs::load_native_certs().certs;
+            let _counts = roots.add_parsable_certificates(own);
         }
     }
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))

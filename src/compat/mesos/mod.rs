@@ -1,1 +1,28 @@
-//! Mesos: the /state family of the operator API (docs/compat/mesos.md).
+//! Mesos: the read endpoints old dashboards, scripts and command lines know (docs/compat/mesos.md).
+//!
+//! `/state`, `/state-summary`, `/slaves`, `/frameworks`, `/tasks`, `/metrics/snapshot`, `/version`
+//! and `/health`, each also below `/master` and with `.json` behind it. Rendered from a snapshot of
+//! the state on a blocking thread and sent piece by piece, so that a cluster of 20,000 agents and
+//! 400,000 tasks holds nobody else up and never lies in memory as one text.
+//!
+//! `json` writes, `resource`, `agent`, `framework` and `task` are the objects, `routes` the table.
+
+pub mod json;
+pub mod resource;
+pub mod agent;
+pub mod task;
+pub mod framework;
+mod state;
+mod metrics;
+pub mod routes;
+
+pub use routes::{Cluster, Facts, Mesos, table};
+
+/// The version of Mesos whose shapes these are; clients read features from it.
+pub const VERSION: &str = "1.11.0";
+
+/// The framework id of the built-in scheduler of apps and pods.
+pub fn marathon_id(state: &crate::core::State) -> String {
+    let cluster = state.cluster.as_ref().map_or("", |c| c.id.as_str());
+    format!("{cluster}-0001")
+}

@@ -1,0 +1,252 @@
+//! The table: every endpoint plain, below `/master`, and with `.json` behind its name.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use tokio::{runtime::Handle, sync::Semaphore};
+
+use super::{
+    json::Json,
+    metrics,
+    state::{self, Wanted},
+};
+use crate::{
+    base::{
+        clock::{Clock, Timestamp},
+        task::Tasks,
+    },
+    core::State,
+    http::{
+        Call, Response, reply,
+        route::{Access, Route, Table, get},
+        stream,
+    },
+};
+
+/// Answers written at a time. Each has a thread while it writes, and a slow reader keeps its own
+/// until the listener cuts it.
+const WRITERS_MAX: usize = 8;
+/// Pieces of 256 KiB that may lie ready for one reader: 16 MiB, so that the answers of all but the
+/// largest clusters are written without waiting for their reader.
+const PIECES_MAX: usize = 64;
+/// Tasks on a page of `/tasks` unless asked otherwise.
+const TASKS_PER_PAGE: usize = 100;
+
+/// The replicated state and who leads.
+pub trait Cluster: Send + Sync + 'static {
+    /// The newest state.
+    fn latest(&self) -> Arc<State>;
+    /// Whether this master leads.
+    fn leads(&self) -> bool;
+    /// Where the leading master answers this dialect.
+    fn leader(&self) -> Option<SocketAddr>;
+}
+
+/// What does not change while the process runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub address: IpAddr,
+    pub hostname: String,
+    /// Port this dialect is reached at (5050 in an installed cluster).
+    pub port: u16,
+    /// Port the scheduler of apps is reached at.
+    pub marathon_port: u16,
+    pub started_at: Timestamp,
+}
+
+impl Facts {
+    /// `master@10.0.0.1:5050`.
+    pub fn pid(&self) -> String {
+        format!("master@{}", SocketAddr::new(self.address, self.port))
+    }
+}
+
+/// What the handlers work with.
+pub struct Mesos {
+    cluster: Arc<dyn Cluster>,
+    facts: Arc<Facts>,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    writers: Arc<Semaphore>,
+}
+
+/// The table; whoever mounts it adds the guard.
+pub fn table(
+    cluster: Arc<dyn Cluster>,
+    facts: Facts,
+    clock: Arc<dyn Clock>,
+    tasks: &Tasks,
+) -> Table<Mesos> {
+    let (facts, tasks) = (Arc::new(facts), tasks.child("mesos"));
+    let writers = Arc::new(Semaphore::new(WRITERS_MAX));
+    Table::new(Arc::new(Mesos { cluster, facts, clock, tasks, writers }), routes())
+}
+
+macro_rules! twins {
+    ($routes:ident, $($path:literal $access:ident $handler:ident;)*) => {$(
+        for path in [
+            $path,
+            concat!($path, ".json"),
+            concat!("/master", $path),
+            concat!("/master", $path, ".json"),
+        ] {
+            $routes.push(get(path, Access::$access, $handler));
+        }
+    )*};
+}
+
+/// Every route of this dialect.
+pub fn routes() -> Vec<Route<Mesos>> {
+    let mut routes = Vec::new();
+    twins! { routes,
+        "/state" Read whole;
+        "/state-summary" Read summary;
+        "/slaves" Read slaves;
+        "/frameworks" Read frameworks;
+        "/tasks" Read task_list;
+        "/metrics/snapshot" Read snapshot;
+        "/version" Open version;
+        "/health" Open health;
+        "/redirect" Open redirect;
+    }
+    routes
+}
+
+async fn whole(mesos: Arc<Mesos>, call: Call) -> Response {
+    mesos.write(callback(&call), state::state).await
+}
+
+async fn summary(mesos: Arc<Mesos>, call: Call) -> Response {
+    mesos.write(callback(&call), state::summary).await
+}
+
+async fn slaves(mesos: Arc<Mesos>, call: Call) -> Response {
+    let only = call.query().get("slave_id").map(str::to_owned);
+    mesos.write(callback(&call), move |j, state, _| state::slaves(j, state, only.as_deref())).await
+}
+
+async fn frameworks(mesos: Arc<Mesos>, call: Call) -> Response {
+    let only = call.query().get("framework_id").map(str::to_owned);
+    let write = move |j: &mut Json<'_>, state: &State, facts: &Facts| {
+        state::framework_list(j, state, facts, only.as_deref());
+    };
+    mesos.write(callback(&call), write).await
+}
+
+async fn task_list(mesos: Arc<Mesos>, call: Call) -> Response {
+    match wanted(&call) {
+        Ok(wanted) => {
+            mesos.write(callback(&call), move |j, state, _| state::tasks(j, state, &wanted)).await
+        }
+        Err(text) => reply::text(StatusCode::BAD_REQUEST, text),
+    }
+}
+
+/// The function a `jsonp` answer calls; only names, so that nothing else gets into the script.
+fn callback(call: &Call) -> Option<String> {
+    let query = call.query();
+    let name = query.get("jsonp")?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.');
+    (!name.is_empty() && name.chars().all(is_name)).then(|| name.to_owned())
+}
+
+/// What `/tasks` is asked for; negative limits mean all.
+fn wanted(call: &Call) -> Result<Wanted, String> {
+    let query = call.query();
+    let number = |name: &str| {
+        query.get(name).filter(|t| !t.is_empty()).map_or(Ok(None), |text| {
+            let number: Result<i64, _> = text.parse();
+            number.map(Some).map_err(|_| format!("Failed to parse {name}: '{text}'"))
+        })
+    };
+    let limit = match number("limit")? {
+        None => Some(TASKS_PER_PAGE),
+        Some(n) => usize::try_from(n).ok(),
+    };
+    Ok(Wanted {
+        framework: query.get("framework_id").map(str::to_owned),
+        task: query.get("task_id").map(str::to_owned),
+        limit,
+        offset: number("offset")?.and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+        ascending: query.get("order") == Some("asc"),
+    })
+}
+
+async fn snapshot(mesos: Arc<Mesos>, call: Call) -> Response {
+    let own = metrics::Own {
+        started_at: mesos.facts.started_at,
+        now: mesos.clock.now(),
+        leads: mesos.cluster.leads(),
+    };
+    mesos.write(callback(&call), move |j, state, _| metrics::snapshot(j, state, &own)).await
+}
+
+async fn version(mesos: Arc<Mesos>, call: Call) -> Response {
+    let write = |j: &mut Json<'_>, _: &State, facts: &Facts| {
+        j.object(|j| {
+            j.text_at("version", super::VERSION);
+            j.text_at("build_date", &facts.started_at.to_string());
+            j.time_at("build_time", facts.started_at);
+            j.text_at("build_user", "tepui");
+        });
+    };
+    mesos.write(callback(&call), write).await
+}
+
+async fn health(_: Arc<Mesos>, _: Call) -> Response {
+    reply::empty(StatusCode::OK)
+}
+
+async fn redirect(mesos: Arc<Mesos>, _: Call) -> Response {
+    match mesos.cluster.leader() {
+        Some(leader) => reply::redirect(StatusCode::TEMPORARY_REDIRECT, &format!("//{leader}")),
+        None => reply::text(StatusCode::SERVICE_UNAVAILABLE, "No leader elected"),
+    }
+}
+
+impl Mesos {
+    /// Writes an answer on a thread of its own from the present state, piece by piece. With
+    /// `jsonp=<name>` the JSON is wrapped into a call of that function.
+    async fn write<F>(&self, callback: Option<String>, write: F) -> Response
+    where
+        F: FnOnce(&mut Json<'_>, &State, &Facts) + Send + 'static,
+    {
+        let Ok(slot) = self.writers.clone().acquire_owned().await else {
+            return reply::empty(StatusCode::SERVICE_UNAVAILABLE);
+        };
+        let content_type = if callback.is_some() { "text/javascript" } else { "application/json" };
+        let (sender, body) = stream::channel(PIECES_MAX);
+        let (state, facts, runtime) =
+            (self.cluster.latest(), self.facts.clone(), Handle::current());
+        let writing = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            let mut sink =
+                |piece: Vec<u8>| runtime.block_on(sender.send_waiting(Bytes::from(piece))).is_ok();
+            if let Some(name) = &callback
+                && !sink(format!("{name}(").into_bytes())
+            {
+                return;
+            }
+            let mut json = Json::new(&mut sink);
+            write(&mut json, &state, &facts);
+            json.finish();
+            if callback.is_some() {
+                sink(b");".to_vec());
+            }
+        });
+        self.tasks.connection("mesos answer", async move {
+            if let Err(error) = writing.await {
+                tracing::error!(%error, "an answer broke off");
+            }
+        });
+        let mut response = reply::empty(StatusCode::OK);
+        *response.body_mut() = body;
+        let value = HeaderValue::from_static(content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+        response
+    }
+}

@@ -1,0 +1,198 @@
+//! The Mesos dialect's read endpoints: shapes that clients depend on, and speed at scale.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tepui::{
+    base::task::Tasks,
+    compat::mesos::{self, Facts},
+    core::State,
+    http::{
+        Body, Response,
+        auth::{Principal, Trusted},
+    },
+    model::node::NodeKind,
+};
+
+use super::world::{START, World};
+
+struct Master(Arc<World>);
+
+impl mesos::Cluster for Master {
+    fn latest(&self) -> Arc<State> {
+        self.0.state()
+    }
+
+    fn leads(&self) -> bool {
+        true
+    }
+
+    fn leader(&self) -> Option<SocketAddr> {
+        Some(([10, 0, 0, 9], 5050).into())
+    }
+}
+
+async fn answer(world: &Arc<World>, path: &str) -> Response {
+    let facts = Facts {
+        address: [10, 0, 0, 9].into(),
+        hostname: "m1".into(),
+        port: 5050,
+        marathon_port: 8080,
+        started_at: START,
+    };
+    let tasks = Tasks::new("test");
+    let table = mesos::table(Arc::new(Master(world.clone())), facts, world.clock.clone(), &tasks);
+    let table = table.guard(Arc::new(Trusted(Principal::new("admin"))));
+    let response = table.answer(http::Request::get(path).body(Body::empty()).unwrap()).await;
+    // The whole body, before the task group goes.
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(parts, Body::full(bytes))
+}
+
+async fn get(world: &Arc<World>, path: &str) -> Value {
+    let response = answer(world, path).await;
+    assert_eq!(response.status(), 200, "{path}");
+    assert_eq!(response.headers()["content-type"], "application/json");
+    serde_json::from_slice(response.body().bytes().unwrap()).unwrap()
+}
+
+fn world() -> Arc<World> {
+    let world = World::new();
+    world.node("p1", 1.0, NodeKind::PublicAgent);
+    world.app("/grp/web", 2, |s| {
+        s.containers[0].ports[0].labels.insert("VIP_0".into(), "/web:80".into());
+    });
+    world
+}
+
+#[tokio::test]
+async fn every_spelling_answers_the_same() {
+    let world = world();
+    let state = get(&world, "/state").await;
+    for path in ["/state.json", "/master/state", "/master/state.json", "/master/state/"] {
+        assert_eq!(get(&world, path).await, state, "{path}");
+    }
+    assert_eq!(answer(&world, "/nope").await.status(), 404);
+    assert_eq!(answer(&world, "/health").await.status(), 200);
+    let moved = answer(&world, "/master/redirect").await;
+    assert_eq!(
+        (moved.status().as_u16(), &moved.headers()["location"]),
+        (307, &"//10.0.0.9:5050".parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn state_holds_what_clients_cut_out_of_it() {
+    let world = world();
+    let state = get(&world, "/state").await;
+    assert_eq!(
+        (&state["pid"], &state["cluster"]),
+        (&json!("master@10.0.0.9:5050"), &json!("test"))
+    );
+    assert_eq!(state["hostname"], "10.0.0.9");
+    assert_eq!(state["activated_slaves"], 3);
+    let agent = &state["slaves"][0];
+    assert_eq!(agent["pid"], "slave(1)@10.0.0.1:5051");
+    assert_eq!(
+        agent["resources"],
+        json!({"cpus": 4.0, "gpus": 0.0, "mem": 4096.0, "disk": 10000.0, "ports": "[31000-31999]"})
+    );
+    assert_eq!((&agent["active"], &agent["attributes"]), (&json!(true), &json!({"rack": "r1"})));
+    assert_eq!(state["slaves"][2]["attributes"]["public_ip"], "true");
+    let framework = &state["frameworks"][0];
+    assert_eq!((&framework["name"], &framework["active"]), (&json!("marathon"), &json!(true)));
+    assert_eq!(framework["used_resources"]["cpus"], 1.0);
+    assert_eq!(framework["tasks"].as_array().unwrap().len(), 2);
+    assert_eq!((&state["completed_frameworks"], &state["orphan_tasks"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test]
+async fn a_task_has_its_ports_addresses_and_container() {
+    let world = world();
+    let tasks = get(&world, "/tasks?order=asc&limit=-1").await;
+    let task = &tasks["tasks"][0];
+    assert_eq!((&task["name"], &task["executor_id"]), (&json!("web.grp"), &json!("")));
+    assert_eq!((&task["state"], &task["role"]), (&json!("TASK_RUNNING"), &json!("*")));
+    assert_eq!(task["labels"], json!([{"key": "tier", "value": "front"}]));
+    let port = &task["discovery"]["ports"]["ports"][0];
+    assert_eq!((&port["name"], &port["protocol"]), (&json!("http"), &json!("tcp")));
+    assert_eq!(port["labels"]["labels"][0], json!({"key": "VIP_0", "value": "/web:80"}));
+    assert_eq!(port["labels"]["labels"][1], json!({"key": "network-scope", "value": "host"}));
+    assert_eq!(task["resources"]["ports"], format!("[{0}-{0}]", port["number"]));
+    let last = task["statuses"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["state"], "TASK_RUNNING");
+    let container = last["container_status"]["container_id"]["value"].as_str().unwrap();
+    assert_eq!(container.len(), 36);
+    let address = &last["container_status"]["network_infos"][0]["ip_addresses"][0];
+    assert_eq!(address["protocol"], "IPv4");
+    let one = get(&world, &format!("/tasks?task_id={}", task["id"].as_str().unwrap())).await;
+    assert_eq!(one["tasks"], json!([task]));
+    assert_eq!(get(&world, "/tasks?framework_id=other").await["tasks"], json!([]));
+    assert_eq!(get(&world, "/tasks?limit=1&offset=1").await["tasks"], json!([task]));
+    assert_eq!(answer(&world, "/tasks?limit=x").await.status(), 400);
+}
+
+#[tokio::test]
+async fn summaries_count_and_slaves_list_every_resource() {
+    let world = world();
+    let summary = get(&world, "/state-summary").await;
+    let framework = &summary["frameworks"][0];
+    assert_eq!((&framework["TASK_RUNNING"], &framework["TASK_LOST"]), (&json!(2), &json!(0)));
+    let running: u64 = summary["slaves"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["TASK_RUNNING"].as_u64().unwrap())
+        .sum();
+    assert_eq!(running, 2);
+    let slaves = get(&world, "/slaves").await;
+    assert_eq!(slaves["recovered_slaves"], json!([]));
+    let full = &slaves["slaves"][0]["unreserved_resources_full"];
+    assert_eq!(
+        full[0],
+        json!({"name": "cpus", "type": "SCALAR", "scalar": {"value": 4.0}, "role": "*"})
+    );
+    let id = slaves["slaves"][1]["id"].as_str().unwrap();
+    assert_eq!(
+        get(&world, &format!("/slaves?slave_id={id}")).await["slaves"].as_array().unwrap().len(),
+        1
+    );
+    let frameworks = get(&world, "/master/frameworks/").await;
+    assert_eq!(frameworks["frameworks"][0]["tasks"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn metrics_version_and_jsonp() {
+    let world = world();
+    let metrics = get(&world, "/metrics/snapshot").await;
+    assert_eq!(
+        (&metrics["master/cpus_total"], &metrics["master/cpus_used"]),
+        (&json!(7.0), &json!(1.0))
+    );
+    assert_eq!(
+        (&metrics["master/slaves_active"], &metrics["master/elected"]),
+        (&json!(3.0), &json!(1.0))
+    );
+    assert!(metrics.as_object().unwrap().values().all(Value::is_f64), "{metrics}");
+    let version = get(&world, "/version").await["version"].as_str().unwrap().to_owned();
+    assert!(version.split('.').all(|part| part.parse::<u32>().is_ok()), "{version}");
+    let wrapped = answer(&world, "/version?jsonp=cb").await;
+    assert_eq!(wrapped.headers()["content-type"], "text/javascript");
+    let text = std::str::from_utf8(wrapped.body().bytes().unwrap()).unwrap();
+    assert!(text.starts_with("cb({") && text.ends_with("});"), "{text}");
+    let script = answer(&world, "/version?jsonp=alert(1)").await;
+    assert_eq!(script.headers()["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn a_drained_agent_says_so() {
+    let world = world();
+    let node = world.state().nodes.keys().next().unwrap().clone();
+    let duty = tepui::model::node::Duty::Draining { since: START };
+    world.must(tepui::core::Command::NodeDuty { node, duty });
+    let agent = &get(&world, "/slaves").await["slaves"][0];
+    assert_eq!((&agent["active"], &agent["deactivated"]), (&json!(false), &json!(true)));
+    assert_eq!(agent["drain_info"]["state"], "DRAINING");
+}
