@@ -1,7 +1,10 @@
 //! The running system as the API and each dialect see it: their small traits, implemented once
 //! over the log, the agent links and the board of the reconcilers.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -14,6 +17,7 @@ use crate::{
     compat::{
         dcos::cluster as dcos,
         marathon::{self, Unavailable},
+        mesos,
     },
     control::{
         driver::Board,
@@ -69,6 +73,20 @@ impl Handles {
         let address =
             if id == self.log.id() { self.me.router.clone() } else { member.address.clone() };
         Some(api::Leader { id: id.to_string(), address, since: None })
+    }
+}
+
+impl mesos::Cluster for Handles {
+    fn latest(&self) -> Arc<State> {
+        self.log.state()
+    }
+
+    fn leads(&self) -> bool {
+        self.log.leader().is_some_and(|(id, _)| id == self.log.id())
+    }
+
+    fn leader(&self) -> Option<SocketAddr> {
+        Self::leader(self)?.address.parse().ok()
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     api,
     base::{clock::Clock, rng::Rng, task::Tasks},
-    compat::{dcos, marathon},
+    compat::{dcos, marathon, mesos},
     control::{
         driver::{Board, Driver},
         links::Links,
@@ -49,6 +49,7 @@ const MARATHON_PORT: u16 = 8080;
 pub struct Bound {
     pub router: Listener,
     marathon: Option<Listener>,
+    mesos: Option<Listener>,
     dns: dns::serve::Server,
     peers: TcpListener,
 }
@@ -85,6 +86,7 @@ pub async fn bind(
     let router = Listener::bind(at(config.router_port))?;
     let compat = |port| config.compat_ports.then(|| Listener::bind(at(port))).transpose();
     let marathon = compat(MARATHON_PORT)?;
+    let mesos = compat(MESOS_PORT)?;
     let own = at(config.dns_port);
     let with: Vec<SocketAddr> = [own].into_iter().chain(dns_also).collect();
     let upstreams = config.dns_upstreams.clone();
@@ -99,7 +101,7 @@ pub async fn bind(
         Err(error) => return Err(error),
     };
     let peers = peers::bind(at(config.peer_port)).await?;
-    Ok((Bound { router, marathon, dns, peers }, also))
+    Ok((Bound { router, marathon, mesos, dns, peers }, also))
 }
 
 /// Starts a master on bound listeners.
@@ -152,6 +154,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     let doors = Doors::open(&handles, config, &clock, &rng, tokens, marathon_port, tasks)?;
     let mut servers = vec![bound.router.serve(doors.gateway, tasks)];
     servers.extend(bound.marathon.map(|l| l.serve(doors.marathon, tasks)));
+    servers.extend(bound.mesos.map(|l| l.serve(doors.mesos, tasks)));
     Ok(Master { handles, router, dns, token, servers })
 }
 
@@ -167,6 +170,7 @@ impl Master {
 struct Doors {
     gateway: Arc<dyn Handler>,
     marathon: Arc<dyn Handler>,
+    mesos: Arc<dyn Handler>,
 }
 
 impl Doors {
@@ -198,10 +202,22 @@ impl Doors {
         let own = api::Api::new(shared.clone(), shared.clone(), clock.clone(), tasks, definition);
         let guard = Arc::new(TokenGuard::new(tokens.clone(), clock.clone(), refuse));
         let api: Arc<dyn Handler> = Arc::new(api::routes::table(own).guard(guard));
+        let facts = mesos::Facts {
+            address: config.address,
+            hostname: config.hostname.clone(),
+            port: MESOS_PORT,
+            marathon_port,
+            started_at: clock.now(),
+        };
+        let reads = || mesos::table(shared.clone(), facts.clone(), clock.clone(), tasks);
+        let mesos: Arc<dyn Handler> = Arc::new(reads());
+        let guard = Arc::new(DirectPort(TokenGuard::new(tokens.clone(), clock.clone(), refuse)));
+        let direct_mesos: Arc<dyn Handler> = Arc::new(reads().guard(guard));
         let mounts = dcos::gateway::Mounts {
             ui: Some(Arc::new(page)),
             api: Some(api),
             marathon: Some(marathon),
+            mesos: Some(mesos),
             ..Default::default()
         };
         let gateway = dcos::gateway::Gateway::new(dcos::gateway::GatewayParts {
@@ -219,7 +235,7 @@ impl Doors {
             checks_tokens: true,
             mounts,
         });
-        Ok(Self { gateway: Arc::new(gateway), marathon: direct })
+        Ok(Self { gateway: Arc::new(gateway), marathon: direct, mesos: direct_mesos })
     }
 }
 
