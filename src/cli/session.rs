@@ -124,7 +124,7 @@ fn read(file: &Path) -> Option<(Option<String>, Option<String>)> {
     let text = fs::read_to_string(file).ok()?;
     let value = |key: &str| {
         let lines = text.lines().filter_map(|line| line.trim().split_once('='));
-        let found = lines.filter(|(k, _)| *k == key).map(|(_, v)| v.trim().to_owned()).last();
+        let found = lines.filter(|(k, _)| *k == key).map(|(_, v)| v.trim().to_owned()).next_back();
         found.filter(|v| !v.is_empty())
     };
     Some((value("TEPUI_URL"), value("TEPUI_TOKEN")))

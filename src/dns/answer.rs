@@ -84,8 +84,8 @@ pub fn answer(table: &Table, message: &[u8], transport: Transport, out: &mut Vec
     let found = direct.or_else(|| find_respelled(table, name, place));
     reply.place(place);
     match place.manner {
-        Manner::MesosDns => reply.as_mesos_dns(found),
-        Manner::Node => reply.as_node(found),
+        Manner::MesosDns => reply.like_mesos_dns(found),
+        Manner::Node => reply.like_node(found),
         Manner::Unmade => reply.end(Rcode::NoError),
     }
 }
@@ -194,7 +194,7 @@ impl<'a> Reply<'a> {
         }
     }
 
-    fn as_mesos_dns(mut self, found: Option<NameId>) -> Verdict {
+    fn like_mesos_dns(mut self, found: Option<NameId>) -> Verdict {
         match self.query.qtype {
             wire::TYPE_SOA => self.soa(Section::Authority, 0),
             wire::TYPE_NS => self.name_server(Section::Authority, 0, self.table.ttl_secs),
@@ -218,7 +218,7 @@ impl<'a> Reply<'a> {
         self.end(Rcode::NoError)
     }
 
-    fn as_node(mut self, found: Option<NameId>) -> Verdict {
+    fn like_node(mut self, found: Option<NameId>) -> Verdict {
         let apex_len = self.place.map_or(0, |p| p.apex_len);
         let above = self.query.name().len() - apex_len;
         if above == 0 {

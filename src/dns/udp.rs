@@ -152,7 +152,7 @@ where
             is_wildcard,
             queries: vec![0; BATCH * QUERY_BYTES_MAX],
             received: Vec::with_capacity(BATCH),
-            replies: vec![Vec::with_capacity(UDP_BYTES_MAX); BATCH],
+            replies: (0..BATCH).map(|_| Vec::with_capacity(UDP_BYTES_MAX)).collect(),
             heads_in: MultiHeaders::preallocate(BATCH, control()),
             heads_out: MultiHeaders::preallocate(BATCH, None),
         }

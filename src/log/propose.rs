@@ -104,10 +104,8 @@ impl<M: Machine> Log<M> {
         let commands = [self.encode(Some(request), command)?];
         let mut unknown = false;
         loop {
-            let mut answers = match timeout_at(until, self.core.attempt(&commands)).await {
-                Ok(answers) => answers,
-                Err(_) => return Err(ProposeError::Unknown),
-            };
+            let attempt = timeout_at(until, self.core.attempt(&commands)).await;
+            let Ok(mut answers) = attempt else { return Err(ProposeError::Unknown) };
             match answers.pop().unwrap_or(Err(Refused::Unknown)) {
                 Ok((_, outcome)) => return Ok(outcome),
                 Err(Refused::NotLeader) => {}

@@ -76,7 +76,7 @@ pub fn start(parts: Parts<'_>, connector: Arc<dyn Connector>) -> anyhow::Result<
     };
     let agent_config = AgentConfig {
         data_dir,
-        cluster: cluster.clone(),
+        cluster,
         info,
         framework: FRAMEWORK.to_owned(),
         endpoint: None,

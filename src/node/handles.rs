@@ -70,8 +70,7 @@ impl Handles {
 
     fn leader(&self) -> Option<api::Leader> {
         let (id, member) = self.log.leader()?;
-        let address =
-            if id == self.log.id() { self.me.router.clone() } else { member.address.clone() };
+        let address = if id == self.log.id() { self.me.router.clone() } else { member.address };
         Some(api::Leader { id: id.to_string(), address, since: None })
     }
 }

@@ -202,12 +202,30 @@ impl Script {
         let ix = self.ix(words.bare(1)?)?;
         let node = self.world.nodes[ix].info.id.clone();
         let duty = match (fault, words.bare(2)) {
-            ("crash", _) => return Ok(done(self.world.crash(ix))),
-            ("boot", _) => return Ok(done(self.world.boot(ix))),
-            ("cut", _) => return Ok(done(self.world.cut(ix))),
-            ("heal", _) => return Ok(done(self.world.heal(ix))),
-            ("agent", Ok("stop")) => return Ok(done(self.world.stop_agent(ix))),
-            ("agent", Ok("start")) => return Ok(done(self.world.start_agent(ix))),
+            ("crash", _) => {
+                self.world.crash(ix);
+                return Ok(String::new());
+            }
+            ("boot", _) => {
+                self.world.boot(ix);
+                return Ok(String::new());
+            }
+            ("cut", _) => {
+                self.world.cut(ix);
+                return Ok(String::new());
+            }
+            ("heal", _) => {
+                self.world.heal(ix);
+                return Ok(String::new());
+            }
+            ("agent", Ok("stop")) => {
+                self.world.stop_agent(ix);
+                return Ok(String::new());
+            }
+            ("agent", Ok("start")) => {
+                self.world.start_agent(ix);
+                return Ok(String::new());
+            }
             ("drain", _) => Duty::Draining { since: self.world.now() },
             ("activate", _) => Duty::Active,
             _ => return Err(format!("no command {fault:?}")),
@@ -341,11 +359,6 @@ impl Script {
         let at = self.world.nodes.iter().position(|n| n.info.hostname == hostname);
         at.ok_or_else(|| format!("no node {hostname}"))
     }
-}
-
-/// What a command without output prints.
-fn done((): ()) -> String {
-    String::new()
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -149,7 +149,7 @@ async fn member(id: u64, n_members: u64, dir: &Path, writers: u64, n: u64) -> an
     } else {
         config.id = id;
         config.members = (1..=n_members)
-            .map(|id| (id, Member { address: address(id), ..Member::default() }))
+            .map(|id| (id, Member { address: address(id) }))
             .collect::<BTreeMap<_, _>>();
         let listener = TcpListener::bind(address(id)).await?;
         Some(Links { connect: Arc::new(Plain), accept: Box::new(PlainAccept(listener)) })

@@ -242,7 +242,7 @@ impl Client {
         let fd = self.socket.as_raw_fd();
         let mut heads_out = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
         let mut heads_in = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
-        let mut batch = vec![Vec::with_capacity(128); BATCH];
+        let mut batch = (0..BATCH).map(|_| Vec::<u8>::with_capacity(128)).collect::<Vec<_>>();
         let mut buffer = vec![0; BATCH * 2048];
         let (mut n_sent, mut n_good, mut under_way) = (0u64, 0u64, 0usize);
         while n_sent < n || under_way > 0 {

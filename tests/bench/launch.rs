@@ -36,7 +36,7 @@ struct Times {
 }
 
 impl Times {
-    fn report(mut self, label: &str, floor: Option<&Times>, section: &mut Section) {
+    fn report(mut self, label: &str, floor: Option<&Self>, section: &mut Section) {
         self.single.sort();
         let ms = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
         let ratio = |own: Duration, of: Option<Duration>| {
@@ -45,7 +45,7 @@ impl Times {
         section.row([
             label.to_owned(),
             ms(self.median()),
-            ratio(self.median(), floor.map(Times::median)),
+            ratio(self.median(), floor.map(Self::median)),
             ms(self.many),
             ratio(self.many, floor.map(|f| f.many)),
             ms(self.removal),

@@ -7,6 +7,8 @@
 //! without it. Servers under test are this program again under `--role`, or the real binary, so
 //! that their processor time can be read apart from the load's.
 
+#![allow(clippy::print_stdout, clippy::disallowed_methods)] // a program of its own that prints
+
 mod child;
 mod commits;
 mod dns;

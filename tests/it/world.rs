@@ -384,6 +384,7 @@ impl Agents for World {
             }
             to_client.send(SessionOutput::End(Some(0))).await.ok();
         };
+        #[allow(clippy::disallowed_methods)] // a test world ends with its runtime
         tokio::spawn(command);
         std::future::ready(Ok(Session { input, output })).boxed()
     }

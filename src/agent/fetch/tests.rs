@@ -62,7 +62,7 @@ async fn files_of_the_node_are_copied_marked_and_cached() {
         dest_path: Some("bin/tool".into()),
         ..artifact(source.to_str().unwrap())
     };
-    fetcher.fetch_all(&[wanted.clone()], &sandbox, None, "root").await.unwrap();
+    fetcher.fetch_all(std::slice::from_ref(&wanted), &sandbox, None, "root").await.unwrap();
     fs::write(&source, "two").unwrap();
     fetcher.fetch_all(&[wanted], &sandbox, None, "root").await.unwrap();
     let there = sandbox.join("bin/tool");

@@ -72,8 +72,8 @@ impl Serialize for Violations {
 #[derive(Clone, Copy, Debug)]
 pub enum Path<'a> {
     Root,
-    Key(&'a Path<'a>, &'a str),
-    Item(&'a Path<'a>, usize),
+    Key(&'a Self, &'a str),
+    Item(&'a Self, usize),
 }
 
 impl fmt::Display for Path<'_> {

@@ -187,7 +187,10 @@ mod tests {
             let path = route.pattern.as_str().replace("...", "").replace("{taskId}", "{task}");
             let path = path.replace("groups/versions", "groups/{id}/versions");
             let path = path.replace("groups/apps", "groups/{id}/apps");
-            assert!(page.contains(&format!("`{path}`")), "{path} is not in docs/compat/marathon.md");
+            assert!(
+                page.contains(&format!("`{path}`")),
+                "{path} is not in docs/compat/marathon.md"
+            );
         }
     }
 }

@@ -109,7 +109,7 @@ impl Needs {
                 disk: free.disk.max(zero.disk),
                 gpus: free.gpus.max(zero.gpus),
             });
-            left = left - scalars;
+            left -= scalars;
             let role = ledger.pool_role(pool);
             let ports = chosen.taken.remove(role).unwrap_or_default();
             let resources = Resources { scalars, ports, named: Default::default() };

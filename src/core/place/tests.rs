@@ -246,7 +246,12 @@ fn leases_count_until_they_expire() {
         expires_at: Timestamp::from_ms(NOW.as_ms() + 5),
     };
     let at = |ms| {
-        plan(&state, &[lease.clone()], Timestamp::from_ms(NOW.as_ms() + ms), &Limits::default())
+        plan(
+            &state,
+            std::slice::from_ref(&lease),
+            Timestamp::from_ms(NOW.as_ms() + ms),
+            &Limits::default(),
+        )
     };
     assert_eq!(at(0).launches.len(), 0);
     assert_eq!(at(5).launches.len(), 1);

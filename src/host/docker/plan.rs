@@ -101,19 +101,14 @@ pub enum MountPlan {
 }
 
 /// What the process may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum Rights {
     /// What the engine gives to containers by default.
+    #[default]
     Engine,
     /// Everything, with the node's devices.
     Privileged,
     /// What its user may do on the node: these capabilities, the node's processes and IPC, no
     /// system-call filter.
     Node { capabilities: Vec<String> },
-}
-
-impl Default for Rights {
-    fn default() -> Self {
-        Self::Engine
-    }
 }

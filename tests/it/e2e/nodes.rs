@@ -90,7 +90,7 @@ fn an_agent_joins_by_token_runs_tasks_and_is_replaced_when_lost() {
     // The same process again: same node, same task.
     agent.kill();
     agent.child = Agent::spawn(&agent.dir);
-    wait("it is heard again", PATIENCE, || agent.log().contains("registered") || false);
+    wait("it is heard again", PATIENCE, || agent.log().contains("registered"));
     assert_eq!(system.wait_running("/there", 1)["tasks"][0]["id"], task);
 
     // A free app moves off a node that is lost for good.

@@ -102,14 +102,17 @@ impl System {
         let mut child = self.child.take().expect("running");
         signal(child.id(), "TERM");
         let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            if let Some(status) = child.try_wait().expect("status") {
-                return status.code();
-            }
+        let mut status = None;
+        while status.is_none() && Instant::now() < until {
             pause();
+            status = child.try_wait().expect("status");
         }
-        child.kill().expect("killed");
-        panic!("the process did not stop");
+        let Some(status) = status else {
+            child.kill().expect("killed");
+            child.wait().expect("reaped");
+            panic!("the process did not stop");
+        };
+        status.code()
     }
 
     pub fn get(&self, path: &str) -> Answer {

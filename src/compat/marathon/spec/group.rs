@@ -9,7 +9,7 @@ pub struct GroupUpdate {
     /// Absolute, or relative to the enclosing group.
     pub id: Option<String>,
     pub apps: Option<Vec<App>>,
-    pub groups: Option<Vec<GroupUpdate>>,
+    pub groups: Option<Vec<Self>>,
     pub dependencies: Option<Vec<String>>,
     pub enforce_role: Option<bool>,
     /// Multiplies the instances of every app below. Must stand alone.
