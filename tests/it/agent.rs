@@ -539,6 +539,7 @@ async fn no_line_of_output_is_lost_or_doubled_over_restarts() {
 async fn serve(body: Vec<u8>) -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    #[allow(clippy::disallowed_methods)] // ends with the test's runtime
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4096];
