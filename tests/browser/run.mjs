@@ -113,6 +113,8 @@ const password = process.env.TEPUI_PASSWORD ?? 'admin';
 const wire = await startWire(origin);
 const base = wire.url;
 const own = `/browser-test/clock-${Date.now().toString(36)}`;
+/** A service no node can take: what waits must look right too. */
+const stuck = `${own}-stuck`;
 const app = process.env.TEPUI_APP ?? own;
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -167,7 +169,7 @@ async function examine(page, view, screen) {
   );
 }
 
-const address = (tab = '') => `${base}/ui/services/-${app}${tab && `?tab=${tab}`}`;
+const address = (tab = '', id = app) => `${base}/ui/services/-${id}${tab && `?tab=${tab}`}`;
 
 async function instances(page) {
   const text = await page.getByTestId('instances').innerText();
@@ -190,6 +192,10 @@ async function runOwn(page) {
   await page.getByLabel('Definition').fill(JSON.stringify(spec));
   await page.getByRole('button', { name: 'Run', exact: true }).click();
   await page.getByTestId('instances').getByText('1 of 1').waitFor();
+  await page.goto(`${base}/ui/services/create`);
+  await page.getByLabel('Definition').fill(JSON.stringify({ ...spec, id: stuck, cpus: 100_000 }));
+  await page.getByRole('button', { name: 'Run', exact: true }).click();
+  await page.getByText('Waiting', { exact: true }).waitFor();
 }
 
 async function screens(page, view) {
@@ -204,6 +210,12 @@ async function screens(page, view) {
     ['nodes', `${base}/ui/nodes`],
     ['create', `${base}/ui/services/create`],
     ['deployments', `${base}/ui/deployments`],
+    ...(app === own
+      ? [
+          ['waiting', address('', stuck)],
+          ['waiting-why', address('why', stuck)],
+        ]
+      : []),
     ['missing', `${base}/ui/no-such-page`],
     ['gone', `${base}/ui/services/-/no/such/service`],
   ];
@@ -234,7 +246,9 @@ async function inView(view, first) {
     if (first && app === own) await check(`${view.name}: runs a service`, () => runOwn(page));
     await check(`${view.name}: the list shows the service running`, async () => {
       await page.goto(`${base}/ui/services?q=${encodeURIComponent(app)}`);
-      const row = page.getByRole('table', { name: 'Services' }).getByRole('row').filter({ hasText: /Running/ });
+      const row = page
+        .getByRole('row')
+        .filter({ has: page.getByRole('link', { name: app, exact: true }), hasText: /Running/ });
       await row.waitFor();
     });
     await check(`${view.name}: scaling shows without a reload`, async () => {
@@ -414,7 +428,20 @@ async function removeOwn() {
     await page.getByRole('menuitem', { name: 'Delete…' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
     await page.waitForURL(`${base}/ui/services`);
-    await page.getByRole('link', { name: app }).waitFor({ state: 'detached' });
+    await page.getByRole('link', { name: own, exact: true }).waitFor({ state: 'detached' });
+  });
+  await check('force: a service held by its deployment is deleted over it', async () => {
+    await page.goto(address('', stuck));
+    await page.getByRole('button', { name: /^More actions/ }).click();
+    await page.getByRole('menuitem', { name: 'Delete…' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+    await dialog.getByText('A deployment is working on this service.').waitFor();
+    await examine(page, VIEWS[0], 'locked');
+    await dialog.getByLabel('Cancel that deployment and do this instead').check();
+    await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.waitForURL(`${base}/ui/services`);
+    await page.getByRole('link', { name: stuck, exact: true }).waitFor({ state: 'detached' });
   });
   await context.close();
 }
