@@ -419,30 +419,36 @@ async function gzippedSize(url) {
   });
 }
 
+async function remove(page, id) {
+  await page.goto(address('', id));
+  await page.getByRole('button', { name: /^More actions/ }).click();
+  await page.getByRole('menuitem', { name: 'Delete…' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
+  await page.waitForURL(`${base}/ui/services`);
+  await page.getByRole('link', { name: id, exact: true }).waitFor({ state: 'detached' });
+}
+
 async function removeOwn() {
   const { context, page } = await open(VIEWS[0]);
   await check('delete: the service is gone from the list without a reload', async () => {
     await signIn(page);
-    await page.goto(address());
-    await page.getByRole('button', { name: /^More actions/ }).click();
-    await page.getByRole('menuitem', { name: 'Delete…' }).click();
-    await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
-    await page.waitForURL(`${base}/ui/services`);
-    await page.getByRole('link', { name: own, exact: true }).waitFor({ state: 'detached' });
+    await remove(page, own);
   });
-  await check('force: a service held by its deployment is deleted over it', async () => {
+  await check('force: a service held by its deployment is scaled over it', async () => {
     await page.goto(address('', stuck));
-    await page.getByRole('button', { name: /^More actions/ }).click();
-    await page.getByRole('menuitem', { name: 'Delete…' }).click();
+    await page.getByRole('button', { name: 'Scale', exact: true }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+    await dialog.getByLabel('Instances', { exact: true }).fill('2');
+    const submit = dialog.getByRole('button', { name: 'Scale to 2' });
+    await submit.click();
     await dialog.getByText('A deployment is working on this service.').waitFor();
     await examine(page, VIEWS[0], 'locked');
     await dialog.getByLabel('Cancel that deployment and do this instead').check();
-    await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
-    await page.waitForURL(`${base}/ui/services`);
-    await page.getByRole('link', { name: stuck, exact: true }).waitFor({ state: 'detached' });
+    await submit.click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByTestId('instances').getByText('0 of 2').waitFor();
   });
+  await check('delete: a waiting service goes too', () => remove(page, stuck));
   await context.close();
 }
 

@@ -1,15 +1,16 @@
 // TEST ONLY. Serves ui/dist and a made-up cluster (world.mjs) on loopback, with the headers the
 // binary sends, so that the page can be developed and its browser test run without a server.
 //   node dev/fixture.mjs [--port 18700] [--world demo|empty|big]     login: admin / admin
+//   node dev/fixture.mjs --api http://127.0.0.1:8000     the page from dist, data of a real tepui
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { World } from './world.mjs';
 
-const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' } } });
+const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' } } });
 const world = new World(values.world);
 const dist = join(import.meta.dirname, '..', 'dist');
 const TOKEN = 'fixture-token';
@@ -70,6 +71,18 @@ function log(req, res, url, task) {
   res.write(': open\n\n');
   pump();
   res.on('close', () => clearInterval(timer));
+}
+
+/** Hands a request on to the real server as it is. */
+function forward(req, res) {
+  const onward = request(new URL(req.url, values.api), { method: req.method, headers: req.headers }, (answer) => {
+    res.writeHead(answer.statusCode, answer.rawHeaders);
+    res.flushHeaders();
+    answer.pipe(res);
+  });
+  onward.on('error', () => (res.headersSent ? res.destroy() : fail(res, 502, 'bad_gateway', 'The server cannot be reached.')));
+  res.on('close', () => onward.destroy());
+  req.pipe(onward);
 }
 
 async function body(req) {
@@ -134,7 +147,7 @@ async function marathon(req, res, url) {
   const app = world.apps.get(id);
   if (!app) return json(res, 404, { message: `App '${id}' does not exist` });
   const busy = [...world.deployments.values()].filter((d) => d.app_ids.includes(id));
-  if (busy.length && url.searchParams.get('force') !== 'true') return json(res, 409, { message: `App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.`, deployments: busy.map((d) => ({ id: d.id })) });
+  if (busy.length && req.method !== 'DELETE' && url.searchParams.get('force') !== 'true') return json(res, 409, { message: `App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.`, deployments: busy.map((d) => ({ id: d.id })) });
   for (const d of busy) world.deployments.delete(d.id);
   if (req.method === 'DELETE') { world.remove(app); return json(res, 200, { version: new Date().toISOString(), deploymentId: randomId() }); }
   if (!restart) {
@@ -155,6 +168,7 @@ const server = createServer(async (req, res) => {
     if (path === '/__fixture/drop') { refuseUntil = Date.now() + Number(url.searchParams.get('ms') ?? 5000); for (const s of streams) s.destroy(); return json(res, 200, {}); }
     const api = path.startsWith('/tepui/v1/') || path.startsWith('/service/') || path.startsWith('/acs/');
     if (!api) return asset(res, path);
+    if (values.api) return forward(req, res);
     if (Date.now() < refuseUntil) return fail(res, 502, 'bad_gateway', 'The master cannot be reached.');
     if (path === '/acs/api/v1/auth/login') {
       const { uid, password } = await body(req);
