@@ -98,6 +98,10 @@ impl CliError {
     /// Turns Marathon's findings (`details`) into lines that name the place in the file.
     fn located(mut self, source: &Source, definitions: &[Definition]) -> Self {
         let Some(body) = self.body.take() else { return self };
+        if self.status == Some(422) {
+            // The dialect says "Invalid JSON" also of YAML; the findings below say what it means.
+            "the definition is refused".clone_into(&mut self.message);
+        }
         for detail in list(&body, "details") {
             let path = field(detail, "path");
             let (definition, path) = match definitions {
@@ -142,6 +146,9 @@ fn explained(error: &str) -> &str {
         "error.expected.jsobject" => "must be an object",
         "error.expected.int" => "must be a whole number",
         "error.path.missing" => "is missing",
+        "error.min" => "is too small",
+        "error.max" => "is too large",
+        "error.pattern" => "has characters that are not allowed",
         other => other,
     }
 }

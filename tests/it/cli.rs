@@ -7,17 +7,21 @@ use std::{
 };
 
 use expect_test::{Expect, expect};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tepui::{
     api::{Api, routes},
-    base::task::Tasks,
+    base::{rng::Rng, task::Tasks},
     cli::{self, Io},
+    compat::marathon::{self, Dialect, Hub, Marathon, Settings, Unavailable},
+    core::{Command, Outcome, State, place},
     http::{
+        Handler, Request,
         auth::{Principal, Trusted},
         serve::{Listener, Server},
     },
-    model::{WorkloadSpec, instance::Condition, workload},
+    model::{AppId, WorkloadSpec, instance::Condition, workload},
 };
 
 use super::world::{World, cpus};
@@ -44,17 +48,64 @@ impl Write for Shared {
     }
 }
 
+/// As the running system shows definitions.
 fn show(spec: &WorkloadSpec) -> Value {
-    json!({"id": spec.id.as_str(), "instances": spec.instances, "version": "x", "versionInfo": {}})
+    serde_json::to_value(marathon::convert::app(spec)).unwrap()
+}
+
+/// The log of the Marathon dialect; what it decides happens before it answers.
+impl marathon::Ledger for World {
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, Unavailable>> {
+        let outcome = self.apply(command);
+        self.settle();
+        std::future::ready(Ok(outcome)).boxed()
+    }
+
+    fn state(&self) -> Arc<State> {
+        Self::state(self)
+    }
+
+    fn leader(&self) -> Option<String> {
+        Some("10.0.0.9:8080".to_owned())
+    }
+
+    fn leads(&self) -> bool {
+        true
+    }
+
+    fn report(&self, app: &AppId) -> Option<Arc<place::Report>> {
+        tepui::api::Cluster::explain(self, app)
+    }
+}
+
+/// What the admin router does with the paths these tests use.
+fn front(world: &Arc<World>, tasks: &Tasks) -> impl Handler {
+    let guard = || Arc::new(Trusted(Principal::new("admin")));
+    let api = Api::new(world.clone(), world.clone(), world.clock.clone(), tasks, show);
+    let api = Arc::new(routes::table(api).guard(guard()));
+    let (rng, settings, hub) = (Rng::from_seed(1), Settings::default(), Arc::new(Hub::default()));
+    let dialect = Marathon::new(world.clone(), world.clock.clone(), rng, settings, hub);
+    let dialect = Arc::new(Dialect::new(Arc::new(dialect), Some(guard())));
+    move |mut request: Request| {
+        let (api, dialect) = (api.clone(), dialect.clone());
+        async move {
+            let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+            match path.strip_prefix("/service/marathon") {
+                Some(rest) => {
+                    *request.uri_mut() = rest.parse().unwrap();
+                    dialect.call(request).await
+                }
+                None => api.call(request).await,
+            }
+        }
+    }
 }
 
 impl Site {
     fn new() -> Self {
         let (world, tasks) = (World::new(), Tasks::new("test"));
-        let api = Api::new(world.clone(), world.clone(), world.clock.clone(), &tasks, show);
-        let table = routes::table(api).guard(Arc::new(Trusted(Principal::new("admin"))));
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let server = listener.serve(Arc::new(table), &tasks);
+        let server = listener.serve(Arc::new(front(&world, &tasks)), &tasks);
         Self { world, server, home: tempfile::tempdir().unwrap(), _tasks: tasks }
     }
 
@@ -125,7 +176,7 @@ async fn lists_are_plain_tables() {
         ID         STATUS   RUNNING  HEALTHY  CPUS  MEM     CHANGED  RUNS
         /big       waiting  0/1      -        4     64 MiB  0s       web:1
         /prod/web  running  2/2      -        0.5   64 MiB  0s       web:1
-        ! /big: 1 instance waits: of 2 nodes 2 lack cpus (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
+        ! /big: 1 instance waits: of 2 nodes fail 2 on cpus (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
         exit 0
     "#]]).await;
     site.check(
@@ -195,12 +246,47 @@ async fn one_thing_is_shown_in_words() {
     site.check(
         "app show /prod/web --definition",
         expect![[r#"
-        {
-          "id": "/prod/web",
-          "instances": 1
-        }
-        exit 0
-    "#]],
+            {
+              "id": "/prod/web",
+              "backoffFactor": 1.15,
+              "backoffSeconds": 1,
+              "cmd": "./serve",
+              "cpus": 0.5,
+              "disk": 0,
+              "executor": "",
+              "instances": 1,
+              "labels": {
+                "tier": "front"
+              },
+              "maxLaunchDelaySeconds": 300,
+              "mem": 64,
+              "gpus": 0,
+              "networks": [
+                {
+                  "mode": "host"
+                }
+              ],
+              "portDefinitions": [
+                {
+                  "name": "http",
+                  "port": 10000,
+                  "protocol": "tcp"
+                }
+              ],
+              "requirePorts": false,
+              "upgradeStrategy": {
+                "maximumOverCapacity": 1,
+                "minimumHealthCapacity": 1
+              },
+              "killSelection": "YOUNGEST_FIRST",
+              "unreachableStrategy": {
+                "inactiveAfterSeconds": 0,
+                "expungeAfterSeconds": 0
+              },
+              "role": "*"
+            }
+            exit 0
+        "#]],
     )
     .await;
     site.check(
@@ -252,7 +338,7 @@ async fn why_names_the_checks_the_closest_node_and_the_smallest_change() {
         }];
     });
     site.check("why /big --nodes", expect![[r#"
-        /big  waiting: 1 instance waits: of 2 nodes 1 break a constraint (rack LIKE r1), 1 lack cpus (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
+        /big  waiting: 1 instance waits: of 2 nodes fail 1 on constraint (rack LIKE r1), 1 on cpus (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
         tried      0s ago, for 4 cpus, 64 MiB, 1 ports
 
         CHECK       NODES  REMOVED  LEFT  BECAUSE
@@ -464,13 +550,147 @@ async fn nodes_are_drained_until_nothing_is_left() {
     .await;
 }
 
+const WEB: &str = "\
+id: /web
+cmd: ./serve
+cpus: 0.5
+mem: 64
+instances: 2
+";
+
 #[tokio::test]
-async fn deployments_are_watched() {
+async fn apps_are_deployed_changed_and_removed() {
     let site = Site::new();
-    site.world.app("/big", 1, |s| s.containers[0].resources.cpus = cpus(4));
-    site.world.app("/a", 3, |_| {});
-    let id = site.world.state().deployments.keys().next().map(ToString::to_string);
-    assert!(id.is_none() || site.run("deployment list").await.contains(&id.unwrap()));
+    std::fs::write(site.home.path().join("web.yaml"), WEB).unwrap();
+    site.check(
+        "app deploy web.yaml",
+        expect![[r#"
+        ! /web from web.yaml
+        ! done
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check(
+        "app list",
+        expect![[r#"
+        ID    STATUS   RUNNING  HEALTHY  CPUS  MEM     CHANGED  RUNS
+        /web  running  2/2      -        0.5   64 MiB  0s       ./serve
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check(
+        "app scale /web 3",
+        expect![[r#"
+        ! /web scales to 3
+        ! done
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check(
+        "app restart /web",
+        expect![[r#"
+        ! /web restarts
+        ! done
+        exit 0
+    "#]],
+    )
+    .await;
+    let two = format!("{WEB}---\n{}", WEB.replace("/web", "/two"));
+    expect![[r#"
+        ! 2 apps from standard input
+        ! done
+        exit 0
+    "#]]
+    .assert_eq(&site.run_with("app deploy -", &two, |_| {}).await);
+    site.check(
+        "app remove /two --yes",
+        expect![[r#"
+        ! /two is removed
+        ! done
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check(
+        "app scale /none 3",
+        expect![[r#"
+        ! error: app /none does not exist
+        ! hint: tepui app list shows the apps there are
+        exit 3
+    "#]],
+    )
+    .await;
+    let kill = site.run(&format!("task kill {}", site.world.task_id("/web"))).await;
+    assert!(kill.ends_with("! 1 task killed\nexit 0\n"), "{kill}");
+    let shown = site.run("app show /web --definition").await;
+    let (definition, _) = shown.rsplit_once("exit").unwrap();
+    let again = site.run_with("app deploy -", definition, |_| {}).await;
+    assert!(again.ends_with("exit 0\n"), "{shown}{again}");
+    let versions = site.run("app versions /web").await;
+    assert!(versions.lines().count() > 3, "{versions}");
+    let back = site.run("app rollback /web").await;
+    assert!(back.ends_with("! done\nexit 0\n"), "{back}");
+}
+
+#[tokio::test]
+async fn a_refused_definition_names_the_line() {
+    let site = Site::new();
+    let bad = "id: /web\ncmd: x\ncpus: lots\n";
+    expect![[r#"
+        ! error: the definition is refused
+        !   standard input:3:7  /cpus: must be a number
+        exit 2
+    "#]]
+    .assert_eq(&site.run_with("app deploy -", bad, |_| {}).await);
+    let bad = "{\n  \"id\": \"/web\",\n  \"cmd\": \"x\",\n  \"upgradeStrategy\": {\n    \"minimumHealthCapacity\": 1.5\n  }\n}";
+    expect![[r#"
+        ! error: the definition is refused
+        !   standard input:2:2  /: must not be an empty string
+        !   standard input:5:32  /upgradeStrategy/minimumHealthCapacity: got 1.5, expected between 0.0 and 1.0
+        exit 2
+    "#]].assert_eq(&site.run_with("app deploy -", bad, |_| {}).await);
+    let bad = "id: /a\ncmd: x\n---\nid: /b\ncmd: x\ninstances: -1\n";
+    expect![[r#"
+        ! error: the definition is refused
+        !   standard input:6:12  /instances: is too small
+        exit 2
+    "#]]
+    .assert_eq(&site.run_with("app deploy -", bad, |_| {}).await);
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_deployment_or_in_time() {
+    let site = Site::new();
+    let big = WEB.replace("cpus: 0.5", "cpus: 64");
+    let late = site.run_with("app deploy - --timeout 1s", &big, |_| {}).await;
+    let id = site.world.state().deployments.keys().next().unwrap().to_string();
+    expect![[r#"
+        ! /web from standard input
+        !   step 2/2  scale  /web  0/2  2 instances wait: of 2 nodes fail 2 on cpus (needs 64 cpus; most free 4 on a1). To place one more: add a node with 64 cpus, 64 MB of mem free
+        ! error: deployment DEPLOYMENT is not done after 1 s
+        ! hint: it goes on; follow it with: tepui deployment watch DEPLOYMENT   or ask: tepui why /web
+        exit 6
+    "#]].assert_eq(&late.replace(&id, "DEPLOYMENT"));
+    let locked = site.run("app scale /web 1").await.replace(&id, "DEPLOYMENT");
+    expect![[r#"
+        ! error: App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.
+        !   held by deployment DEPLOYMENT
+        ! hint: wait for it, or repeat with --force to put it aside
+        exit 5
+    "#]].assert_eq(&locked);
+    let watch = format!("deployment watch {id}");
+    let cancel = async {
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        site.run(&format!("deployment cancel {}", &id[..8])).await
+    };
+    let (watched, cancelled) = tokio::join!(site.run(&watch), cancel);
+    assert!(cancelled.ends_with("exit 0\n"), "{cancelled}");
+    assert!(watched.ends_with("exit 0\n") || watched.ends_with("exit 8\n"), "{watched}");
+    let accepted = site.run_with("app deploy - --no-wait", WEB, |_| {}).await;
+    assert!(accepted.starts_with("deployment ") && accepted.ends_with("exit 0\n"), "{accepted}");
 }
 
 #[tokio::test]
