@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use nix::sys::{stat::futimens, time::TimeSpec};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
@@ -78,17 +79,13 @@ impl Slot {
     /// Copies the artifact and counts it as used now.
     pub async fn copy_to(&self, target: &Path) -> io::Result<()> {
         if let Ok(file) = fs::File::options().write(true).open(&self.path) {
-            // Only the order of eviction depends on it.
-            drop(file.set_modified(modified_now()));
+            let now = &TimeSpec::UTIME_NOW;
+            if let Err(error) = futimens(&file, now, now) {
+                tracing::debug!(%error, "a cached artifact's use is not noted");
+            }
         }
         tokio::fs::copy(&self.path, target).await.map(drop)
     }
-}
-
-/// The present, as file times are written.
-#[allow(clippy::disallowed_methods)] // file times are the machine's, not the cluster's
-fn modified_now() -> std::time::SystemTime {
-    std::time::SystemTime::now()
 }
 
 impl Drop for Slot {

@@ -457,4 +457,4 @@ fn blank_report(instance: &InstanceId, incarnation: u32, at: Timestamp) -> Repor
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

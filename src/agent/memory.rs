@@ -287,3 +287,6 @@ fn number_after(script: &str, word: &str) -> Option<i32> {
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest[..end].parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+//! Stories of one agent: what it hears, what happens, what it decides to do.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::*;
@@ -11,7 +13,8 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms)
 }
 
-fn order(id: &str, incarnation: u32) -> Order {
+/// An order for the app `/a`.
+pub fn order(id: &str, incarnation: u32) -> Order {
     let spec = WorkloadSpec {
         id: AppId::parse("/a"),
         kind: Kind::App,

@@ -1,3 +1,5 @@
+//! Names, redirects, files of the node; downloads are tested by `tests/it/agent.rs`.
+
 use super::*;
 
 fn artifact(uri: &str) -> Artifact {

@@ -1,3 +1,5 @@
+//! The environment by examples.
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;

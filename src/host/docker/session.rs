@@ -7,7 +7,7 @@ use bollard::{
     exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults},
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{StreamExt as _, stream::BoxStream};
 use tokio::io::AsyncWrite;
 
 use super::engine::{Engine, EngineError};
@@ -28,7 +28,7 @@ pub struct Session {
     /// The engine's id for it.
     pub id: String,
     /// Pieces of output; `true`: standard error.
-    pub output: Pin<Box<dyn Stream<Item = Result<(bool, Bytes), EngineError>> + Send>>,
+    pub output: BoxStream<'static, Result<(bool, Bytes), EngineError>>,
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 

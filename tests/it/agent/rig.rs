@@ -1,0 +1,381 @@
+//! One agent on a real engine, with the leader's end of its link in the test's hand.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tepui::{
+    agent::{
+        self, AgentConfig, AgentHandle,
+        engine::EngineRuntime,
+        link::{self, MasterEnds},
+    },
+    base::{
+        clock::{SystemClock, Timestamp},
+        rng::Rng,
+        task::Tasks,
+    },
+    host::docker::{Engine, Found},
+    model::{
+        AppId, InstanceId, NodeId, Pools, Role, Scalars, WorkloadSpec,
+        container::{Command, ContainerSpec, Engine as Dialect, Image},
+        instance::{Condition, KillReason, Placement},
+        link::{Answer, AskError, Channel, Desired, FromAgent, Order, Question, Report, ToAgent},
+        node::{NodeInfo, NodeKind},
+        workload::{
+            Backoff, KillSelection, Kind, Network, NetworkMode, UnreachableStrategy,
+            UpgradeStrategy,
+        },
+    },
+};
+use tokio::{io::AsyncWriteExt as _, sync::OnceCell};
+
+pub const IMAGE: &str = "tepui-it/busybox:1";
+/// Everything these tests wait for happens well within this, even on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn socket() -> String {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "/var/run/docker.sock".to_owned());
+    let path = host.trim_start_matches("unix://").to_owned();
+    assert!(
+        Path::new(&path).exists(),
+        "these tests need a Docker engine: none at {path} (start one with `dockerd`, or set DOCKER_HOST)"
+    );
+    path
+}
+
+/// The test image: busybox with its usual names.
+pub async fn image() {
+    static MADE: OnceCell<()> = OnceCell::const_new();
+    MADE.get_or_init(|| async {
+        let engine = Engine::new(&socket());
+        if engine.has_image(IMAGE).await.expect("the engine answers") {
+            return;
+        }
+        let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+            .into_iter()
+            .find(|p| Path::new(p).exists())
+            .expect("these tests need busybox-static (apt-get install busybox-static)");
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        let content = std::fs::read(busybox).unwrap();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o755);
+        tar.append_data(&mut header, "bin/busybox", &content[..]).unwrap();
+        for name in ["sh", "sleep", "cat", "echo", "env", "httpd", "tail", "id", "nc", "true"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            tar.append_link(&mut header, format!("bin/{name}"), "busybox").unwrap();
+        }
+        for (name, content) in [
+            ("etc/passwd", "root:x:0:0::/:/bin/sh\nweb:x:33:33::/:/bin/sh\n"),
+            ("www/index.html", "hello"),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, content.as_bytes()).unwrap();
+        }
+        engine.import("tepui-it/busybox", "1", tar.into_inner().unwrap()).await.unwrap();
+    })
+    .await;
+}
+
+/// One agent with the leader's end of its link.
+pub struct Rig {
+    pub dir: Arc<tempfile::TempDir>,
+    cluster: String,
+    socket: String,
+    tasks: Tasks,
+    _agent: AgentHandle,
+    pub ends: MasterEnds,
+    pub reports: BTreeMap<(InstanceId, u32), Vec<Report>>,
+    answers: BTreeMap<u64, Result<Answer, AskError>>,
+    pub data: BTreeMap<u64, Vec<(Channel, Vec<u8>)>>,
+    pub over: BTreeMap<u64, Option<i32>>,
+    is_last: bool,
+}
+
+impl Rig {
+    pub async fn new() -> Self {
+        image().await;
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let cluster = format!("it-{}", Rng::from_os().hex(12));
+        Self::on(dir, cluster, socket()).await
+    }
+
+    pub async fn on(dir: Arc<tempfile::TempDir>, cluster: String, socket: String) -> Self {
+        let tasks = Tasks::new("agent-test");
+        let info = NodeInfo {
+            id: NodeId::from(format!("{cluster}-S0")),
+            hostname: "node-1".into(),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            kind: NodeKind::Agent,
+            attributes: BTreeMap::new(),
+            fault_domain: None,
+            total: Pools::default(),
+            version: "test".into(),
+            resolver: None,
+        };
+        let config = AgentConfig {
+            data_dir: dir.path().join("agent"),
+            cluster: cluster.clone(),
+            framework: format!("{cluster}-0000"),
+            endpoint: None,
+            default_user: None,
+            keep: Duration::from_secs(3600),
+            info,
+        };
+        let runtime = Arc::new(EngineRuntime::new(&socket, config.info.id.as_str()));
+        let rng = Rng::from_seed(1);
+        let agent = agent::start(config, runtime, SystemClock::shared(), &rng, &tasks).unwrap();
+        let (agent_ends, ends) = link::pair();
+        assert!(agent.connect(agent_ends).await);
+        Self {
+            dir,
+            cluster,
+            socket,
+            tasks,
+            _agent: agent,
+            ends,
+            reports: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            data: BTreeMap::new(),
+            over: BTreeMap::new(),
+            is_last: true,
+        }
+    }
+
+    /// The agent's process dies and a new one starts on the same data.
+    pub async fn restarted(mut self, away: impl AsyncFnOnce(&Engine)) -> Self {
+        self.tasks.stop(Duration::from_secs(5)).await;
+        away(&Engine::new(&self.socket)).await;
+        self.is_last = false;
+        Self::on(self.dir.clone(), self.cluster.clone(), self.socket.clone()).await
+    }
+
+    pub async fn desire(&self, orders: Vec<Order>) {
+        let desired = Desired { full: true, orders, forget: Vec::new() };
+        self.ends.to_agent.send(ToAgent::Desired(desired)).await.unwrap();
+    }
+
+    pub fn last(&self, id: &str, n: u32) -> Option<&Report> {
+        self.reports.get(&(InstanceId::from(id), n))?.last()
+    }
+
+    pub async fn hear(&mut self) {
+        let message = tokio::time::timeout(PATIENCE, self.ends.from_agent.recv()).await;
+        match message.expect("the agent speaks at least once a heartbeat").unwrap() {
+            FromAgent::Hello(hello) => self.keep(hello.reports),
+            FromAgent::Reports(reports) => self.keep(reports),
+            FromAgent::Heartbeat(_) => {}
+            FromAgent::Answer { id, answer } => drop(self.answers.insert(id, answer)),
+            FromAgent::Data { id, channel, bytes } => {
+                self.data.entry(id).or_default().push((channel, bytes));
+            }
+            FromAgent::End { id, exit_code } => drop(self.over.insert(id, exit_code)),
+        }
+    }
+
+    pub fn keep(&mut self, reports: Vec<Report>) {
+        for report in reports {
+            let key = (report.instance.clone(), report.incarnation);
+            self.reports.entry(key).or_default().push(report);
+        }
+    }
+
+    pub async fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !done(self) {
+            if tokio::time::Instant::now() > deadline {
+                panic!("{what} did not come; last reports: {:#?}", self.reports);
+            }
+            self.hear().await;
+        }
+    }
+
+    pub async fn until_condition(&mut self, id: &str, n: u32, condition: Condition) -> Report {
+        let is = |r: &Self| r.last(id, n).is_some_and(|r| r.condition == condition);
+        let ended = |r: &Self| r.last(id, n).is_some_and(|r| r.condition.is_terminal());
+        self.until(&format!("{condition:?} of {id}"), |r| is(r) || ended(r)).await;
+        let report = self.last(id, n).unwrap().clone();
+        assert_eq!(report.condition, condition, "{}", report.message);
+        report
+    }
+
+    pub async fn ask(&mut self, id: u64, question: Question) -> Result<Answer, AskError> {
+        self.ends.to_agent.send(ToAgent::Ask { id, question }).await.unwrap();
+        self.until("answer", |r| r.answers.contains_key(&id)).await;
+        self.answers.remove(&id).unwrap()
+    }
+
+    pub async fn read(&mut self, instance: &str, path: &str) -> String {
+        let question = Question::ReadFile {
+            instance: InstanceId::from(instance),
+            incarnation: None,
+            path: path.into(),
+            offset: Some(0),
+            bytes_max: 1 << 20,
+        };
+        match self.ask(999, question).await {
+            Ok(Answer::File { bytes, .. }) => String::from_utf8(bytes).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn containers(&self) -> Vec<Found> {
+        Engine::new(&socket()).list("tepui.cluster", &self.cluster).await.unwrap()
+    }
+}
+
+impl Drop for Rig {
+    /// Removes what is left, also after a failed test.
+    fn drop(&mut self) {
+        if !self.is_last {
+            return;
+        }
+        let cluster = self.cluster.clone();
+        let clean = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let engine = Engine::new(&socket());
+                for found in engine.list("tepui.cluster", &cluster).await.unwrap_or_default() {
+                    drop(engine.remove(&found.id).await);
+                }
+            });
+        });
+        drop(clean.join());
+    }
+}
+
+pub fn spec(container: ContainerSpec, mode: NetworkMode) -> WorkloadSpec {
+    WorkloadSpec {
+        id: AppId::parse("/it/app"),
+        kind: Kind::App,
+        instances: 1,
+        containers: vec![container],
+        networks: vec![Network { mode, name: None, labels: BTreeMap::new() }],
+        require_ports: false,
+        role: Role::star(),
+        accepted_roles: None,
+        constraints: Vec::new(),
+        dependencies: Default::default(),
+        labels: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 3_600_000 },
+        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
+        unreachable: UnreachableStrategy::Disabled,
+        kill_selection: KillSelection::default(),
+        executor: String::new(),
+        executor_resources: None,
+        residency: None,
+        version: Timestamp::from_ms(0),
+        last_scaling_at: Timestamp::from_ms(0),
+        last_config_change_at: Timestamp::from_ms(0),
+    }
+}
+
+pub fn order(id: &str, spec: WorkloadSpec, host_ports: Vec<Option<u16>>) -> Order {
+    Order {
+        instance: InstanceId::from(id),
+        incarnation: 1,
+        spec: Arc::new(spec),
+        placement: Placement {
+            node: NodeId::from("n"),
+            hostname: "node-1".into(),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            allocation: Pools::default(),
+            host_ports,
+            launched_at: Timestamp::from_ms(0),
+        },
+        kill: None,
+        enforce_role: false,
+    }
+}
+
+pub fn plain(id: &str, command: &str) -> Order {
+    order(id, spec(plain_container(command), NetworkMode::Host), vec![])
+}
+
+pub fn plain_container(command: &str) -> ContainerSpec {
+    ContainerSpec {
+        command: Command::Shell(command.into()),
+        resources: Scalars::of(0.1, 32.0, 0.0, 0.0),
+        ..ContainerSpec::default()
+    }
+}
+
+pub fn image_container(command: &str) -> ContainerSpec {
+    let image = Image {
+        name: IMAGE.into(),
+        force_pull: false,
+        privileged: false,
+        parameters: Vec::new(),
+        pull_secret: None,
+    };
+    ContainerSpec { image: Some(image), engine: Some(Dialect::Docker), ..plain_container(command) }
+}
+
+pub fn killed(order: &Order) -> Order {
+    Order { kill: Some(KillReason::Request), ..order.clone() }
+}
+
+/// Serves `body` to every request on a port of its own.
+pub async fn serve(body: Vec<u8>) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    #[allow(clippy::disallowed_methods)] // ends with the test's runtime
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let n = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await.unwrap_or(0);
+            let found = request[..n].starts_with(b"GET /files/");
+            let head = match found {
+                true => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()),
+                false => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            };
+            drop(stream.write_all(head.as_bytes()).await);
+            if found {
+                drop(stream.write_all(&body).await);
+            }
+        }
+    });
+    port
+}
+
+/// A way to the engine that can be cut.
+pub struct Way {
+    path: PathBuf,
+    tasks: Tasks,
+}
+
+impl Way {
+    pub fn open(path: PathBuf) -> Self {
+        drop(std::fs::remove_file(&path));
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let tasks = Tasks::new("way");
+        let all = tasks.clone();
+        tasks.connection("accept", async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                all.connection("relay", async move {
+                    let Ok(mut far) = tokio::net::UnixStream::connect(socket()).await else {
+                        return;
+                    };
+                    drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+                });
+            }
+        });
+        Self { path, tasks }
+    }
+
+    pub async fn cut(&self) {
+        self.tasks.stop(Duration::from_secs(5)).await;
+        std::fs::remove_file(&self.path).unwrap();
+    }
+}
