@@ -81,6 +81,10 @@ pub fn answer(table: &Table, message: &[u8], transport: Transport, out: &mut Vec
     {
         return reply.end(Rcode::Refused);
     }
+    if table.n_names() == 0 {
+        // Nothing was published yet: a "no" now would be remembered, a failure is asked again.
+        return reply.end(Rcode::ServFail);
+    }
     let found = direct.or_else(|| find_respelled(table, name, place));
     reply.place(place);
     match place.manner {

@@ -298,6 +298,7 @@ async fn etcd_writer(
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .body(Full::new(put_message(i)))?;
+        sender.ready().await?;
         let response = sender.send_request(request).await?;
         let collected = response.into_body().collect().await?;
         let status = collected.trailers().and_then(|t| t.get("grpc-status")).cloned();

@@ -247,6 +247,14 @@ fn edns_is_echoed_and_its_version_checked() {
 }
 
 #[test]
+fn before_the_first_table_nothing_is_denied() {
+    let bytes = query("leader.mesos.", RecordType::A).to_vec().unwrap();
+    let mut out = Vec::new();
+    let verdict = answer(&Table::default(), &bytes, Transport::Udp, &mut out);
+    assert_eq!(verdict, Verdict::Reply(Rcode::ServFail));
+}
+
+#[test]
 fn names_of_others_are_forwarded() {
     for name in ["example.com.", ".", "thisdcos.directory.", "mesos.example.", "notmesos."] {
         let bytes = query(name, RecordType::A).to_vec().unwrap();
