@@ -19,7 +19,7 @@ use crate::{
     },
     core::{
         Command, State,
-        place::{Limits, Report},
+        place::{Limits, Planner, Report},
     },
     log::Log,
     model::path::AppId,
@@ -98,8 +98,9 @@ impl Driver {
             deploy::step(state, &mut rng, now)
         });
         let (limits, board) = (self.limits.clone(), self.board.clone());
+        let mut planner = Planner::default();
         self.spawn(tasks, "place", Duration::from_millis(500), move |state, now| {
-            let (command, reports) = place::step(state, &limits, now);
+            let (command, reports) = place::step(&mut planner, state, &limits, now);
             board.set_reports(reports);
             command.into_iter().collect()
         });

@@ -6,13 +6,14 @@ use crate::{
     base::clock::Timestamp,
     core::{
         Command, State,
-        place::{self, Limits, Report},
+        place::{Limits, Planner, Report},
     },
     model::path::AppId,
 };
 
 /// One launch command for all that fit now, and a report for each workload that waits.
 pub fn step(
+    planner: &mut Planner,
     state: &State,
     limits: &Limits,
     now: Timestamp,
@@ -20,7 +21,7 @@ pub fn step(
     if state.index.waiting.is_empty() {
         return (None, BTreeMap::new());
     }
-    let plan = place::plan(state, &[], now, limits);
+    let plan = planner.plan(state, &[], now, limits);
     let command = (!plan.launches.is_empty()).then_some(Command::Launch(plan.launches));
     let reports = plan.reports.into_iter().map(|(app, report)| (app, Arc::new(report))).collect();
     (command, reports)

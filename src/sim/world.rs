@@ -24,7 +24,7 @@ use crate::{
     core::{
         Accepted, Command, Outcome, Stamped, State, apply,
         command::Init,
-        place::{Limits, Report as Placing},
+        place::{Limits, Planner, Report as Placing},
     },
     model::{
         link::{Desired, Report},
@@ -140,6 +140,7 @@ pub struct World {
     now: Timestamp,
     queue: Queue,
     heard: Heard,
+    planner: Planner,
     deploy_rng: Rng,
     network_rng: Rng,
     busy: [bool; 3],
@@ -164,6 +165,7 @@ impl World {
             now: START,
             queue: Queue::default(),
             heard,
+            planner: Planner::default(),
             deploy_rng: rng.child("deploy"),
             network_rng: rng.child("network"),
             rng,
@@ -326,7 +328,8 @@ impl World {
             }
             Reconciler::Place => {
                 let limits = &self.settings.limits;
-                let (command, reports) = control::place::step(&self.state, limits, self.now);
+                let (command, reports) =
+                    control::place::step(&mut self.planner, &self.state, limits, self.now);
                 self.reports = reports;
                 command.into_iter().collect()
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tepui::{
     core::{
         Command, Stamped, State, apply,
-        place::{Limits, plan},
+        place::{Limits, Planner},
     },
     model::workload::{Operator, WorkloadSpec},
 };
@@ -62,12 +62,12 @@ fn measure(
 ) -> anyhow::Result<()> {
     let mut state = world::state(N_NODES, specs);
     let n_waiting = state.instances.len();
-    let limits = Limits::default();
+    let (mut planner, limits) = (Planner::default(), Limits::default());
     let (mut planning, mut applying, mut n_placed) = (Duration::ZERO, Duration::ZERO, 0);
     let mut first = None;
     loop {
         let began = child::thread_cpu();
-        let planned = plan(&state, &[], NOW, &limits);
+        let planned = planner.plan(&state, &[], NOW, &limits);
         let took = child::thread_cpu() - began;
         planning += took;
         first.get_or_insert(took);

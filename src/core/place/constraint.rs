@@ -5,7 +5,7 @@
 //! are not lost. Counts only rise while a plan is made, so a refused node stays refused, with one
 //! exception: `GROUP_BY` without a value follows the emptiest group and may come back to a node.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{
     field::{Column, Fields, MISSING, ValueIx, Verdicts},
@@ -34,13 +34,13 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub constraint: Constraint,
-    pub column: Rc<Column>,
+    pub column: Arc<Column>,
     test: Test,
 }
 
 #[derive(Clone, Debug)]
 enum Test {
-    Fixed(Rc<Verdicts>),
+    Fixed(Arc<Verdicts>),
     /// All on the value of the first.
     Cluster {
         chosen: Option<ValueIx>,
@@ -277,16 +277,29 @@ pub fn compared<'a>(
     })
 }
 
-/// Counts every compared instance.
-pub fn count_compared(rules: &mut Rules, state: &State, spec: &WorkloadSpec, ledger: &Ledger) {
-    if !rules.counts_instances() {
-        return;
+/// Where the compared instances of a spec stand; those on nodes that are gone by host name.
+pub struct Peers<'a> {
+    pub nodes: Vec<NodeIx>,
+    gone: Vec<&'a str>,
+}
+
+impl<'a> Peers<'a> {
+    pub fn of(state: &'a State, spec: &'a WorkloadSpec, ledger: &Ledger) -> Self {
+        let mut peers = Self { nodes: Vec::new(), gone: Vec::new() };
+        for placement in compared(state, spec).filter_map(|i| i.placement.as_ref()) {
+            match ledger.find(&placement.node) {
+                Some(ix) => peers.nodes.push(ix),
+                None => peers.gone.push(&placement.hostname),
+            }
+        }
+        peers
     }
-    for instance in compared(state, spec) {
-        let Some(placement) = &instance.placement else { continue };
-        match ledger.find(&placement.node) {
-            Some(ix) => rules.add(ix),
-            None => rules.add_gone(&placement.hostname),
+
+    /// Counts each of them.
+    pub fn count(&self, rules: &mut Rules) {
+        if rules.counts_instances() {
+            self.nodes.iter().for_each(|&ix| rules.add(ix));
+            self.gone.iter().for_each(|hostname| rules.add_gone(hostname));
         }
     }
 }

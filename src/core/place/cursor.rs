@@ -71,24 +71,41 @@ impl Cursor {
             order: BinaryHeap::new(),
             here,
         };
-        let mut cells: BTreeMap<Values, Vec<Reverse<u64>>> = BTreeMap::new();
-        let mut single: Vec<Reverse<u64>> = Vec::new();
-        for ix in ledger.all() {
-            if !cursor.is_candidate(ledger, ix, local) {
-                continue;
+        let candidates = ledger.all().filter(|&ix| cursor.is_candidate(ledger, ix, local));
+        let cells = match cursor.by_value.as_slice() {
+            [] => {
+                let nodes = candidates.map(|ix| Reverse(cursor.key(ledger, ix))).collect();
+                vec![(Values::new(), nodes)]
             }
-            let key = Reverse(cursor.key(ledger, ix));
-            if cursor.by_value.is_empty() {
-                single.push(key);
-            } else {
-                cells.entry(cursor.values(ix)).or_default().push(key);
+            &[only] => cursor.cells_of_one(ledger, only, candidates),
+            _ => {
+                let mut cells: BTreeMap<Values, Vec<Reverse<u64>>> = BTreeMap::new();
+                for ix in candidates {
+                    let key = Reverse(cursor.key(ledger, ix));
+                    cells.entry(cursor.values(ix)).or_default().push(key);
+                }
+                cells.into_iter().collect()
             }
-        }
-        if cursor.by_value.is_empty() {
-            cells.insert(Values::new(), single);
-        }
+        };
         cursor.fill(ledger, cells, n_wanted);
         cursor
+    }
+
+    /// Cells by the values of one rule, told apart without a search. A candidate has a value: such
+    /// rules refuse nodes without.
+    fn cells_of_one(
+        &self,
+        ledger: &Ledger,
+        rule: usize,
+        candidates: impl Iterator<Item = NodeIx>,
+    ) -> Vec<(Values, Vec<Reverse<u64>>)> {
+        let column = &self.rules.0[rule].column;
+        let mut by_value: Vec<Vec<Reverse<u64>>> = vec![Vec::new(); column.n_values()];
+        for ix in candidates {
+            by_value[column.of_node(ix) as usize].push(Reverse(self.key(ledger, ix)));
+        }
+        let cells = (0..).zip(by_value).filter(|(_, nodes)| !nodes.is_empty());
+        cells.map(|(value, nodes)| (Values::from_elem(value, 1), nodes)).collect()
     }
 
     /// Launches `instance` on the best node, taking the resources; `None` when no node is left.
@@ -168,7 +185,7 @@ impl Cursor {
 
     /// Makes the cells. With an open `CLUSTER` the values that can hold all instances come first,
     /// the tightest of them leading; then those that hold most.
-    fn fill(&mut self, ledger: &Ledger, cells: BTreeMap<Values, Vec<Reverse<u64>>>, n_wanted: u32) {
+    fn fill(&mut self, ledger: &Ledger, cells: Vec<(Values, Vec<Reverse<u64>>)>, n_wanted: u32) {
         let rules = &self.rules;
         let open: SmallVec<[usize; 1]> = (0..self.by_value.len())
             .filter(|&at| rules.0[self.by_value[at]].is_open_cluster())

@@ -6,7 +6,7 @@
 
 use super::{
     advice,
-    constraint::{self, Rules},
+    constraint::{self, Peers, Rules},
     cursor::Cursor,
     field::Fields,
     fit::Needs,
@@ -437,7 +437,7 @@ pub fn explain_spec(
     let mut fields = Fields::default();
     let needs = Needs::of(&spec, &ledger, limits.gpus_are_scarce);
     let mut rules = Rules::of(&spec, &ledger, &mut fields);
-    constraint::count_compared(&mut rules, state, &spec, &ledger);
+    Peers::of(state, &spec, &ledger).count(&mut rules);
     let local = home_nodes(&ledger, limits);
     let mut cursor = Cursor::new(
         &ledger,

@@ -1,9 +1,9 @@
 //! Constraint fields as dense columns: per field the value of every node, numbered from 0.
 //!
-//! A field is read from the nodes once per plan, however many workloads ask for it; a test of a
+//! A field is read from the nodes once for as long as they stay the same, however many workloads ask for it; a test of a
 //! value (a regular expression, an equality) is run once per distinct value.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use regex::Regex;
 
@@ -82,34 +82,45 @@ impl Verdicts {
     }
 }
 
-/// Columns and verdicts of one plan, made when first asked for.
+/// Kept from plan to plan at most: clients choose fields and expressions.
+const COLUMNS_MAX: usize = 64;
+const VERDICTS_MAX: usize = 512;
+
+/// Columns and verdicts of one set of nodes, made when first asked for.
 #[derive(Debug, Default)]
 pub struct Fields {
-    columns: BTreeMap<String, Rc<Column>>,
-    verdicts: BTreeMap<Constraint, Rc<Verdicts>>,
+    columns: BTreeMap<String, Arc<Column>>,
+    verdicts: BTreeMap<Constraint, Arc<Verdicts>>,
 }
 
 impl Fields {
+    /// Forgets everything when too much has been asked for.
+    pub fn trim(&mut self) {
+        if self.columns.len() > COLUMNS_MAX || self.verdicts.len() > VERDICTS_MAX {
+            *self = Self::default();
+        }
+    }
+
     /// The column of `field`. `hostname` and `@hostname` are one.
-    pub fn column(&mut self, ledger: &Ledger, field: &str) -> Rc<Column> {
+    pub fn column(&mut self, ledger: &Ledger, field: &str) -> Arc<Column> {
         let field = if field == "@hostname" { "hostname" } else { field };
         if let Some(column) = self.columns.get(field) {
             return column.clone();
         }
-        let column = Rc::new(Column::of(ledger, field));
+        let column = Arc::new(Column::of(ledger, field));
         self.columns.insert(field.to_owned(), column.clone());
         column
     }
 
     /// Verdicts of an operator that looks at the value alone; `None` for the others.
-    pub fn verdicts(&mut self, constraint: &Constraint, column: &Column) -> Option<Rc<Verdicts>> {
+    pub fn verdicts(&mut self, constraint: &Constraint, column: &Column) -> Option<Arc<Verdicts>> {
         let test = value_test(constraint)?;
         if let Some(known) = self.verdicts.get(constraint) {
             return Some(known.clone());
         }
         let of_value = column.values.iter().map(|text| test(text)).collect();
         let missing = constraint.operator == Operator::Unlike;
-        let verdicts = Rc::new(Verdicts { of_value, missing });
+        let verdicts = Arc::new(Verdicts { of_value, missing });
         self.verdicts.insert(constraint.clone(), verdicts.clone());
         Some(verdicts)
     }

@@ -46,23 +46,25 @@ pub struct Ledger {
 impl Ledger {
     /// The ledger of `state` with leases that have not expired at `now`.
     pub fn of(state: &State, leases: &[Lease], now: Timestamp) -> Self {
-        let mut held: BTreeMap<&NodeId, Vec<&Pools>> = BTreeMap::new();
-        for lease in leases.iter().filter(|l| l.expires_at > now) {
-            held.entry(&lease.node).or_default().push(&lease.resources);
-        }
-        let n = state.nodes.len();
-        let mut ledger = Self::empty(n);
+        let mut ledger = Self::empty(state.nodes.len());
         ledger.roles = roles_of(state);
         for (id, node) in &state.nodes {
-            let taken = state
-                .index
-                .used
-                .get(id)
-                .into_iter()
-                .chain(held.get(id).into_iter().flatten().copied());
-            ledger.push(node, taken);
+            ledger.push(node, state.index.used.get(id));
+        }
+        for (ix, lease) in ledger.leased(leases, now) {
+            ledger.take(ix, &lease.resources);
         }
         ledger
+    }
+
+    /// The leases that hold something now, with the nodes they are on.
+    pub(super) fn leased<'a>(
+        &self,
+        leases: &'a [Lease],
+        now: Timestamp,
+    ) -> Vec<(NodeIx, &'a Lease)> {
+        let valid = leases.iter().filter(|l| l.expires_at > now);
+        valid.filter_map(|l| Some((self.find(&l.node)?, l))).collect()
     }
 
     fn empty(n: usize) -> Self {
@@ -81,33 +83,43 @@ impl Ledger {
         }
     }
 
-    fn push<'a>(&mut self, node: &Arc<Node>, taken: impl Iterator<Item = &'a Pools>) {
-        let first = self.free.len();
-        for (role, resources) in &node.info.total.0 {
+    fn push(&mut self, node: &Arc<Node>, used: Option<&Pools>) {
+        for role in node.info.total.0.keys() {
             let role = self.role_ix(role).expect("roles were gathered from these nodes");
             self.role.push(role);
-            self.free.push(resources.scalars);
-            self.ports.push(resources.ports.clone());
+            self.free.push(Scalars::default());
+            self.ports.push(Ranges::default());
             self.n_ports.push(0);
-            self.named.push(resources.named.clone());
+            self.named.push(BTreeMap::new());
         }
-        let ix = self.nodes.len();
-        self.first.push(u32::try_from(self.free.len()).unwrap_or(u32::MAX));
+        let ix = clamp_u32(self.nodes.len() as u64);
+        self.first.push(clamp_u32(self.free.len() as u64));
         self.total.push(node.info.total.scalars());
         self.tight.push(0);
-        self.usable.push(node.takes_work());
+        self.usable.push(false);
         self.nodes.push(node.clone());
-        for pools in taken {
-            for (role, resources) in &pools.0 {
-                if let Some(pool) = self.pool_of(ix, role) {
-                    self.sub(pool, resources);
-                }
+        self.reset(ix, node, used);
+    }
+
+    /// Sets a node to what it has less what instances hold. Its pools and roles are as before.
+    /// Tells whether anything is free now that was not.
+    pub(super) fn reset(&mut self, ix: NodeIx, node: &Arc<Node>, used: Option<&Pools>) -> bool {
+        let first = self.first[ix as usize] as usize;
+        let mut has_more = false;
+        self.usable[ix as usize] = node.takes_work();
+        self.nodes[ix as usize] = node.clone();
+        for (pool, (role, total)) in (first..).zip(&node.info.total.0) {
+            let free = std::mem::replace(&mut self.free[pool], total.scalars);
+            let ports = std::mem::replace(&mut self.ports[pool], total.ports.clone());
+            self.named[pool].clone_from(&total.named);
+            if let Some(used) = used.and_then(|u| u.0.get(role)) {
+                self.sub(pool, used);
             }
-        }
-        for pool in first..self.free.len() {
             self.n_ports[pool] = clamp_u32(self.ports[pool].count());
+            has_more |= !free.contains(&self.free[pool]) || !ports.contains(&self.ports[pool]);
         }
-        self.retune(ix);
+        self.retune(ix as usize);
+        has_more
     }
 
     /// How many nodes there are, usable or not.

@@ -19,6 +19,7 @@ pub mod ports;
 pub mod constraint;
 pub mod share;
 mod cursor;
+mod waiting;
 pub mod report;
 mod advice;
 mod explain;
@@ -30,5 +31,5 @@ mod tests;
 
 pub use explain::explain_spec;
 pub use ledger::Ledger;
-pub use plan::{Limits, Plan, Policy, plan};
+pub use plan::{Limits, Plan, Planner, Policy, plan};
 pub use report::{Hold, Reason, Report};

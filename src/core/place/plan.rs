@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use imbl::OrdMap;
+
 use super::{
-    constraint::{self, Rules},
+    constraint::{Peers, Rules},
     cursor::Cursor,
     explain::{self, Explainer},
     field::Fields,
@@ -14,12 +16,18 @@ use super::{
     ledger::{Ledger, NodeIx},
     report::{Hold, Report},
     share::{Shares, Turn},
+    waiting::Waiting,
 };
 use crate::{
     base::clock::Timestamp,
     core::{State, command::Launch},
     model::{
-        access::Role, framework::Lease, instance::InstanceId, path::AppId, workload::WorkloadSpec,
+        access::Role,
+        framework::Lease,
+        node::{Node, NodeId},
+        path::AppId,
+        resource::Pools,
+        workload::WorkloadSpec,
     },
 };
 
@@ -34,7 +42,7 @@ pub enum Policy {
 }
 
 /// Bounds and settings of one plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Launches in one plan.
     pub launches_max: usize,
@@ -73,33 +81,144 @@ pub struct Plan {
 }
 
 /// Instances one workload may place before the next of its role comes, when nobody else competes.
-const TURN_MAX: usize = 64;
+const TURN_MAX: usize = 256;
 
 /// The launches for what waits in `state`, and a report per workload that waits.
 pub fn plan(state: &State, leases: &[Lease], now: Timestamp, limits: &Limits) -> Plan {
-    let mut plan = Plan::default();
-    if state.index.waiting.is_empty() {
-        return plan;
+    Planner::default().plan(state, leases, now, limits)
+}
+
+/// Plans again and again: what it knows of the nodes is kept and brought up to date by what has
+/// changed, which is much less than all. It has no say in the outcome: a new one plans the same.
+#[derive(Debug, Default)]
+pub struct Planner {
+    base: Option<Base>,
+}
+
+/// The ledger of a state, and that state's tables to tell what has changed since.
+#[derive(Debug)]
+struct Base {
+    nodes: OrdMap<NodeId, std::sync::Arc<Node>>,
+    used: OrdMap<NodeId, Pools>,
+    ledger: Ledger,
+    fields: Fields,
+    /// Nodes on which the last plan or a lease has taken something.
+    touched: BTreeSet<NodeIx>,
+    /// Workloads that fit nowhere, with the version that was tried. They are not tried again
+    /// until something is free that was not: nothing else can make place for them.
+    blocked: BTreeMap<AppId, (Timestamp, Report)>,
+    /// The settings by which they were found blocked.
+    limits: Limits,
+}
+
+impl Planner {
+    /// As `plan`.
+    pub fn plan(
+        &mut self,
+        state: &State,
+        leases: &[Lease],
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Plan {
+        let mut plan = Plan::default();
+        if state.index.waiting.is_empty() {
+            return plan;
+        }
+        let known = self.base.take().and_then(|base| base.follow(state));
+        let mut base = known.unwrap_or_else(|| Base::of(state, now));
+        for (ix, lease) in base.ledger.leased(leases, now) {
+            base.ledger.take(ix, &lease.resources);
+            base.touched.insert(ix);
+        }
+        if *limits != base.limits || !leases.is_empty() {
+            base.blocked.clear();
+            base.limits = limits.clone();
+        }
+        let mut queue = Waiting::gather(state, now);
+        queue.retain(|waiting| match base.blocked.get(&waiting.spec.id) {
+            Some((version, report)) if *version == waiting.spec.version => {
+                plan.reports.insert(report.app.clone(), report.clone());
+                false
+            }
+            Some(_) | None => true,
+        });
+        let roles = queue.iter().map(|w| w.spec.role.clone());
+        let shares = Shares::of(state, leases, now, &base.ledger, roles);
+        let local = home_nodes(&base.ledger, limits);
+        let launches = Vec::new();
+        let placed = BTreeMap::new();
+        let mut round =
+            Round { state, limits, now, base: &mut base, shares, local, launches, placed };
+        let ended = round.run(queue);
+        round.report(ended, &mut plan);
+        plan.launches = round.launches;
+        base.remember_blocked(&plan, leases);
+        self.base = Some(base);
+        plan
     }
-    let ledger = Ledger::of(state, leases, now);
-    let queue = Waiting::gather(state, now, &mut plan);
-    let roles = queue.iter().map(|w| w.spec.role.clone());
-    let shares = Shares::of(state, leases, now, &ledger, roles);
-    let local = home_nodes(&ledger, limits);
-    let mut round = Round {
-        state,
-        limits,
-        ledger,
-        fields: Fields::default(),
-        shares,
-        local,
-        launches: Vec::new(),
-        placed: BTreeMap::new(),
-    };
-    let ended = round.run(queue);
-    round.report(ended, now, &mut plan);
-    plan.launches = round.launches;
-    plan
+}
+
+impl Base {
+    fn of(state: &State, now: Timestamp) -> Self {
+        Self {
+            nodes: state.nodes.clone(),
+            used: state.index.used.clone(),
+            ledger: Ledger::of(state, &[], now),
+            fields: Fields::default(),
+            touched: BTreeSet::new(),
+            blocked: BTreeMap::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    fn remember_blocked(&mut self, plan: &Plan, leases: &[Lease]) {
+        self.blocked.retain(|app, _| plan.reports.contains_key(app));
+        for report in plan.reports.values().filter(|_| leases.is_empty()) {
+            // Without needs nothing is ever freed for it; without a look at the nodes it is owed one.
+            let is_certain = report.hold.is_none()
+                && report.n_waiting > 0
+                && !report.funnel.is_empty()
+                && !report.needs.is_zero();
+            if is_certain && !self.blocked.contains_key(&report.app) {
+                let mut report = report.clone();
+                report.n_placed = 0;
+                self.blocked.insert(report.app.clone(), (report.version, report));
+            }
+        }
+    }
+
+    /// Takes over what has changed; `None` when nodes came, went or describe themselves anew.
+    fn follow(mut self, state: &State) -> Option<Self> {
+        use imbl::ordmap::DiffItem;
+        self.fields.trim();
+        let mut stale = std::mem::take(&mut self.touched);
+        for change in self.nodes.diff(&state.nodes) {
+            match change {
+                DiffItem::Update { old: (id, old), new: (_, new) } if old.info == new.info => {
+                    stale.extend(self.ledger.find(id));
+                    self.blocked.clear();
+                }
+                DiffItem::Update { .. } | DiffItem::Add(..) | DiffItem::Remove(..) => return None,
+            }
+        }
+        for change in self.used.diff(&state.index.used) {
+            let id = match change {
+                DiffItem::Add(id, _) | DiffItem::Remove(id, _) => id,
+                DiffItem::Update { new: (id, _), .. } => id,
+            };
+            stale.extend(self.ledger.find(id));
+        }
+        self.nodes = state.nodes.clone();
+        self.used = state.index.used.clone();
+        for ix in stale {
+            let id = self.ledger.node(ix).id().clone();
+            let node = self.nodes.get(&id)?;
+            if self.ledger.reset(ix, node, self.used.get(&id)) {
+                self.blocked.clear();
+            }
+        }
+        Some(self)
+    }
 }
 
 /// Which nodes count as standing in the home region; `None` when all do.
@@ -109,113 +228,27 @@ pub(super) fn home_nodes(ledger: &Ledger, limits: &Limits) -> Option<Vec<bool>> 
     Some(ledger.all().map(|ix| region(ix).is_none_or(|r| r == home)).collect())
 }
 
-/// Instances of one workload and configuration that wait.
-struct Waiting<'a> {
-    spec: &'a WorkloadSpec,
-    ids: VecDeque<&'a InstanceId>,
-    since: Timestamp,
-    n_placed: u32,
-    cursor: Option<Cursor>,
-    hold: Option<Hold>,
-    /// The next older configuration of the same workload; its turn comes when this one has ended,
-    /// so that it sees where these instances went.
-    older: Option<Box<Self>>,
-}
-
-impl<'a> Waiting<'a> {
-    /// What waits, newest configuration of a workload first. Those in backoff are reported at once.
-    fn gather(state: &'a State, now: Timestamp, plan: &mut Plan) -> Vec<Self> {
-        let mut queue = Vec::with_capacity(state.index.waiting.len());
-        for (app, ids) in &state.index.waiting {
-            let mut by_config: BTreeMap<Timestamp, Self> = BTreeMap::new();
-            let mut last: Option<(Timestamp, Timestamp)> = None;
-            for id in ids {
-                let Some(instance) = state.instances.get(id) else { continue };
-                let config = match last {
-                    Some((version, config)) if version == instance.version => config,
-                    Some(_) | None => match state.spec_of(instance) {
-                        Some(spec) => spec.last_config_change_at,
-                        None => continue,
-                    },
-                };
-                last = Some((instance.version, config));
-                if let Some(waiting) = by_config.get_mut(&config) {
-                    waiting.since = waiting.since.min(instance.since);
-                    waiting.ids.push_back(id);
-                } else if let Some(spec) = wanted_spec(state, app, config, instance.version) {
-                    let waiting = Self {
-                        spec,
-                        ids: VecDeque::from([id]),
-                        since: instance.since,
-                        n_placed: 0,
-                        cursor: None,
-                        hold: None,
-                        older: None,
-                    };
-                    by_config.insert(config, waiting);
-                }
-            }
-            let mut chain: Option<Box<Self>> = None;
-            for mut waiting in by_config.into_values() {
-                match backoff(state, waiting.spec, now) {
-                    Some(hold) => waiting.delayed(hold, now, plan),
-                    None => {
-                        waiting.older = chain.take();
-                        chain = Some(Box::new(waiting));
-                    }
-                }
-            }
-            queue.extend(chain.map(|w| *w));
-        }
-        queue
-    }
-
-    fn delayed(self, hold: Hold, now: Timestamp, plan: &mut Plan) {
-        let mut report = self.blank(now);
-        report.hold = Some(hold);
-        report.sentence = explain::sentence(&report);
-        plan.reports.entry(report.app.clone()).or_insert(report);
-    }
-
-    fn blank(&self, now: Timestamp) -> Report {
-        let n_waiting = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
-        explain::blank(self.spec, self.since, now, self.n_placed, n_waiting)
-    }
-}
-
-/// The definition that waiting instances of `config` are placed by: the wanted one when it is of
-/// that configuration (it has the present number of instances), else the one they were made from.
-fn wanted_spec<'a>(
-    state: &'a State,
-    app: &AppId,
-    config: Timestamp,
-    version: Timestamp,
-) -> Option<&'a WorkloadSpec> {
-    let wanted = state.spec(app).filter(|s| s.last_config_change_at == config);
-    wanted.or_else(|| state.specs.get(&(app.clone(), version))).map(AsRef::as_ref)
-}
-
 /// The launch delay of a workload, while it lasts.
-pub(super) fn backoff(state: &State, spec: &WorkloadSpec, now: Timestamp) -> Option<Hold> {
+fn backoff(state: &State, spec: &WorkloadSpec, now: Timestamp) -> Option<Hold> {
     let delay = state.delays.get(&spec.id)?;
     (delay.config == spec.last_config_change_at && delay.until > now)
         .then_some(Hold::Backoff { until: delay.until, n_failures: delay.n_failures })
 }
 
 /// A plan in the making.
-struct Round<'a> {
+struct Round<'a, 'b> {
     state: &'a State,
     limits: &'a Limits,
-    ledger: Ledger,
-    fields: Fields,
+    now: Timestamp,
+    base: &'b mut Base,
     shares: Shares,
     local: Option<Vec<bool>>,
     launches: Vec<Launch>,
-    /// Where this plan has put instances of a workload that may come up again.
+    /// Where this plan has put instances of each workload whose nodes are compared.
     placed: BTreeMap<AppId, Vec<NodeIx>>,
 }
 
-impl<'a> Round<'a> {
+impl<'a> Round<'a, '_> {
     /// Gives turns until nothing more can be placed; returns all workloads with what is left.
     fn run(&mut self, queue: Vec<Waiting<'a>>) -> Vec<Waiting<'a>> {
         let mut ended = Vec::with_capacity(queue.len());
@@ -234,12 +267,15 @@ impl<'a> Round<'a> {
         while let Some((_, role)) = turns.pop_first() {
             let Some(line) = by_role.get_mut(&role) else { continue };
             let Some(mut waiting) = line.pop_front() else { continue };
-            let goes_on = self.turn(&mut waiting, turn_max);
-            if goes_on {
+            if self.turn(&mut waiting, turn_max) {
                 line.push_back(waiting);
             } else {
                 waiting.cursor = None;
-                line.extend(waiting.older.take().map(|w| *w));
+                // Other configurations of the same workload come after this one, so that they see
+                // where its instances went.
+                if waiting.hold != Some(Hold::NextRound) {
+                    line.extend(waiting.other_configuration(self.state, self.limits.launches_max));
+                }
                 ended.push(waiting);
             }
             if !line.is_empty() {
@@ -251,8 +287,15 @@ impl<'a> Round<'a> {
 
     /// Places up to `n_max` instances of one workload; whether more of them may fit.
     fn turn(&mut self, waiting: &mut Waiting<'a>, n_max: usize) -> bool {
+        if waiting.next(self.state).is_none() {
+            return false;
+        }
         if self.launches.len() >= self.limits.launches_max {
             waiting.hold = Some(Hold::NextRound);
+            return false;
+        }
+        waiting.hold = backoff(self.state, waiting.spec, self.now);
+        if waiting.hold.is_some() {
             return false;
         }
         let mut cursor = match waiting.cursor.take() {
@@ -262,79 +305,90 @@ impl<'a> Round<'a> {
         let room = self.limits.launches_max - self.launches.len();
         let uses_star = cursor.needs.accepted.iter().any(Role::is_star);
         for _ in 0..n_max.min(room) {
-            let Some(&id) = waiting.ids.front() else { return false };
+            let Some(id) = waiting.next(self.state) else { return false };
             let demand = cursor.needs.scalars;
             waiting.hold = self.shares.hold_back(&waiting.spec.role, demand, uses_star);
             if waiting.hold.is_some() {
                 return false;
             }
-            let Some((ix, launch)) = cursor.place(&mut self.ledger, id) else { return false };
+            let Some((ix, launch)) = cursor.place(&mut self.base.ledger, id) else { return false };
+            self.base.touched.insert(ix);
             self.shares.take(&waiting.spec.role, &launch.allocation);
             if cursor.rules.counts_instances() {
                 self.placed.entry(waiting.spec.id.clone()).or_default().push(ix);
             }
-            waiting.ids.pop_front();
-            waiting.n_placed += 1;
+            waiting.placed();
             self.launches.push(launch);
         }
         waiting.cursor = Some(cursor);
-        !waiting.ids.is_empty()
+        true
     }
 
     fn cursor(&mut self, waiting: &Waiting<'a>) -> Cursor {
         let spec = waiting.spec;
-        let needs = Needs::of(spec, &self.ledger, self.limits.gpus_are_scarce);
-        let rules = self.rules(spec);
+        let needs = Needs::of(spec, &self.base.ledger, self.limits.gpus_are_scarce);
+        let rules = Rules::of(spec, &self.base.ledger, &mut self.base.fields);
+        let spreads = self.limits.policy == Policy::Spread;
         let mut here: BTreeMap<NodeIx, u16> = BTreeMap::new();
-        if self.limits.policy == Policy::Spread {
-            let placed =
-                constraint::compared(self.state, spec).filter_map(|i| i.placement.as_ref());
-            for ix in placed.filter_map(|p| self.ledger.find(&p.node)) {
+        let mut rules = rules;
+        if spreads || rules.counts_instances() {
+            let peers = Peers::of(self.state, spec, &self.base.ledger);
+            self.count(spec, &peers, &mut rules);
+            for &ix in peers.nodes.iter().filter(|_| spreads) {
                 *here.entry(ix).or_default() += 1;
             }
         }
-        let n = u32::try_from(waiting.ids.len()).unwrap_or(u32::MAX);
+        let n = u32::try_from(waiting.n_left()).unwrap_or(u32::MAX);
         let local = self.local.as_deref();
-        Cursor::new(&self.ledger, needs, rules, self.limits.policy, local, here, n)
+        Cursor::new(&self.base.ledger, needs, rules, self.limits.policy, local, here, n)
     }
 
-    /// The rules of a workload with everything counted that has a place, in this plan too.
-    fn rules(&mut self, spec: &WorkloadSpec) -> Rules {
-        let mut rules = Rules::of(spec, &self.ledger, &mut self.fields);
-        constraint::count_compared(&mut rules, self.state, spec, &self.ledger);
+    /// Counts everything of a workload that has a place, in this plan too.
+    fn count(&self, spec: &WorkloadSpec, peers: &Peers<'_>, rules: &mut Rules) {
+        peers.count(rules);
         for &ix in self.placed.get(&spec.id).into_iter().flatten() {
             rules.add(ix);
         }
-        rules
     }
 
     /// Writes the report of every workload; the nodes are looked at for a bounded number.
-    fn report(&mut self, ended: Vec<Waiting<'a>>, now: Timestamp, plan: &mut Plan) {
+    fn report(&mut self, ended: Vec<Waiting<'a>>, plan: &mut Plan) {
         let mut n_explained = 0;
-        for waiting in ended {
-            let mut report = waiting.blank(now);
-            report.hold = waiting.hold.clone();
-            if report.is_blocked() && n_explained < self.limits.explained_max {
-                n_explained += 1;
-                let rules = self.rules(waiting.spec);
-                let needs = Needs::of(waiting.spec, &self.ledger, self.limits.gpus_are_scarce);
-                let local = self.local.as_deref();
-                let mut explainer =
-                    Explainer { ledger: &mut self.ledger, limits: self.limits, local };
-                explainer.explain(waiting.spec, &needs, &rules, &mut report);
-            }
-            report.sentence = explain::sentence(&report);
-            merge(&mut plan.reports, report);
+        for waiting in &ended {
+            let known = plan.reports.get(&waiting.spec.id);
+            let n_placed = waiting.n_placed + known.map_or(0, |r| r.n_placed);
+            let mut report = match known {
+                // Of two configurations the newer one is told when it is blocked.
+                Some(known) if known.n_waiting > 0 || !waiting.is_blocked() => known.clone(),
+                Some(_) | None => self.about(waiting, &mut n_explained),
+            };
+            report.n_placed = n_placed;
+            plan.reports.insert(report.app.clone(), report);
+        }
+        for (app, report) in &mut plan.reports {
+            let n_all = self.state.index.waiting.get(app).map_or(0, |ids| ids.len());
+            let n_waiting = n_all.saturating_sub(report.n_placed as usize);
+            report.n_waiting = u32::try_from(n_waiting).unwrap_or(u32::MAX);
+            report.sentence = explain::sentence(report);
         }
     }
-}
 
-/// One report per workload: of two configurations the blocked one is told.
-fn merge(reports: &mut BTreeMap<AppId, Report>, report: Report) {
-    match reports.get(&report.app) {
-        Some(known) if known.n_waiting > 0 || report.n_waiting == 0 => {}
-        Some(_) | None => {
-            reports.insert(report.app.clone(), report);
+    fn about(&mut self, waiting: &Waiting<'a>, n_explained: &mut usize) -> Report {
+        let spec = waiting.spec;
+        let n_waiting = u32::from(waiting.is_blocked());
+        let mut report = explain::blank(spec, waiting.since, self.now, waiting.n_placed, n_waiting);
+        report.hold.clone_from(&waiting.hold);
+        if report.is_blocked() && *n_explained < self.limits.explained_max {
+            *n_explained += 1;
+            let mut rules = Rules::of(spec, &self.base.ledger, &mut self.base.fields);
+            let peers = Peers::of(self.state, spec, &self.base.ledger);
+            self.count(spec, &peers, &mut rules);
+            let needs = Needs::of(spec, &self.base.ledger, self.limits.gpus_are_scarce);
+            let local = self.local.as_deref();
+            let ledger = &mut self.base.ledger;
+            let mut explainer = Explainer { ledger, limits: self.limits, local };
+            explainer.explain(spec, &needs, &rules, &mut report);
         }
+        report
     }
 }

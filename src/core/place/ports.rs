@@ -124,7 +124,10 @@ impl PortNeeds {
             let mut taken: Vec<u64> = here.collect();
             let left = self.n_any as usize - any.len();
             if left > 0 {
-                let numbers = circular(&ports.minus(&exact), hash(instance), left);
+                let numbers = match exact.is_empty() {
+                    true => circular(ports, hash(instance), left),
+                    false => circular(&ports.minus(&exact), hash(instance), left),
+                };
                 any.extend(&numbers);
                 taken.extend(numbers);
             }

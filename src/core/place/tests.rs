@@ -527,12 +527,17 @@ proptest! {
             ..Limits::default()
         };
         let mut state = build(&nodes, &apps);
+        let mut planner = Planner::default();
         for every in std::iter::once(0).chain(shakes) {
             if every > 0 {
                 shake(&mut state, every);
             }
-            let plan = plan(&state, &[], NOW, &limits);
-            prop_assert_eq!(&plan, &super::plan(&state, &[], NOW, &limits));
+            let plan = planner.plan(&state, &[], NOW, &limits);
+            let afresh = super::plan(&state, &[], NOW, &limits);
+            prop_assert_eq!(&plan.launches, &afresh.launches, "a new planner differs");
+            for (app, report) in &afresh.reports {
+                prop_assert_eq!(plan.reports[app].n_waiting, report.n_waiting);
+            }
             for one in &plan.launches {
                 let instance = state.instances[&one.instance].clone();
                 let spec = state.spec_of(&instance).unwrap().clone();
