@@ -261,6 +261,8 @@ pub enum Node {
     },
     /// Let a node take work again
     Undrain { node: String },
+    /// Make a token that lets one new node join within the hour
+    Invite,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,7 @@ pub async fn run(cx: &mut Context, node: Node) -> Outcome {
             drain(cx, &node, dry_run, (!no_wait).then_some(timeout)).await
         }
         Node::Undrain { node } => undrain(cx, &node).await,
+        Node::Invite => invite(cx).await,
     }
 }
 
@@ -137,4 +138,18 @@ async fn undrain(cx: &mut Context, node: &str) -> Outcome {
         return Ok(cx.printer.value(&answer)?);
     }
     Ok(cx.printer.note(&format!("{node} takes work again"))?)
+}
+
+/// Prints settings for the new node's file; the token alone would leave open where it goes.
+async fn invite(cx: &mut Context) -> Outcome {
+    let answer = cx.client.json(Ask::post("/tepui/v1/nodes/invite").json(&json!({}))).await?;
+    if cx.printer.json {
+        return Ok(cx.printer.value(&answer)?);
+    }
+    cx.printer.line(&format!("masters: [\"{}\"]", field(&answer, "master")))?;
+    cx.printer.line(&format!("join_token: {}", field(&answer, "token")))?;
+    let until = field(&answer, "expires_at");
+    Ok(cx
+        .printer
+        .note(&format!("good for one node until {until}; put both lines in its settings"))?)
 }
