@@ -59,6 +59,8 @@ pub enum Command {
     /// Settings of a node: show them, check them
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Simulate a cluster with faults from a seed, and judge it
+    Sim(crate::sim::Args),
     /// Deployments: changes under way
     #[command(subcommand)]
     Deployment(Deployment),

@@ -140,6 +140,7 @@ async fn command(cli: Cli, io: Io, printer: &mut Printer, tasks: &Tasks) -> Outc
     let Cli { global, command } = cli;
     // What needs no cluster.
     match &command {
+        Command::Sim(args) => return simulate(args, printer),
         Command::Completions { shell } => return complete::script(*shell, printer).map(|()| 0),
         Command::Login(args) => return login::login(args, &global, io, printer, tasks).await,
         Command::Logout => return login::logout(&io, printer).map(|()| 0),
@@ -161,6 +162,13 @@ async fn command(cli: Cli, io: Io, printer: &mut Printer, tasks: &Tasks) -> Outc
     outcome
 }
 
+/// One thread, no cluster: a broken promise is a failure.
+fn simulate(args: &crate::sim::Args, printer: &mut Printer) -> Outcome<u8> {
+    let summary = crate::sim::run(args);
+    printer.line(&summary.to_string())?;
+    Ok(if summary.is_good() { 0 } else { Exit::Failure as u8 })
+}
+
 fn sink() -> Box<dyn Write + Send> {
     Box::new(std::io::sink())
 }
@@ -179,6 +187,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::Dev(_)
         | Command::Node(NodeCommand { verb: None, .. })
         | Command::Config(_)
+        | Command::Sim(_)
         | Command::Completions { .. }
         | Command::Login(_)
         | Command::Logout
