@@ -1,5 +1,7 @@
 //! Stories of the state machine: commands in, state and changes out, invariants after each.
 
+mod world;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::*;
@@ -7,280 +9,21 @@ use crate::{
     base::{clock::Timestamp, units::Milli},
     core::{
         change::End,
-        command::{DeployStep, Edit, Expect, GroupChange, GroupEdit, Init, Launch, PutApps, Scale},
-        deploy, invariant,
+        command::{Edit, Expect, GroupChange, GroupEdit, Launch},
     },
     model::{
         access::Role,
-        container::{Command as Run, ContainerSpec, HealthCheck, Port, Probe, ProbePort},
-        deployment::{ActionKind, DeploymentId},
-        instance::{CheckStatus, Condition, Goal, Instance, InstanceId, KillReason},
+        container::Command as Run,
+        deployment::ActionKind,
+        instance::{Condition, Goal, Instance, InstanceId, KillReason},
         link::Report,
-        node::{NodeId, NodeInfo, NodeKind},
-        path::{AppId, PathId},
+        node::NodeId,
+        path::PathId,
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{
-            Backoff, KillSelection, Kind, Network, NetworkMode, UnreachableStrategy,
-            UpgradeStrategy, WorkloadSpec,
-        },
+        workload::{UnreachableStrategy, UpgradeStrategy},
     },
 };
-
-/// A state with a hand on the clock. Every command is followed by the invariants.
-struct World {
-    state: State,
-    now: i64,
-    next: u32,
-}
-
-impl World {
-    fn new(n_nodes: usize) -> Self {
-        let mut world = Self { state: State::default(), now: 1_000, next: 0 };
-        let init = Init {
-            cluster: "c".to_owned(),
-            name: "test".to_owned(),
-            secret: [7; 32],
-            users: Vec::new(),
-        };
-        world.ok(Command::Init(init));
-        for n in 0..n_nodes {
-            world.ok(Command::RegisterNode(Box::new(node(n))));
-        }
-        world
-    }
-
-    fn run(&mut self, command: Command) -> (Outcome, Vec<Change>) {
-        self.now += 10;
-        let at = Timestamp::from_ms(self.now);
-        let result = apply(&mut self.state, &Stamped { at, request: None, command });
-        assert_eq!(invariant::check(&self.state), []);
-        result
-    }
-
-    fn ok(&mut self, command: Command) -> Vec<Change> {
-        let (outcome, changes) = self.run(command);
-        outcome.expect("accepted");
-        changes
-    }
-
-    fn rejected(&mut self, command: Command) -> Rejected {
-        self.run(command).0.expect_err("rejected")
-    }
-
-    fn put(&mut self, spec: WorkloadSpec) -> DeploymentId {
-        let edit = edit(&spec.id.clone(), Some(spec));
-        self.deploy(vec![edit])
-    }
-
-    fn deploy(&mut self, edits: Vec<Edit>) -> DeploymentId {
-        let id = self.id();
-        self.ok(Command::PutApps(Box::new(put(&id, edits))));
-        id
-    }
-
-    fn id(&mut self) -> DeploymentId {
-        self.next += 1;
-        DeploymentId::from(format!("d{}", self.next))
-    }
-
-    /// Does what the deployment reconciler would do, once.
-    fn reconcile(&mut self) {
-        for deployment in self.state.deployments.values().cloned().collect::<Vec<_>>() {
-            let due = deploy::due(&self.state, &deployment);
-            let advance = due.iter().all(|d| d.done);
-            let scales = due
-                .into_iter()
-                .map(|d| {
-                    let add = (0..d.n_add).map(|_| self.instance_id(&d.app)).collect();
-                    Scale { app: d.app, add, retire: d.retire }
-                })
-                .collect();
-            let step = DeployStep {
-                deployment: deployment.id.clone(),
-                step: deployment.current_step,
-                scales,
-                advance,
-            };
-            self.ok(Command::DeployStep(step));
-        }
-    }
-
-    fn instance_id(&mut self, app: &AppId) -> InstanceId {
-        self.next += 1;
-        InstanceId::from(format!("{}.instance-{:04}", app.safe(), self.next))
-    }
-
-    /// Puts every waiting instance on the first node.
-    fn launch_all(&mut self) {
-        let waiting: Vec<Arc<Instance>> =
-            self.state.instances.values().filter(|i| i.waits_for_place()).cloned().collect();
-        for instance in waiting {
-            let node = NodeId::from("n0");
-            let spec = self.state.spec_of(&instance).expect("spec").clone();
-            let free = self.state.free(&node).ports();
-            let ports: Vec<u16> = free
-                .numbers()
-                .take(spec.ports().count())
-                .map(|p| u16::try_from(p).expect("port"))
-                .collect();
-            let allocation = Resources {
-                scalars: spec.demand(),
-                ports: Ranges::of_numbers(ports.iter().map(|p| u64::from(*p))),
-                named: BTreeMap::new(),
-            };
-            self.ok(Command::Launch(vec![Launch {
-                instance: instance.id.clone(),
-                node,
-                allocation: Pools::of(Role::star(), allocation),
-                host_ports: ports.into_iter().map(Some).collect(),
-            }]));
-        }
-    }
-
-    fn report(&mut self, id: &InstanceId, condition: Condition) -> Vec<Change> {
-        self.report_with(id, condition, None)
-    }
-
-    fn report_with(
-        &mut self,
-        id: &InstanceId,
-        condition: Condition,
-        healthy: Option<bool>,
-    ) -> Vec<Change> {
-        let instance = self.state.instances.get(id).expect("instance").clone();
-        let node = instance.placement.as_ref().expect("placement").node.clone();
-        let health = healthy
-            .map(|alive| CheckStatus { alive, ..CheckStatus::default() })
-            .into_iter()
-            .collect();
-        let report = Report {
-            instance: id.clone(),
-            incarnation: instance.incarnation,
-            condition,
-            at: Timestamp::from_ms(self.now),
-            started_at: (condition == Condition::Running).then(|| Timestamp::from_ms(self.now)),
-            message: "told".to_owned(),
-            addresses: Vec::new(),
-            health,
-            ready: true,
-            readiness: Vec::new(),
-            check: None,
-            containers: Vec::new(),
-            unhealthy: false,
-        };
-        self.ok(Command::Report { node, reports: vec![report] })
-    }
-
-    /// Reports every launched instance running and healthy, and every killed one gone.
-    fn agents_act(&mut self) {
-        for i in self.state.instances.values().cloned().collect::<Vec<_>>() {
-            if i.placement.is_none() {
-                continue;
-            }
-            if i.kill.is_some() {
-                self.report(&i.id, Condition::Killed);
-            } else if i.condition != Condition::Running {
-                self.report_with(&i.id, Condition::Running, Some(true));
-            }
-        }
-    }
-
-    fn settle(&mut self) {
-        for _ in 0..100 {
-            if self.state.deployments.is_empty() {
-                return;
-            }
-            self.reconcile();
-            self.launch_all();
-            self.agents_act();
-        }
-        panic!("deployments did not end: {:?}", self.state.deployments);
-    }
-
-    fn running(&self, app: &str) -> Vec<Arc<Instance>> {
-        let app = PathId::parse(app);
-        let running = |i: &&Arc<Instance>| i.condition == Condition::Running;
-        self.state.instances_of(&app).filter(running).cloned().collect()
-    }
-}
-
-fn node(n: usize) -> NodeInfo {
-    let resources = Resources {
-        scalars: Scalars::of(100.0, 100_000.0, 100_000.0, 0.0),
-        ports: Ranges::of([(31_000, 32_000)]),
-        named: BTreeMap::new(),
-    };
-    NodeInfo {
-        id: NodeId::from(format!("n{n}")),
-        hostname: format!("host{n}"),
-        address: "127.0.0.1".parse().expect("address"),
-        kind: NodeKind::Agent,
-        attributes: BTreeMap::new(),
-        fault_domain: None,
-        total: Pools::of(Role::star(), resources),
-        version: "0".to_owned(),
-        resolver: None,
-    }
-}
-
-fn app(id: &str, instances: u32) -> WorkloadSpec {
-    WorkloadSpec {
-        id: PathId::parse(id),
-        kind: Kind::App,
-        instances,
-        containers: vec![ContainerSpec {
-            command: Run::Shell("sleep 1000".to_owned()),
-            resources: Scalars::of(0.1, 32.0, 0.0, 0.0),
-            ports: vec![Port { host_port: Some(0), ..Port::default() }],
-            ..ContainerSpec::default()
-        }],
-        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-        require_ports: false,
-        role: Role::star(),
-        accepted_roles: None,
-        constraints: Vec::new(),
-        dependencies: Default::default(),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
-        unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
-        kill_selection: KillSelection::YoungestFirst,
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: Timestamp::EPOCH,
-        last_scaling_at: Timestamp::EPOCH,
-        last_config_change_at: Timestamp::EPOCH,
-    }
-}
-
-fn checked(mut spec: WorkloadSpec) -> WorkloadSpec {
-    spec.containers[0].health_checks.push(HealthCheck {
-        probe: Probe::Tcp { port: ProbePort::Index(0), ipv6: false },
-        agent_semantics: false,
-        grace_ms: 0,
-        interval_ms: 1000,
-        timeout_ms: 1000,
-        failures_max: 3,
-        delay_ms: 0,
-    });
-    spec
-}
-
-fn edit(id: &AppId, new: Option<WorkloadSpec>) -> Edit {
-    Edit { id: id.clone(), new, expect: Expect::Any, base: None, restart: false }
-}
-
-fn put(id: &DeploymentId, edits: Vec<Edit>) -> PutApps {
-    PutApps {
-        deployment: id.clone(),
-        force: false,
-        edits,
-        groups: Vec::new(),
-        victims: Default::default(),
-    }
-}
+use world::{World, app, checked, edit, node, put};
 
 #[test]
 fn a_new_app_starts_and_its_deployment_ends() {

@@ -1,3 +1,5 @@
+//! Names of a small cluster, record by record.
+
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use expect_test::{Expect, expect};

@@ -1,3 +1,5 @@
+//! Questions and the exact answers, decoded by an independent library.
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use hickory_proto::{
