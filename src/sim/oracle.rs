@@ -261,20 +261,12 @@ impl Oracle {
             }
             if n_good != app.spec.instances || n_all != app.spec.instances {
                 let wanted = app.spec.instances;
-                let odd = state
-                    .instances_of(&app.id)
-                    .find(|i| !is_well(state, i) || !state.is_current(i));
-                let odd = odd.map(|i| {
-                    let (id, condition, goal) = (&i.id, i.condition, i.goal);
-                    let current = state.is_current(i);
-                    format!(
-                        "{id}: {condition:?}, goal {goal:?}, current {current}, kill {:?}, {:?}",
-                        i.kill, i.health
-                    )
-                });
+                let each: Vec<String> =
+                    state.instances_of(&app.id).map(|i| brief(state, i)).collect();
                 return Some(format!(
-                    "{}: {n_good} good of {n_all}, wanted {wanted}: {odd:?}",
-                    app.id
+                    "{}: {n_good} good of {n_all}, wanted {wanted}: {}",
+                    app.id,
+                    each.join(", ")
                 ));
             }
         }
@@ -298,6 +290,16 @@ impl Oracle {
         (n_live != state.instances.len())
             .then(|| format!("{n_live} containers for {} instances", state.instances.len()))
     }
+}
+
+/// An instance in a few words.
+fn brief(state: &State, instance: &Instance) -> String {
+    let age = if state.is_current(instance) { "new" } else { "old" };
+    let host = instance.placement.as_ref().map_or("nowhere", |p| p.hostname.as_str());
+    let kill =
+        instance.kill.as_ref().map_or(String::new(), |k| format!(" to end ({:?})", k.reason));
+    let well = if is_well(state, instance) { "well" } else { "not well" };
+    format!("{age} {:?} on {host} {well}{kill}", instance.condition)
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a fraction of a u32

@@ -246,8 +246,8 @@ impl Rules {
     }
 }
 
-/// The instances a new one of `config` is compared with: same workload, that configuration or a
-/// later one, with a place and not lost.
+/// The instances a new one is compared with: same workload and configuration, with a place and not
+/// lost. Not "or a later one": taking an upgrade back makes an earlier configuration the wanted one.
 pub fn compared<'a>(
     state: &'a State,
     spec: &'a WorkloadSpec,
@@ -269,7 +269,7 @@ pub fn compared<'a>(
                 Some((version, is_current)) if version == instance.version => is_current,
                 Some(_) | None => {
                     let made_from = state.spec_of(instance);
-                    let is_current = made_from.is_some_and(|s| s.last_config_change_at >= config);
+                    let is_current = made_from.is_some_and(|s| s.last_config_change_at == config);
                     last = Some((instance.version, is_current));
                     is_current
                 }

@@ -56,7 +56,7 @@ fn peers<'a>(state: &'a State, spec: &'a WorkloadSpec) -> impl Iterator<Item = &
         let made_from = state.spec_of(i).map(|s| s.last_config_change_at);
         i.placement.is_some()
             && !matches!(i.condition, Condition::Unreachable | Condition::UnreachableInactive)
-            && made_from >= Some(spec.last_config_change_at)
+            && made_from == Some(spec.last_config_change_at)
     })
 }
 

@@ -235,6 +235,10 @@ fn backoff(state: &State, spec: &WorkloadSpec, now: Timestamp) -> Option<Hold> {
         .then_some(Hold::Backoff { until: delay.until, n_failures: delay.n_failures })
 }
 
+fn config(spec: &WorkloadSpec) -> (AppId, Timestamp) {
+    (spec.id.clone(), spec.last_config_change_at)
+}
+
 /// A plan in the making.
 struct Round<'a, 'b> {
     state: &'a State,
@@ -244,8 +248,8 @@ struct Round<'a, 'b> {
     shares: Shares,
     local: Option<Vec<bool>>,
     launches: Vec<Launch>,
-    /// Where this plan has put instances of each workload whose nodes are compared.
-    placed: BTreeMap<AppId, Vec<NodeIx>>,
+    /// Where this plan has put instances of each configuration whose nodes are compared.
+    placed: BTreeMap<(AppId, Timestamp), Vec<NodeIx>>,
 }
 
 impl<'a> Round<'a, '_> {
@@ -271,8 +275,7 @@ impl<'a> Round<'a, '_> {
                 line.push_back(waiting);
             } else {
                 waiting.cursor = None;
-                // Other configurations of the same workload come after this one, so that they see
-                // where its instances went.
+                // Other configurations of the same workload come after the wanted one.
                 if waiting.hold != Some(Hold::NextRound) {
                     line.extend(waiting.other_configuration(self.state, self.limits.launches_max));
                 }
@@ -315,7 +318,7 @@ impl<'a> Round<'a, '_> {
             self.base.touched.insert(ix);
             self.shares.take(&waiting.spec.role, &launch.allocation);
             if cursor.rules.counts_instances() {
-                self.placed.entry(waiting.spec.id.clone()).or_default().push(ix);
+                self.placed.entry(config(waiting.spec)).or_default().push(ix);
             }
             waiting.placed();
             self.launches.push(launch);
@@ -346,7 +349,7 @@ impl<'a> Round<'a, '_> {
     /// Counts everything of a workload that has a place, in this plan too.
     fn count(&self, spec: &WorkloadSpec, peers: &Peers<'_>, rules: &mut Rules) {
         peers.count(rules);
-        for &ix in self.placed.get(&spec.id).into_iter().flatten() {
+        for &ix in self.placed.get(&config(spec)).into_iter().flatten() {
             rules.add(ix);
         }
     }
