@@ -33,8 +33,6 @@ use crate::{
     },
 };
 
-/// Id of the built-in scheduler of apps, as tasks and Mesos clients see it.
-pub const FRAMEWORK: &str = "marathon";
 /// How long dead containers and their sandboxes are kept while there is room.
 const KEEP: Duration = Duration::from_secs(3600);
 /// How long Docker may take to say where its bridge is.
@@ -76,9 +74,10 @@ pub fn start(parts: Parts<'_>, connector: Arc<dyn Connector>) -> anyhow::Result<
     };
     let agent_config = AgentConfig {
         data_dir,
+        // The built-in scheduler's id, the same that the Marathon and Mesos dialects show.
+        framework: format!("{cluster}-0001"),
         cluster,
         info,
-        framework: FRAMEWORK.to_owned(),
         endpoint: None,
         default_user: Some(config.task_user.clone()),
         keep: KEEP,
