@@ -20,7 +20,7 @@ for part in redis web clock; do
 done
 
 dns_host=${TEPUI_DNS%:*} dns_port=${TEPUI_DNS##*:}
-port=$("$tepui" task list --json | jq -r '[.[] | select(.app == "/demo/web")][0].ports[0]')
+port=$("$tepui" task list --json | jq -r '[.[] | select(.app_id == "/demo/web")][0].ports[0]')
 cat <<TEXT
 
 The demo runs.
