@@ -9,19 +9,14 @@ use http::{Request, Response, Uri, header};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
 
-use crate::base::task::Tasks;
+use crate::{base::task::Tasks, http::trust::AnyCertificate};
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +50,7 @@ impl Trust {
     /// Anybody's: for probes, which ask whether a task answers and not who it is
     /// (docs/compat/containers.md, "Health checks").
     pub fn anybody() -> Self {
-        let verifier = Arc::new(Anybody(provider()));
+        let verifier = Arc::new(AnyCertificate(provider()));
         let config =
             builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
         Self(TlsConnector::from(Arc::new(config)))
@@ -123,45 +118,4 @@ where
         .body(Empty::<Bytes>::new())
         .map_err(|_| WebError::BadUri(uri.to_string()))?;
     Ok(sender.send_request(request).await?)
-}
-
-/// Takes every certificate; the handshake itself is still checked.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

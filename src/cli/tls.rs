@@ -3,13 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
 };
 
 use super::error::{CliError, Outcome};
+use crate::http::trust::AnyCertificate;
 
 /// What to trust.
 pub fn config(ca: Option<&Path>, insecure: bool) -> Outcome<Arc<ClientConfig>> {
@@ -18,7 +17,7 @@ pub fn config(ca: Option<&Path>, insecure: bool) -> Outcome<Arc<ClientConfig>> {
         .with_safe_default_protocol_versions()
         .map_err(|error| CliError::failure(error.to_string()))?;
     if insecure {
-        let verifier = Arc::new(Anyone(provider));
+        let verifier = Arc::new(AnyCertificate(provider));
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         return Ok(Arc::new(builder.with_no_client_auth()));
     }
@@ -42,45 +41,4 @@ pub fn config(ca: Option<&Path>, insecure: bool) -> Outcome<Arc<ClientConfig>> {
         }
     }
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
-}
-
-/// Accepts every certificate: only behind `--insecure`.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

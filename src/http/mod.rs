@@ -31,6 +31,7 @@ pub mod reply;
 pub mod route;
 pub mod serve;
 pub mod stream;
+pub mod trust;
 pub mod tunnel;
 pub mod upstream;
 
