@@ -31,7 +31,6 @@ build: prepare ui ## build with progress
 	cargo build --bin tepui
 
 test: prepare-test ui ## every test, with real Docker containers and a real browser
-	cargo build --bin tepui
 ifneq ($(NEXTEST),)
 	cargo nextest run --no-fail-fast $(ARGS)
 else
@@ -44,7 +43,6 @@ quick: ## check, lint and unit tests: under two minutes when warm
 	cargo test --lib --quiet
 
 bench: prepare-test ui ## measure beside the peers; prints a table, writes docs/benchmarks.md
-	cargo build --release --bin tepui
 	cargo bench --bench bench -- $(ARGS)
 
 demo: ## deploy a three-part application to the running system and print its addresses

@@ -29,6 +29,8 @@ struct Disk {
     /// The last synced state, then each state since, oldest first. Empty when all is synced.
     unsynced: Vec<Data>,
     full: bool,
+    /// Writes that wait for room, oldest first.
+    waiting: Vec<(Write, Done)>,
 }
 
 /// Everything on the disk; clones share structure.
@@ -50,9 +52,22 @@ impl MemoryDisk {
         disk.now = choices.swap_remove(at);
     }
 
-    /// Makes every write fail as on a full disk, or lets them pass again.
+    /// Lets every write wait as on a full disk, or go on.
     pub fn set_full(&self, full: bool) {
-        self.inner.lock().full = full;
+        let mut disk = self.inner.lock();
+        disk.full = full;
+        if full {
+            return;
+        }
+        let mut finished = Vec::new();
+        for (write, done) in std::mem::take(&mut disk.waiting) {
+            disk.apply(write);
+            finished.push(done);
+        }
+        drop(disk);
+        for done in finished {
+            done(Ok(()));
+        }
     }
 
     /// A store over this disk.
@@ -69,14 +84,14 @@ struct MemoryStore {
 
 impl Store for MemoryStore {
     fn write(&self, write: Write, done: Done) {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if state.is_ok() {
             let mut disk = self.disk.inner.lock();
             if disk.full {
-                *state = Err(StoreError::Full);
-            } else {
-                disk.apply(write);
+                disk.waiting.push((write, done));
+                return;
             }
+            disk.apply(write);
         }
         let result = state.clone();
         drop(state);
@@ -122,9 +137,15 @@ impl Store for MemoryStore {
     }
 
     fn close(&self) {
+        let closed = StoreError::Failed("the store was closed".to_owned());
         let mut state = self.state.lock();
         if state.is_ok() {
-            *state = Err(StoreError::Failed("the store was closed".to_owned()));
+            *state = Err(closed.clone());
+        }
+        drop(state);
+        let waiting = std::mem::take(&mut self.disk.inner.lock().waiting);
+        for (_, done) in waiting {
+            done(Err(closed.clone()));
         }
     }
 
@@ -193,14 +214,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_stops_the_store_for_good() {
+    async fn a_full_disk_lets_writes_wait_in_their_order() {
         let disk = MemoryDisk::default();
         let store = disk.open();
         disk.set_full(true);
-        assert!(matches!(write(&store, rows(1)).await, Err(StoreError::Full)));
+        let writes = (1..=3).map(|n| write(&store, rows(n)));
+        let all = futures_util::future::join_all(writes);
+        let free = async {
+            tokio::task::yield_now().await;
+            assert!(store.marks().unwrap().applied.is_none());
+            disk.set_full(false);
+        };
+        let (results, ()) = tokio::join!(all, free);
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert_eq!(store.marks().unwrap().applied, Some(vec![3]));
+    }
+
+    #[tokio::test]
+    async fn closing_ends_the_wait_for_room() {
+        let disk = MemoryDisk::default();
+        let store = disk.open();
+        disk.set_full(true);
+        let (result, ()) = tokio::join!(write(&store, rows(1)), async {
+            tokio::task::yield_now().await;
+            store.close();
+        });
+        assert!(result.is_err());
         disk.set_full(false);
-        assert!(matches!(write(&store, rows(2)).await, Err(StoreError::Full)), "no hole");
-        assert!(write(&disk.open(), rows(3)).await.is_ok(), "a restart goes on");
+        assert!(write(&disk.open(), rows(2)).await.is_ok(), "a restart goes on");
     }
 
     #[tokio::test]

@@ -30,6 +30,7 @@ use super::{
     },
     raft::{Core, Log},
     replica::{Answer, Waiting},
+    store::Store,
     types::{Payload, Types},
 };
 use crate::base::{error::Retry, limit};
@@ -197,9 +198,6 @@ impl<M: Machine> Core<M> {
 
     /// Queues commands for the batcher and waits for all of them.
     async fn queue(&self, commands: &[Bytes]) -> Vec<Answer<M::Outcome>> {
-        if self.disk_is_low() {
-            return commands.iter().map(|_| Err(Refused::DiskFull)).collect();
-        }
         let mut answers = Vec::with_capacity(commands.len());
         for bytes in commands {
             let (answer, waiter) = oneshot::channel();
@@ -270,6 +268,7 @@ impl<M: Machine> Leader for Core<M> {
 pub async fn batch<O: Send + 'static>(
     raft: Raft<Types>,
     waiting: Arc<Waiting<O>>,
+    store: Arc<dyn Store>,
     mut queue: mpsc::Receiver<Proposal<O>>,
     cancelled: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -288,6 +287,9 @@ pub async fn batch<O: Send + 'static>(
                 }
                 // Whoever gave up waiting in the queue has been told that nothing is known.
                 taken.retain(|proposal| !proposal.answer.is_closed());
+                if store.is_low() {
+                    refuse(&mut taken);
+                }
                 while !taken.is_empty() {
                     let n = fitting(&taken);
                     let rest = taken.split_off(n);
@@ -296,6 +298,14 @@ pub async fn batch<O: Send + 'static>(
                 }
             }
         }
+    }
+}
+
+/// Tells all that there is no space for their commands.
+fn refuse<O>(taken: &mut Vec<Proposal<O>>) {
+    for proposal in taken.drain(..) {
+        // A proposer that gave up does not care.
+        let _ = proposal.answer.send(Err(Refused::DiskFull));
     }
 }
 

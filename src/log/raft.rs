@@ -1,14 +1,6 @@
 //! The `Log` handle: opens the store, runs consensus, answers who leads, stops in order.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use openraft::{
     Raft, RaftMetrics, ServerState, SnapshotPolicy,
@@ -178,7 +170,6 @@ pub struct Core<M: Machine> {
     progress: watch::Receiver<Progress>,
     metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
     store: Arc<dyn Store>,
-    low_disk: Arc<AtomicBool>,
     timing: Timing,
     restored: Option<Restored>,
     rng: Mutex<Rng>,
@@ -237,15 +228,15 @@ impl<M: Machine> Log<M> {
             progress: progress.clone(),
             metrics: raft.metrics(),
             store: store.clone(),
-            low_disk: Arc::default(),
             timing,
             restored,
             rng: Mutex::new(rng),
             tasks: tasks.clone(),
         });
-        tasks
-            .vital("log batcher", propose::batch(raft.clone(), waiting, queued, tasks.cancelled()));
-        tend::start(&raft, &store, progress, retention, core.low_disk.clone(), &tasks);
+        let batcher =
+            propose::batch(raft.clone(), waiting, store.clone(), queued, tasks.cancelled());
+        tasks.vital("log batcher", batcher);
+        tend::start(core.clone(), progress, retention);
         if let Some(accept) = accept {
             let leader: Arc<dyn Leader> = core.clone();
             let parts = Parts { cluster, id, raft, leader, store, installing };
@@ -292,6 +283,11 @@ impl<M: Machine> Log<M> {
     /// Numbers and state of consensus, for status pages and metrics.
     pub fn metrics(&self) -> RaftMetrics<MemberId, Member> {
         self.core.metrics.borrow().clone()
+    }
+
+    /// Whether commands are refused here because the disk has no space for them.
+    pub fn is_short_of_space(&self) -> bool {
+        self.core.disk_is_low()
     }
 
     /// Why this master's log has stopped, if it has. It still serves reads then.
@@ -363,7 +359,7 @@ impl<M: Machine> Core<M> {
     }
 
     pub(super) fn disk_is_low(&self) -> bool {
-        self.low_disk.load(Ordering::Relaxed)
+        self.store.is_low()
     }
 
     /// Why proposals cannot be taken.
@@ -416,6 +412,12 @@ impl<M: Machine> Core<M> {
         let mut progress = self.progress.clone();
         let applied = progress.wait_for(|p| p.index >= index).await;
         applied.map(drop).map_err(|_| self.stopped())
+    }
+
+    /// Leadership goes to a master that can still write, if there is one.
+    pub(super) async fn hand_over_and_follow(&self) {
+        self.hand_over().await;
+        self.raft.runtime_config().heartbeat(true);
     }
 
     /// Asks the follower that is furthest to take over. The new leader needs this master's vote,

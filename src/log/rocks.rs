@@ -13,8 +13,12 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -25,7 +29,7 @@ use rocksdb::{
 };
 use tokio::sync::mpsc;
 
-use super::store::{Done, Marks, RowSet, Store, StoreError, Visit, Write};
+use super::store::{Done, FREE_BYTES_MIN, Marks, RowSet, Store, StoreError, Visit, Write};
 
 const LOG: &str = "log";
 const META: &str = "meta";
@@ -46,6 +50,8 @@ const ROWS_BUFFER_BYTES: usize = 8 << 20;
 const META_BUFFER_BYTES: usize = 256 << 10;
 /// Write-ahead files kept at most; past that RocksDB flushes the family that holds them back.
 const WAL_BYTES_MAX: u64 = 64 << 20;
+/// How often a full disk is asked whether it has space again.
+const ROOM_LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The store on disk.
 pub struct RocksStore {
@@ -54,6 +60,8 @@ pub struct RocksStore {
     dir: PathBuf,
     queue: Mutex<Option<mpsc::UnboundedSender<(Write, Done)>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Ends the writer's wait for room on a full disk.
+    closing: Arc<AtomicBool>,
 }
 
 impl RocksStore {
@@ -70,13 +78,21 @@ impl RocksStore {
         let db =
             Arc::new(DB::open_cf_descriptors(&database_options(), dir, families).map_err(failure)?);
         let (queue, waiting) = mpsc::unbounded_channel();
-        let mut writer = Writer { db: db.clone(), in_force: in_force(&db)?, failed: None };
+        let closing = Arc::<AtomicBool>::default();
+        let mut writer = Writer {
+            db: db.clone(),
+            dir: dir.to_path_buf(),
+            in_force: in_force(&db)?,
+            failed: None,
+            closing: closing.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("log-writer".to_owned())
             .spawn(move || writer.run(waiting))
             .map_err(|e| StoreError::Failed(format!("cannot start the writing thread: {e}")))?;
         let (queue, writer) = (Mutex::new(Some(queue)), Mutex::new(Some(thread)));
-        Ok(Arc::new(Self { db: RwLock::new(Some(db)), dir: dir.to_path_buf(), queue, writer }))
+        let (db, dir) = (RwLock::new(Some(db)), dir.to_path_buf());
+        Ok(Arc::new(Self { db, dir, queue, writer, closing }))
     }
 
     fn db(&self) -> Result<Arc<DB>, StoreError> {
@@ -155,6 +171,7 @@ impl Store for RocksStore {
     }
 
     fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
         drop(self.queue.lock().take());
         if let Some(thread) = self.writer.lock().take()
             && thread.join().is_err()
@@ -165,8 +182,7 @@ impl Store for RocksStore {
     }
 
     fn free_bytes(&self) -> Option<u64> {
-        let stat = nix::sys::statvfs::statvfs(&self.dir).ok()?;
-        Some(stat.blocks_available() * stat.fragment_size())
+        free_bytes(&self.dir)
     }
 }
 
@@ -179,10 +195,12 @@ impl Drop for RocksStore {
 /// The writing thread's own things.
 struct Writer {
     db: Arc<DB>,
+    dir: PathBuf,
     /// Which row set is in force, 0 or 1.
     in_force: usize,
     /// The first failure; every later write gets it too.
     failed: Option<StoreError>,
+    closing: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -217,13 +235,44 @@ impl Writer {
         }
         let mut options = WriteOptions::default();
         options.set_sync(sync);
-        self.db.write_opt(batch, &options).map_err(|error| {
+        // Written again after a full disk, a batch has the same effect.
+        let again = batch.data().to_vec();
+        let mut written = self.db.write_opt(batch, &options);
+        while let Err(error) = &written
+            && is_full(error)
+        {
+            if let Err(closed) = self.wait_for_room() {
+                return Err(closed);
+            }
+            written = self.db.write_opt(WriteBatch::from_data(&again), &options);
+        }
+        written.map_err(|error| {
             let error = failure(error);
             tracing::error!(%error, "the log cannot be written, this node stops accepting writes");
             self.failed = Some(error.clone());
             error
         })
     }
+
+    /// Blocks until the disk has space again. RocksDB then needs a few seconds to accept writes;
+    /// until it does, they fail as before.
+    fn wait_for_room(&self) -> Result<(), StoreError> {
+        tracing::error!(dir = %self.dir.display(), "the disk is full, the log waits for space");
+        loop {
+            std::thread::sleep(ROOM_LOOK_EVERY);
+            if self.closing.load(Ordering::Relaxed) {
+                return Err(closed());
+            }
+            if free_bytes(&self.dir).is_none_or(|free| free >= FREE_BYTES_MIN) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let stat = nix::sys::statvfs::statvfs(dir).ok()?;
+    Some(stat.blocks_available() * stat.fragment_size())
 }
 
 /// Adds one write to the batch that will be committed as a whole.
@@ -316,11 +365,14 @@ fn family_options(cache: &Cache, buffer_bytes: usize) -> Options {
     options
 }
 
+fn is_full(error: &rocksdb::Error) -> bool {
+    let text: &str = error.as_ref();
+    text.contains("No space left") || text.contains("NoSpace")
+}
+
 fn failure(error: rocksdb::Error) -> StoreError {
     let text = error.to_string();
-    if text.contains("No space left") || text.contains("NoSpace") {
-        StoreError::Full
-    } else if text.contains("lock") && error.kind() == rocksdb::ErrorKind::IOError {
+    if text.contains("lock") && error.kind() == rocksdb::ErrorKind::IOError {
         StoreError::Locked(text)
     } else if error.kind() == rocksdb::ErrorKind::Corruption {
         StoreError::Damaged(text)

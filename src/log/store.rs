@@ -3,7 +3,8 @@
 //! A store is one ordered queue of writes. `write` returns at once; the write's `done` is called
 //! after it took effect, and for a write that must survive power loss only after it is on the
 //! disk. Writes take effect in the order they were given. After a failed write the store refuses
-//! every later one: a log with a hole is worse than none.
+//! every later one: a log with a hole is worse than none. A full disk is no failure: the write that
+//! finds no room waits for some, and the later ones behind it.
 //!
 //! Rows come in two sets. One is in force; the other is the staging area into which a snapshot
 //! from the leader is received. `Install` swaps them in one atomic write, so a crash while
@@ -18,8 +19,6 @@ use super::machine::{RowKey, RowWrites};
 /// Why a store cannot go on.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    #[error("the disk is full")]
-    Full,
     #[error("the log's store failed: {0}")]
     Failed(String),
     #[error("the log's store is locked by another process: {0}")]
@@ -31,13 +30,16 @@ pub enum StoreError {
 impl From<StoreError> for io::Error {
     fn from(error: StoreError) -> Self {
         let kind = match error {
-            StoreError::Full => io::ErrorKind::StorageFull,
             StoreError::Damaged(_) => io::ErrorKind::InvalidData,
             StoreError::Failed(_) | StoreError::Locked(_) => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }
 }
+
+/// Below this much free space commands are refused, while the log can still write what is needed
+/// to free some.
+pub const FREE_BYTES_MIN: u64 = 64 << 20;
 
 /// Called when a write took effect or failed; on any thread, must not block.
 pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -119,11 +121,17 @@ pub trait Store: Send + Sync + 'static {
     /// Shows every row of a set.
     fn rows(&self, set: RowSet, visit: Visit<'_>) -> Result<(), StoreError>;
 
-    /// Finishes the queued writes and lets go of the disk. Later writes fail.
+    /// Finishes the queued writes and lets go of the disk. Later writes fail, and so do those that
+    /// wait for room on a full disk.
     fn close(&self);
 
     /// Bytes free for the store, if it can be full.
     fn free_bytes(&self) -> Option<u64>;
+
+    /// Whether commands should be refused for want of space. Asks the file system, microseconds.
+    fn is_low(&self) -> bool {
+        self.free_bytes().is_some_and(|free| free < FREE_BYTES_MIN)
+    }
 }
 
 /// Queues a write and waits for it.

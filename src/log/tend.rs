@@ -4,14 +4,7 @@
 //! them, it is written through; the tail is for followers that were away for a while. One that was
 //! away longer gets the whole state.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use openraft::Raft;
 use tokio::{
@@ -19,8 +12,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{replica::Progress, store::Store, types::Types};
-use crate::base::task::Tasks;
+use super::{machine::Machine, raft::Core, replica::Progress, types::Types};
 
 /// How much of the applied log is kept for followers that lag.
 #[derive(Clone, Copy, Debug)]
@@ -36,38 +28,35 @@ impl Default for Retention {
     }
 }
 
-/// Below this much free space proposals are refused, while the log can still write what is needed
-/// to free some. RocksDB itself would otherwise stop in the middle of a write.
-const FREE_BYTES_MIN: u64 = 64 << 20;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the tasks that keep log and disk in order.
-pub fn start(
-    raft: &Raft<Types>,
-    store: &Arc<dyn Store>,
+pub fn start<M: Machine>(
+    core: Arc<Core<M>>,
     progress: watch::Receiver<Progress>,
     retention: Retention,
-    low_disk: Arc<AtomicBool>,
-    tasks: &Tasks,
 ) {
-    let (raft, store) = (raft.clone(), store.clone());
-    tasks.connection("log retention", retain(raft, progress, retention));
-    tasks.connection("log disk space", watch_space(store, low_disk));
+    let tasks = core.tasks().clone();
+    tasks.connection("log retention", retain(core.raft.clone(), progress, retention));
+    tasks.connection("log disk space", watch_space(core));
 }
 
-async fn watch_space(store: Arc<dyn Store>, low_disk: Arc<AtomicBool>) {
+/// Says when the disk gets full and when it has space again. A leader that cannot write any more
+/// gives way to one that can.
+async fn watch_space<M: Machine>(core: Arc<Core<M>>) {
+    let mut was_low = false;
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let low = store.free_bytes().is_some_and(|free| free < FREE_BYTES_MIN);
-        if low != low_disk.swap(low, Ordering::Relaxed) {
-            if low {
-                tracing::error!("disk almost full, refusing new commands until space is free");
-            } else {
-                tracing::info!("disk has space again, accepting commands");
-            }
+        let low = core.disk_is_low();
+        if low && !was_low {
+            tracing::error!("disk almost full, refusing new commands until space is free");
+            core.hand_over_and_follow().await;
+        } else if !low && was_low {
+            tracing::info!("disk has space again, accepting commands");
         }
+        was_low = low;
     }
 }
 

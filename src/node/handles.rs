@@ -159,7 +159,13 @@ impl api::Cluster for Handles {
             hint: Some("look at the disk of this master, then restart it".to_owned()),
             since: None,
         });
-        log.into_iter().collect()
+        let space = self.log.is_short_of_space().then(|| api::Warning {
+            code: "disk_full",
+            message: "the disk of this master is full, changes are refused".to_owned(),
+            hint: Some("free some space in its data directory".to_owned()),
+            since: None,
+        });
+        log.into_iter().chain(space).collect()
     }
 }
 

@@ -16,8 +16,10 @@ use crate::{
     system::{Client, System},
 };
 
-const N_SINGLE: u64 = 10;
+const N_SINGLE: u64 = 12;
 const N_MANY: u64 = 40;
+/// Raw engine and tepui take turns, for an engine gets slower and faster within a minute.
+const ROUNDS: u64 = 3;
 /// Containers the raw API starts at a time: the engine gains nothing beyond.
 const AT_A_TIME: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,35 +29,38 @@ const LOOK_MANY: Duration = Duration::from_millis(20);
 const SWARM_ADDRESS: &str = "127.0.0.1";
 const SWARM_LISTEN: &str = "127.0.0.1:18890";
 
-/// What one contestant took.
+/// What one contestant took, each time.
 #[derive(Default)]
 struct Times {
     single: Vec<Duration>,
-    many: Duration,
-    removal: Duration,
+    many: Vec<Duration>,
+    removal: Vec<Duration>,
 }
 
 impl Times {
-    fn report(mut self, label: &str, floor: Option<&Self>, section: &mut Section) {
-        self.single.sort();
+    fn report(&self, label: &str, floor: Option<&Self>, section: &mut Section) {
         let ms = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
+        let [single, many, removal] = self.medians();
+        let floor = floor.map(Self::medians);
         let ratio = |own: Duration, of: Option<Duration>| {
             of.map_or(String::new(), |of| format!("{:.2} ×", own.as_secs_f64() / of.as_secs_f64()))
         };
         section.row([
             label.to_owned(),
-            ms(self.median()),
-            ratio(self.median(), floor.map(Self::median)),
-            ms(self.many),
-            ratio(self.many, floor.map(|f| f.many)),
-            ms(self.removal),
+            ms(single),
+            ratio(single, floor.map(|f| f[0])),
+            ms(many),
+            ratio(many, floor.map(|f| f[1])),
+            ms(removal),
         ]);
     }
 
-    fn median(&self) -> Duration {
-        let mut sorted = self.single.clone();
-        sorted.sort();
-        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    fn medians(&self) -> [Duration; 3] {
+        [&self.single, &self.many, &self.removal].map(|times| {
+            let mut sorted = times.clone();
+            sorted.sort();
+            sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+        })
     }
 }
 
@@ -90,11 +95,11 @@ async fn contest(
         engine.run(&format!("warm-{i}")).await?;
         engine.remove(&format!("warm-{i}")).await?;
     }
-    let raw = raw(engine, n_single, n_many).await?;
-    let ours = ours(engine, scratch, n_single, n_many).await;
+    let (mut raw, mut ours) = (Times::default(), Times::default());
+    let taken = take_turns(engine, scratch, [&mut raw, &mut ours], n_single, n_many).await;
     let swarm = swarm(engine, n_single, n_many).await;
-    match ours {
-        Ok(times) => times.report("tepui", Some(&raw), section),
+    match taken {
+        Ok(()) => ours.report("tepui", Some(&raw), section),
         Err(error) => section.note(format!("tepui was not measured: {error:#}")),
     }
     match swarm {
@@ -108,51 +113,52 @@ async fn contest(
          {n_many} containers {AT_A_TIME} at a time. tepui: from the POST at the front door until the \
          API shows every task running; removal until no task is left, SIGTERM first. Swarm: from the \
          create call until every task runs; removal until no container is left. Raw: create and \
-         start; removal is by force.",
+         start; removal is by force. tepui and the raw engine take turns in {ROUNDS} rounds, Swarm \
+         follows; medians.",
         engine.version().await
     ));
     Ok(())
 }
 
-async fn raw(engine: &Engine, n_single: u64, n_many: u64) -> anyhow::Result<Times> {
-    let mut times = Times::default();
-    for i in 0..n_single {
-        let name = format!("one-{i}");
-        let began = Instant::now();
-        engine.run(&name).await?;
-        times.single.push(began.elapsed());
-        engine.remove(&name).await?;
+async fn take_turns(
+    engine: &Engine,
+    scratch: &Scratch,
+    [raw, ours]: [&mut Times; 2],
+    n_single: u64,
+    n_many: u64,
+) -> anyhow::Result<()> {
+    let mut system = System::start("system", &engine.socket, scratch)?;
+    let mut client = system.client().await?;
+    for round in 0..ROUNDS {
+        for i in 0..n_single.div_ceil(ROUNDS) {
+            let name = format!("one-{round}-{i}");
+            let began = Instant::now();
+            engine.run(&name).await?;
+            raw.single.push(began.elapsed());
+            engine.remove(&name).await?;
+            let app = format!("bench-one-{round}-{i}");
+            ours.single.push(deploy(&mut client, &app, 1, LOOK).await?);
+            remove(&mut client, &app).await?;
+        }
+        raw_many(engine, raw, n_many).await?;
+        let app = format!("bench-many-{round}");
+        ours.many.push(deploy(&mut client, &app, n_many, LOOK_MANY).await?);
+        ours.removal.push(remove(&mut client, &app).await?);
     }
+    system.stop()
+}
+
+async fn raw_many(engine: &Engine, times: &mut Times, n_many: u64) -> anyhow::Result<()> {
     let names: Vec<String> = (0..n_many).map(|i| format!("many-{i}")).collect();
     let began = Instant::now();
     let all = stream::iter(&names).map(|name| engine.run(name)).buffer_unordered(AT_A_TIME);
     all.collect::<Vec<_>>().await.into_iter().collect::<anyhow::Result<Vec<()>>>()?;
-    times.many = began.elapsed();
+    times.many.push(began.elapsed());
     let began = Instant::now();
     let all = stream::iter(&names).map(|name| engine.remove(name)).buffer_unordered(AT_A_TIME);
     all.collect::<Vec<_>>().await.into_iter().collect::<anyhow::Result<Vec<()>>>()?;
-    times.removal = began.elapsed();
-    Ok(times)
-}
-
-async fn ours(
-    engine: &Engine,
-    scratch: &Scratch,
-    n_single: u64,
-    n_many: u64,
-) -> anyhow::Result<Times> {
-    let mut system = System::start("system", &engine.socket, scratch)?;
-    let mut client = system.client().await?;
-    let mut times = Times::default();
-    for i in 0..n_single {
-        let app = format!("bench-one-{i}");
-        times.single.push(deploy(&mut client, &app, 1, LOOK).await?);
-        remove(&mut client, &app).await?;
-    }
-    times.many = deploy(&mut client, "bench-many", n_many, LOOK_MANY).await?;
-    times.removal = remove(&mut client, "bench-many").await?;
-    system.stop()?;
-    Ok(times)
+    times.removal.push(began.elapsed());
+    Ok(())
 }
 
 /// Posts an app and waits until all its tasks run.
@@ -218,8 +224,8 @@ async fn swarm_times(engine: &Engine, n_single: u64, n_many: u64) -> anyhow::Res
         unserve(engine, &name).await?;
     }
     let name = format!("{}-swarm-many", engine::MARK);
-    times.many = serve(engine, &name, n_many, LOOK_MANY).await?;
-    times.removal = unserve(engine, &name).await?;
+    times.many.push(serve(engine, &name, n_many, LOOK_MANY).await?);
+    times.removal.push(unserve(engine, &name).await?);
     Ok(times)
 }
 

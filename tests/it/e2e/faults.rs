@@ -126,10 +126,12 @@ fn a_full_disk_refuses_changes_clearly_and_recovers() {
     let disk = Disk::mount(dir.path(), "256m");
     let system = System::start_in(dir, &[]);
     disk.fill();
-    let app = json!({"id": "/a", "cmd": "sleep 1000", "cpus": 0.05, "mem": 32});
+    // The log reserves its file ahead (tens of MiB), so small writes would fit for a long time.
+    let weight = "x".repeat(512 << 10);
+    let app = json!({"id": "/a", "cmd": "sleep 1000", "instances": 0, "labels": {"x": weight}});
     let text = app.to_string();
     let mut refused = None;
-    for _ in 0..200 {
+    for _ in 0..400 {
         let answer = system.try_send("PUT", "/service/marathon/v2/apps//a", Some(text.as_bytes()));
         let answer = answer.expect("an answer");
         if answer.status >= 500 {
