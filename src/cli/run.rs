@@ -164,7 +164,13 @@ async fn command(cli: Cli, io: Io, printer: &mut Printer, tasks: &Tasks) -> Outc
 
 /// One thread, no cluster: a broken promise is a failure.
 fn simulate(args: &crate::sim::Args, printer: &mut Printer) -> Outcome<u8> {
-    let summary = crate::sim::run(args);
+    let mut told = Ok(());
+    let summary = crate::sim::run_told(args, &mut |progress| {
+        let shown = printer.progress(&[progress.to_string()]);
+        told = std::mem::replace(&mut told, Ok(())).and(shown);
+    });
+    told?;
+    printer.clear()?;
     printer.line(&summary.to_string())?;
     Ok(if summary.is_good() { 0 } else { Exit::Failure as u8 })
 }

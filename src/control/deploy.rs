@@ -1,6 +1,6 @@
 //! Deployments advance one due move at a time; workloads outside them keep their number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     base::{clock::Timestamp, rng::Rng},
@@ -10,6 +10,7 @@ use crate::{
         deploy::{self, Due},
     },
     model::{
+        deployment::{Deployment, DeploymentId},
         instance::{Goal, InstanceId},
         path::AppId,
     },
@@ -19,10 +20,28 @@ use crate::{
 /// the next activation.
 const NEW_PER_COMMAND_MAX: usize = 1_000;
 
+/// Deployments that had nothing to do, and the revision up to which that is known. What is due
+/// depends on their workloads alone, so it stays true until one of those is touched: a cluster with
+/// many large deployments looks through the few that moved.
+#[derive(Debug, Default)]
+pub struct Idle(BTreeMap<DeploymentId, u64>);
+
+impl Idle {
+    fn holds(&self, state: &State, deployment: &Deployment) -> bool {
+        let Some(&seen) = self.0.get(&deployment.id) else { return false };
+        let touched = |app| state.index.touched.get(app).is_none_or(|&revision| revision > seen);
+        !deployment.changes.keys().any(touched)
+    }
+}
+
 /// What is due now. New instances get their ids here.
-pub fn step(state: &State, rng: &mut Rng, now: Timestamp) -> Vec<Command> {
+pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> Vec<Command> {
     let mut commands = Vec::new();
+    idle.0.retain(|id, _| state.deployments.contains_key(id));
     for deployment in state.deployments.values() {
+        if idle.holds(state, deployment) {
+            continue;
+        }
         let due = deploy::due(state, deployment);
         let advance = due.iter().all(|d| d.done);
         let scales: Vec<Scale> =
@@ -34,6 +53,8 @@ pub fn step(state: &State, rng: &mut Rng, now: Timestamp) -> Vec<Command> {
                 scales,
                 advance,
             }));
+        } else {
+            idle.0.insert(deployment.id.clone(), state.revision);
         }
     }
     for app in &state.index.uneven {

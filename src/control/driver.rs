@@ -94,8 +94,9 @@ impl Driver {
         tasks.vital("terms", terms(self.log.clone(), self.links.clone()));
 
         let mut rng = self.rng.child("deploy");
+        let mut idle = deploy::Idle::default();
         self.spawn(tasks, "deploy", Duration::from_secs(5), move |state, now| {
-            deploy::step(state, &mut rng, now)
+            deploy::step(state, &mut idle, &mut rng, now)
         });
         let (limits, board) = (self.limits.clone(), self.board.clone());
         let mut planner = Planner::default();

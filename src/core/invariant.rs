@@ -1,14 +1,21 @@
 //! Findings: what must hold of a state after every command.
 //!
-//! Checked after each command in tests and simulation, on load, and by `tepui doctor`.
+//! Checked after each command in tests and simulation, on load, and by `tepui doctor`. A large state
+//! is checked where a command touched it, in time that does not grow with the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{apply::reindex, state::State};
+use super::{
+    apply::{is_present, reindex},
+    change::Change,
+    state::State,
+};
 use crate::model::{
-    deployment::DeploymentId,
-    instance::{Condition, Goal},
+    NodeId,
+    deployment::{Deployment, DeploymentId},
+    instance::{Condition, Goal, Instance, InstanceId},
     path::AppId,
+    resource::Pools,
 };
 
 /// Something that must not be.
@@ -29,6 +36,82 @@ pub fn check(state: &State) -> Vec<Finding> {
     findings
 }
 
+/// What is wrong with the entities that `changes` touched, and with the nodes they stand on.
+pub fn check_touched(state: &State, changes: &[Change]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut nodes: BTreeSet<&NodeId> = BTreeSet::new();
+    let mut instances: BTreeSet<&InstanceId> = BTreeSet::new();
+    for change in changes {
+        match change {
+            Change::Instance { id, old, new } => {
+                let places = [old, new].into_iter().flatten().filter_map(|i| i.placement.as_ref());
+                nodes.extend(places.map(|p| &p.node));
+                instances.insert(id);
+            }
+            Change::Node { id, .. } => drop(nodes.insert(id)),
+            Change::Deployment { new: Some(deployment), .. } => {
+                if state.deployments.get(&deployment.id) == Some(deployment) {
+                    check_deployment(deployment, &mut findings);
+                    check_locks_of(state, deployment, &mut findings);
+                }
+            }
+            _ => {}
+        }
+    }
+    for id in instances {
+        match state.instances.get(id) {
+            Some(instance) => check_instance(state, instance, &mut findings),
+            None => check_absent(state, id, changes, &mut findings),
+        }
+    }
+    for node in nodes {
+        check_node(state, node, &mut findings);
+    }
+    findings
+}
+
+/// What a node holds is the sum of its instances, not more than it has, and no port twice.
+fn check_node(state: &State, node: &NodeId, findings: &mut Vec<Finding>) {
+    let mut used = Pools::default();
+    let mut ports = BTreeSet::new();
+    for instance in state.instances_on(node) {
+        let Some(placement) = instance.placement.as_ref().filter(|p| p.node == *node) else {
+            find(findings, &instance.id, format!("stands on {node} in the index alone"));
+            continue;
+        };
+        used.add(&placement.allocation);
+        for port in placement.host_ports.iter().flatten() {
+            if !ports.insert(*port) {
+                find(findings, &instance.id, format!("shares port {port} of {node}"));
+            }
+        }
+    }
+    let known = state.index.used.get(node).cloned().unwrap_or_default();
+    if known != used {
+        find(findings, node, format!("holds {used:?}, the index says {known:?}"));
+    }
+    match state.nodes.get(node) {
+        None if !used.is_empty() => find(findings, node, "holds resources but is not known"),
+        Some(n) if !n.info.total.contains(&used) => {
+            find(findings, node, format!("uses {used:?} of {:?}", n.info.total));
+        }
+        _ => {}
+    }
+}
+
+/// An instance that is gone is in no index.
+fn check_absent(state: &State, id: &InstanceId, changes: &[Change], findings: &mut Vec<Finding>) {
+    for change in changes {
+        let Change::Instance { id: other, old: Some(old), .. } = change else { continue };
+        let listed = [&state.index.by_app, &state.index.waiting]
+            .into_iter()
+            .any(|index| index.get(&old.app).is_some_and(|set| set.contains(id)));
+        if other == id && listed {
+            find(findings, id, "is gone and still in the index");
+        }
+    }
+}
+
 /// No node holds more than it has.
 fn check_nodes(state: &State, findings: &mut Vec<Finding>) {
     for (node, used) in &state.index.used {
@@ -46,16 +129,7 @@ fn check_nodes(state: &State, findings: &mut Vec<Finding>) {
 fn check_instances(state: &State, findings: &mut Vec<Finding>) {
     let mut ports = BTreeMap::new();
     for i in state.instances.values() {
-        if state.spec_of(i).is_none() {
-            find(findings, &i.id, "was made from a version that is not stored");
-        }
-        let holds = i.condition.is_active() || i.condition == Condition::UnreachableInactive;
-        if holds != i.placement.is_some() {
-            find(findings, &i.id, format!("{:?} with placement {:?}", i.condition, i.placement));
-        }
-        if i.condition.is_terminal() && i.goal != Goal::Stopped {
-            find(findings, &i.id, format!("{:?} was left behind", i.condition));
-        }
+        check_instance(state, i, findings);
         if let Some(placement) = &i.placement {
             for port in placement.host_ports.iter().flatten() {
                 if let Some(other) = ports.insert((placement.node.clone(), *port), i.id.clone()) {
@@ -63,6 +137,27 @@ fn check_instances(state: &State, findings: &mut Vec<Finding>) {
                 }
             }
         }
+    }
+}
+
+/// Condition, placement and spec of one instance fit together, and the indexes know it.
+fn check_instance(state: &State, i: &Instance, findings: &mut Vec<Finding>) {
+    if state.spec_of(i).is_none() {
+        find(findings, &i.id, "was made from a version that is not stored");
+    }
+    let holds = i.condition.is_active() || i.condition == Condition::UnreachableInactive;
+    if holds != i.placement.is_some() {
+        find(findings, &i.id, format!("{:?} with placement {:?}", i.condition, i.placement));
+    }
+    if i.condition.is_terminal() && i.goal != Goal::Stopped {
+        find(findings, &i.id, format!("{:?} was left behind", i.condition));
+    }
+    let index = &state.index;
+    let listed = index.by_app.get(&i.app).is_some_and(|set| set.contains(&i.id));
+    let waits = index.waiting.get(&i.app).is_some_and(|set| set.contains(&i.id));
+    let counted = index.present.get(&i.app).is_some_and(|&n| n > 0);
+    if !listed || waits != i.waits_for_place() || (is_present(i) && !counted) {
+        find(findings, &i.id, "is not in the index as it is");
     }
 }
 
@@ -75,9 +170,21 @@ fn check_locks(state: &State, findings: &mut Vec<Finding>) {
                 find(findings, app, format!("is held by {other} and {}", deployment.id));
             }
         }
-        if deployment.step().is_none() {
-            find(findings, &deployment.id, "has no step left but is still there");
+        check_deployment(deployment, findings);
+    }
+}
+
+fn check_locks_of(state: &State, deployment: &Deployment, findings: &mut Vec<Finding>) {
+    for app in deployment.changes.keys() {
+        if state.index.locks.get(app) != Some(&deployment.id) {
+            find(findings, app, format!("is not held by {}", deployment.id));
         }
+    }
+}
+
+fn check_deployment(deployment: &Deployment, findings: &mut Vec<Finding>) {
+    if deployment.step().is_none() {
+        find(findings, &deployment.id, "has no step left but is still there");
     }
 }
 
@@ -89,6 +196,7 @@ fn check_index(state: &State, findings: &mut Vec<Finding>) {
     let (have, want) = (&state.index, &rebuilt.index);
     for (name, equal) in [
         ("by_app", have.by_app == want.by_app),
+        ("present", have.present == want.present),
         ("by_node", have.by_node == want.by_node),
         ("used", have.used == want.used),
         ("waiting", have.waiting == want.waiting),

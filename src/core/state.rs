@@ -53,6 +53,11 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Index {
     pub by_app: OrdMap<AppId, OrdSet<InstanceId>>,
+    /// How many of them count towards the workload's number.
+    pub present: OrdMap<AppId, usize>,
+    /// Revision at which a workload, an instance of it or its deployment last changed. A rebuild
+    /// knows no better than "now".
+    pub touched: OrdMap<AppId, u64>,
     /// Instances that hold resources of a node.
     pub by_node: OrdMap<NodeId, OrdSet<InstanceId>>,
     /// The sum of what those hold.

@@ -23,5 +23,5 @@ pub mod script;
 mod world;
 
 pub use build::{BenchWorld, bench_world};
-pub use run::{Args, Summary, run};
+pub use run::{Args, Progress, Summary, run, run_told};
 pub use world::World;

@@ -18,6 +18,7 @@ use crate::{
     agent::desired::Key,
     core::{
         Command, Outcome, State,
+        change::Change,
         command::{Launch, PutApps},
         invariant,
         place::field::full_match,
@@ -43,6 +44,17 @@ pub struct Oracle {
     promised: BTreeMap<AppId, Option<Promise>>,
     /// Left half-way on request: only their number of instances is promised.
     left: BTreeSet<AppId>,
+}
+
+/// A command and what it did.
+#[derive(Clone, Copy)]
+pub struct Committed<'a> {
+    pub command: &'a Command,
+    pub outcome: &'a Outcome,
+    /// Given for commands that are judged by what was before them.
+    pub before: Option<&'a State>,
+    pub after: &'a State,
+    pub changes: &'a [Change],
 }
 
 /// What an accepted change wanted of a workload.
@@ -89,23 +101,16 @@ impl Oracle {
         matches!(command, Command::PutApps(_) | Command::CancelDeployment { .. })
     }
 
-    /// A command was committed.
-    pub fn committed(
-        &mut self,
-        command: &Command,
-        outcome: &Outcome,
-        before: Option<&State>,
-        after: &State,
-        is_checked: bool,
-    ) {
-        if is_checked {
-            self.n_checks += 1;
-            for finding in invariant::check(after) {
-                self.object(format!(
-                    "{}: {} (after {command:?})",
-                    finding.subject, finding.problem
-                ));
-            }
+    /// A command was committed. What it touched is looked through, and all of the state if `whole`.
+    pub fn committed(&mut self, committed: &Committed<'_>, whole: bool) {
+        let Committed { command, outcome, before, after, changes } = *committed;
+        self.n_checks += 1;
+        let mut findings = invariant::check_touched(after, changes);
+        if whole {
+            findings.extend(invariant::check(after));
+        }
+        for finding in findings {
+            self.object(format!("{}: {} (after {command:?})", finding.subject, finding.problem));
         }
         if outcome.is_err() {
             return;
@@ -121,7 +126,7 @@ impl Oracle {
                     }
                 }
             }
-            (Command::Launch(launches), _) if is_checked => self.launched(launches, after),
+            (Command::Launch(launches), _) => self.launched(launches, after),
             _ => {}
         }
     }

@@ -93,8 +93,39 @@ fn is_large(args: &Args) -> bool {
     args.nodes > 200 || args.instances > 1_000
 }
 
+/// How far a simulation is, told now and then.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Simulated time.
+    pub at: Duration,
+    pub n_running: usize,
+    pub counts: Counts,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, n_running, counts } = self;
+        write!(
+            f,
+            "{} s: {n_running} instances, {} events, {} commands, {} faults",
+            at.as_secs(),
+            counts.events,
+            counts.commands,
+            counts.faults
+        )
+    }
+}
+
+/// Simulated time between two reports of progress.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
 /// Runs one simulation.
 pub fn run(args: &Args) -> Summary {
+    run_told(args, &mut |_| ())
+}
+
+/// Runs one simulation and tells how far it is.
+pub fn run_told(args: &Args, tell: &mut dyn FnMut(Progress)) -> Summary {
     let began = tokio::time::Instant::now();
     let mut world = World::new(args.seed, settings(args));
     for n in 0..args.nodes as usize {
@@ -104,9 +135,14 @@ pub fn run(args: &Args) -> Summary {
     world.run_for(Duration::from_secs(2));
     if is_large(args) {
         chaos::fill(&mut world, args.instances / 10 * 8);
+        tell(progress(&world));
     }
     chaos::start(&mut world, PAUSE_MS, args.instances, true);
-    world.run_for(Duration::from_secs(args.seconds));
+    let end = world.now() + Duration::from_secs(args.seconds);
+    while world.now() < end && world.oracle.problems.is_empty() {
+        world.run_for(TELL_EVERY.min(end.since(world.now())));
+        tell(progress(&world));
+    }
     chaos::stop(&mut world);
     let settled = world.settle(SETTLE);
     let mut problems = world.oracle.problems.clone();
@@ -128,6 +164,11 @@ pub fn run(args: &Args) -> Summary {
         took: began.elapsed(),
         fingerprint: world.state.fingerprint(),
     }
+}
+
+fn progress(world: &World) -> Progress {
+    let n_running = world.state.index.present.values().sum();
+    Progress { at: world.now().since(build::START), n_running, counts: world.counts }
 }
 
 /// Every seed has its own network and containers.

@@ -15,7 +15,7 @@ use queue::Queue;
 use super::{
     build::START,
     node::{Behaviour, Fate, VirtualNode, Work},
-    oracle::Oracle,
+    oracle::{Committed, Oracle},
 };
 use crate::{
     agent::desired::Key,
@@ -93,7 +93,8 @@ pub struct Settings {
     pub network_ms: (u64, u64),
     /// Of ten thousand messages: how many are lost.
     pub lost_of_10000: u64,
-    /// Invariants are checked after every so many commands.
+    /// Of the whole state, invariants are checked after every so many commands; of what a command
+    /// touched, after each.
     pub check_every: u64,
     /// Timers of the leader fire this often.
     pub tick: Duration,
@@ -141,6 +142,7 @@ pub struct World {
     queue: Queue,
     heard: Heard,
     planner: Planner,
+    idle: control::deploy::Idle,
     deploy_rng: Rng,
     network_rng: Rng,
     busy: [bool; 3],
@@ -166,6 +168,7 @@ impl World {
             queue: Queue::default(),
             heard,
             planner: Planner::default(),
+            idle: control::deploy::Idle::default(),
             deploy_rng: rng.child("deploy"),
             network_rng: rng.child("network"),
             rng,
@@ -324,7 +327,8 @@ impl World {
     fn activate(&mut self, reconciler: Reconciler) {
         let commands = match reconciler {
             Reconciler::Deploy => {
-                control::deploy::step(&self.state, &mut self.deploy_rng, self.now)
+                let (idle, rng) = (&mut self.idle, &mut self.deploy_rng);
+                control::deploy::step(&self.state, idle, rng, self.now)
             }
             Reconciler::Place => {
                 let limits = &self.settings.limits;
@@ -366,8 +370,15 @@ impl World {
         if let (Command::Launch(_), Ok(Accepted { n_done, .. })) = (&entry.command, &outcome) {
             self.counts.launches += u64::from(*n_done);
         }
-        let is_checked = self.counts.commands.is_multiple_of(self.settings.check_every);
-        self.oracle.committed(&entry.command, &outcome, before.as_ref(), &self.state, is_checked);
+        let is_whole = self.counts.commands.is_multiple_of(self.settings.check_every);
+        let committed = Committed {
+            command: &entry.command,
+            outcome: &outcome,
+            before: before.as_ref(),
+            after: &self.state,
+            changes: &changes,
+        };
+        self.oracle.committed(&committed, is_whole);
         if !changes.is_empty() {
             for (node, message) in orders::changed(&self.state, &changes) {
                 if let Some(&ix) = self.by_id.get(&node) {

@@ -390,7 +390,9 @@ fn rows_put_together_make_the_same_state() {
     }
     loaded.finish_load();
     assert_eq!(loaded.fingerprint(), w.state.fingerprint());
-    assert_eq!(loaded.index, w.state.index);
+    let mut rebuilt = w.state.clone();
+    reindex(&mut rebuilt);
+    assert_eq!(loaded.index, rebuilt.index);
     assert_eq!(loaded.revision, w.state.revision);
 }
 
@@ -406,4 +408,40 @@ fn time_never_runs_back() {
     let (outcome, _) = apply(&mut w.state, &late);
     assert!(outcome.is_err());
     assert_eq!(w.state.at, before);
+}
+
+#[test]
+fn what_a_command_touched_is_checked_like_the_whole() {
+    let mut w = World::new(2);
+    w.put(app("/a", 2));
+    w.settle();
+    let instance = w.running("/a")[0].clone();
+    let change = Change::Instance {
+        id: instance.id.clone(),
+        old: Some(instance.clone()),
+        new: Some(instance.clone()),
+    };
+    type Harm = fn(&mut State, &Instance);
+    let harms: [(&str, Harm); 5] = [
+        ("used", |s, _| s.index.used = Default::default()),
+        ("by_app", |s, _| s.index.by_app = Default::default()),
+        ("present", |s, _| s.index.present = Default::default()),
+        ("spec", |s, _| s.specs = Default::default()),
+        ("port", |s, i| {
+            let node = i.placement.as_ref().expect("placed").node.clone();
+            let twice = Instance { id: InstanceId::from("other"), ..i.clone() };
+            s.instances.insert(twice.id.clone(), Arc::new(twice.clone()));
+            s.index.by_node.entry(node).or_default().insert(twice.id);
+        }),
+    ];
+    for (name, harm) in harms {
+        let mut state = w.state.clone();
+        harm(&mut state, &instance);
+        let touched = crate::core::invariant::check_touched(&state, &[change.clone()]);
+        assert!(!touched.is_empty(), "{name} went unnoticed");
+        assert!(!crate::core::invariant::check(&state).is_empty(), "{name}, whole");
+    }
+    let mut gone = w.state.clone();
+    gone.instances.remove(&instance.id);
+    assert!(!crate::core::invariant::check_touched(&gone, &[change]).is_empty());
 }

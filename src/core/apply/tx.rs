@@ -63,14 +63,14 @@ impl<'a> Tx<'a> {
         let (id, new) = (app.id.clone(), Arc::new(app));
         let old = self.state.apps.insert(id.clone(), new.clone());
         count_service_ports(&mut self.state.index, old.as_deref(), Some(&new));
-        self.even(&id);
+        self.touch(&id);
         self.changes.push(Change::App { id, old, new: Some(new) });
     }
 
     pub fn remove_app(&mut self, id: &AppId) {
         if let Some(old) = self.state.apps.remove(id) {
             count_service_ports(&mut self.state.index, Some(&old), None);
-            self.even(id);
+            self.touch(id);
             self.changes.push(Change::App { id: id.clone(), old: Some(old), new: None });
         }
         self.set_delay(id, None);
@@ -92,7 +92,7 @@ impl<'a> Tx<'a> {
         let (id, new) = (instance.id.clone(), Arc::new(instance));
         let old = self.state.instances.insert(id.clone(), new.clone());
         index_instance(&mut self.state.index, old.as_deref(), Some(&new));
-        self.even(&new.app);
+        self.touch(&new.app);
         self.changes.push(Change::Instance { id, old, new: Some(new) });
     }
 
@@ -100,7 +100,7 @@ impl<'a> Tx<'a> {
         let Some(old) = self.state.instances.remove(id) else { return };
         index_instance(&mut self.state.index, Some(&old), None);
         let app = old.app.clone();
-        self.even(&app);
+        self.touch(&app);
         self.changes.push(Change::Instance { id: id.clone(), old: Some(old), new: None });
         self.drop_specs_of_removed(&app);
     }
@@ -122,7 +122,7 @@ impl<'a> Tx<'a> {
         let old = self.state.deployments.insert(id.clone(), new.clone());
         for app in new.changes.keys() {
             self.state.index.locks.insert(app.clone(), id.clone());
-            self.even(app);
+            self.touch(app);
         }
         self.changes.push(Change::Deployment { id, old, new: Some(new), end: None });
     }
@@ -133,7 +133,7 @@ impl<'a> Tx<'a> {
             if self.state.index.locks.get(app) == Some(id) {
                 self.state.index.locks.remove(app);
             }
-            self.even(app);
+            self.touch(app);
         }
         let apps: Vec<AppId> = old.changes.keys().cloned().collect();
         let id = id.clone();
@@ -172,8 +172,10 @@ impl<'a> Tx<'a> {
         self.changes.push(Change::User { uid: uid.to_owned(), new });
     }
 
-    /// Notes whether `app` is outside deployments and has not its number of instances.
-    fn even(&mut self, app: &AppId) {
+    /// Notes that something about `app` changed, and whether it is outside deployments and has
+    /// not its number of instances.
+    fn touch(&mut self, app: &AppId) {
+        self.state.index.touched.insert(app.clone(), self.state.revision);
         if is_uneven(self.state, app) {
             self.state.index.uneven.insert(app.clone());
         } else {
@@ -191,6 +193,7 @@ impl<'a> Tx<'a> {
             return;
         }
         let versions: Vec<Timestamp> = state.versions_of(app).map(|s| s.version).collect();
+        self.state.index.touched.remove(app);
         for version in versions {
             self.remove_spec(app, version);
         }
@@ -220,11 +223,13 @@ pub fn reindex(state: &mut State) {
         count_service_ports(&mut index, None, Some(app));
     }
     state.index = index;
-    let apps: OrdSet<AppId> = state.apps.keys().chain(state.index.by_app.keys()).cloned().collect();
-    for app in apps {
+    let index = &state.index;
+    let apps = state.apps.keys().chain(index.by_app.keys()).chain(index.locks.keys());
+    for app in apps.cloned().collect::<OrdSet<AppId>>() {
         if is_uneven(state, &app) {
-            state.index.uneven.insert(app);
+            state.index.uneven.insert(app.clone());
         }
+        state.index.touched.insert(app, state.revision);
     }
 }
 
@@ -232,7 +237,7 @@ fn is_uneven(state: &State, app: &AppId) -> bool {
     if state.index.locks.contains_key(app) {
         return false;
     }
-    let present = state.instances_of(app).filter(|i| is_present(i)).count();
+    let present = state.index.present.get(app).copied().unwrap_or(0);
     let wanted = state.spec(app).map_or(0, |s| s.instances as usize);
     present != wanted
 }
@@ -241,6 +246,9 @@ fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instan
     if let Some(old) = old {
         if new.is_none_or(|n| n.app != old.app) {
             remove_member(&mut index.by_app, &old.app, &old.id);
+        }
+        if is_present(old) {
+            count_present(index, &old.app, false);
         }
         if old.waits_for_place() {
             remove_member(&mut index.waiting, &old.app, &old.id);
@@ -261,6 +269,9 @@ fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instan
         if old.is_none_or(|o| o.app != new.app) {
             index.by_app.entry(new.app.clone()).or_default().insert(new.id.clone());
         }
+        if is_present(new) {
+            count_present(index, &new.app, true);
+        }
         if new.waits_for_place() {
             index.waiting.entry(new.app.clone()).or_default().insert(new.id.clone());
         }
@@ -271,6 +282,14 @@ fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instan
             index.used.entry(placement.node.clone()).or_default().add(&placement.allocation);
         }
     }
+}
+
+fn count_present(index: &mut Index, app: &AppId, one_more: bool) {
+    let n = index.present.get(app).copied().unwrap_or(0);
+    match if one_more { n + 1 } else { n.saturating_sub(1) } {
+        0 => index.present.remove(app),
+        n => index.present.insert(app.clone(), n),
+    };
 }
 
 fn remove_member<K: Ord + Clone>(

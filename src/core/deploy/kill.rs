@@ -23,6 +23,9 @@ pub fn choose(
     n: usize,
     victims: &BTreeSet<InstanceId>,
 ) -> Vec<InstanceId> {
+    if n == 0 {
+        return Vec::new();
+    }
     let mut left: Vec<&Arc<Instance>> = candidates.iter().collect();
     let mut chosen = Vec::with_capacity(n.min(left.len()));
     left.sort_by_cached_key(|i| rank(i, spec.kill_selection, victims));

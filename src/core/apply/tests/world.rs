@@ -53,6 +53,7 @@ impl World {
         let at = Timestamp::from_ms(self.now);
         let result = apply(&mut self.state, &Stamped { at, request: None, command });
         assert_eq!(invariant::check(&self.state), []);
+        assert_eq!(invariant::check_touched(&self.state, &result.1), []);
         result
     }
 
