@@ -22,7 +22,7 @@ use super::{
     worker::{Input, Worker},
 };
 use crate::{
-    base::clock::Timestamp,
+    base::{clock::Timestamp, limit},
     host::docker::EngineError,
     model::{
         AppId,
@@ -277,10 +277,14 @@ impl Worker {
             launch.cancel();
             return;
         }
+        let order = self.actual.tasks.get(key).and_then(|known| known.order.as_ref());
+        let serves = order.is_some_and(|order| order.spec.ports().next().is_some());
+        let lead = if serves { limit::LEAVE_LEAD } else { Duration::ZERO };
         for member in live.work().filter(|m| !live.exits.contains_key(&m.id)) {
             let (runtime, inbox, member) =
                 (self.runtime.clone(), self.inbox.clone(), member.clone());
             self.tasks.connection("terminate", async move {
+                tokio::time::sleep(lead).await;
                 match runtime.terminate(&member.id, member.is_plain).await {
                     Ok(()) => {}
                     Err(error) => gone_or_warn(&member.id, &error, &inbox).await,

@@ -29,6 +29,9 @@ pub const DEPLOYMENTS_MAX: usize = 100;
 pub const EVENTS_PER_CLIENT_MAX: usize = 1_024;
 /// Event-stream clients served at a time.
 pub const EVENT_CLIENTS_MAX: usize = 1_000;
+/// Between the moment an instance leaves the tables of proxies and name servers and its SIGTERM.
+/// The tables follow within 100 ms, so that what was sent before them still finds a server.
+pub const LEAVE_LEAD: Duration = Duration::from_millis(250);
 /// Connect time-out towards a task behind the admin router (the original's nginx default).
 pub const UPSTREAM_CONNECT: Duration = Duration::from_secs(5);
 /// How long an upstream may stay silent before its request is given up.

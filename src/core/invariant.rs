@@ -49,11 +49,11 @@ pub fn check_touched(state: &State, changes: &[Change]) -> Vec<Finding> {
                 instances.insert(id);
             }
             Change::Node { id, .. } => drop(nodes.insert(id)),
-            Change::Deployment { new: Some(deployment), .. } => {
-                if state.deployments.get(&deployment.id) == Some(deployment) {
-                    check_deployment(deployment, &mut findings);
-                    check_locks_of(state, deployment, &mut findings);
-                }
+            Change::Deployment { new: Some(deployment), .. }
+                if state.deployments.get(&deployment.id) == Some(deployment) =>
+            {
+                check_deployment(deployment, &mut findings);
+                check_locks_of(state, deployment, &mut findings);
             }
             _ => {}
         }

@@ -241,9 +241,7 @@ impl Writer {
         while let Err(error) = &written
             && is_full(error)
         {
-            if let Err(closed) = self.wait_for_room() {
-                return Err(closed);
-            }
+            self.wait_for_room()?;
             written = self.db.write_opt(WriteBatch::from_data(&again), &options);
         }
         written.map_err(|error| {

@@ -437,7 +437,7 @@ fn what_a_command_touched_is_checked_like_the_whole() {
     for (name, harm) in harms {
         let mut state = w.state.clone();
         harm(&mut state, &instance);
-        let touched = crate::core::invariant::check_touched(&state, &[change.clone()]);
+        let touched = crate::core::invariant::check_touched(&state, std::slice::from_ref(&change));
         assert!(!touched.is_empty(), "{name} went unnoticed");
         assert!(!crate::core::invariant::check(&state).is_empty(), "{name}, whole");
     }
