@@ -3,12 +3,15 @@
 # Build products live outside the checkout: RocksDB alone takes a quarter of an hour to compile.
 CACHE            ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tepui
 export CARGO_TARGET_DIR ?= $(CACHE)/target
-export PATH      := $(HOME)/.cargo/bin:$(PATH)
-# The C++ of RocksDB comes from the compiler cache when there is one, for every profile alike.
-ifneq ($(shell command -v ccache),)
-export CC  := ccache gcc
-export CXX := ccache g++
-endif
+export TEPUI_CACHE := $(CACHE)
+# A Node that installer/node.sh fetched is there only where the machine's own was not usable.
+export PATH      := $(CACHE)/node/bin:$(HOME)/.cargo/bin:$(PATH)
+# The C++ of RocksDB comes from the compiler cache when there is one, for every profile alike. Asked
+# when a command runs, not when this file is read: `prepare` installs it in between, and another
+# compiler the next time would compile RocksDB anew.
+CCACHE     = $(shell command -v ccache >/dev/null && echo 'ccache ')
+export CC  = $(CCACHE)gcc
+export CXX = $(CCACHE)g++
 
 TEPUI    := $(CARGO_TARGET_DIR)/debug/tepui
 RELEASE  := $(CARGO_TARGET_DIR)/release/tepui
@@ -18,7 +21,9 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick bench demo verify fmt lint deny ui sim install clean prepare prepare-test check-names
+.PHONY: help run build test quick bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
+# Prerequisites are steps that follow each other.
+.NOTPARALLEL:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14

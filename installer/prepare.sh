@@ -1,67 +1,53 @@
 #!/bin/bash
 # Installs what this machine lacks to build, run or test tepui, and says so first.
 #
-#   prepare.sh [build] [docker] [test]
+#   prepare.sh [build] [docker] [demo] [test]
 #
 # build   a C++ compiler, libclang and a Rust toolchain
 # docker  a running Docker engine
-# test    what the tests drive: a browser, busybox, redis
+# demo    what `make demo` makes and asks with
+# test    what the tests drive: a browser, busybox
 #
 # Debian's packages are used for everything Debian has in a usable version. Nothing that is there
-# already is touched, and nothing happens when nothing is missing.
+# already is touched, and nothing happens when nothing is missing. A Node for the web page is the
+# business of node.sh.
 set -euo pipefail
+self=prepare
+cd "$(dirname "$0")/.."
+. installer/common.sh
 
-RUST_MIN=1.95
+# The oldest Rust that builds us (Cargo.toml says it), and what is installed where there is none.
+RUST_MIN=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 DOCKER_WAIT_S=60
 
-say() { printf 'prepare: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
-have() { command -v "$1" >/dev/null 2>&1; }
-
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"
-  elif have sudo; then sudo "$@"
-  else die "root is needed for: $*"
-  fi
+rust_is_usable() {
+  # Asked in this directory: rustup chooses by directory, and without a default it only complains.
+  local version
+  version=$(rustc --version 2>/dev/null) && have cargo || return 1
+  version_at_least "$(cut -d' ' -f2 <<<"$version")" "$RUST_MIN"
 }
-
-installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
-
-# apt PACKAGE…: installs those that are missing.
-apt() {
-  local missing=()
-  for package in "$@"; do installed "$package" || missing+=("$package"); done
-  [ ${#missing[@]} -gt 0 ] || return 0
-  have apt-get || die "please install: ${missing[*]}"
-  say "installing Debian packages: ${missing[*]}"
-  if [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -mmin -1440 2>/dev/null | head -1)" ]; then
-    as_root apt-get update -qq
-  fi
-  # A package's service must not start by itself: tests start their own on free ports.
-  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null \
-    || die "apt-get could not install ${missing[*]}"
-}
-
-# version_at_least HAVE WANTED
-version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -1)" = "$2" ]; }
 
 rust() {
   export PATH="$HOME/.cargo/bin:$PATH"
-  if have rustc && version_at_least "$(rustc --version | cut -d' ' -f2)" "$RUST_MIN"; then return; fi
+  if rust_is_usable; then return; fi
+  local by_hand="install Rust $RUST_MIN or newer by hand, so that 'rustc --version' says so, and run this again"
   if ! have rustup; then
-    if [ -n "$(apt-cache madison rustup 2>/dev/null)" ]; then
+    if [ -n "$(candidate rustup)" ]; then
       apt rustup
     else
-      say "no Rust $RUST_MIN here and no rustup package: fetching rustup from its own site"
-      curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs \
-        | sh -s -- -y --profile minimal --default-toolchain none \
-        || die "could not install rustup; install Rust $RUST_MIN by hand and run this again"
+      say "no Rust $RUST_MIN or newer here, and Debian has none: fetching rustup from https://sh.rustup.rs" \
+        "into ~/.cargo and ~/.rustup"
+      curl --proto '=https' --tlsv1.2 -sSf --retry 2 --connect-timeout 20 https://sh.rustup.rs \
+        | sh -s -- -y -q --no-modify-path --profile minimal --default-toolchain none \
+        || die "rustup could not be fetched (see above); $by_hand"
     fi
   fi
-  say "installing Rust $RUST_MIN by rustup"
-  rustup toolchain install "$RUST_MIN" --profile minimal -c clippy -c rustfmt
-  rustup default "$RUST_MIN" >/dev/null
+  say "installing Rust $RUST_MIN with rustup, for this directory only"
+  rustup toolchain install "$RUST_MIN" --profile minimal -c clippy -c rustfmt --no-self-update \
+    || die "rustup could not install Rust $RUST_MIN (see above); $by_hand"
+  # An override leaves a default that somebody chose for other projects alone.
+  rustup override set "$RUST_MIN" 2>/dev/null || true
+  rust_is_usable || die "Rust $RUST_MIN was installed but does not answer; $by_hand"
 }
 
 build() {
@@ -72,21 +58,37 @@ build() {
 docker_answers() { docker info >/dev/null 2>&1; }
 
 docker_engine() {
+  if have docker && docker_answers; then return; fi
   have dockerd || apt docker.io iptables
-  docker_answers && return
-  say "starting Docker"
+  # Later releases of Debian keep the client apart from the engine.
+  have docker || apt docker-cli
+  if docker_answers; then return; fi
+  if [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then
+    die "Docker's socket is not open to $(id -un): run this as root, or join the group of /var/run/docker.sock"
+  fi
+  local where
   if [ -d /run/systemd/system ]; then
+    say "starting Docker (systemctl start docker)"
+    where="'journalctl -u docker'"
     as_root systemctl start docker || true
   else
     # No service manager (a container, a CI machine): the engine is started by hand.
+    say "starting Docker (dockerd, in the background)"
+    where=/var/log/dockerd.log
     as_root sh -c 'nohup setsid dockerd >/var/log/dockerd.log 2>&1 </dev/null &'
   fi
   for _ in $(seq $DOCKER_WAIT_S); do
-    docker_answers && return
+    if docker_answers; then return; fi
     sleep 1
   done
-  tail -5 /var/log/dockerd.log >&2 2>/dev/null || true
-  die "Docker did not come up in $DOCKER_WAIT_S s; look at /var/log/dockerd.log or 'journalctl -u docker'"
+  if [ -r "$where" ]; then tail -5 "$where" >&2; fi
+  die "Docker did not come up in $DOCKER_WAIT_S s; look at $where"
+}
+
+demo() {
+  apt jq curl bind9-dnsutils
+  # The demo's images are made of packages that are downloaded, not installed.
+  apt_lists
 }
 
 tests() {
@@ -98,7 +100,8 @@ for part in "$@"; do
   case "$part" in
     build) build ;;
     docker) docker_engine ;;
+    demo) demo ;;
     test) tests ;;
-    *) die "unknown part '$part'; use build, docker, test" ;;
+    *) die "unknown part '$part'; use build, docker, demo, test" ;;
   esac
 done
