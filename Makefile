@@ -15,6 +15,7 @@ export CXX = $(CCACHE)g++
 
 TEPUI    := $(CARGO_TARGET_DIR)/debug/tepui
 RELEASE  := $(CARGO_TARGET_DIR)/release/tepui
+DEB      := $(CARGO_TARGET_DIR)/debian
 DATA_DIR ?= $(CACHE)/dev
 PREFIX   ?= /usr/local
 NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
@@ -74,10 +75,14 @@ deny: ## licences, sources and duplicates of the dependencies
 ui: ## build the web page; without a usable Node the program carries a page that says so
 	@installer/ui.sh
 
-install: prepare ui ## build optimised and install to $(PREFIX)/bin
+install: prepare ui ## build optimised and install program, systemd unit, settings, completions
 	cargo build --release --bin tepui
-	install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/tepui
-	ln -sf tepui $(DESTDIR)$(PREFIX)/bin/dcos
+	packaging/install.sh $(RELEASE) $(PREFIX) $(DESTDIR)
+
+deb: ## the optimised build as a Debian package; prints where it is
+	rm -rf $(DEB)/tree
+	$(MAKE) install DESTDIR=$(DEB)/tree PREFIX=/usr
+	packaging/deb.sh $(DEB)/tree $(DEB)
 
 clean: ## remove build products of this project, keep compiled dependencies
 	cargo clean -p tepui

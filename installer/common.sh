@@ -44,7 +44,7 @@ apt() {
   # A package's service must not start by itself: tests start their own on free ports.
   if ! as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
-    tail -20 "$log" >&2
+    { grep -E '^(E|W): ' "$log" || tail -5 "$log"; } | head -5 >&2
     die "apt-get could not install ${missing[*]}; its full output is in $log"
   fi
   rm -f "$log"

@@ -400,6 +400,9 @@ mod tests {
         let mut layers = Layers::default();
         layers.over(&node_defaults(), |_| Source::BuiltIn);
         layers.over_file(file.as_ref()).expect("readable settings");
+        // Left out, it is that of the default route, which a test machine may not have.
+        let address = [("TEPUI_ADDRESS".to_owned(), "10.0.0.5".to_owned())];
+        layers.over_environment(address).expect("environment");
         Config::check(&layers).expect("usable settings");
     }
 }
