@@ -68,9 +68,11 @@ fmt: ## format the sources
 lint: ## clippy, as strict as CI
 	cargo clippy --all-targets -- -D warnings
 
-deny: ## licences, sources and duplicates of the dependencies
-	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
-	cargo deny check
+deny: ## licences, sources, duplicates and known holes of the dependencies
+	@command -v cargo-deny >/dev/null || env -u CARGO_TARGET_DIR cargo install --locked cargo-deny
+	cargo deny check licenses bans sources
+	@# Apart and last: it fetches the database of known holes, and fails where that cannot be reached.
+	cargo deny check advisories
 
 ui: ## build the web page; without a usable Node the program carries a page that says so
 	@installer/ui.sh
