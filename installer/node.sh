@@ -80,4 +80,4 @@ if have apt-cache; then
   fi
 fi
 if fetch && usable "$FETCHED"; then echo "$FETCHED"; exit; fi
-die "no usable Node"
+die "no usable Node; with one of those versions and npm installed, 'make ui' builds the page"

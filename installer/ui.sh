@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../ui"
 . ../installer/common.sh
 
 without() {
-  say "$1: building tepui without its page; everything works from the command line"
+  say "$1; building tepui without its page, all else works from the command line"
   # A page older than its sources would speak to an API it does not know.
   rm -rf dist
   [ -z "${CI:-}" ] || exit 1
