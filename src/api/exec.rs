@@ -90,7 +90,7 @@ pub async fn exec(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> {
     };
     let session = api.agents.exec(&node, question).await.map_err(files::ask_error)?;
     let size = asked.rows.zip(asked.cols).filter(|_| asked.tty);
-    api.tasks.connection("exec", serve(upgrade, session, size));
+    api.streams.connection("exec", serve(upgrade, session, size));
     let response = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
     let response = reply::with_header(response, header::CONNECTION, "Upgrade");
     Ok(reply::with_header(response, header::UPGRADE, PROTOCOL))

@@ -39,7 +39,7 @@ pub async fn follow(
     let first = files::read(api, &task, &path, offset, PIECE_BYTES).await?;
     let (sender, body) = stream::channel(2);
     let follower = Follower { api: api.clone(), task, path, sender };
-    api.tasks.connection("log follow", async move {
+    api.streams.connection("log follow", async move {
         let _slot = slot;
         follower.run(first).await;
     });

@@ -39,6 +39,9 @@ pub struct Api {
     pub agents: Arc<dyn Agents>,
     pub clock: Arc<dyn Clock>,
     pub tasks: Tasks,
+    /// Answers that go on for ever. Ended first when the process stops, so that nobody waits for
+    /// them.
+    pub streams: Tasks,
     pub live: Live,
     /// Writes a definition the way the Marathon dialect shows it.
     pub show_spec: fn(&WorkloadSpec) -> Value,
@@ -56,9 +59,20 @@ impl Api {
         show_spec: fn(&WorkloadSpec) -> Value,
     ) -> Arc<Self> {
         let started_at = clock.now();
-        let live = Live::start(cluster.clone(), clock.clone(), started_at, tasks);
-        let (tasks, renderings) = (tasks.child("api"), Semaphore::new(RENDERINGS_MAX));
-        Arc::new(Self { cluster, agents, clock, tasks, live, show_spec, started_at, renderings })
+        let (tasks, streams) = (tasks.child("api"), tasks.child("streams"));
+        let live = Live::start(cluster.clone(), clock.clone(), started_at, &streams);
+        let renderings = Semaphore::new(RENDERINGS_MAX);
+        Arc::new(Self {
+            cluster,
+            agents,
+            clock,
+            tasks,
+            streams,
+            live,
+            show_spec,
+            started_at,
+            renderings,
+        })
     }
 
     /// The newest state.

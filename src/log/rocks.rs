@@ -13,16 +13,13 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
@@ -61,7 +58,30 @@ pub struct RocksStore {
     queue: Mutex<Option<mpsc::UnboundedSender<(Write, Done)>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Ends the writer's wait for room on a full disk.
-    closing: Arc<AtomicBool>,
+    closing: Arc<Closing>,
+}
+
+/// Tells the writer that the store is being closed.
+#[derive(Default)]
+struct Closing {
+    is_closing: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Closing {
+    fn tell(&self) {
+        *self.is_closing.lock() = true;
+        self.told.notify_all();
+    }
+
+    /// Blocks for `time`, or until the store is being closed; whether it is.
+    fn wait(&self, time: Duration) -> bool {
+        let mut is_closing = self.is_closing.lock();
+        if !*is_closing {
+            self.told.wait_for(&mut is_closing, time);
+        }
+        *is_closing
+    }
 }
 
 impl RocksStore {
@@ -78,7 +98,7 @@ impl RocksStore {
         let db =
             Arc::new(DB::open_cf_descriptors(&database_options(), dir, families).map_err(failure)?);
         let (queue, waiting) = mpsc::unbounded_channel();
-        let closing = Arc::<AtomicBool>::default();
+        let closing = Arc::<Closing>::default();
         let mut writer = Writer {
             db: db.clone(),
             dir: dir.to_path_buf(),
@@ -171,7 +191,7 @@ impl Store for RocksStore {
     }
 
     fn close(&self) {
-        self.closing.store(true, Ordering::Relaxed);
+        self.closing.tell();
         drop(self.queue.lock().take());
         if let Some(thread) = self.writer.lock().take()
             && thread.join().is_err()
@@ -200,7 +220,7 @@ struct Writer {
     in_force: usize,
     /// The first failure; every later write gets it too.
     failed: Option<StoreError>,
-    closing: Arc<AtomicBool>,
+    closing: Arc<Closing>,
 }
 
 impl Writer {
@@ -257,8 +277,7 @@ impl Writer {
     fn wait_for_room(&self) -> Result<(), StoreError> {
         tracing::error!(dir = %self.dir.display(), "the disk is full, the log waits for space");
         loop {
-            std::thread::sleep(ROOM_LOOK_EVERY);
-            if self.closing.load(Ordering::Relaxed) {
+            if self.closing.wait(ROOM_LOOK_EVERY) {
                 return Err(closed());
             }
             if free_bytes(&self.dir).is_none_or(|free| free >= FREE_BYTES_MIN) {

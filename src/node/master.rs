@@ -9,6 +9,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use ::http::{Method, StatusCode, request::Parts as RequestParts};
 use anyhow::Context as _;
 use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     bootstrap,
@@ -34,7 +35,7 @@ use crate::{
         route::Access,
         serve::{Handler, Listener, Server},
     },
-    log::{Disk, Log, LogConfig},
+    log::{Disk, Follower, Log, LogConfig},
     model::WorkloadSpec,
 };
 
@@ -62,6 +63,8 @@ pub struct Master {
     /// Token of the first user, for local scripts.
     pub token: String,
     servers: Vec<Server>,
+    /// Answers that go on for ever.
+    streams: Tasks,
 }
 
 /// What the parts of a master share.
@@ -155,15 +158,27 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     let mut servers = vec![bound.router.serve(doors.gateway, tasks)];
     servers.extend(bound.marathon.map(|l| l.serve(doors.marathon, tasks)));
     servers.extend(bound.mesos.map(|l| l.serve(doors.mesos, tasks)));
-    Ok(Master { handles, router, dns, token, servers })
+    Ok(Master { handles, router, dns, token, servers, streams: doors.streams })
 }
 
 impl Master {
-    /// Stops taking requests and lets the open ones go on for a while.
+    /// Stops taking requests and lets the open ones go on for a while; streams end at once.
     pub async fn drain(&self, deadline: Duration) {
         let all = self.servers.iter().map(|s| s.drain(deadline));
-        futures_util::future::join_all(all).await;
+        tokio::join!(futures_util::future::join_all(all), self.streams.stop(deadline));
     }
+}
+
+/// Feeds the event streams of the Marathon dialect, and ends them when `cancelled`.
+async fn follow_events(
+    hub: Arc<marathon::Hub>,
+    follower: Follower<State>,
+    cancelled: CancellationToken,
+) -> anyhow::Result<()> {
+    let ended =
+        cancelled.run_until_cancelled(marathon::events::follow(hub.clone(), follower)).await;
+    hub.cut_all();
+    ended.unwrap_or(Ok(()))
 }
 
 /// The handlers behind the listeners.
@@ -171,6 +186,7 @@ struct Doors {
     gateway: Arc<dyn Handler>,
     marathon: Arc<dyn Handler>,
     mesos: Arc<dyn Handler>,
+    streams: Tasks,
 }
 
 impl Doors {
@@ -185,8 +201,8 @@ impl Doors {
     ) -> anyhow::Result<Self> {
         let shared = Arc::new(handles.clone());
         let events = Arc::new(marathon::Hub::default());
+        let hub = events.clone();
         let follower = handles.log.subscribe(None);
-        tasks.vital("marathon-events", marathon::events::follow(events.clone(), follower));
         let settings = marathon::Settings { http_port: marathon_port, ..Default::default() };
         let dialect = marathon::Marathon::new(
             shared.clone(),
@@ -200,6 +216,8 @@ impl Doors {
         let guard = Arc::new(DirectPort(TokenGuard::new(tokens.clone(), clock.clone(), refuse)));
         let direct: Arc<dyn Handler> = Arc::new(marathon::Dialect::new(dialect, Some(guard)));
         let own = api::Api::new(shared.clone(), shared.clone(), clock.clone(), tasks, definition);
+        let streams = own.streams.clone();
+        streams.vital("marathon-events", follow_events(hub, follower, streams.cancelled()));
         let guard = Arc::new(TokenGuard::new(tokens.clone(), clock.clone(), refuse));
         let api: Arc<dyn Handler> = Arc::new(api::routes::table(own).guard(guard));
         let facts = mesos::Facts {
@@ -235,7 +253,7 @@ impl Doors {
             checks_tokens: true,
             mounts,
         });
-        Ok(Self { gateway: Arc::new(gateway), marathon: direct, mesos: direct_mesos })
+        Ok(Self { gateway: Arc::new(gateway), marathon: direct, mesos: direct_mesos, streams })
     }
 }
 

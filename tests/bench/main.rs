@@ -3,9 +3,10 @@
 //! last results and says how each number is made.
 //!
 //! Arguments: names of subjects (default all), `--quick` makes every load a tenth, `--write FILE`
-//! puts the results into that document. A whole run writes docs/benchmarks.md unless `--dry`. A subject whose peer cannot be had says why and goes on
-//! without it. Servers under test are this program again under `--role`, or the real binary, so
-//! that their processor time can be read apart from the load's.
+//! puts the results into that document. A whole run writes docs/benchmarks.md unless `--dry`. A
+//! subject whose peer cannot be had says why and goes on without it. Servers under test are this
+//! program again under `--role`, or the real binary, so that their processor time can be read apart
+//! from the load's.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)] // a program of its own that prints
 
@@ -17,6 +18,7 @@ mod footprint;
 mod launch;
 mod place;
 mod proxy;
+mod reads;
 mod report;
 mod system;
 mod world;
@@ -75,8 +77,9 @@ impl Plan {
 type Subject = fn(&Plan) -> anyhow::Result<Section>;
 
 /// In the order they run: short ones first.
-const SUBJECTS: [(&str, Subject); 6] = [
+const SUBJECTS: [(&str, Subject); 7] = [
     ("place", place::run),
+    ("reads", reads::run),
     ("dns", dns::run),
     ("proxy", proxy::run),
     ("log", commits::run),

@@ -8,7 +8,7 @@ use tepui::{
     model::{
         access::Role,
         container::{ContainerSpec, Port},
-        instance::{Instance, InstanceId},
+        instance::{Condition, Instance, InstanceId, Placement},
         node::{Attribute, Duty, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::PathId,
         resource::{Pools, Ranges, Resources, Scalars},
@@ -107,6 +107,38 @@ pub fn state(n_nodes: u32, specs: impl IntoIterator<Item = WorkloadSpec>) -> Sta
         state.specs.insert((spec.id.clone(), spec.version), spec.clone());
         let app = App { id: spec.id.clone(), spec: spec.clone(), last_failure: None };
         state.apps.insert(spec.id.clone(), Arc::new(app));
+    }
+    apply::reindex(&mut state);
+    state
+}
+
+/// As `state`, with every instance running: one after the other on the nodes in turn, with a port.
+pub fn running(n_nodes: u32, specs: impl IntoIterator<Item = WorkloadSpec>) -> State {
+    let mut state = state(n_nodes, specs);
+    let nodes: Vec<Arc<Node>> = state.nodes.values().cloned().collect();
+    let ids: Vec<InstanceId> = state.instances.keys().cloned().collect();
+    for (n, id) in ids.into_iter().enumerate() {
+        let node = &nodes[n % nodes.len()];
+        let Some(instance) = state.instances.get_mut(&id) else { continue };
+        let instance = Arc::make_mut(instance);
+        let offset = u16::try_from(n / nodes.len() % 1_000).unwrap_or(0);
+        let port = 31_000 + offset;
+        let resources = Resources {
+            scalars: Scalars::of(0.1, 64.0, 0.0, 0.0),
+            ports: Ranges::of([(u64::from(port), u64::from(port))]),
+            named: BTreeMap::new(),
+        };
+        instance.condition = Condition::Running;
+        instance.ready = true;
+        instance.started_at = Some(NOW);
+        instance.placement = Some(Placement {
+            node: node.id().clone(),
+            hostname: node.info.hostname.clone(),
+            address: node.info.address,
+            allocation: Pools::of(Role::star(), resources),
+            host_ports: vec![Some(port)],
+            launched_at: NOW,
+        });
     }
     apply::reindex(&mut state);
     state

@@ -96,7 +96,15 @@ impl Live {
         let (hub, joined) = (Mutex::new(hub), Notify::new());
         let inner = Arc::new(Inner { cluster, clock, started_at, epoch, hub, joined });
         let producer = inner.clone();
-        tasks.restart("live view", move || produce(producer.clone()));
+        let cancelled = tasks.cancelled();
+        tasks.restart("live view", move || {
+            let (producer, cancelled) = (producer.clone(), cancelled.clone());
+            async move {
+                let ended = cancelled.run_until_cancelled(produce(producer.clone())).await;
+                producer.hub.lock().clients.clear(); // their streams end
+                ended.unwrap_or(Ok(()))
+            }
+        });
         Self { inner, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) }
     }
 

@@ -108,9 +108,19 @@ fn a_clean_stop_exits_zero_and_leaves_containers_running() {
     system.marathon("POST", "/v2/apps", Some(&app));
     system.wait_running("/stays", 1);
     let (cluster, containers) = (system.cluster(), system.containers("stays"));
+    let streams: Vec<TcpStream> = ["/tepui/v1/events", "/service/marathon/v2/events"]
+        .iter()
+        .map(|path| open_stream(&system, path))
+        .collect();
     let began = Instant::now();
     assert_eq!(system.stop(), Some(0), "{}", system.stderr());
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "open streams hold it: {:?}",
+        began.elapsed()
+    );
+    assert!(!system.stderr().contains("did not stop"), "{}", system.stderr());
+    drop(streams);
     let filter = format!("label=tepui.cluster={cluster}");
     let left =
         Command::new("docker").args(["ps", "-q", "--no-trunc", "--filter", &filter]).output();
@@ -118,6 +128,20 @@ fn a_clean_stop_exits_zero_and_leaves_containers_running() {
     assert_eq!(vec![left], containers);
     system.launch();
     system.wait_running("/stays", 1);
+}
+
+/// Asks for events and waits for the head of the answer.
+fn open_stream(system: &System, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(system.router).expect("connected");
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: t\r\nAccept: text/event-stream\r\nAuthorization: token={}\r\n\r\n",
+        system.token
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).expect("an answer");
+    assert_eq!(&start, b"HTTP/1.1 200");
+    stream
 }
 
 #[test]
