@@ -60,7 +60,7 @@ impl Disk {
             Self::Dir(dir) => {
                 let dir = dir.clone();
                 let opening = tokio::task::spawn_blocking(move || {
-                    std::fs::create_dir_all(&dir)
+                    make_private(&dir)
                         .map_err(|e| StoreError::Failed(format!("{}: {e}", dir.display())))?;
                     super::rocks::RocksStore::open(&dir)
                 });
@@ -69,6 +69,15 @@ impl Disk {
             Self::Memory(disk) => Ok(disk.open()),
         }
     }
+}
+
+/// Makes a directory that only its owner may look into: the state holds secrets and password hashes,
+/// and the directories above it are open to tasks of other users.
+#[cfg(feature = "rocksdb")]
+fn make_private(dir: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::create_dir_all(dir)?;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
 }
 
 /// Time-outs of consensus.
