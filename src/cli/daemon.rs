@@ -14,7 +14,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::node::{
     config::{self, Config},
     roles::{self, Ready},
-    settings::{Layers, Raw, Source},
+    settings::{self, Layers, Raw, Source},
 };
 
 /// Exit code of settings that cannot be used.
@@ -96,7 +96,8 @@ pub fn config(command: &ConfigCommand) -> u8 {
     if let ConfigCommand::Show(_) = command {
         for (key, value, source) in layers.list() {
             let text = serde_yaml::to_string(value).unwrap_or_default();
-            let text = text.trim_end();
+            let is_shown = !settings::SECRETS.contains(&key) || value.is_null();
+            let text = if is_shown { text.trim_end() } else { "\"(hidden)\"" };
             let joint = if text.contains('\n') || text.starts_with('-') { "\n" } else { " " };
             out(&format!("{key}:{joint}{text}  # {source}\n"));
         }

@@ -221,6 +221,9 @@ pub fn parse(text: &str, source_name: &str) -> Result<Raw, SettingsError> {
     })
 }
 
+/// Keys whose values nobody should see over a shoulder or in a report.
+pub const SECRETS: [&str; 1] = ["join_token"];
+
 /// Every key, for the environment.
 pub const KEYS: [&str; 26] = [
     "roles",

@@ -27,6 +27,10 @@ use std::{process::ExitCode, time::Instant};
 
 use report::{Machine, Section};
 
+/// The product's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a run was asked to be.
 pub struct Plan {
     subjects: Vec<String>,

@@ -19,12 +19,12 @@ use tepui::{
         marathon::{Dialect, Hub, Ledger, Marathon, Settings, Unavailable},
         mesos,
     },
-    core::{Command, Outcome, State, place::Report},
+    core::{Command, Outcome, State, place::Report, state::Group},
     http::{
         Body, Request, Response,
         auth::{Guard, Principal, Trusted},
     },
-    model::path::AppId,
+    model::path::{AppId, PathId},
 };
 
 use crate::{
@@ -87,9 +87,11 @@ async fn measure(
             let began = Instant::now();
             let response = reader.get(path).await;
             let status = response.status();
-            let body =
-                response.into_body().collect().await.map_err(|error| anyhow::anyhow!("{error}"));
-            let n = body?.to_bytes().len();
+            let (mut body, mut n) = (response.into_body(), 0);
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| anyhow::anyhow!("{error}"))?;
+                n += frame.data_ref().map_or(0, bytes::Bytes::len);
+            }
             anyhow::ensure!(status == 200, "{status}");
             anyhow::Ok((began.elapsed(), n))
         })
@@ -170,7 +172,18 @@ impl Still {
     fn new(n_nodes: u64, n_apps: u64, n_each: u32) -> Self {
         let specs = (0..n_apps).map(|n| world::spec(&format!("/g{}/a{n}", n % 20), n_each, &[]));
         let n_nodes = u32::try_from(n_nodes).unwrap_or(u32::MAX);
-        Self(Arc::new(world::running(n_nodes, specs)))
+        let mut state = world::running(n_nodes, specs);
+        let groups = (0..20).map(|n| format!("/g{n}")).chain(["/".to_owned()]);
+        for id in groups.map(|path| PathId::parse(&path)) {
+            let group = Group {
+                id: id.clone(),
+                dependencies: Default::default(),
+                enforce_role: false,
+                version: NOW,
+            };
+            state.groups.insert(id, Arc::new(group));
+        }
+        Self(Arc::new(state))
     }
 }
 

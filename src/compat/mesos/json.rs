@@ -3,8 +3,6 @@
 //! No tree is built: the caller opens, names and closes. Pieces go to a sink when they are full;
 //! a sink that refuses one (the reader is gone) stops the writing early.
 
-use std::io::Write as _;
-
 use crate::base::{clock::Timestamp, units::Milli};
 
 /// Size of a piece: large enough that the sink is rarely called, small enough that the first one
@@ -140,9 +138,18 @@ impl<'s> Json<'s> {
         self.buffer.extend_from_slice(text.as_bytes());
     }
 
-    fn int(&mut self, value: u64) {
-        // Writing into a vector cannot fail.
-        write!(self.buffer, "{value}").ok();
+    fn int(&mut self, mut value: u64) {
+        let mut digits = [0; 20];
+        let mut from = digits.len();
+        loop {
+            from -= 1;
+            digits[from] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        self.buffer.extend_from_slice(&digits[from..]);
     }
 
     /// `thousandths` as a decimal number with at least one digit behind the point.
@@ -165,6 +172,12 @@ impl<'s> Json<'s> {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         self.buffer.push(b'"');
         let bytes = text.as_bytes();
+        // Without an early end, so that many bytes are looked at at once.
+        if !bytes.iter().fold(false, |found, byte| found | needs_escape(*byte)) {
+            self.buffer.extend_from_slice(bytes);
+            self.buffer.push(b'"');
+            return;
+        }
         let mut from = 0;
         for (at, byte) in bytes.iter().enumerate() {
             let short = match byte {
@@ -187,6 +200,10 @@ impl<'s> Json<'s> {
         self.buffer.extend_from_slice(&bytes[from..]);
         self.buffer.push(b'"');
     }
+}
+
+fn needs_escape(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
 /// The text that `write` makes, in memory: for small answers, parts used many times, and tests.

@@ -96,6 +96,15 @@ fn a_taken_port_and_bad_settings_are_named() {
     let (code, text) = run(&["dev", "--dns-port", "0", "--router-port", &port]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains(&port), "{text}");
+    let shown = Command::new(TEPUI)
+        .args(["config", "show", "--role", "agent"])
+        .env("TEPUI_JOIN_TOKEN", "nobody-reads-this")
+        .env("TEPUI_MASTERS", "10.0.0.1:5070")
+        .output()
+        .expect("runs");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("10.0.0.1:5070") && shown.contains("join_token"), "{shown}");
+    assert!(!shown.contains("nobody-reads-this"), "{shown}");
     let (code, text) = run(&["node", "--role", "slave"]);
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("\"slave\" is no role"), "{text}");
