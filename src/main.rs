@@ -9,6 +9,9 @@ use tepui::{base::clock::SystemClock, cli};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // With huge pages a process as small as an agent holds a third more memory and is no faster. A
+    // kernel that knows no such switch is no reason not to start.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let terminal = [stdin.is_terminal(), stdout.is_terminal(), stderr.is_terminal()];
     let variables = std::env::vars_os()

@@ -92,6 +92,7 @@ const SUBJECTS: [(&str, Subject); 7] = [
 ];
 
 fn main() -> ExitCode {
+    let _ = nix::sys::prctl::set_thp_disable(true); // as the product
     let role: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match role.first().map(String::as_str) {
         Some("--role") => serve(&role[1..]),
