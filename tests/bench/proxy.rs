@@ -51,7 +51,7 @@ const BARE: u16 = 18_822;
 const DOOR: u16 = 18_823;
 const N_REQUESTS: u64 = 300_000;
 const N_CLIENTS: usize = 64;
-const ROUNDS: u64 = 3;
+const ROUNDS: u64 = 9;
 const SECRET: [u8; 32] = [7; 32];
 
 pub fn run(plan: &Plan) -> anyhow::Result<Section> {
