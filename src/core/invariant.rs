@@ -29,8 +29,13 @@ pub struct Finding {
 /// Everything wrong with `state`; empty when it is sound.
 pub fn check(state: &State) -> Vec<Finding> {
     let mut findings = Vec::new();
-    check_nodes(state, &mut findings);
-    check_instances(state, &mut findings);
+    let nodes = state.index.used.keys().chain(state.index.by_node.keys());
+    for node in nodes.collect::<BTreeSet<_>>() {
+        check_node(state, node, &mut findings);
+    }
+    for instance in state.instances.values() {
+        check_instance(state, instance, &mut findings);
+    }
     check_locks(state, &mut findings);
     check_index(state, &mut findings);
     findings
@@ -108,34 +113,6 @@ fn check_absent(state: &State, id: &InstanceId, changes: &[Change], findings: &m
             .any(|index| index.get(&old.app).is_some_and(|set| set.contains(id)));
         if other == id && listed {
             find(findings, id, "is gone and still in the index");
-        }
-    }
-}
-
-/// No node holds more than it has.
-fn check_nodes(state: &State, findings: &mut Vec<Finding>) {
-    for (node, used) in &state.index.used {
-        match state.nodes.get(node) {
-            None => find(findings, node, "holds resources but is not known"),
-            Some(n) if !n.info.total.contains(used) => {
-                find(findings, node, format!("uses {used:?} of {:?}", n.info.total));
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-/// Conditions, placements and specs fit together; no host port is held twice on a node.
-fn check_instances(state: &State, findings: &mut Vec<Finding>) {
-    let mut ports = BTreeMap::new();
-    for i in state.instances.values() {
-        check_instance(state, i, findings);
-        if let Some(placement) = &i.placement {
-            for port in placement.host_ports.iter().flatten() {
-                if let Some(other) = ports.insert((placement.node.clone(), *port), i.id.clone()) {
-                    find(findings, &i.id, format!("shares port {port} with {other}"));
-                }
-            }
         }
     }
 }
