@@ -164,6 +164,35 @@ pub struct Residency {
 }
 
 impl WorkloadSpec {
+    /// An app of one instance that asks for nothing, with what definitions leave out; made at `at`.
+    /// Whoever builds a definition in memory says what differs.
+    pub fn new(id: AppId, at: Timestamp) -> Self {
+        Self {
+            id,
+            kind: Kind::App,
+            instances: 1,
+            containers: Vec::new(),
+            networks: Vec::new(),
+            require_ports: false,
+            role: Role::star(),
+            accepted_roles: None,
+            constraints: Vec::new(),
+            dependencies: BTreeSet::new(),
+            labels: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
+            upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
+            unreachable: UnreachableStrategy::Disabled,
+            kill_selection: KillSelection::YoungestFirst,
+            executor: String::new(),
+            executor_resources: None,
+            residency: None,
+            version: at,
+            last_scaling_at: at,
+            last_config_change_at: at,
+        }
+    }
+
     /// The sum of what one instance asks for.
     pub fn demand(&self) -> Scalars {
         let executor = self.executor_resources.filter(|_| {

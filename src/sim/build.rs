@@ -1,10 +1,6 @@
 //! Nodes and workloads in a few words, and the world of the placement bench.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use crate::{
     base::{clock::Timestamp, rng::Rng},
@@ -21,10 +17,7 @@ use crate::{
         node::{Attribute, Duty, FaultDomain, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::PathId,
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{
-            Backoff, Constraint, KillSelection, Kind, Network, NetworkMode, Operator,
-            UnreachableStrategy, UpgradeStrategy, WorkloadSpec,
-        },
+        workload::{Constraint, Network, NetworkMode, Operator, UnreachableStrategy, WorkloadSpec},
     },
 };
 
@@ -60,8 +53,6 @@ pub fn node(n: usize, cpus: f64, mem_mb: f64, attributes: &[(&str, String)]) -> 
 pub fn app(id: &str, instances: u32, cpus: f64, mem_mb: f64, n_ports: usize) -> WorkloadSpec {
     let port = Port { host_port: Some(0), ..Port::default() };
     WorkloadSpec {
-        id: PathId::parse(id),
-        kind: Kind::App,
         instances,
         containers: vec![ContainerSpec {
             command: Command::Shell("run".to_owned()),
@@ -70,23 +61,9 @@ pub fn app(id: &str, instances: u32, cpus: f64, mem_mb: f64, n_ports: usize) -> 
             ..ContainerSpec::default()
         }],
         networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-        require_ports: false,
         role: Role::from(ROLE),
-        accepted_roles: None,
-        constraints: Vec::new(),
-        dependencies: BTreeSet::new(),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1_000, factor: 1.15, ms_max: 300_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
         unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
-        kill_selection: KillSelection::YoungestFirst,
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: START,
-        last_scaling_at: START,
-        last_config_change_at: START,
+        ..WorkloadSpec::new(PathId::parse(id), START)
     }
 }
 

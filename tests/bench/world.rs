@@ -12,10 +12,7 @@ use tepui::{
         node::{Attribute, Duty, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::PathId,
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{
-            Backoff, Constraint, KillSelection, Kind, Network, NetworkMode, Operator,
-            UnreachableStrategy, UpgradeStrategy, WorkloadSpec,
-        },
+        workload::{Constraint, Network, NetworkMode, Operator, WorkloadSpec},
     },
 };
 
@@ -61,8 +58,6 @@ pub fn spec(id: &str, n: u32, constraints: &[(&str, Operator, Option<&str>)]) ->
         value: value.map(str::to_owned),
     };
     WorkloadSpec {
-        id: PathId::parse(id),
-        kind: Kind::App,
         instances: n,
         containers: vec![ContainerSpec {
             resources: Scalars::of(0.1, 64.0, 0.0, 0.0),
@@ -70,23 +65,8 @@ pub fn spec(id: &str, n: u32, constraints: &[(&str, Operator, Option<&str>)]) ->
             ..ContainerSpec::default()
         }],
         networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-        require_ports: false,
-        role: Role::star(),
-        accepted_roles: None,
         constraints: constraints.iter().map(constraint).collect(),
-        dependencies: Default::default(),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
-        unreachable: UnreachableStrategy::Disabled,
-        kill_selection: KillSelection::YoungestFirst,
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: NOW,
-        last_scaling_at: NOW,
-        last_config_change_at: NOW,
+        ..WorkloadSpec::new(PathId::parse(id), NOW)
     }
 }
 

@@ -36,10 +36,7 @@ use tepui::{
         instance::Condition,
         link::{Answer, AskError, Channel, FileEntry, Question, Report, Usage},
         node::{Attribute, NodeInfo, NodeKind},
-        workload::{
-            Backoff, KillSelection, Kind, Network, NetworkMode, UnreachableStrategy,
-            UpgradeStrategy,
-        },
+        workload::{Network, NetworkMode, UnreachableStrategy},
     },
 };
 use tokio::sync::{mpsc, watch};
@@ -264,28 +261,12 @@ pub fn spec(id: &str, instances: u32) -> WorkloadSpec {
     };
     let network = Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() };
     WorkloadSpec {
-        id: AppId::parse(id),
-        kind: Kind::App,
         instances,
         containers: vec![container],
         networks: vec![network],
-        require_ports: false,
-        role: Role::star(),
-        accepted_roles: None,
-        constraints: Vec::new(),
-        dependencies: BTreeSet::new(),
         labels: BTreeMap::from([("tier".into(), "front".into())]),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
         unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
-        kill_selection: KillSelection::YoungestFirst,
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: Timestamp::EPOCH,
-        last_scaling_at: Timestamp::EPOCH,
-        last_config_change_at: Timestamp::EPOCH,
+        ..WorkloadSpec::new(AppId::parse(id), Timestamp::EPOCH)
     }
 }
 

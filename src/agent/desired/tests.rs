@@ -1,13 +1,9 @@
 //! Stories of one agent: what it hears, what happens, what it decides to do.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::*;
-use crate::model::{
-    AppId, NodeId, Pools, Role, WorkloadSpec,
-    instance::Placement,
-    workload::{Backoff, KillSelection, Kind, UnreachableStrategy, UpgradeStrategy},
-};
+use crate::model::{AppId, NodeId, Pools, WorkloadSpec, instance::Placement};
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms)
@@ -16,28 +12,8 @@ fn at(ms: i64) -> Timestamp {
 /// An order for the app `/a`.
 pub fn order(id: &str, incarnation: u32) -> Order {
     let spec = WorkloadSpec {
-        id: AppId::parse("/a"),
-        kind: Kind::App,
-        instances: 1,
         containers: vec![Default::default()],
-        networks: Vec::new(),
-        require_ports: false,
-        role: Role::star(),
-        accepted_roles: None,
-        constraints: Vec::new(),
-        dependencies: Default::default(),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 3_600_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
-        unreachable: UnreachableStrategy::Disabled,
-        kill_selection: KillSelection::default(),
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: at(0),
-        last_scaling_at: at(0),
-        last_config_change_at: at(0),
+        ..WorkloadSpec::new(AppId::parse("/a"), at(0))
     };
     let placement = Placement {
         node: NodeId::from("n"),

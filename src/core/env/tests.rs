@@ -6,39 +6,19 @@ use super::*;
 use crate::{
     base::clock::Timestamp,
     model::{
-        AppId, NodeId, Role,
+        AppId, NodeId,
         container::{Image, Protocol},
         resource::{Pools, Scalars},
-        workload::{
-            Backoff, KillSelection, Network, UnreachableStrategy, UpgradeStrategy, WorkloadSpec,
-        },
+        workload::{Network, WorkloadSpec},
     },
 };
 
 fn order(mode: NetworkMode, container: ContainerSpec, host_ports: Vec<Option<u16>>) -> Order {
     let spec = WorkloadSpec {
-        id: AppId::parse("/shop/web"),
-        kind: Kind::App,
-        instances: 1,
         containers: vec![container],
         networks: vec![Network { mode, name: None, labels: BTreeMap::new() }],
-        require_ports: false,
-        role: Role::star(),
-        accepted_roles: None,
-        constraints: Vec::new(),
-        dependencies: Default::default(),
         labels: [("a.b-C", "v"), ("x", "y")].map(|(k, v)| (k.into(), v.into())).into(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 3_600_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
-        unreachable: UnreachableStrategy::Disabled,
-        kill_selection: KillSelection::default(),
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: Timestamp::from_ms(0),
-        last_scaling_at: Timestamp::from_ms(0),
-        last_config_change_at: Timestamp::from_ms(0),
+        ..WorkloadSpec::new(AppId::parse("/shop/web"), Timestamp::from_ms(0))
     };
     let placement = Placement {
         node: NodeId::from("c-S0"),

@@ -14,9 +14,7 @@ use crate::{
         node::{Duty, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::AppId,
         resource::Pools,
-        workload::{
-            Backoff, KillSelection, Kind, UnreachableStrategy, UpgradeStrategy, WorkloadSpec,
-        },
+        workload::WorkloadSpec,
     },
 };
 
@@ -289,28 +287,8 @@ fn spec(app: &AppId) -> WorkloadSpec {
         ..container::Port::default()
     };
     WorkloadSpec {
-        id: app.clone(),
-        kind: Kind::App,
-        instances: 1,
         containers: vec![ContainerSpec { ports: vec![port], ..ContainerSpec::default() }],
-        networks: Vec::new(),
-        require_ports: false,
-        role: serde_json::from_str("\"*\"").unwrap(),
-        accepted_roles: None,
-        constraints: Vec::new(),
-        dependencies: std::collections::BTreeSet::new(),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
-        unreachable: UnreachableStrategy::Disabled,
-        kill_selection: KillSelection::YoungestFirst,
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: Timestamp::EPOCH,
-        last_scaling_at: Timestamp::EPOCH,
-        last_config_change_at: Timestamp::EPOCH,
+        ..WorkloadSpec::new(app.clone(), Timestamp::EPOCH)
     }
 }
 

@@ -25,10 +25,7 @@ use crate::{
         node::{Attribute, Duty, FaultDomain, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::{AppId, PathId},
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{
-            Backoff, Constraint, KillSelection, Kind, Network, NetworkMode, Operator,
-            UnreachableStrategy, UpgradeStrategy, WorkloadSpec,
-        },
+        workload::{Constraint, Network, NetworkMode, Operator, UnreachableStrategy, WorkloadSpec},
     },
 };
 
@@ -79,31 +76,16 @@ fn constraint(text: &str) -> Constraint {
 
 fn app(id: &str, n: u32, cpus: f64, mem: f64, constraints: &[&str]) -> WorkloadSpec {
     WorkloadSpec {
-        id: PathId::parse(id),
-        kind: Kind::App,
         instances: n,
         containers: vec![ContainerSpec {
             resources: Scalars::of(cpus, mem, 0.0, 0.0),
             ..ContainerSpec::default()
         }],
         networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-        require_ports: false,
         role: Role::from("slave_public"),
-        accepted_roles: None,
         constraints: constraints.iter().map(|c| constraint(c)).collect(),
-        dependencies: BTreeSet::new(),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
         unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
-        kill_selection: KillSelection::YoungestFirst,
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: NOW,
-        last_scaling_at: NOW,
-        last_config_change_at: NOW,
+        ..WorkloadSpec::new(PathId::parse(id), NOW)
     }
 }
 

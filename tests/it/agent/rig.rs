@@ -21,15 +21,12 @@ use tepui::{
     },
     host::docker::{Engine, Found},
     model::{
-        AppId, InstanceId, NodeId, Pools, Role, Scalars, WorkloadSpec,
+        AppId, InstanceId, NodeId, Pools, Scalars, WorkloadSpec,
         container::{Command, ContainerSpec, Engine as Dialect, Image},
         instance::{Condition, KillReason, Placement},
         link::{Answer, AskError, Channel, Desired, FromAgent, Order, Question, Report, ToAgent},
         node::{NodeInfo, NodeKind},
-        workload::{
-            Backoff, KillSelection, Kind, Network, NetworkMode, UnreachableStrategy,
-            UpgradeStrategy,
-        },
+        workload::{Network, NetworkMode},
     },
 };
 use tokio::{io::AsyncWriteExt as _, sync::OnceCell};
@@ -256,28 +253,9 @@ impl Drop for Rig {
 
 pub fn spec(container: ContainerSpec, mode: NetworkMode) -> WorkloadSpec {
     WorkloadSpec {
-        id: AppId::parse("/it/app"),
-        kind: Kind::App,
-        instances: 1,
         containers: vec![container],
         networks: vec![Network { mode, name: None, labels: BTreeMap::new() }],
-        require_ports: false,
-        role: Role::star(),
-        accepted_roles: None,
-        constraints: Vec::new(),
-        dependencies: Default::default(),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 3_600_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
-        unreachable: UnreachableStrategy::Disabled,
-        kill_selection: KillSelection::default(),
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: Timestamp::from_ms(0),
-        last_scaling_at: Timestamp::from_ms(0),
-        last_config_change_at: Timestamp::from_ms(0),
+        ..WorkloadSpec::new(AppId::parse("/it/app"), Timestamp::from_ms(0))
     }
 }
 

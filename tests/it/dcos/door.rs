@@ -27,15 +27,12 @@ use tepui::{
         serve::{Limits, Listener, Server},
     },
     model::{
-        AppId, Instance, InstanceId, Node, NodeId, Pools, Role, WorkloadSpec,
+        AppId, Instance, InstanceId, Node, NodeId, Pools, WorkloadSpec,
         access::User,
         container::{ContainerSpec, Port},
         instance::{Condition, Placement},
         node::{Duty, NodeInfo, NodeKind, Reach},
-        workload::{
-            Backoff, KillSelection, Kind, Network, NetworkMode, UnreachableStrategy,
-            UpgradeStrategy,
-        },
+        workload::{Network, NetworkMode},
     },
 };
 use tokio::{
@@ -152,31 +149,13 @@ pub fn node() -> (NodeId, Node) {
 
 fn spec(id: &str, labels: &[(&str, &str)]) -> WorkloadSpec {
     WorkloadSpec {
-        id: AppId::parse(id),
-        kind: Kind::App,
-        instances: 1,
         containers: vec![ContainerSpec {
             ports: vec![Port { host_port: Some(0), ..Port::default() }],
             ..ContainerSpec::default()
         }],
         networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-        require_ports: false,
-        role: Role::star(),
-        accepted_roles: None,
-        constraints: Vec::new(),
-        dependencies: Default::default(),
         labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
-        unreachable: UnreachableStrategy::Disabled,
-        kill_selection: KillSelection::YoungestFirst,
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: NOW,
-        last_scaling_at: NOW,
-        last_config_change_at: NOW,
+        ..WorkloadSpec::new(AppId::parse(id), NOW)
     }
 }
 

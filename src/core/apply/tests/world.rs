@@ -18,10 +18,7 @@ use crate::{
         node::{NodeId, NodeInfo, NodeKind},
         path::{AppId, PathId},
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{
-            Backoff, KillSelection, Kind, Network, NetworkMode, UnreachableStrategy,
-            UpgradeStrategy, WorkloadSpec,
-        },
+        workload::{Network, NetworkMode, UnreachableStrategy, WorkloadSpec},
     },
 };
 
@@ -225,8 +222,6 @@ pub fn node(n: usize) -> NodeInfo {
 
 pub fn app(id: &str, instances: u32) -> WorkloadSpec {
     WorkloadSpec {
-        id: PathId::parse(id),
-        kind: Kind::App,
         instances,
         containers: vec![ContainerSpec {
             command: Run::Shell("sleep 1000".to_owned()),
@@ -235,23 +230,8 @@ pub fn app(id: &str, instances: u32) -> WorkloadSpec {
             ..ContainerSpec::default()
         }],
         networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-        require_ports: false,
-        role: Role::star(),
-        accepted_roles: None,
-        constraints: Vec::new(),
-        dependencies: Default::default(),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
-        upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
         unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
-        kill_selection: KillSelection::YoungestFirst,
-        executor: String::new(),
-        executor_resources: None,
-        residency: None,
-        version: Timestamp::EPOCH,
-        last_scaling_at: Timestamp::EPOCH,
-        last_config_change_at: Timestamp::EPOCH,
+        ..WorkloadSpec::new(PathId::parse(id), Timestamp::EPOCH)
     }
 }
 
