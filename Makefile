@@ -1,6 +1,6 @@
 # tepui: everything a newcomer, a developer and CI type. `make help` lists it.
 
-# Build products live outside the checkout: RocksDB alone takes a quarter of an hour to compile.
+# Build products live outside the checkout: what others wrote is compiled once.
 CACHE            ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tepui
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 export TEPUI_CACHE := $(CACHE)
@@ -12,6 +12,10 @@ export PATH      := $(CACHE)/node/bin:$(HOME)/.cargo/bin:$(PATH)
 CCACHE     = $(shell command -v ccache >/dev/null && echo 'ccache ')
 export CC  = $(CCACHE)gcc
 export CXX = $(CCACHE)g++
+# RocksDB as installer/rocksdb.sh compiled it; where it could not, its crate compiles it.
+export ROCKSDB_LIB_DIR := $(CACHE)/rocksdb/lib
+export ROCKSDB_STATIC  := 1
+export ROCKSDB_COMPILE  = $(shell test -f $(CACHE)/rocksdb/lib/librocksdb.a || echo 1)
 
 TEPUI    := $(CARGO_TARGET_DIR)/debug/tepui
 RELEASE  := $(CARGO_TARGET_DIR)/release/tepui

@@ -3,7 +3,7 @@
 #
 #   prepare.sh [build] [docker] [demo] [test]
 #
-# build   a C++ compiler, libclang and a Rust toolchain
+# build   a C++ compiler, libclang, a Rust toolchain and RocksDB compiled (rocksdb.sh)
 # docker  a running Docker engine
 # demo    what `make demo` makes and asks with
 # test    what the tests drive: a browser, busybox
@@ -53,6 +53,7 @@ rust() {
 build() {
   apt g++ make pkg-config libclang-dev ca-certificates curl git ccache
   rust
+  installer/rocksdb.sh "${TEPUI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tepui}"
 }
 
 docker_answers() { docker info >/dev/null 2>&1; }
