@@ -34,7 +34,10 @@ fn launch_one(tx: &mut Tx<'_>, launch: &Launch) -> bool {
     let Some(node) = state.nodes.get(&launch.node).filter(|n| n.takes_work()) else {
         return false;
     };
-    let Some(spec) = state.spec_of(instance) else { return false };
+    // The plan may be older than the removal of its workload: then nothing is started any more.
+    let Some(spec) = state.spec_of(instance).filter(|s| state.apps.contains_key(&s.id)) else {
+        return false;
+    };
     let ports = Ranges::of_numbers(launch.host_ports.iter().flatten().map(|p| u64::from(*p)));
     if spec.ports().count() != launch.host_ports.len()
         || !launch.allocation.ports().contains(&ports)

@@ -235,6 +235,44 @@ fn a_failing_task_comes_back_as_the_same_instance_with_a_delay() {
 }
 
 #[test]
+fn a_removed_app_that_waits_out_its_delay_is_not_launched_once_more() {
+    let mut w = World::new(1);
+    w.put(app("/a", 1));
+    w.settle();
+    let i = w.running("/a")[0].clone();
+    w.report(&i.id, Condition::Failed);
+    let due = w.state.delays[&i.app].until;
+    let launch = launch_of(&w.state, &i.id);
+    w.deploy(vec![edit(&i.app, None)]);
+    // The removal has taken the delay with it, its first step has not been done yet.
+    assert!(w.state.delays.is_empty());
+    assert!(w.state.instances[&i.id].waits_for_place());
+    let plan = crate::core::place::plan(&w.state, &[], due, &Default::default());
+    assert_eq!(plan.launches, []);
+    // Nor by a plan that was made before the removal.
+    w.ok(Command::Launch(vec![launch]));
+    assert_eq!(w.state.instances[&i.id].condition, Condition::Scheduled);
+    w.settle();
+    assert!(w.state.instances.is_empty());
+}
+
+/// A launch of `id` on the first node, as a plan made now would order it.
+fn launch_of(state: &State, id: &InstanceId) -> Launch {
+    let ports = [31_500];
+    let resources = Resources {
+        scalars: state.spec_of(&state.instances[id]).expect("spec").demand(),
+        ports: Ranges::of_numbers(ports.iter().copied()),
+        named: BTreeMap::new(),
+    };
+    Launch {
+        instance: id.clone(),
+        node: NodeId::from("n0"),
+        allocation: Pools::of(Role::star(), resources),
+        host_ports: vec![Some(31_500)],
+    }
+}
+
+#[test]
 fn a_kill_on_request_brings_no_delay_and_wipe_forgets_the_instance() {
     let mut w = World::new(1);
     w.put(app("/a", 2));

@@ -27,13 +27,11 @@ pub(super) struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// All workloads with waiting instances, each with its wanted configuration first.
+    /// All workloads with waiting instances, each with its wanted configuration first. What waits
+    /// of a removed workload is about to be forgotten and gets no place.
     pub fn gather(state: &'a State, now: Timestamp) -> Vec<Self> {
         let one = |(app, ids): (&'a AppId, &'a imbl::OrdSet<InstanceId>)| {
-            let spec = match state.spec(app) {
-                Some(spec) => spec,
-                None => state.spec_of(state.instances.get(ids.get_min()?)?)?,
-            };
+            let spec = state.spec(app)?;
             Some(Self::of(spec, now, ids.len(), Box::new(ids.iter())))
         };
         state.index.waiting.iter().filter_map(one).collect()
