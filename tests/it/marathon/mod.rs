@@ -2,6 +2,7 @@
 //! steps, no network and no containers.
 
 mod cluster;
+mod counts;
 mod events;
 mod golden;
 mod invalid;

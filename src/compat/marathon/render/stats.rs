@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::task::{Counts, n_checks};
+use super::task::Counts;
 use crate::{
     base::clock::Timestamp,
     compat::marathon::json::Num,
@@ -51,7 +51,7 @@ impl TaskStats {
             state.instances_of(&spec.id).map(|i| &**i).filter(|i| i.placement.is_some()).collect();
         let of = |wanted: &dyn Fn(&Instance) -> bool| {
             let tasks: Vec<&Instance> = all.iter().copied().filter(|i| wanted(i)).collect();
-            bucket(&tasks, n_checks(spec), now)
+            bucket(state, &tasks, now)
         };
         Self {
             started_after_last_scaling: of(&|i| i.version >= spec.last_scaling_at),
@@ -62,13 +62,13 @@ impl TaskStats {
     }
 }
 
-fn bucket(tasks: &[&Instance], n_checks: usize, now: Timestamp) -> Option<Bucket> {
+fn bucket(state: &State, tasks: &[&Instance], now: Timestamp) -> Option<Bucket> {
     if tasks.is_empty() {
         return None;
     }
     let mut counts = Counts::default();
     for task in tasks {
-        counts.add(task, n_checks);
+        counts.add(state, task);
     }
     let mut lives: Vec<f64> = tasks
         .iter()

@@ -175,13 +175,14 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Adds one instance.
-    pub fn add(&mut self, instance: &Instance, n_checks: usize) {
+    /// Adds one instance. Whether it is healthy is a matter of the definition it was made from: the
+    /// wanted one may have checks that the old instances of an upgrade know nothing of.
+    pub fn add(&mut self, state: &State, instance: &Instance) {
         match instance.condition {
             Condition::Provisioned | Condition::Staging => self.staged += 1,
             Condition::Running => {
                 self.running += 1;
-                match instance.healthy(n_checks) {
+                match state.healthy(instance) {
                     Some(true) => self.healthy += 1,
                     Some(false) => self.unhealthy += 1,
                     None => {}
@@ -193,16 +194,10 @@ impl Counts {
 
     /// Of all instances of an app.
     pub fn of(state: &State, spec: &WorkloadSpec) -> Self {
-        let n_checks = n_checks(spec);
         let mut counts = Self::default();
         for instance in state.instances_of(&spec.id) {
-            counts.add(instance, n_checks);
+            counts.add(state, instance);
         }
         counts
     }
-}
-
-/// How many health checks an app has.
-pub fn n_checks(spec: &WorkloadSpec) -> usize {
-    spec.containers.iter().map(|c| c.health_checks.len()).sum()
 }
