@@ -76,6 +76,14 @@ async fn every_spelling_answers_the_same() {
     }
     assert_eq!(answer(&world, "/nope").await.status(), 404);
     assert_eq!(answer(&world, "/health").await.status(), 200);
+    for path in ["/", "/master", "/master/"] {
+        let front = answer(&world, path).await;
+        assert_eq!(
+            (front.status().as_u16(), front.headers()["content-type"].to_str().unwrap()),
+            (200, "text/html; charset=utf-8"),
+            "{path}"
+        );
+    }
     let moved = answer(&world, "/master/redirect").await;
     assert_eq!(
         (moved.status().as_u16(), &moved.headers()["location"]),

@@ -99,9 +99,14 @@ macro_rules! twins {
     )*};
 }
 
+/// What stands where the original has its pages: clients ask for it to see whether a master is there.
+const FRONT: &str = "<!doctype html><title>Mesos</title>\
+    <p>Mesos' read endpoints answer here, for example <a href=\"master/state\">master/state</a>. \
+    The pages of the cluster are at <a href=\"/\">/</a>.</p>\n";
+
 /// Every route of this dialect.
 pub fn routes() -> Vec<Route<Mesos>> {
-    let mut routes = Vec::new();
+    let mut routes = vec![get("/", Access::Read, front), get("/master", Access::Read, front)];
     twins! { routes,
         "/state" Read whole;
         "/state-summary" Read summary;
@@ -195,6 +200,10 @@ async fn version(mesos: Arc<Mesos>, call: Call) -> Response {
         });
     };
     mesos.write(callback(&call), write).await
+}
+
+async fn front(_: Arc<Mesos>, _: Call) -> Response {
+    reply::content(StatusCode::OK, "text/html; charset=utf-8", FRONT)
 }
 
 async fn health(_: Arc<Mesos>, _: Call) -> Response {
