@@ -25,8 +25,6 @@ const AGENT_PORTS: [(u64, u64); 6] =
     [(1025, 2180), (2182, 3887), (3889, 5049), (5052, 8079), (8082, 8180), (8182, 32_000)];
 /// Host ports of a public agent, among them 80 and 443.
 const PUBLIC_PORTS: [(u64, u64); 3] = [(1, 21), (23, 5050), (5052, 32_000)];
-/// The role that holds a public agent's resources.
-pub const PUBLIC_ROLE: &str = "slave_public";
 /// Memory left to the machine itself: this much, or half of it on a small machine.
 const MEMORY_RESERVE_MB: u64 = 1024;
 /// Disk left to the machine itself: this much, or half of it on a small disk.
@@ -55,8 +53,8 @@ pub fn resources(kind: NodeKind, data_dir: &Path, over: &Overrides) -> io::Resul
         None => Milli::whole(i64::try_from(found).unwrap_or(i64::MAX)),
     };
     let (role, ports) = match kind {
-        NodeKind::Agent => (Role::star(), &AGENT_PORTS[..]),
-        NodeKind::PublicAgent => (Role::from(PUBLIC_ROLE), &PUBLIC_PORTS[..]),
+        NodeKind::Agent | NodeKind::Both => (Role::star(), &AGENT_PORTS[..]),
+        NodeKind::PublicAgent => (Role::public(), &PUBLIC_PORTS[..]),
     };
     let resources = Resources {
         scalars: Scalars {
@@ -179,10 +177,19 @@ mod tests {
         let over = Overrides { cpus: Some(1.5), ..Overrides::default() };
         let pools = resources(NodeKind::PublicAgent, Path::new("/"), &over).unwrap();
         assert_eq!(pools.scalars().cpus, Milli::new(1500));
-        assert!(pools.0[&Role::from(PUBLIC_ROLE)].ports.has(80));
+        assert!(pools.0[&Role::public()].ports.has(80));
         assert!(pools.scalars().mem > Milli::whole(32));
         let private = resources(NodeKind::Agent, Path::new("/"), &over).unwrap();
         assert!(!private.ports().has(5050) && private.ports().has(31_000));
+    }
+
+    #[test]
+    fn a_node_of_both_kinds_reserves_nothing() {
+        let pools = resources(NodeKind::Both, Path::new("/"), &Overrides::default()).unwrap();
+        let private = resources(NodeKind::Agent, Path::new("/"), &Overrides::default()).unwrap();
+        assert_eq!(pools.0.keys().collect::<Vec<_>>(), [&Role::star()]);
+        assert_eq!(pools.ports(), private.ports());
+        assert_eq!(pools.scalars().cpus, private.scalars().cpus);
     }
 
     #[test]

@@ -16,6 +16,11 @@ impl Role {
         Self::from("*")
     }
 
+    /// The role that the resources of public agents are reserved for.
+    pub fn public() -> Self {
+        Self::from("slave_public")
+    }
+
     pub fn is_star(&self) -> bool {
         self.as_str() == "*"
     }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::resource::{Pools, Ranges};
+use super::{
+    access::Role,
+    resource::{Pools, Ranges},
+};
 use crate::{
     base::{clock::Timestamp, units::Milli},
     typed_id,
@@ -21,6 +24,8 @@ pub enum NodeKind {
     Agent,
     /// Reachable from outside; its resources are reserved for the role `slave_public`.
     PublicAgent,
+    /// A node for everything: nothing is reserved, and what accepts only `slave_public` fits too.
+    Both,
 }
 
 /// The region and zone a node stands in.
@@ -89,6 +94,13 @@ pub struct NodeInfo {
     pub version: String,
     /// Resolver handed to tasks: the node's own DNS listener (address, port 53 assumed by resolvers).
     pub resolver: Option<IpAddr>,
+}
+
+impl NodeInfo {
+    /// Another role that may use the node's pool of `role` as well.
+    pub fn open_to(&self, role: &Role) -> Option<Role> {
+        (self.kind == NodeKind::Both && role.is_star()).then(Role::public)
+    }
 }
 
 /// A node as the cluster knows it.

@@ -27,9 +27,8 @@ use crate::{
     base::{clock::Clock, rng::Rng, task::Tasks},
     control::links::Links,
     model::{
-        access::Role,
         node::{Attribute, NodeId, NodeInfo, NodeKind},
-        resource::{Pools, Ranges, Resources, Scalars},
+        resource::Pools,
     },
 };
 
@@ -37,10 +36,6 @@ use crate::{
 const KEEP: Duration = Duration::from_secs(3600);
 /// How long Docker may take to say where its bridge is.
 const BRIDGE: Duration = Duration::from_secs(2);
-/// With both agent roles on one machine this part goes to the public one.
-const PUBLIC_PART: i64 = 4;
-/// Host ports of the public part of such a machine.
-const PUBLIC_PORTS: (u64, u64) = (30_000, 32_000);
 
 /// What an agent needs to start.
 pub struct Parts<'a> {
@@ -149,14 +144,18 @@ fn node_id(data_dir: &Path, rng: &mut Rng) -> anyhow::Result<NodeId> {
 }
 
 fn kind(config: &Config) -> NodeKind {
-    if config.has(NodeRole::Agent) { NodeKind::Agent } else { NodeKind::PublicAgent }
+    match (config.has(NodeRole::Agent), config.has(NodeRole::PublicAgent)) {
+        (true, true) => NodeKind::Both,
+        (false, true) => NodeKind::PublicAgent,
+        (_, false) => NodeKind::Agent,
+    }
 }
 
 fn attributes(given: &BTreeMap<String, String>) -> BTreeMap<String, Attribute> {
     given.iter().map(|(k, v)| (k.clone(), Attribute::Text(v.clone()))).collect()
 }
 
-/// What this node offers. With both agent roles a part of it is reserved for public services.
+/// What this node offers.
 fn total(config: &Config, data_dir: &Path) -> anyhow::Result<Pools> {
     let overrides = machine::Overrides {
         cpus: config.cpus,
@@ -165,24 +164,5 @@ fn total(config: &Config, data_dir: &Path) -> anyhow::Result<Pools> {
         gpus: None,
         ports: config.ports.clone(),
     };
-    let all =
-        machine::resources(kind(config), data_dir, &overrides).context("measuring this machine")?;
-    if !(config.has(NodeRole::Agent) && config.has(NodeRole::PublicAgent)) {
-        return Ok(all);
-    }
-    let Some(mine) = all.0.get(&Role::star()) else { return Ok(all) };
-    let part = |m: crate::base::units::Milli| crate::base::units::Milli::new(m.get() / PUBLIC_PART);
-    let scalars = Scalars {
-        cpus: part(mine.scalars.cpus),
-        mem: part(mine.scalars.mem),
-        disk: part(mine.scalars.disk),
-        gpus: Default::default(),
-    };
-    let outside = mine.ports.minus(&Ranges::of([PUBLIC_PORTS]));
-    let public = Resources { scalars, ports: mine.ports.minus(&outside), named: BTreeMap::new() };
-    let mut rest = mine.clone();
-    rest.sub(&public);
-    let mut pools = Pools::of(Role::star(), rest);
-    pools.add(&Pools::of(Role::from(machine::PUBLIC_ROLE), public));
-    Ok(pools)
+    machine::resources(kind(config), data_dir, &overrides).context("measuring this machine")
 }

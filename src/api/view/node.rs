@@ -22,7 +22,7 @@ use crate::{
 pub struct NodeRow<'a> {
     id: &'a str,
     pub host: &'a str,
-    roles: [&'static str; 1],
+    roles: &'static [&'static str],
     condition: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
@@ -59,10 +59,11 @@ pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
     NodeRow {
         id: info.id.as_str(),
         host: &info.hostname,
-        roles: [match info.kind {
-            NodeKind::Agent => "agent",
-            NodeKind::PublicAgent => "public_agent",
-        }],
+        roles: match info.kind {
+            NodeKind::Agent => &["agent"],
+            NodeKind::PublicAgent => &["public_agent"],
+            NodeKind::Both => &["agent", "public_agent"],
+        },
         condition: condition(node),
         region: domain.map(|d| d.region.as_str()),
         zone: domain.map(|d| d.zone.as_str()),

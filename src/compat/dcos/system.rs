@@ -243,7 +243,7 @@ fn all_units(system: &System) -> Vec<UnitOnNode> {
     }
     for node in system.cluster.latest().nodes.values() {
         let (role, units) = match node.info.kind {
-            NodeKind::Agent => ("agent", AGENT_UNITS),
+            NodeKind::Agent | NodeKind::Both => ("agent", AGENT_UNITS),
             NodeKind::PublicAgent => ("agent_public", PUBLIC_AGENT_UNITS),
         };
         all.extend(units.map(|(id, name)| UnitOnNode {

@@ -33,6 +33,8 @@ pub struct Ledger {
     /// Pools of node `i` are `first[i]..first[i + 1]`.
     first: Vec<u32>,
     role: Vec<RoleIx>,
+    /// A second role that the pool is open to (a node of both kinds); its own where there is none.
+    also: Vec<RoleIx>,
     free: Vec<Scalars>,
     ports: Vec<Ranges>,
     n_ports: Vec<u32>,
@@ -73,6 +75,7 @@ impl Ledger {
             roles: Vec::new(),
             first: vec![0],
             role: Vec::with_capacity(n),
+            also: Vec::with_capacity(n),
             free: Vec::with_capacity(n),
             ports: Vec::with_capacity(n),
             n_ports: Vec::with_capacity(n),
@@ -85,8 +88,10 @@ impl Ledger {
 
     fn push(&mut self, node: &Arc<Node>, used: Option<&Pools>) {
         for role in node.info.total.0.keys() {
+            let also = node.info.open_to(role).and_then(|role| self.role_ix(&role));
             let role = self.role_ix(role).expect("roles were gathered from these nodes");
             self.role.push(role);
+            self.also.push(also.unwrap_or(role));
             self.free.push(Scalars::default());
             self.ports.push(Ranges::default());
             self.n_ports.push(0);
@@ -160,23 +165,27 @@ impl Ledger {
         &self.roles[usize::from(ix)]
     }
 
-    /// Positions of a node's pools of the given roles, in the order of `roles`.
+    /// Positions of a node's pools that are open to the given roles, in the order of `roles`, each
+    /// once: where a pool's own role is among them, it comes at that one.
     pub fn pools<'a>(
         &'a self,
         ix: NodeIx,
         roles: &'a [RoleIx],
     ) -> impl Iterator<Item = usize> + Clone + 'a {
         let pools = self.first[ix as usize] as usize..self.first[ix as usize + 1] as usize;
-        roles.iter().filter_map(move |&r| pools.clone().find(|&p| self.role[p] == r))
+        let is_of = move |pool: usize, role: RoleIx| {
+            self.role[pool] == role || self.also[pool] == role && !roles.contains(&self.role[pool])
+        };
+        roles.iter().filter_map(move |&r| pools.clone().find(|&p| is_of(p, r)))
     }
 
-    /// Free scalars in a node's pools of the given roles together.
+    /// Free scalars in a node's pools that are open to the given roles together.
     #[inline]
     pub fn free(&self, ix: NodeIx, roles: &[RoleIx]) -> Scalars {
         let (begin, end) = (self.first[ix as usize] as usize, self.first[ix as usize + 1] as usize);
         let mut sum = Scalars::default();
         for pool in begin..end {
-            if roles.contains(&self.role[pool]) {
+            if roles.contains(&self.role[pool]) || roles.contains(&self.also[pool]) {
                 sum += self.free[pool];
             }
         }
@@ -301,7 +310,7 @@ impl Ledger {
     }
 }
 
-/// Every role some node has a pool of, sorted.
+/// Every role that some node has a pool for, sorted.
 fn roles_of(state: &State) -> Vec<Role> {
     let mut roles = BTreeSet::new();
     for node in state.nodes.values() {
@@ -309,6 +318,7 @@ fn roles_of(state: &State) -> Vec<Role> {
             if !roles.contains(role) {
                 roles.insert(role.clone());
             }
+            roles.extend(node.info.open_to(role));
         }
     }
     roles.into_iter().collect()

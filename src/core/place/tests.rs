@@ -217,6 +217,28 @@ fn reserved_resources_are_for_those_who_accept_them_and_go_first() {
 }
 
 #[test]
+fn a_node_of_both_kinds_offers_everything_to_everybody() {
+    let mut both = node(0, star(4.0, 4096.0), &[]);
+    both.info.kind = NodeKind::Both;
+    let accepting = |id: &str, roles: Option<&[&str]>| {
+        let mut spec = app(id, 1, 1.0, 64.0, &[]);
+        spec.accepted_roles = roles.map(|r| r.iter().map(|r| Role::from(*r)).collect());
+        spec
+    };
+    let apps = vec![
+        accepting("/any", None),
+        accepting("/public", Some(&["slave_public"])),
+        accepting("/either", Some(&["slave_public", "*"])),
+        accepting("/other", Some(&["web"])),
+    ];
+    let mut state = state(vec![both], apps);
+    let plan = run(&mut state, &Limits::default());
+    assert_eq!(plan.launches.len(), 3);
+    assert_eq!(state.free(&NodeId::from("c-S000")).scalars().cpus, Milli::whole(1));
+    assert_eq!(plan.reports[&AppId::parse("/other")].row(Reason::Role).declined, 1);
+}
+
+#[test]
 fn leases_count_until_they_expire() {
     let state = state(vec![node(0, star(4.0, 4096.0), &[])], vec![app("/a", 1, 2.0, 64.0, &[])]);
     let lease = Lease {
