@@ -26,14 +26,20 @@ name=web-demo.marathon.mesos
 dns_host=${TEPUI_DNS%:*} dns_port=${TEPUI_DNS##*:}
 port=$("$tepui" task list --json | jq -r '[.[] | select(.app_id == "/demo/web")][0].ports[0]')
 
-# answer COMMAND…: its first line; an error, while a backend may still be on its way into the tables.
+# answer COMMAND…: the first line of its output. A backend may still be on its way into the tables;
+# one that does not answer after a while ends the demo with what it said.
 answer() {
   local text
   for _ in 1 2 3 4 5 6 7 8 9 10; do
-    if text=$("$@" 2>&1); then break; fi
+    if text=$("$@" 2>&1); then head -1 <<<"$text"; return; fi
     sleep 1
   done
-  head -1 <<<"$text"
+  say "the demo was deployed, but this address does not answer:"
+  say "  $(head -3 <<<"$text")"
+  # What a task that answers with an error says of itself, and what the cluster knows.
+  "$tepui" log /demo/web --lines 5 2>&1 | sed 's/^/  /' >&2 || true
+  "$tepui" doctor 2>&1 | sed 's/^/  /' >&2 || true
+  return 1
 }
 
 router() { curl -sSf -m 5 -H "Authorization: token=$TEPUI_TOKEN" "$TEPUI_URL/service/demo/"; }
@@ -44,6 +50,9 @@ by_name() {
   curl -sSf -m 5 --resolve "$name:$port:$address" "http://$name:$port/"
 }
 
+by_router=$(answer router) || die "the road through the front door does not work (see above)"
+by_dns=$(answer by_name) || die "the road by DNS name does not work (see above)"
+
 cat <<TEXT
 
 The demo runs. The commands below know address and token after
@@ -51,10 +60,10 @@ The demo runs. The commands below know address and token after
 
 through the front door
   curl -H "Authorization: token=\$TEPUI_TOKEN" $TEPUI_URL/service/demo/
-    $(answer router)
+    $by_router
 by its DNS name, as the cluster's DNS server tells it
   curl --resolve $name:$port:\$(dig +short @$dns_host -p $dns_port $name | head -1) http://$name:$port/
-    $(answer by_name)
+    $by_dns
 on the page
   $TEPUI_URL/
 scale it, look at it

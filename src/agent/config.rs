@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::resolver::Resolver;
 use crate::model::node::NodeInfo;
 
 /// Settings of one agent.
@@ -17,6 +18,8 @@ pub struct AgentConfig {
     pub framework: String,
     /// `host:port` of the agent's HTTP address, as tasks see it.
     pub endpoint: Option<String>,
+    /// The name server containers are given.
+    pub resolver: Resolver,
     /// User of plain commands that name none; `None`: the agent's own.
     pub default_user: Option<String>,
     /// How long dead containers and their sandboxes are kept while there is room.

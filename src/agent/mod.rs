@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::base::{clock::Clock, rng::Rng, task::Tasks};
 
 pub mod config;
+pub mod resolver;
 pub mod desired;
 pub mod runtime;
 pub mod engine;
@@ -33,7 +34,7 @@ pub mod prepare;
 pub mod output;
 pub mod health;
 pub mod check;
-pub mod worker;
+mod worker;
 pub mod live;
 pub mod adopt;
 pub mod exec;

@@ -134,10 +134,11 @@ impl Starter {
         }
         drop(to.send(Input::Prepared(key.clone(), owner)).await);
 
+        let resolver = self.config.resolver.settled().await;
         let is_pod = order.spec.kind == Kind::Pod;
         let volumes = self.sandboxes.volumes(key);
         let infra = if is_pod && order.spec.network_mode() != NetworkMode::Host {
-            let site = self.site(&sandbox, &volumes, None, None);
+            let site = Site { resolver, ..self.site(&sandbox, &volumes, None, None) };
             let launch = launch::infra(order, &site);
             let id = self.create(key, &launch, launch::INFRA, to, made).await?;
             self.runtime.start(&id).await.map_err(NotStarted::Start)?;
@@ -149,6 +150,7 @@ impl Starter {
         for container in &order.spec.containers {
             let dir = container_dir(&sandbox, container, is_pod);
             let site = self.site(&dir, &volumes, account.as_ref(), infra.as_deref());
+            let site = Site { resolver, ..site };
             let launch = launch::launch(order, container, &site)?;
             let work = Work { key, container, dir: &dir, owner, to, made };
             ids.push(self.prepare(work, launch).await?);
@@ -233,7 +235,7 @@ impl Starter {
             agent: self.config.info.id.as_str(),
             framework: &self.config.framework,
             endpoint: self.config.endpoint.as_deref(),
-            resolver: self.config.info.resolver,
+            resolver: None,
             sandbox,
             volumes,
             user,

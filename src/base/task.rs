@@ -122,6 +122,11 @@ impl Tasks {
         }
     }
 
+    /// Whether a vital task of this group has failed.
+    pub fn has_failed(&self) -> bool {
+        self.inner.failed.borrow().is_some()
+    }
+
     /// Cancels the group and waits for its tasks; gives up after `deadline` and says what hung.
     pub async fn stop(&self, deadline: Duration) {
         self.inner.cancel.cancel();

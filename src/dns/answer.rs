@@ -3,7 +3,8 @@
 //! An answer repeats the question as it was asked, and every record owner in it is a pointer to
 //! that question; so the case a client chose (its defence against forged answers) comes back
 //! untouched, and an address record is a copy of 16 ready bytes. Order of records is turned by the
-//! message id, which spreads clients over backends without a counter.
+//! message id, which spreads clients over backends without a counter; services that do not all fit
+//! keep theirs.
 //!
 //! Invariants: never more bytes than the client takes; whole records only; TC exactly when records
 //! of the answer section are missing; no input makes it panic (`fuzz_answer`).
@@ -13,7 +14,7 @@
 use smallvec::SmallVec;
 
 use super::{
-    table::{A_BYTES, AAAA_BYTES, NameId, Table},
+    table::{A_BYTES, AAAA_BYTES, NameId, Service, Table},
     wire::{self, HEADER_BYTES, LowerName, Malformed, Query, Rcode},
     zone::{self, Manner, Place},
 };
@@ -42,10 +43,19 @@ pub enum Transport {
 pub enum Verdict {
     /// Send what was written, and count it under this code.
     Reply(Rcode),
-    /// The name is in none of our zones: ask upstream.
-    Forward,
+    /// Somebody else knows.
+    Elsewhere(Whose),
     /// Say nothing.
     Drop,
+}
+
+/// Who knows a name that the table cannot tell of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The name is in none of our zones: an upstream.
+    World,
+    /// The name is in one of our zones, but no table was published here: a master.
+    Masters,
 }
 
 /// Answers `message` from `table` into `out`, which is cleared first.
@@ -71,19 +81,18 @@ pub fn answer(table: &Table, message: &[u8], transport: Transport, out: &mut Vec
         }
         Some(_) | None => match zone::place(name) {
             Some(place) => place,
-            None => return Verdict::Forward,
+            None => return Verdict::Elsewhere(Whose::World),
         },
     };
+    if table.n_names() == 0 {
+        return Verdict::Elsewhere(Whose::Masters);
+    }
     let mut reply = Reply::start(table, &query, transport, out);
     if !matches!(query.qclass, wire::CLASS_IN | wire::CLASS_ANY)
         || matches!(query.qtype, wire::TYPE_AXFR | wire::TYPE_IXFR)
         || (query.qtype == wire::TYPE_RRSIG && place.manner == Manner::Node)
     {
         return reply.end(Rcode::Refused);
-    }
-    if table.n_names() == 0 {
-        // Nothing was published yet: a "no" now would be remembered, a failure is asked again.
-        return reply.end(Rcode::ServFail);
     }
     let found = direct.or_else(|| find_respelled(table, name, place));
     reply.place(place);
@@ -285,7 +294,7 @@ impl<'a> Reply<'a> {
         if services.is_empty() {
             return;
         }
-        let first = usize::from(self.query.id) % services.len();
+        let first = self.first_service(services);
         let ttl = self.table.ttl_secs.to_be_bytes();
         for service in services[first..].iter().chain(&services[..first]) {
             let (target, tail) = self.target_name(service.target);
@@ -306,6 +315,23 @@ impl<'a> Reply<'a> {
             if let Ok(at) = u16::try_from(at) {
                 self.targets.push((service.target, at));
             }
+        }
+    }
+
+    /// Where the services begin: at the one the message id picks when all of them fit, always at the
+    /// same one otherwise. Load balancers take an SRV answer for the whole truth and drop every
+    /// server that is missing from it (seen with HAProxy 2.6), so a cut answer must stay the same from
+    /// question to question.
+    fn first_service(&self, services: &[Service]) -> usize {
+        let bytes = |s: &Service| {
+            let (target, tail) = self.target_name(s.target);
+            12 + 6 + target.len() + tail.len()
+        };
+        let all: usize = services.iter().map(bytes).sum();
+        if self.out.len() + all > self.limit {
+            0
+        } else {
+            usize::from(self.query.id) % services.len()
         }
     }
 
@@ -465,7 +491,7 @@ pub fn fuzz_answer(message: &[u8]) {
                 assert_eq!(out[..2], message[..2], "the id comes back");
                 assert!(wire::u16_at(&out, 2) & wire::FLAG_RESPONSE != 0);
             }
-            Verdict::Forward => assert!(refuse(message, Rcode::Refused, &mut out)),
+            Verdict::Elsewhere(_) => assert!(refuse(message, Rcode::Refused, &mut out)),
             Verdict::Drop => assert!(!refuse(message, Rcode::Refused, &mut out)),
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! `core::naming` decides which names exist; `table` holds them encoded; `zone` knows whose manners
 //! each suffix has; `answer` turns a query into a reply; `udp` and `tcp` carry it; `upstream` asks
-//! others for everything else; `serve` ties the threads
-//! together; `follow` keeps the table equal to the state. The names, their rules and where
+//! others for everything else, for those whom `recursion` admits; `serve` ties the threads together;
+//! `follow` keeps the table equal to the state. The names, their rules and where
 //! we differ from the original: docs/compat/dns.md.
 
 pub mod answer;
 pub mod follow;
+pub mod recursion;
 pub mod serve;
 pub mod stats;
 pub mod table;

@@ -9,29 +9,35 @@
 //! Nothing here runs on the node's own runtime, so a busy API cannot starve names. Invariants: TCP
 //! and UDP have the same port; a second process cannot bind it by accident (the TCP listener does
 //! not share); closing ends every thread.
+//!
+//! An address that comes later, as a container engine's bridge does, gets a server of its own with
+//! the same names (`Handle::server_on`).
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    answer::Transport,
+    answer::{self, Transport, Whose},
+    recursion::{Denied, Recursion, Ticket},
     stats::Stats,
     table::Table,
     tcp,
     udp::{self, Question},
     upstream::{self, Forwarder, IN_FLIGHT_MAX, Unanswered},
+    wire::Rcode,
 };
 use crate::base::{rng::Rng, task::Tasks};
 
@@ -51,6 +57,9 @@ pub struct Options {
     pub n_workers: usize,
     /// Resolvers for everything outside our zones; none means such questions are refused.
     pub upstreams: Vec<SocketAddr>,
+    /// The masters' name servers, on a node that has no table of its own: names of our zones are
+    /// asked there.
+    pub masters: Vec<SocketAddr>,
 }
 
 /// What all threads of a server share.
@@ -58,13 +67,75 @@ pub(super) struct Shared {
     pub table: Arc<ArcSwap<Table>>,
     pub stats: Arc<Stats>,
     pub forwarder: Forwarder,
-    pub is_closing: AtomicBool,
+    /// Asks the masters for names of our zones while no table was published here.
+    pub relay: Forwarder,
+    pub recursion: Recursion,
+}
+
+/// Where a question goes that the table does not answer.
+pub(super) enum Way {
+    /// To an upstream; the place among the questions on their way is held until the answer.
+    Upstream {
+        _place: Ticket,
+    },
+    Masters,
+}
+
+impl Shared {
+    /// Whom to ask for `client`.
+    pub(super) fn way(&self, whose: Whose, client: IpAddr) -> Result<Way, Unanswered> {
+        match whose {
+            Whose::World => match self.recursion.admit(client, Instant::now()) {
+                Ok(ticket) => Ok(Way::Upstream { _place: ticket }),
+                Err(Denied::Stranger) => Err(Unanswered::NoUpstream),
+                Err(Denied::TooMuch) => Err(Unanswered::Overloaded),
+            },
+            // No table and nobody to ask: a "no" would be remembered, a failure is asked again.
+            Whose::Masters if !self.relay.has_upstreams() => Err(Unanswered::Failed),
+            Whose::Masters => Ok(Way::Masters),
+        }
+    }
+
+    /// Asks and waits for the reply.
+    pub(super) async fn ask(
+        &self,
+        way: &Way,
+        message: &[u8],
+        transport: Transport,
+    ) -> Result<Vec<u8>, Unanswered> {
+        match way {
+            Way::Upstream { .. } => self.forwarder.ask(message, transport).await,
+            // Whoever has no master to ask says that it failed, as above.
+            Way::Masters => {
+                let reply = self.relay.ask(message, transport).await;
+                reply.map_err(
+                    |why| if why == Unanswered::Overloaded { why } else { Unanswered::Failed },
+                )
+            }
+        }
+    }
+
+    /// The reply to a question that nobody answers; false when silence is better: where there were
+    /// too many, it makes the client ask again later.
+    pub(super) fn say_no(&self, query: &[u8], why: Unanswered, reply: &mut Vec<u8>) -> bool {
+        let rcode = match why {
+            Unanswered::Overloaded => {
+                self.stats.overload();
+                return false;
+            }
+            Unanswered::NoUpstream => Rcode::Refused,
+            Unanswered::Failed => Rcode::ServFail,
+        };
+        self.stats.reply(rcode);
+        answer::refuse(query, rcode, reply)
+    }
 }
 
 /// A bound server; `run` starts it.
 pub struct Server {
     listeners: Vec<Listener>,
     shared: Arc<Shared>,
+    is_closing: Arc<AtomicBool>,
 }
 
 struct Listener {
@@ -101,6 +172,19 @@ impl Handle {
         self.shared.forwarder.set_upstreams(&others(upstreams, &self.addresses));
     }
 
+    /// Replaces the networks whose questions outside our zones are forwarded.
+    pub fn allow(&self, networks: Vec<IpNet>) {
+        self.shared.recursion.allow(networks);
+    }
+
+    /// A further server with the same names on `address`.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, with the reason.
+    pub fn server_on(&self, address: SocketAddr) -> anyhow::Result<Server> {
+        Server::bound(&[address], 0, Arc::clone(&self.shared))
+    }
+
     pub fn stats(&self) -> &Stats {
         &self.shared.stats
     }
@@ -112,7 +196,22 @@ impl Server {
     /// # Errors
     /// The first address that cannot be bound, with the reason.
     pub fn bind(addresses: &[SocketAddr], options: &Options, rng: Rng) -> anyhow::Result<Self> {
-        let n_workers = match options.n_workers {
+        let stats = Arc::new(Stats::default());
+        let relay = Forwarder::new(&options.masters, rng.child("relay"), Arc::clone(&stats));
+        let forwarder = Forwarder::new(&[], rng, Arc::clone(&stats));
+        let (table, recursion) = (Arc::default(), Recursion::default());
+        let shared = Arc::new(Shared { table, stats, forwarder, relay, recursion });
+        let server = Self::bound(addresses, options.n_workers, shared)?;
+        server.handle().set_upstreams(&options.upstreams);
+        Ok(server)
+    }
+
+    fn bound(
+        addresses: &[SocketAddr],
+        n_workers: usize,
+        shared: Arc<Shared>,
+    ) -> anyhow::Result<Self> {
+        let n_workers = match n_workers {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get() / 4).clamp(1, 4),
             n => n,
         };
@@ -122,13 +221,7 @@ impl Server {
                 .with_context(|| format!("cannot answer DNS on {address}"))?;
             listeners.push(listener);
         }
-        let own: Vec<_> = listeners.iter().map(|l| l.address).collect();
-        let stats = Arc::new(Stats::default());
-        let upstreams = others(&options.upstreams, &own);
-        let forwarder = Forwarder::new(&upstreams, rng, Arc::clone(&stats));
-        let table = Arc::new(ArcSwap::default());
-        let shared = Shared { table, stats, forwarder, is_closing: AtomicBool::new(false) };
-        Ok(Self { listeners, shared: Arc::new(shared) })
+        Ok(Self { listeners, shared, is_closing: Arc::default() })
     }
 
     /// The first address, with its real port.
@@ -147,7 +240,7 @@ impl Server {
         let cancelled = tasks.cancelled();
         let inner = tasks.child("dns");
         tasks.vital("dns", async move {
-            let shared = Arc::clone(&self.shared);
+            let is_closing = Arc::clone(&self.is_closing);
             let sockets: Vec<_> = self.listeners.iter().flat_map(|l| l.udp.clone()).collect();
             let (ended, mut failure) = mpsc::channel(sockets.len() + 1);
             let done = self.start(&inner, ended)?;
@@ -155,7 +248,7 @@ impl Server {
                 () = cancelled.cancelled() => Ok(()),
                 failed = failure.recv() => failed.unwrap_or(Ok(())),
             };
-            shared.is_closing.store(true, Relaxed);
+            is_closing.store(true, Relaxed);
             for socket in sockets {
                 // Wakes a blocked receive at once; "not connected" is the usual, harmless reply.
                 let _woken = socket2::SockRef::from(&socket).shutdown(std::net::Shutdown::Both);
@@ -180,7 +273,8 @@ impl Server {
         for listener in self.listeners {
             for socket in listener.udp {
                 let (shared, forward) = (Arc::clone(&self.shared), forward.clone());
-                let run = move || Ok(udp::run(&socket, &shared, &forward)?);
+                let is_closing = Arc::clone(&self.is_closing);
+                let run = move || Ok(udp::run(&socket, &shared, &forward, &is_closing)?);
                 done.push(thread("dns-udp", run, ended.clone())?);
             }
             listeners.push(listener.tcp);
@@ -223,15 +317,13 @@ async fn slow_path(
     Ok(())
 }
 
-/// Asks upstream and sends what comes back; when there are too many, silence makes the client ask
-/// again later.
+/// Asks and sends what comes back.
 async fn forward(shared: &Shared, question: &Question) {
-    let reply = match shared.forwarder.ask(&question.message, Transport::Udp).await {
+    let reply = match shared.ask(&question.way, &question.message, Transport::Udp).await {
         Ok(reply) => reply,
-        Err(Unanswered::Overloaded) => return shared.stats.overload(),
-        Err(why) => {
+        Err(no) => {
             let mut reply = Vec::new();
-            if !tcp::refuse(shared, &question.message, why, &mut reply) {
+            if !shared.say_no(&question.message, no, &mut reply) {
                 return;
             }
             reply

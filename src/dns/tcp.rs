@@ -1,26 +1,35 @@
 //! DNS over TCP: two bytes of length, then a message; many on one connection, answered in turn.
 //!
-//! Everything is bounded: connections, the wait for a query, the time a slow reader may take.
+//! Everything is bounded: connections, the wait for a query, the time a slow reader may take. When
+//! there are too many connections the one that has been silent for longest makes room (RFC 7766
+//! §6.2.3), so that silent ones shut nobody out.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{self, Transport, Verdict},
     serve::Shared,
-    upstream::Unanswered,
-    wire::Rcode,
 };
 use crate::base::task::Tasks;
 
-/// Connections served at a time by one listener; more wait in the accept queue. The original had
-/// a hundred acceptors.
+/// Connections served at a time by one listener. The original had a hundred acceptors.
 const CONNECTIONS_MAX: usize = 256;
 /// How long a connection may be silent, and how long a message may take in either direction; as in
 /// the original.
@@ -30,18 +39,65 @@ const QUERY_BYTES_MAX: u16 = 2048;
 /// Pause after a failed accept, so that running out of files does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The open connections by when they last said something, the most silent first.
+#[derive(Default)]
+struct Connections {
+    by_use: Mutex<BTreeMap<u64, CancellationToken>>,
+    next: AtomicU64,
+}
+
+/// One connection's place among the others.
+struct Place {
+    all: Arc<Connections>,
+    used_at: u64,
+    end: CancellationToken,
+}
+
+impl Place {
+    /// A new connection's; past the bound the most silent one is told to end.
+    fn take(all: &Arc<Connections>) -> Self {
+        let (used_at, end) = (all.next.fetch_add(1, Relaxed), CancellationToken::new());
+        let mut by_use = all.by_use.lock();
+        by_use.insert(used_at, end.clone());
+        if by_use.len() > CONNECTIONS_MAX
+            && let Some((_, silent)) = by_use.pop_first()
+        {
+            silent.cancel();
+        }
+        drop(by_use);
+        Self { all: Arc::clone(all), used_at, end }
+    }
+
+    /// The connection has asked something.
+    fn used(&mut self) {
+        let mut by_use = self.all.by_use.lock();
+        // Gone when it was told to end in the meantime.
+        if let Some(end) = by_use.remove(&self.used_at) {
+            self.used_at = self.all.next.fetch_add(1, Relaxed);
+            by_use.insert(self.used_at, end);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.all.by_use.lock().remove(&self.used_at);
+    }
+}
+
 /// Accepts until it is dropped.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, tasks: Tasks) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = Arc::new(Connections::default());
     loop {
-        let permit = Arc::clone(&room).acquire_owned().await.expect("never closed");
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, client)) => {
                 let shared = Arc::clone(&shared);
+                let mut place = Place::take(&connections);
                 tasks.connection("dns tcp", async move {
-                    let _permit = permit;
+                    let end = place.end.clone();
                     // A client that breaks off is no event.
-                    let _ended = converse(stream, &shared).await;
+                    let talk = converse(stream, client.ip(), &shared, &mut place);
+                    let _ended = end.run_until_cancelled(talk).await;
                 });
             }
             Err(error) => {
@@ -52,7 +108,12 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, tasks: Tas
     }
 }
 
-async fn converse(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+async fn converse(
+    mut stream: TcpStream,
+    client: IpAddr,
+    shared: &Shared,
+    place: &mut Place,
+) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut query, mut reply) = (Vec::new(), Vec::new());
     loop {
@@ -63,7 +124,8 @@ async fn converse(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()>
         query.resize(usize::from(length), 0);
         timeout(IDLE, stream.read_exact(&mut query)).await??;
         shared.stats.tcp_query();
-        if !answer_one(shared, &query, &mut reply).await {
+        place.used();
+        if !answer_one(shared, client, &query, &mut reply).await {
             return Ok(());
         }
         let length = u16::try_from(reply.len()).map_err(std::io::Error::other)?;
@@ -74,7 +136,7 @@ async fn converse(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()>
 }
 
 /// Makes the reply; false when there is none to make.
-async fn answer_one(shared: &Shared, query: &[u8], reply: &mut Vec<u8>) -> bool {
+async fn answer_one(shared: &Shared, client: IpAddr, query: &[u8], reply: &mut Vec<u8>) -> bool {
     let verdict = answer::answer(&shared.table.load(), query, Transport::Tcp, reply);
     match verdict {
         Verdict::Reply(rcode) => {
@@ -85,26 +147,18 @@ async fn answer_one(shared: &Shared, query: &[u8], reply: &mut Vec<u8>) -> bool 
             shared.stats.dropped();
             false
         }
-        Verdict::Forward => match shared.forwarder.ask(query, Transport::Tcp).await {
-            Ok(answer) => {
-                *reply = answer;
-                true
+        Verdict::Elsewhere(whose) => {
+            let asked = match shared.way(whose, client) {
+                Ok(way) => shared.ask(&way, query, Transport::Tcp).await,
+                Err(no) => Err(no),
+            };
+            match asked {
+                Ok(answer) => {
+                    *reply = answer;
+                    true
+                }
+                Err(no) => shared.say_no(query, no, reply),
             }
-            Err(Unanswered::Overloaded) => {
-                shared.stats.overload();
-                false
-            }
-            Err(why) => refuse(shared, query, why, reply),
-        },
+        }
     }
-}
-
-/// The reply to a question no upstream answered.
-pub(super) fn refuse(shared: &Shared, query: &[u8], why: Unanswered, reply: &mut Vec<u8>) -> bool {
-    let rcode = match why {
-        Unanswered::NoUpstream => Rcode::Refused,
-        Unanswered::Overloaded | Unanswered::Failed => Rcode::ServFail,
-    };
-    shared.stats.reply(rcode);
-    answer::refuse(query, rcode, reply)
 }

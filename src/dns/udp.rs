@@ -9,7 +9,10 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     net::{IpAddr, SocketAddr, UdpSocket},
     os::fd::AsRawFd as _,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use nix::{
@@ -25,7 +28,7 @@ use tokio::sync::mpsc;
 
 use super::{
     answer::{self, Transport, UDP_BYTES_MAX, Verdict},
-    serve::Shared,
+    serve::{Shared, Way},
 };
 
 /// Messages a system call moves at most. Beyond 32 nothing is gained (measured).
@@ -41,6 +44,7 @@ pub(super) struct Question {
     pub socket: Arc<UdpSocket>,
     pub client: SocketAddr,
     pub local: Option<IpAddr>,
+    pub way: Way,
 }
 
 /// A query of the current batch.
@@ -72,13 +76,14 @@ pub(super) fn run(
     socket: &Arc<UdpSocket>,
     shared: &Shared,
     forward: &mpsc::Sender<Question>,
+    is_closing: &AtomicBool,
 ) -> io::Result<()> {
     let local = socket.local_addr()?;
     let is_wildcard = local.ip().is_unspecified();
     if local.is_ipv4() {
-        Worker::<SockaddrIn>::new(socket, shared, forward, is_wildcard).run()
+        Worker::<SockaddrIn>::new(socket, shared, forward, is_wildcard).run(is_closing)
     } else {
-        Worker::<SockaddrIn6>::new(socket, shared, forward, is_wildcard).run()
+        Worker::<SockaddrIn6>::new(socket, shared, forward, is_wildcard).run(is_closing)
     }
 }
 
@@ -158,14 +163,14 @@ where
         }
     }
 
-    fn run(mut self) -> io::Result<()> {
+    fn run(mut self, is_closing: &AtomicBool) -> io::Result<()> {
         let mut n_failed = 0;
-        while !self.shared.is_closing.load(Relaxed) {
+        while !is_closing.load(Relaxed) {
             match self.receive() {
                 Ok(()) => n_failed = 0,
                 // The receive time-out of the socket: a chance to see that we are closing.
                 Err(Errno::EINTR | Errno::EAGAIN) => continue,
-                Err(_) if self.shared.is_closing.load(Relaxed) => break,
+                Err(_) if is_closing.load(Relaxed) => break,
                 Err(error) => {
                     n_failed += 1;
                     if n_failed >= FAILURES_MAX {
@@ -220,14 +225,26 @@ where
                     self.shared.stats.dropped();
                     reply.clear();
                 }
-                Verdict::Forward => {
+                Verdict::Elsewhere(whose) => {
                     reply.clear();
-                    let Some(client) = received.client else { continue };
+                    let Some(client) = received.client.map(Into::<SocketAddr>::into) else {
+                        continue;
+                    };
+                    let way = match self.shared.way(whose, client.ip()) {
+                        Ok(way) => way,
+                        Err(no) => {
+                            if !self.shared.say_no(query, no, reply) {
+                                reply.clear();
+                            }
+                            continue;
+                        }
+                    };
                     let question = Question {
                         message: query.to_vec(),
                         socket: Arc::clone(self.socket),
-                        client: client.into(),
+                        client,
                         local: received.local,
+                        way,
                     };
                     if self.forward.try_send(question).is_err() {
                         self.shared.stats.overload();

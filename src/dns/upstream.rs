@@ -49,7 +49,7 @@ const REPLY_BYTES_MAX: usize = 4096;
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unanswered {
-    /// No upstream is configured.
+    /// No upstream is configured, or none for this client.
     NoUpstream,
     /// Too many questions are on their way.
     Overloaded,

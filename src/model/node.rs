@@ -92,8 +92,6 @@ pub struct NodeInfo {
     pub total: Pools,
     /// tepui's version on that node.
     pub version: String,
-    /// Resolver handed to tasks: the node's own DNS listener (address, port 53 assumed by resolvers).
-    pub resolver: Option<IpAddr>,
 }
 
 impl NodeInfo {

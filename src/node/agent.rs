@@ -1,13 +1,6 @@
 //! The agent role: what this machine offers, its agent, and the way to the leader.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::{IpAddr, SocketAddr},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -23,6 +16,7 @@ use crate::{
         engine::EngineRuntime,
         link::{ConnectError, Connector, LinkEnds},
         machine,
+        resolver::Resolver,
     },
     base::{clock::Clock, rng::Rng, task::Tasks},
     control::links::Links,
@@ -34,14 +28,12 @@ use crate::{
 
 /// How long dead containers and their sandboxes are kept while there is room.
 const KEEP: Duration = Duration::from_secs(3600);
-/// How long Docker may take to say where its bridge is.
-const BRIDGE: Duration = Duration::from_secs(2);
 
 /// What an agent needs to start.
 pub struct Parts<'a> {
     pub config: &'a Config,
     pub cluster: String,
-    pub resolver: Option<IpAddr>,
+    pub resolver: Resolver,
     pub clock: Arc<dyn Clock>,
     pub rng: Rng,
     pub tasks: &'a Tasks,
@@ -65,7 +57,6 @@ pub fn start(parts: Parts<'_>, connector: Arc<dyn Connector>) -> anyhow::Result<
         fault_domain: config.fault_domain.clone(),
         total: total(config, &data_dir)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        resolver,
     };
     let agent_config = AgentConfig {
         data_dir,
@@ -74,6 +65,7 @@ pub fn start(parts: Parts<'_>, connector: Arc<dyn Connector>) -> anyhow::Result<
         cluster,
         info,
         endpoint: None,
+        resolver,
         default_user: Some(config.task_user.clone()),
         keep: KEEP,
     };
@@ -112,22 +104,6 @@ impl Connector for InProcess {
         self.tasks.connection("agent-link", async move { links.serve(wire).await });
         async move { Ok(ends) }.boxed()
     }
-}
-
-/// Address of Docker's own bridge: only this machine and its containers reach it.
-pub async fn bridge_address(socket: &Path) -> Option<SocketAddr> {
-    let socket = socket.to_str()?;
-    let docker = bollard::Docker::connect_with_socket(
-        socket,
-        BRIDGE.as_secs(),
-        bollard::API_DEFAULT_VERSION,
-    )
-    .ok()?;
-    let options = None::<bollard::query_parameters::InspectNetworkOptions>;
-    let network = tokio::time::timeout(BRIDGE, docker.inspect_network("bridge", options)).await;
-    let ipam = network.ok()?.ok()?.ipam?;
-    let gateway = ipam.config?.into_iter().find_map(|c| c.gateway)?;
-    Some(SocketAddr::new(gateway.parse().ok()?, 53))
 }
 
 /// The id of this node: drawn once, kept in the data directory.

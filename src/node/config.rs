@@ -6,6 +6,8 @@ use std::{
     path::PathBuf,
 };
 
+use ipnet::IpNet;
+
 use super::settings::{Layers, Raw, Source};
 use crate::{
     core::place::Policy,
@@ -48,6 +50,8 @@ pub struct Config {
     pub dns_port: u16,
     /// `None`: those of /etc/resolv.conf.
     pub dns_upstreams: Option<Vec<SocketAddr>>,
+    /// Networks that may ask for names outside our zones, beside this machine and its containers.
+    pub dns_allow: Vec<IpNet>,
     pub peer_port: u16,
     pub compat_ports: bool,
     pub masters: Vec<String>,
@@ -138,6 +142,7 @@ impl Config {
             router_port: raw.router_port.unwrap_or_default(),
             dns_port: raw.dns_port.unwrap_or_default(),
             dns_upstreams: c.upstreams(raw.dns_upstreams.as_deref()),
+            dns_allow: c.networks("dns_allow", raw.dns_allow.as_deref().unwrap_or_default()),
             peer_port: raw.peer_port.unwrap_or_default(),
             compat_ports: raw.compat_ports.unwrap_or_default(),
             masters: c.masters(raw.masters.as_deref().unwrap_or_default(), &roles),
@@ -166,6 +171,11 @@ impl Config {
 
     pub fn has(&self, role: NodeRole) -> bool {
         self.roles.contains(&role)
+    }
+
+    /// Whether one of the agent roles is among the node's.
+    pub fn runs_containers(&self) -> bool {
+        self.has(NodeRole::Agent) || self.has(NodeRole::PublicAgent)
     }
 }
 
@@ -254,6 +264,18 @@ impl Checker<'_> {
             }
         }
         Some(found)
+    }
+
+    fn networks(&mut self, key: &'static str, given: &[String]) -> Vec<IpNet> {
+        const FIX: &str = "write networks such as 10.0.0.0/8 or single addresses";
+        let mut found = Vec::new();
+        for text in given {
+            match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+                Ok(network) => found.push(network),
+                Err(_) => self.fail(key, format!("{text:?} is no network"), FIX),
+            }
+        }
+        found
     }
 
     fn fault_domain(&mut self, raw: &Raw) -> Option<FaultDomain> {

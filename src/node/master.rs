@@ -15,6 +15,7 @@ use super::{
     bootstrap,
     config::Config,
     handles::{Handles, Me},
+    names,
     peers::{self, Door},
 };
 use crate::{
@@ -60,6 +61,7 @@ pub struct Master {
     pub handles: Handles,
     pub router: SocketAddr,
     pub dns: SocketAddr,
+    pub names: dns::serve::Handle,
     /// Token of the first user, for local scripts.
     pub token: String,
     servers: Vec<Server>,
@@ -75,36 +77,21 @@ pub struct Parts<'a> {
     pub tasks: &'a Tasks,
 }
 
-/// Takes every port the configuration names. `dns_also` is an address that only this machine and
-/// its containers reach; its port 53 is taken when it is free.
+/// Takes every port the configuration names.
 ///
 /// # Errors
 /// When a port is taken or needs rights; the text names it.
-pub async fn bind(
-    config: &Config,
-    dns_also: Option<SocketAddr>,
-    rng: &Rng,
-) -> anyhow::Result<(Bound, bool)> {
+pub async fn bind(config: &Config, rng: &Rng) -> anyhow::Result<Bound> {
     let at = |port| SocketAddr::new(config.listen, port);
     let router = Listener::bind(at(config.router_port))?;
     let compat = |port| config.compat_ports.then(|| Listener::bind(at(port))).transpose();
     let marathon = compat(MARATHON_PORT)?;
     let mesos = compat(MESOS_PORT)?;
-    let own = at(config.dns_port);
-    let with: Vec<SocketAddr> = [own].into_iter().chain(dns_also).collect();
-    let upstreams = config.dns_upstreams.clone();
-    let upstreams = upstreams.unwrap_or_else(|| dns::upstream::system_upstreams(&with));
-    let options = dns::serve::Options { n_workers: 0, upstreams };
-    let (dns, also) = match dns::serve::Server::bind(&with, &options, rng.child("dns")) {
-        Ok(server) => (server, dns_also.is_some()),
-        Err(error) if dns_also.is_some() => {
-            tracing::warn!(%error, "containers get no resolver of ours");
-            (dns::serve::Server::bind(&[own], &options, rng.child("dns"))?, false)
-        }
-        Err(error) => return Err(error),
-    };
+    let own = [at(config.dns_port)];
+    let options = names::options(config, &own, Vec::new());
+    let dns = dns::serve::Server::bind(&own, &options, rng.child("dns"))?;
     let peers = peers::bind(at(config.peer_port)).await?;
-    Ok((Bound { router, marathon, mesos, dns, peers }, also))
+    Ok(Bound { router, marathon, mesos, dns, peers })
 }
 
 /// Starts a master on bound listeners.
@@ -151,14 +138,14 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     let now = clock.now();
     let token = tokens.issue(bootstrap::ADMIN, now, None);
     follow_names(&log, &bound.dns, config, marathon_port, tasks);
-    let dns = bound.dns.local_addr();
+    let (dns, names) = (bound.dns.local_addr(), bound.dns.handle());
     bound.dns.run(&tasks.child("dns"));
 
     let doors = Doors::open(&handles, config, &clock, &rng, tokens, marathon_port, tasks)?;
     let mut servers = vec![bound.router.serve(doors.gateway, tasks)];
     servers.extend(bound.marathon.map(|l| l.serve(doors.marathon, tasks)));
     servers.extend(bound.mesos.map(|l| l.serve(doors.mesos, tasks)));
-    Ok(Master { handles, router, dns, token, servers, streams: doors.streams })
+    Ok(Master { handles, router, dns, names, token, servers, streams: doors.streams })
 }
 
 impl Master {

@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod handles;
 pub mod transport;
 pub mod peers;
+pub mod names;
 pub mod master;
 pub mod agent;
 pub mod roles;

@@ -13,9 +13,12 @@ use super::{
     bootstrap,
     config::{Config, NodeRole},
     master::{self, Master},
+    names,
 };
 use crate::{
     base::{clock::SystemClock, limit, rng::Rng, task::Tasks},
+    dns,
+    host::bridge,
     model::node::NodeId,
 };
 
@@ -88,17 +91,24 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
     let clock = SystemClock::shared();
     let rng = Rng::from_os();
     let mut warnings = Vec::new();
-    let has_agent = config.has(NodeRole::Agent) || config.has(NodeRole::PublicAgent);
-    let bridge = if has_agent { agent::bridge_address(&config.docker).await } else { None };
-    if has_agent && bridge.is_none() {
-        let socket = config.docker.display();
-        warnings.push(format!("Docker does not answer on {socket}; tasks wait until it does"));
+    let has_agent = config.runs_containers();
+    if has_agent && let Err(error) = bridge::ask(&config.docker).await {
+        let (socket, cause) = (config.docker.display(), error.root_cause().to_string());
+        warnings.push(format!(
+            "Docker does not answer on {socket} ({cause}); tasks wait until it does"
+        ));
     }
     if !config.has(NodeRole::Master) {
+        let masters = names::of_masters(config).await;
+        let options = names::options(config, &[], masters);
+        let server = dns::serve::Server::bind(&[], &options, rng.child("dns"))?;
+        let (resolver, trouble) = names::start(config, server.handle(), tasks).await;
+        warnings
+            .extend(trouble.map(|why| format!("containers find no names of the cluster: {why}")));
         let parts = agent::Parts {
             config,
             cluster: String::new(),
-            resolver: None,
+            resolver,
             clock,
             rng: rng.child("agent"),
             tasks,
@@ -107,15 +117,17 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
         let told = Ready { master: None, login: None, warnings };
         return Ok(Started { master: None, told });
     }
-    let (bound, serves_containers) = master::bind(config, bridge, &rng).await?;
+    let bound = master::bind(config, &rng).await?;
     let parts = master::Parts { config, clock: clock.clone(), rng: rng.child("master"), tasks };
     let master = master::start(parts, bound).await?;
+    let (resolver, trouble) = names::start(config, master.names.clone(), tasks).await;
+    warnings.extend(trouble.map(|why| format!("containers find no names of the cluster: {why}")));
     if has_agent {
         let cluster = master.handles.log.state().cluster.as_ref().map(|c| c.id.clone());
         let parts = agent::Parts {
             config,
             cluster: cluster.context("the cluster has no id")?,
-            resolver: bridge.filter(|_| serves_containers).map(|b| b.ip()),
+            resolver,
             clock,
             rng: rng.child("agent"),
             tasks,

@@ -66,6 +66,10 @@ pub struct Raw {
     /// DNS servers for all names that are not the cluster's. Default: those of /etc/resolv.conf.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns_upstreams: Option<Vec<String>>,
+    /// Networks that may ask for names that are not the cluster's, beside this machine and its
+    /// containers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_allow: Option<Vec<String>>,
     /// Port masters and agents speak to masters on, always with mutual TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_port: Option<u16>,
@@ -225,7 +229,7 @@ pub fn parse(text: &str, source_name: &str) -> Result<Raw, SettingsError> {
 pub const SECRETS: [&str; 1] = ["join_token"];
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 26] = [
+pub const KEYS: [&str; 27] = [
     "roles",
     "data_dir",
     "cluster_name",
@@ -235,6 +239,7 @@ pub const KEYS: [&str; 26] = [
     "router_port",
     "dns_port",
     "dns_upstreams",
+    "dns_allow",
     "peer_port",
     "compat_ports",
     "masters",
@@ -256,7 +261,7 @@ pub const KEYS: [&str; 26] = [
 
 fn environment_value(key: &str, text: &str) -> Value {
     match key {
-        "roles" | "masters" | "dns_upstreams" => {
+        "roles" | "masters" | "dns_upstreams" | "dns_allow" => {
             Value::Sequence(text.split(',').map(|s| Value::from(s.trim())).collect())
         }
         "attributes" => {

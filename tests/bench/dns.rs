@@ -95,7 +95,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Section> {
 /// The role of our own server: the same names, no upstream.
 pub fn serve(args: &[String]) -> anyhow::Result<()> {
     let port: u16 = args.first().context("no port")?.parse()?;
-    let options = Options { n_workers: 1, upstreams: Vec::new() };
+    let options = Options { n_workers: 1, ..Options::default() };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -41,7 +41,6 @@ pub fn node(n: u32) -> Node {
             fault_domain: None,
             total: Pools::of(Role::star(), resources),
             version: String::new(),
-            resolver: None,
         },
         reach: Reach::Reachable,
         duty: Duty::Active,

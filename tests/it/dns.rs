@@ -41,7 +41,7 @@ struct Running {
 
 impl Running {
     fn start(addresses: &[SocketAddr], upstreams: &[SocketAddr]) -> Self {
-        let options = Options { n_workers: 2, upstreams: upstreams.to_vec() };
+        let options = Options { n_workers: 2, upstreams: upstreams.to_vec(), masters: Vec::new() };
         let server = Server::bind(addresses, &options, Rng::from_seed(1)).expect("ports are free");
         let (handle, tasks) = (server.handle(), Tasks::new("test"));
         let mut builder = Builder::new(5, 1, 8);
@@ -75,7 +75,8 @@ fn query(name: &str, kind: RecordType) -> Message {
 /// Asks over UDP on its own thread, so that the test's runtime goes on.
 async fn over_udp(server: SocketAddr, message: Message) -> Message {
     let asked = move || {
-        let socket = UdpSocket::bind(loopback()).unwrap();
+        let from = if server.ip().is_loopback() { loopback().ip() } else { server.ip() };
+        let socket = UdpSocket::bind((from, 0)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         // Connected: a reply from another address than the one asked would not arrive.
         socket.connect(server).unwrap();
@@ -246,6 +247,80 @@ async fn without_upstreams_other_names_are_refused() {
     server.stop().await;
 }
 
+/// Our own names are for everybody; whoever is neither this machine nor in a network that was let in
+/// gets no names of others, lest anybody uses us against third parties.
+#[tokio::test]
+async fn strangers_get_our_names_and_nobody_elses() {
+    let Some(address) = own_address() else {
+        eprintln!("no address beside loopback: nothing to ask from");
+        return;
+    };
+    let (upstream, _open) = resolver(false);
+    let server = Running::start(&[SocketAddr::new(address, 0)], &[upstream]);
+    let code = |reply: &Message| reply.metadata.response_code;
+    let reply = over_udp(server.address(), query("web.marathon.mesos.", RecordType::A)).await;
+    assert_eq!(code(&reply), ResponseCode::NoError);
+    let world = query("example.com.", RecordType::A);
+    assert_eq!(code(&over_udp(server.address(), world.clone()).await), ResponseCode::Refused);
+    let replies = over_tcp(server.address(), vec![world.clone()]).await;
+    assert_eq!(code(&replies[0]), ResponseCode::Refused);
+    server.handle.allow(vec![address.into()]);
+    assert_eq!(addresses(&over_udp(server.address(), world).await), ["192.0.2.1"]);
+    server.stop().await;
+}
+
+/// The address this machine would use towards others. Nothing is sent.
+fn own_address() -> Option<std::net::IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 53)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+#[tokio::test]
+async fn a_node_without_a_table_asks_the_masters_for_our_names() {
+    let master = Running::start(&[loopback()], &[]);
+    let (upstream, _open) = resolver(false);
+    let options =
+        Options { n_workers: 1, upstreams: vec![upstream], masters: vec![master.address()] };
+    // No address at first: the bridge comes later, and gets a server of its own.
+    let server = Server::bind(&[], &options, Rng::from_seed(3)).expect("nothing to bind");
+    let (handle, tasks) = (server.handle(), Tasks::new("agent"));
+    let later = handle.server_on(loopback()).expect("a free port");
+    let address = later.local_addr();
+    later.run(&tasks);
+    let reply = over_udp(address, query("_web._tcp.marathon.mesos.", RecordType::SRV)).await;
+    assert_eq!(reply.answers.len(), 1);
+    assert!(reply.metadata.authoritative, "the master's answer comes as it is");
+    let reply = over_udp(address, query("none.marathon.mesos.", RecordType::A)).await;
+    assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain);
+    let replies = over_tcp(address, vec![query("web.marathon.mesos.", RecordType::A)]).await;
+    assert_eq!(replies[0].answers.len(), 128);
+    let reply = over_udp(address, query("example.com.", RecordType::A)).await;
+    assert_eq!(addresses(&reply), ["192.0.2.1"], "other names go to this node's own upstreams");
+    // Without any master a name of ours is no "no", which would be remembered.
+    master.stop().await;
+    let reply = over_udp(address, query("web.marathon.mesos.", RecordType::A)).await;
+    assert_eq!(reply.metadata.response_code, ResponseCode::ServFail);
+    tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn silent_connections_shut_nobody_out() {
+    let server = Running::start(&[loopback()], &[]);
+    let address = server.address();
+    let opened = move || {
+        let open = |_| TcpStream::connect(address).expect("accepted");
+        (0..400).map(open).collect::<Vec<_>>()
+    };
+    let silent = tokio::task::spawn_blocking(opened).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let replies = over_tcp(address, vec![query("web.marathon.mesos.", RecordType::A)]).await;
+    assert_eq!(replies[0].answers.len(), 128);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    drop(silent);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_second_server_cannot_take_the_port() {
     let server = Running::start(&[loopback()], &[]);
@@ -294,7 +369,6 @@ async fn names_follow_the_log() {
         fault_domain: None,
         total: Pools::default(),
         version: String::new(),
-        resolver: None,
     };
     log.propose(Command::RegisterNode(Box::new(info))).await.unwrap().unwrap();
     until(server.address(), "slave.mesos.", &["10.0.0.5"]).await;

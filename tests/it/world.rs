@@ -125,7 +125,6 @@ impl World {
             fault_domain: None,
             total: Pools::of(Role::star(), resources),
             version: "0.1.0".into(),
-            resolver: None,
         })));
         id
     }

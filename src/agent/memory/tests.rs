@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
-    agent::{self, AgentConfig, desired::tests::order, link},
+    agent::{self, AgentConfig, desired::tests::order, link, resolver::Resolver},
     base::{clock::SystemClock, rng::Rng},
     model::{
         NodeId, Pools,
@@ -37,7 +37,6 @@ impl Rig {
             fault_domain: None,
             total: Pools::default(),
             version: "test".into(),
-            resolver: None,
         };
         let config = AgentConfig {
             data_dir: dir.path().into(),
@@ -45,6 +44,7 @@ impl Rig {
             info,
             framework: "f".into(),
             endpoint: None,
+            resolver: Resolver::none(),
             default_user: None,
             keep: Duration::from_secs(60),
         };

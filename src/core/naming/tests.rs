@@ -272,7 +272,6 @@ fn node(id: &str, address: &str) -> Node {
         fault_domain: None,
         total: Pools::default(),
         version: String::new(),
-        resolver: None,
     };
     let at = Timestamp::EPOCH;
     let (reach, duty) = (Reach::Reachable, Duty::Active);

@@ -56,7 +56,6 @@ fn node(n: usize, total: Pools, attributes: &[(&str, &str)]) -> Node {
             fault_domain: None,
             total,
             version: String::new(),
-            resolver: None,
         },
         reach: Reach::Reachable,
         duty: Duty::Active,

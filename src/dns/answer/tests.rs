@@ -253,7 +253,46 @@ fn before_the_first_table_nothing_is_denied() {
     let bytes = query("leader.mesos.", RecordType::A).to_vec().unwrap();
     let mut out = Vec::new();
     let verdict = answer(&Table::default(), &bytes, Transport::Udp, &mut out);
-    assert_eq!(verdict, Verdict::Reply(Rcode::ServFail));
+    assert_eq!(verdict, Verdict::Elsewhere(Whose::Masters));
+}
+
+/// A name of somebody else.
+const WORLD: Verdict = Verdict::Elsewhere(Whose::World);
+
+/// Load balancers that fill their servers from an SRV answer take servers down that are missing
+/// from it, so what a cut answer holds must not depend on the message id.
+#[test]
+fn a_cut_service_answer_is_the_same_whatever_the_id() {
+    use crate::{core::naming::Sink as _, dns::table::Builder};
+    let with = |n_services: u8| {
+        let mut builder = Builder::new(5, 7, 256);
+        let service = builder.name("_web._tcp.marathon.mesos");
+        for i in 0..n_services {
+            let target = builder.name(&format!("web-a1b2c-s{i}.marathon.mesos"));
+            builder.address(target, std::net::Ipv4Addr::new(10, 0, 0, i).into());
+            builder.service(service, 31_000 + u16::from(i), target);
+        }
+        builder.build()
+    };
+    let ports = |table: &Table, id: u16| -> Vec<u16> {
+        let mut message = query("_web._tcp.marathon.mesos.", RecordType::SRV);
+        message.metadata.id = id;
+        let mut out = Vec::new();
+        answer(table, &message.to_vec().unwrap(), Transport::Udp, &mut out);
+        let reply = Message::from_vec(&out).unwrap();
+        let port = |r: &hickory_proto::rr::Record| match &r.data {
+            RData::SRV(srv) => srv.port,
+            other => panic!("{other:?}"),
+        };
+        reply.answers.iter().map(port).collect()
+    };
+    let (many, few) = (with(60), with(5));
+    let cut = ports(&many, 0);
+    assert!(cut.len() < 60, "it is cut");
+    assert!((1..500).all(|id| ports(&many, id) == cut));
+    // Where all fit they are turned, which spreads clients.
+    assert_eq!(ports(&few, 0).first(), Some(&31_000));
+    assert_eq!(ports(&few, 3).first(), Some(&31_003));
 }
 
 #[test]
@@ -261,7 +300,7 @@ fn names_of_others_are_forwarded() {
     for name in ["example.com.", ".", "thisdcos.directory.", "mesos.example.", "notmesos."] {
         let bytes = query(name, RecordType::A).to_vec().unwrap();
         let mut out = Vec::new();
-        assert_eq!(answer(&table(), &bytes, Transport::Udp, &mut out), Verdict::Forward, "{name}");
+        assert_eq!(answer(&table(), &bytes, Transport::Udp, &mut out), WORLD, "{name}");
         assert!(refuse(&bytes, Rcode::Refused, &mut out));
         let reply = Message::from_vec(&out).unwrap();
         assert_eq!(codes(&reply), (ResponseCode::Refused, false, false, 0, 0));
@@ -298,7 +337,7 @@ fn broken_messages_get_a_header_or_nothing() {
     let mut chaos = query("version.bind.", RecordType::TXT);
     chaos.queries[0].query_class = hickory_proto::rr::DNSClass::CH;
     let bytes = chaos.to_vec().unwrap();
-    assert_eq!(answer(&table(), &bytes, Transport::Udp, &mut Vec::new()), Verdict::Forward);
+    assert_eq!(answer(&table(), &bytes, Transport::Udp, &mut Vec::new()), WORLD);
 }
 
 #[test]

@@ -117,13 +117,13 @@ impl Rig {
             fault_domain: None,
             total: Pools::default(),
             version: "test".into(),
-            resolver: None,
         };
         let config = AgentConfig {
             data_dir: dir.path().join("agent"),
             cluster: cluster.clone(),
             framework: format!("{cluster}-0000"),
             endpoint: None,
+            resolver: tepui::agent::resolver::Resolver::none(),
             default_user: None,
             keep: Duration::from_secs(3600),
             info,

@@ -141,7 +141,6 @@ pub fn node() -> (NodeId, Node) {
         fault_domain: None,
         total: Pools::default(),
         version: "0".to_owned(),
-        resolver: None,
     };
     let (reach, duty) = (Reach::Reachable, Duty::Active);
     (id, Node { info, reach, duty, registered_at: NOW, reregistered_at: None })

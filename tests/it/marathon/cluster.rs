@@ -244,6 +244,5 @@ fn node(n: usize) -> NodeInfo {
         fault_domain: Some(FaultDomain { region: "r1".into(), zone: "z1".into() }),
         total: Pools::of(Role::star(), resources),
         version: "0".to_owned(),
-        resolver: None,
     }
 }

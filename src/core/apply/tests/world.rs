@@ -216,7 +216,6 @@ pub fn node(n: usize) -> NodeInfo {
         fault_domain: None,
         total: Pools::of(Role::star(), resources),
         version: "0".to_owned(),
-        resolver: None,
     }
 }
 
