@@ -26,7 +26,7 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
+.PHONY: help run build test quick first-start bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -51,6 +51,10 @@ quick: ## check, lint and unit tests: under two minutes when warm
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo test --lib --quiet
+
+first-start: prepare-test build ## the demo on an engine that never ran before, and after restarts in any order
+	@installer/prepare.sh demo
+	tests/machine/first-start.sh $(TEPUI)
 
 bench: prepare-test ui ## measure beside the peers; prints a table, writes docs/benchmarks.md
 	cargo bench --bench bench -- $(ARGS)

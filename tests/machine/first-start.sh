@@ -24,10 +24,12 @@ check() { # check WHAT COMMAND…
   fi
 }
 inside() { nsenter --net="/run/netns/$space" "$@"; }
+# In the background its process number is the program's own.
+exec_inside() { exec nsenter --net="/run/netns/$space" "$@"; }
 export DOCKER_HOST=unix://$work/docker.sock
 
 engine_start() {
-  inside dockerd --data-root "$work/docker" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
+  exec_inside dockerd --data-root "$work/docker" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
     -H "$DOCKER_HOST" --containerd-namespace "$space" --containerd-plugins-namespace "p$space" \
     >>"$work/dockerd.log" 2>&1 &
   engine=$!
@@ -40,7 +42,7 @@ end() { # end PID
   kill -KILL "$1" 2>/dev/null
 }
 node_start() {
-  TEPUI_DOCKER="$work/docker.sock" inside "$tepui" dev --data-dir "$work/node" \
+  TEPUI_DOCKER="$work/docker.sock" exec_inside "$tepui" dev --data-dir "$work/node" \
     >>"$work/node.log" 2>&1 &
   node=$!
 }
@@ -58,12 +60,11 @@ neighbour() {
   local id
   for _ in $(seq 30); do
     id=$(docker ps -q --filter ancestor=tepui-demo/web:1 | head -1)
-    [ -n "$id" ] && docker exec "$id" /usr/bin/busybox nslookup redis-demo.marathon.mesos && return 0
-    [ -n "$id" ] && docker exec "$id" python3 -c \
+    [ -n "$id" ] && docker exec "$id" /usr/bin/python3.11 -c \
       'import socket; print(socket.gethostbyname("redis-demo.marathon.mesos"))' && return 0
     sleep 1
   done
-  docker exec "$id" cat /etc/resolv.conf; return 1
+  docker inspect "$id" -f '{{.HostConfig.Dns}}'; return 1
 }
 cleanup() {
   end "$node"
