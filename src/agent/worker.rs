@@ -299,6 +299,7 @@ impl Worker {
                 desired::apply_message(&mut self.desired, desired);
                 self.complete_found();
             }
+            ToAgent::TellAll => self.outbox = Outbox::default(),
             ToAgent::Ask { id, question } => self.asked(id, question),
             ToAgent::Data { id, channel, bytes } => self.sessions.data(id, channel, bytes),
             ToAgent::End { id } => self.sessions.end_of_input(id),

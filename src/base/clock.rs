@@ -1,16 +1,21 @@
-//! Time: `Timestamp` (milliseconds since the Unix epoch) and the clocks that make one.
+//! Time: `Timestamp` (when, for people and files), `Moment` (how long ago) and the clocks that make
+//! both.
 //!
-//! Only this file reads the machine's clock. Everything else is handed a `Timestamp` or an
+//! A wall clock is put right by its owner, by hours and in both directions. So a `Timestamp` says
+//! when something happened and nothing about how long ago that was; whatever waits, or holds
+//! silence against somebody, counts in `Moment`s.
+//!
+//! Only this file reads the machine's clocks. Everything else is handed a reading or an
 //! `Arc<dyn Clock>`, so that simulation and tests own time.
 
 use std::{
     fmt,
     ops::{Add, Sub},
     sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
+        Arc, LazyLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -82,13 +87,51 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-/// A source of time. `SystemClock` in the product, `ManualClock` in tests and simulation.
-pub trait Clock: Send + Sync + fmt::Debug {
-    /// The present.
-    fn now(&self) -> Timestamp;
+/// A point on a clock that nobody sets: time passed since this process began, in milliseconds.
+///
+/// Means nothing in another process: it is never sent, and where it is stored it reads back as the
+/// beginning, so that what was being waited for is waited for once more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The beginning of this process.
+    pub const START: Self = Self(0);
+
+    /// The moment `ms` milliseconds after the beginning.
+    pub const fn from_ms(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Time passed since `earlier`; zero when `earlier` lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
 }
 
-/// The machine's wall clock.
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "+{}ms", self.0)
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+    fn add(self, after: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A source of time. `SystemClock` in the product, `ManualClock` in tests and simulation.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The present, as the wall clock has it. May jump in both directions.
+    fn now(&self) -> Timestamp;
+
+    /// The present, on the clock that nobody sets.
+    fn moment(&self) -> Moment;
+}
+
+/// The machine's clocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -107,27 +150,47 @@ impl Clock for SystemClock {
             .unwrap_or(Duration::ZERO);
         Timestamp::EPOCH + since_epoch
     }
+
+    fn moment(&self) -> Moment {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let start = *START;
+        Moment::START + start.elapsed()
+    }
 }
 
 /// A clock that stands still until it is told to move.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    wall_ms: AtomicI64,
+    passed_ms: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock standing at `start`.
     pub fn new(start: Timestamp) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(start.as_ms())))
+        Arc::new(Self { wall_ms: AtomicI64::new(start.as_ms()), ..Self::default() })
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.passed_ms
+            .fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        self.step_ms(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// Sets the wall clock forward, or back, by so many milliseconds; no time passes.
+    pub fn step_ms(&self, by_ms: i64) {
+        self.wall_ms.fetch_add(by_ms, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.wall_ms.load(Ordering::SeqCst))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment(self.passed_ms.load(Ordering::SeqCst))
     }
 }
 
@@ -157,5 +220,17 @@ mod tests {
         let (a, b) = (Timestamp::from_ms(5), Timestamp::from_ms(9));
         assert_eq!(b.since(a), Duration::from_millis(4));
         assert_eq!(a.since(b), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_lets_no_time_pass() {
+        let clock = ManualClock::new(Timestamp::from_ms(10_000));
+        let before = clock.moment();
+        clock.advance(Duration::from_secs(2));
+        clock.step_ms(-3_600_000);
+        assert_eq!(clock.moment().since(before), Duration::from_secs(2));
+        assert_eq!(clock.now(), Timestamp::from_ms(12_000 - 3_600_000));
+        assert_eq!(before.since(clock.moment()), Duration::ZERO);
+        assert!(SystemClock.moment() <= SystemClock.moment());
     }
 }

@@ -186,6 +186,9 @@ async fn terms(log: Log<State>, links: Links) -> anyhow::Result<()> {
                 links.end_term();
             }
         }
+        if leading {
+            links.attend();
+        }
         tokio::time::sleep(TERM_POLL).await;
     }
 }

@@ -24,13 +24,13 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use super::liveness::Heard;
+use super::heard::Heard;
 use crate::{
     base::{
-        clock::{Clock, Timestamp},
+        clock::{Clock, Moment, Timestamp},
         task::Tasks,
     },
-    core::State,
+    core::{Change, State},
     log::{Log, feed::Step},
     model::{
         link::{Answer, AskError, Channel, FromAgent, Question, ToAgent, Usage},
@@ -62,7 +62,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     agents: Mutex<BTreeMap<NodeId, Connected>>,
-    heard: Mutex<Heard>,
+    /// While this master leads.
+    heard: Mutex<Option<Heard>>,
     next: AtomicU64,
 }
 
@@ -75,6 +76,8 @@ struct Connected {
     sent: u64,
     /// A message did not fit: the full set is owed.
     owed: bool,
+    /// It has to tell everything again, and has not been asked to yet.
+    untold: bool,
     usage: Option<Arc<Usage>>,
     asks: HashMap<u64, oneshot::Sender<Result<Answer, AskError>>>,
     sessions: HashMap<u64, mpsc::Sender<SessionOutput>>,
@@ -99,13 +102,12 @@ pub enum SessionOutput {
 impl Links {
     /// No connection yet. `dispatch` must run for orders to flow.
     pub fn new(log: Log<State>, clock: Arc<dyn Clock>, tasks: Tasks) -> Self {
-        let heard = Heard { since: clock.now(), nodes: BTreeMap::new(), broken: BTreeMap::new() };
         let inner = Inner {
             log,
             clock,
             tasks,
             agents: Mutex::default(),
-            heard: Mutex::new(heard),
+            heard: Mutex::default(),
             next: AtomicU64::new(1),
         };
         Self { inner: Arc::new(inner) }
@@ -132,10 +134,19 @@ impl Links {
                             agent.owed = true;
                         }
                     }
+                    // A node was called lost and is here after all: what its tasks became with it
+                    // is put right by its own word.
+                    for node in batch.changes.iter().filter_map(returned) {
+                        if let Some(agent) = agents.get_mut(node)
+                            && agent.sent < batch.revision
+                        {
+                            agent.untold = agent.to_agent.try_send(ToAgent::TellAll).is_err();
+                        }
+                    }
                 }
                 Step::Resync(_) => {
                     for agent in self.inner.agents.lock().values_mut() {
-                        agent.owed = true;
+                        (agent.owed, agent.untold) = (true, true);
                     }
                 }
             }
@@ -196,27 +207,43 @@ impl Links {
         self.inner.agents.lock().get(node).and_then(|a| a.usage.clone())
     }
 
-    /// When each node was last heard of.
+    /// When each node was last heard of, as of now.
     pub fn heard(&self) -> Heard {
-        self.inner.heard.lock().clone()
+        let all = self.note(|heard, _| heard.clone());
+        all.unwrap_or_else(|| Heard::from(self.inner.clock.moment()))
     }
 
     /// When a node was last heard of by this leader.
     pub fn last_heard(&self, node: &NodeId) -> Option<Timestamp> {
-        self.inner.heard.lock().nodes.get(node).copied()
+        self.inner.heard.lock().as_ref().and_then(|heard| heard.seen_at(node))
+    }
+
+    /// This master leads and is awake. To be called many times a second.
+    pub fn attend(&self) {
+        self.note(|_, _| ());
     }
 
     /// Starts counting silence afresh: called when this master is elected, with every connection
     /// of an earlier term closed.
     pub fn begin_term(&self) {
         self.inner.agents.lock().clear();
-        let since = self.inner.clock.now();
-        *self.inner.heard.lock() = Heard { since, nodes: BTreeMap::new(), broken: BTreeMap::new() };
+        *self.inner.heard.lock() = Some(Heard::from(self.inner.clock.moment()));
     }
 
     /// Closes every connection: agents look for the new leader.
     pub fn end_term(&self) {
         self.inner.agents.lock().clear();
+        *self.inner.heard.lock() = None;
+    }
+
+    /// Reads or writes what was heard, with the present on both clocks.
+    fn note<R>(&self, f: impl FnOnce(&mut Heard, (Moment, Timestamp)) -> R) -> Option<R> {
+        let mut heard = self.inner.heard.lock();
+        let now = (self.inner.clock.moment(), self.inner.clock.now());
+        heard.as_mut().map(|heard| {
+            heard.attend(now.0);
+            f(heard, now)
+        })
     }
 
     fn put(
@@ -244,4 +271,10 @@ impl Links {
     fn with<R>(&self, node: &NodeId, f: impl FnOnce(&mut Connected) -> R) -> Option<R> {
         self.inner.agents.lock().get_mut(node).map(f)
     }
+}
+
+/// The node that this change made reachable again.
+fn returned(change: &Change) -> Option<&NodeId> {
+    let Change::Node { id, old: Some(old), new: Some(new) } = change else { return None };
+    (new.is_reachable() && !old.is_reachable()).then_some(id)
 }

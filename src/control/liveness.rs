@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::heard::Heard;
 use crate::{
-    base::{clock::Timestamp, limit},
+    base::clock::Timestamp,
     core::{
         Command, State,
         apply::cluster::expiry,
@@ -11,7 +12,7 @@ use crate::{
     },
     model::{
         instance::{Condition, Goal, Instance, InstanceId, KillReason},
-        node::{Duty, Node, NodeId},
+        node::{Duty, Node},
         path::AppId,
     },
 };
@@ -23,24 +24,16 @@ const CONFIRM: Duration = Duration::from_secs(1_800);
 /// (DC/OS's `--task_launch_timeout`).
 const STAGE: Duration = Duration::from_secs(86_400);
 
-/// When each node was last heard of. Leader memory: a new leader counts from its election.
-#[derive(Clone, Debug)]
-pub struct Heard {
-    pub since: Timestamp,
-    pub nodes: BTreeMap<NodeId, Timestamp>,
-    /// Nodes whose connection has just broken: they get less patience.
-    pub broken: BTreeMap<NodeId, Timestamp>,
-}
-
-/// A node whose connection broke and did not come back for this long is lost.
-const BROKEN: Duration = Duration::from_secs(2);
-
 /// What time has made due.
 pub fn step(state: &State, heard: &Heard, now: Timestamp) -> Vec<Command> {
     let mut commands = Vec::new();
     for node in state.nodes.values() {
-        if node.is_reachable() && is_lost(heard, node.id(), now) {
-            commands.push(Command::NodeReach { node: node.id().clone(), reachable: false });
+        // Level-triggered in both directions: whatever the state says and however it came to say
+        // so, a node that talks is reachable.
+        let reachable =
+            if node.is_reachable() { !heard.is_lost(node.id()) } else { heard.is_here(node.id()) };
+        if reachable != node.is_reachable() {
+            commands.push(Command::NodeReach { node: node.id().clone(), reachable });
         }
         drain(state, node, now, &mut commands);
     }
@@ -56,12 +49,6 @@ pub fn step(state: &State, heard: &Heard, now: Timestamp) -> Vec<Command> {
         commands.push(Command::Kill { instances: overdue, wipe: false, reason });
     }
     commands
-}
-
-fn is_lost(heard: &Heard, node: &NodeId, now: Timestamp) -> bool {
-    let last = heard.nodes.get(node).copied().unwrap_or(heard.since).max(heard.since);
-    let broken = heard.broken.get(node).is_some_and(|at| now.since(*at) >= BROKEN);
-    broken || now.since(last) >= limit::AGENT_SILENT_MAX
 }
 
 fn is_overdue(instance: &Instance, now: Timestamp) -> bool {
@@ -125,3 +112,6 @@ fn drain(state: &State, node: &Node, now: Timestamp, commands: &mut Vec<Command>
         commands.push(Command::Kill { instances, wipe: false, reason: KillReason::Drain });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,8 @@ pub enum ToAgent {
     Refused(String),
     /// What should be there.
     Desired(Desired),
+    /// The agent's tasks were given up for lost: it is to report all of them again.
+    TellAll,
     Ask {
         id: u64,
         question: Question,

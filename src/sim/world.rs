@@ -19,8 +19,11 @@ use super::{
 };
 use crate::{
     agent::desired::Key,
-    base::{clock::Timestamp, rng::Rng},
-    control::{self, links::orders, liveness::Heard},
+    base::{
+        clock::{Moment, Timestamp},
+        rng::Rng,
+    },
+    control::{self, heard::Heard, links::orders},
     core::{
         Accepted, Command, Outcome, Stamped, State, apply,
         command::Init,
@@ -155,7 +158,7 @@ impl World {
     /// An initialised cluster without nodes.
     pub fn new(seed: u64, settings: Settings) -> Self {
         let rng = Rng::from_seed(seed);
-        let heard = Heard { since: START, nodes: BTreeMap::new(), broken: BTreeMap::new() };
+        let heard = Heard::from(Moment::START);
         let mut world = Self {
             settings,
             state: State::default(),
@@ -191,6 +194,10 @@ impl World {
 
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        Moment::START + self.now.since(START)
     }
 
     /// Adds a machine; its agent looks for the leader at once.
@@ -290,11 +297,9 @@ impl World {
     /// Timers of the leader; connected nodes have sent their heartbeats.
     fn tick(&mut self) {
         self.schedule(self.settings.tick, Event::Tick);
+        self.heard.attend(self.moment());
         for node in self.nodes.iter().filter(|n| n.is_connected) {
-            match self.heard.nodes.get_mut(&node.info.id) {
-                Some(at) => *at = self.now,
-                None => drop(self.heard.nodes.insert(node.info.id.clone(), self.now)),
-            }
+            self.heard.hear(&node.info.id, self.moment(), self.now);
         }
         self.start(Reconciler::Liveness);
         if !self.state.index.waiting.is_empty() {
@@ -434,7 +439,7 @@ impl World {
     fn at_leader(&mut self, ix: Ix, epoch: u32, reports: Vec<Report>) {
         if self.nodes[ix].epoch == epoch && !self.nodes[ix].is_cut {
             let node = self.nodes[ix].info.id.clone();
-            self.heard.nodes.insert(node.clone(), self.now);
+            self.heard.hear(&node, self.moment(), self.now);
             let told = self.commit(Command::Report { node, reports });
             debug_assert!(told.is_ok(), "reports are never rejected");
         }
@@ -450,12 +455,12 @@ impl World {
         node.is_connected = true;
         let (info, reports) = (node.info.clone(), node.all_reports(self.now));
         let id = info.id.clone();
+        self.heard.greet(&id, self.moment(), self.now);
         let registered = self.commit(Command::RegisterNode(Box::new(info)));
         debug_assert!(registered.is_ok(), "registrations are never rejected");
         let told = self.commit(Command::Report { node: id.clone(), reports });
         debug_assert!(told.is_ok(), "reports are never rejected");
-        self.heard.nodes.insert(id.clone(), self.now);
-        self.heard.broken.remove(&id);
+        self.heard.open(&id, self.moment(), self.now);
         self.send_orders(ix, orders::full(&self.state, &id));
     }
 

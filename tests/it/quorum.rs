@@ -30,7 +30,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use tepui::{
     base::{
-        clock::{Clock, Timestamp},
+        clock::{Clock, Moment, Timestamp},
         rng::Rng,
         task::Tasks,
     },
@@ -441,5 +441,9 @@ impl Clock for Skewed {
         let since = turmoil::sim_elapsed().unwrap_or_default();
         let ms = i64::try_from(since.as_millis()).unwrap_or(0);
         Timestamp::from_ms(1_700_000_000_000 + ms + self.0)
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::START + turmoil::sim_elapsed().unwrap_or_default()
     }
 }

@@ -40,7 +40,8 @@ pub async fn serve(links: &Links, mut wire: Wire) {
         return refuse(&wire, "this master does not lead").await;
     }
     let node = hello.info.id.clone();
-    if let Err(text) = register(links, &hello).await {
+    if let Err(text) = greet(links, &hello).await {
+        links.note(|heard, (now, _)| heard.lose(&node, now));
         return refuse(&wire, &text).await;
     }
     let epoch = links.inner.next.fetch_add(1, Ordering::Relaxed);
@@ -54,6 +55,24 @@ pub async fn serve(links: &Links, mut wire: Wire) {
 
 async fn refuse(wire: &Wire, text: &str) {
     let _ = wire.to_agent.send(ToAgent::Refused(text.to_owned())).await;
+}
+
+/// Registers a node that has introduced itself. It is heard before its registration is proposed, so
+/// that nothing proposed behind that calls it lost for what was before; and it stays heard while
+/// the log takes its time, which is no silence of the node's.
+async fn greet(links: &Links, hello: &Hello) -> Result<(), String> {
+    let node = &hello.info.id;
+    let (registered, heard) = (register(links, hello), async {
+        loop {
+            links.note(|heard, (now, at)| heard.greet(node, now, at));
+            tokio::time::sleep(limit::HEARTBEAT).await;
+        }
+    });
+    tokio::select! {
+        biased;
+        () = heard => Ok(()),
+        outcome = registered => outcome,
+    }
 }
 
 /// Brings the node and what it tells of its tasks into the state.
@@ -90,13 +109,13 @@ fn connect(links: &Links, node: &NodeId, epoch: u64, to_agent: mpsc::Sender<ToAg
         to_agent,
         sent: state.revision,
         owed: false,
+        untold: false,
         usage: None,
         asks: HashMap::new(),
         sessions: HashMap::new(),
     };
     agents.insert(node.clone(), agent);
-    drop(agents);
-    hear(links, node);
+    links.note(|heard, (now, at)| heard.open(node, now, at));
 }
 
 async fn run(
@@ -138,8 +157,7 @@ async fn run(
 async fn silence(links: &Links, node: &NodeId) {
     loop {
         tokio::time::sleep(limit::HEARTBEAT).await;
-        let last = links.last_heard(node).unwrap_or_default();
-        if links.inner.clock.now().since(last) > limit::AGENT_SILENT_MAX {
+        if links.note(|heard, _| heard.is_lost(node)).unwrap_or(true) {
             return;
         }
     }
@@ -153,6 +171,9 @@ async fn refresh(links: &Links, node: &NodeId, epoch: u64) {
         waited += OWED;
         let mut agents = links.inner.agents.lock();
         let Some(agent) = agents.get_mut(node).filter(|a| a.epoch == epoch) else { return };
+        if agent.untold {
+            agent.untold = agent.to_agent.try_send(ToAgent::TellAll).is_err();
+        }
         if !agent.owed && waited < FULL {
             continue;
         }
@@ -227,16 +248,13 @@ async fn propose_reports(links: Links, node: NodeId, mut inbox: mpsc::Receiver<V
 }
 
 fn hear(links: &Links, node: &NodeId) {
-    let now = links.inner.clock.now();
-    let mut heard = links.inner.heard.lock();
-    heard.nodes.insert(node.clone(), now);
-    heard.broken.remove(node);
+    links.note(|heard, (now, at)| heard.hear(node, now, at));
 }
 
 fn disconnect(links: &Links, node: &NodeId, epoch: u64) {
     let mut agents = links.inner.agents.lock();
     if agents.get(node).is_some_and(|a| a.epoch == epoch) {
         agents.remove(node);
-        links.inner.heard.lock().broken.insert(node.clone(), links.inner.clock.now());
+        links.note(|heard, (now, _)| heard.lose(node, now));
     }
 }

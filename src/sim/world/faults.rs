@@ -1,9 +1,9 @@
 //! What can go wrong in a world, and how it ends again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{Event, Ix, World};
-use crate::{agent::desired::Key, control::liveness::Heard, sim::node::Fate};
+use crate::{agent::desired::Key, control::heard::Heard, sim::node::Fate};
 
 impl World {
     /// The machine goes down.
@@ -50,7 +50,7 @@ impl World {
     /// Another master leads: everything in leader memory is gone, every connection is closed.
     pub fn change_leader(&mut self) {
         self.counts.faults += 1;
-        self.heard = Heard { since: self.now, nodes: BTreeMap::new(), broken: BTreeMap::new() };
+        self.heard = Heard::from(self.moment());
         self.reports.clear();
         // What was proposed and not committed is lost with the old leader.
         self.queue.retain(|event| !matches!(event, Event::Commit(..)));
@@ -77,11 +77,12 @@ impl World {
     }
 
     fn break_connection(&mut self, ix: Ix, told: bool) {
+        let now = self.moment();
         let node = &mut self.nodes[ix];
         node.epoch += 1;
         node.is_connected = false;
         if told && !node.is_cut {
-            self.heard.broken.insert(node.info.id.clone(), self.now);
+            self.heard.lose(&node.info.id, now);
         }
     }
 }

@@ -7,4 +7,5 @@ mod apps;
 pub mod client;
 mod faults;
 mod nodes;
+mod pauses;
 pub mod system;

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use super::system::{PATIENCE, System, TEPUI, wait};
 
 /// An agent process with its own directory, joined by a token.
-struct Agent {
+pub struct Agent {
     dir: tempfile::TempDir,
     child: Child,
 }
 
 impl Agent {
-    fn join(system: &System, name: &str) -> Self {
+    pub fn join(system: &System, name: &str) -> Self {
         let dir = tempfile::tempdir().expect("directory");
         let invite = system.send("POST", "/tepui/v1/nodes/invite", Some(&json!({})));
         assert_eq!(invite.status, 200, "{}", invite.text());
@@ -48,12 +48,17 @@ impl Agent {
             .expect("the program starts")
     }
 
-    fn kill(&mut self) {
+    /// Starts the process again, in the same directory.
+    pub fn start(&mut self) {
+        self.child = Self::spawn(&self.dir);
+    }
+
+    pub fn kill(&mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("reaped");
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
     }
 }
@@ -68,7 +73,7 @@ impl Drop for Agent {
     }
 }
 
-fn node(system: &System, hostname: &str) -> Option<Value> {
+pub fn node(system: &System, hostname: &str) -> Option<Value> {
     let nodes = system.get("/tepui/v1/nodes").json();
     let nodes = nodes["nodes"].as_array().expect("nodes").clone();
     nodes.into_iter().find(|n| n["host"] == hostname)

@@ -97,6 +97,11 @@ impl System {
         child.wait().expect("reaped");
     }
 
+    /// Sends the process a signal, as `kill` names it.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.as_ref().expect("running").id(), name);
+    }
+
     /// Asks the process to stop and tells its exit code.
     pub fn stop(&mut self) -> Option<i32> {
         let mut child = self.child.take().expect("running");
