@@ -7,6 +7,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::BoxStream};
+use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -15,12 +16,14 @@ use crate::{
     base::limit,
     host::docker::{
         ContainerPlan, Engine, EngineError, Found,
-        cgroup::{self, Gentle, GroupUsage},
+        cgroup::{self, GroupUsage},
         engine::{EngineEvent, FoundState, Inspected},
         logs::LogPiece,
         plan::Rights,
+        processes,
         rooted::Root,
         session::{ExecPlan, Session},
+        stop::{Step, Stop},
     },
 };
 
@@ -33,6 +36,7 @@ const ROOT_FRESH: Duration = Duration::from_secs(60);
 
 /// How often a container is looked at whose processes are ending.
 const POLL: Duration = Duration::from_millis(50);
+const POLL_MAX: Duration = Duration::from_millis(500);
 
 /// Containers of one agent on one engine.
 pub struct EngineRuntime {
@@ -157,6 +161,31 @@ impl EngineRuntime {
         }
         outcome
     }
+
+    /// SIGTERM in the order of `stop`, until nobody is left or nobody could get it. SIGKILL at the
+    /// end of the grace is the worker's.
+    async fn stop_container(&self, id: &str, is_plain: bool) -> Result<(), EngineError> {
+        let mut processes = processes::of_container(id);
+        if processes.is_empty() {
+            return self.engine.kill(id, "SIGTERM").await; // the engine may know where they are
+        }
+        let (began, mut stop) = (Instant::now(), Stop::new(is_plain));
+        loop {
+            match stop.next(&processes, began.elapsed()) {
+                Step::Tell(wave) => {
+                    for process in wave {
+                        process.signal(Signal::SIGTERM);
+                    }
+                }
+                Step::Wait => {}
+                Step::Kill => return self.engine.kill(id, "SIGKILL").await,
+                Step::Gone => return Ok(()),
+            }
+            // A long grace is looked at less often.
+            tokio::time::sleep((began.elapsed() / 20).clamp(POLL, POLL_MAX)).await;
+            processes = processes::of_container(id);
+        }
+    }
 }
 
 impl Runtime for EngineRuntime {
@@ -204,23 +233,7 @@ impl Runtime for EngineRuntime {
         id: &'a str,
         is_plain: bool,
     ) -> BoxFuture<'a, Result<(), EngineError>> {
-        async move {
-            let gentle =
-                if is_plain { cgroup::terminate_tree(id) } else { cgroup::terminate_first(id) };
-            match gentle {
-                Gentle::Sent => Ok(()),
-                Gentle::Others(pids) => {
-                    while cgroup::has_any(id, &pids) {
-                        tokio::time::sleep(POLL).await;
-                    }
-                    self.engine.kill(id, "SIGKILL").await
-                }
-                // Waiting for the grace would change nothing.
-                Gentle::Useless => self.engine.kill(id, "SIGKILL").await,
-                Gentle::Unknown => self.engine.kill(id, "SIGTERM").await,
-            }
-        }
-        .boxed()
+        self.stop_container(id, is_plain).boxed()
     }
 
     fn kill<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {

@@ -27,7 +27,7 @@ pub const LABEL_INCARNATION: &str = "tepui.incarnation";
 pub const LABEL_APP: &str = "tepui.app";
 /// Name of the container within its pod; `@infra` for the one that holds the pod's network.
 pub const LABEL_CONTAINER: &str = "tepui.container";
-/// Present on plain commands: their process tree is signalled as a whole.
+/// Present on plain commands: all that handle SIGTERM get it, not the topmost alone.
 pub const LABEL_PLAIN: &str = "tepui.plain";
 /// The name of a pod's infra container; no spec can have it.
 pub const INFRA: &str = "@infra";

@@ -52,8 +52,8 @@ pub trait Runtime: Send + Sync {
 
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>>;
 
-    /// SIGTERM: to every process of a plain command, to the first one of an image where that can
-    /// get it. SIGKILL at once when nobody could.
+    /// SIGTERM to the processes that can do something about it, then to what is left
+    /// (`host::docker::stop`); SIGKILL once nobody could get it. Returns when they are gone.
     fn terminate<'a>(
         &'a self,
         id: &'a str,

@@ -5,6 +5,7 @@
 //! do not see each other's containers.
 
 mod rig;
+mod stop;
 
 use std::{sync::Arc, time::Duration};
 
