@@ -114,6 +114,44 @@ impl fmt::Debug for Milli {
     }
 }
 
+/// `1 node`, `2 nodes`.
+pub fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// Mebibytes for people: `512 MiB`, `0.5 MiB`, from 1 GiB on in GiB with one decimal.
+pub fn memory(mib: Milli) -> String {
+    if mib.get() < 1024 * 1000 {
+        return format!("{mib} MiB");
+    }
+    gibibytes(mib.get() / 1000 * 10 / 1024)
+}
+
+/// As `memory`, never less than `mib`: what must be there.
+pub fn memory_needed(mib: Milli) -> String {
+    if mib.get() < 1024 * 1000 {
+        return format!("{mib} MiB");
+    }
+    gibibytes((mib.get() * 10 + 1024 * 1000 - 1) / (1024 * 1000))
+}
+
+fn gibibytes(tenths: i64) -> String {
+    if tenths % 10 == 0 {
+        format!("{} GiB", tenths / 10)
+    } else {
+        format!("{}.{} GiB", tenths / 10, tenths % 10)
+    }
+}
+
+/// Two amounts that differ, so that the difference shows.
+pub fn memories(a: Milli, b: Milli) -> (String, String) {
+    let (short_a, short_b) = (memory(a), memory(b));
+    if a != b && short_a == short_b {
+        return (format!("{a} MiB"), format!("{b} MiB"));
+    }
+    (short_a, short_b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +163,28 @@ mod tests {
         {
             assert_eq!(Milli::new(value).to_string(), text);
         }
+    }
+
+    #[test]
+    fn memory_is_told_in_the_unit_that_reads_best() {
+        for (mib, text) in [
+            (Milli::whole(32), "32 MiB"),
+            (Milli::new(500), "0.5 MiB"),
+            (Milli::whole(1024), "1 GiB"),
+            (Milli::whole(65_536), "64 GiB"),
+            (Milli::new(16_062_750), "15.6 GiB"),
+        ] {
+            assert_eq!(memory(mib), text);
+        }
+        assert_eq!(
+            (memory(Milli::whole(3800)), memory_needed(Milli::whole(3800))),
+            ("3.7 GiB".into(), "3.8 GiB".into())
+        );
+        assert_eq!(memory_needed(Milli::whole(4096)), "4 GiB");
+        let near = memories(Milli::whole(16_063), Milli::new(16_062_750));
+        assert_eq!(near, ("16063 MiB".to_owned(), "16062.75 MiB".to_owned()));
+        assert_eq!(count(1, "node"), "1 node");
+        assert_eq!(count(0, "node"), "0 nodes");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     share::pick,
 };
 use crate::{
-    base::units::Milli,
+    base::units::{self, Milli},
     model::{
         access::Role,
         resource::{Pools, Ranges, Resources, Scalars},
@@ -103,7 +103,11 @@ fn lower(
     let part = |s: &Lower| {
         let of =
             if s.container.is_empty() { String::new() } else { format!(" of {}", s.container) };
-        format!("{}{of} from {} to {}", s.resource, s.from, s.to)
+        // The numbers are those of the definition; large ones are told in a readable unit too.
+        let is_bytes = matches!(s.resource.as_str(), "mem" | "disk");
+        let read = Some(units::memory(s.to)).filter(|_| is_bytes && s.to >= Milli::whole(1024));
+        let read = read.map_or(String::new(), |text| format!(" ({text})"));
+        format!("{}{of} from {} to {}{read}", s.resource, s.from, s.to)
     };
     let sentence = format!("lower {}", steps.iter().map(part).collect::<Vec<_>>().join(" and "));
     let n_nodes = u32::try_from(n_nodes).unwrap_or(u32::MAX);
@@ -277,7 +281,12 @@ fn add_node(needs: &Needs) -> (i64, Advice) {
     let parts: Vec<String> = SCALARS
         .iter()
         .filter(|(_, name)| !pick(&needs.scalars, name).is_zero())
-        .map(|(_, name)| amount(pick(&needs.scalars, name), name))
+        .map(|(_, name)| (pick(&needs.scalars, name), *name))
+        .map(|(need, name)| match name {
+            "mem" => format!("{} of memory", units::memory_needed(need)),
+            "disk" => format!("{} of disk", units::memory_needed(need)),
+            name => amount(need, name),
+        })
         .collect();
     let sentence = if parts.is_empty() {
         "add a node".to_owned()

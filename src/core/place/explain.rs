@@ -16,9 +16,13 @@ use super::{
     share::pick,
 };
 use crate::{
-    base::{clock::Timestamp, units::Milli},
+    base::{
+        clock::Timestamp,
+        units::{self, Milli},
+    },
     core::State,
     model::{
+        access::Role,
         framework::Lease,
         instance::InstanceId,
         node::Node,
@@ -164,12 +168,9 @@ impl Explainer<'_> {
         if let Some((_, name)) = SCALARS.iter().find(|(r, _)| *r == reason) {
             let free = |ix| pick(&self.ledger.free(ix, &needs.roles), name);
             let best = charged().max_by_key(|&ix| (free(ix), std::cmp::Reverse(ix)))?;
-            return Some(format!(
-                "needs {}; most free {} on {}",
-                amount(pick(&needs.scalars, name), name),
-                free(best),
-                self.ledger.node(best).info.hostname,
-            ));
+            let (needed, free) = apart(pick(&needs.scalars, name), free(best), name);
+            let host = &self.ledger.node(best).info.hostname;
+            return Some(format!("needs {needed}; most free {free} on {host}"));
         }
         match reason {
             Reason::Role => {
@@ -255,7 +256,8 @@ impl Explainer<'_> {
         if let Some((_, name)) = SCALARS.iter().find(|(r, _)| *r == reason) {
             let needed = pick(&needs.scalars, name);
             let free = pick(&self.ledger.free(ix, &needs.roles), name).max(Milli::ZERO);
-            let message = format!("needs {}, has {free} free", amount(needed, name));
+            let (wants, has) = apart(needed, free, name);
+            let message = format!("needs {wants}, has {has} free");
             return Shortage { reason, needed: Some(needed), available: Some(free), message };
         }
         let message = match reason {
@@ -263,7 +265,9 @@ impl Explainer<'_> {
             Reason::Maintenance => "it is drained".to_owned(),
             Reason::Role => {
                 let roles: Vec<&str> = needs.accepted.iter().map(|r| r.as_str()).collect();
-                format!("has nothing for role {}", roles.join(" or "))
+                let held: Vec<&str> = node.info.total.0.keys().map(Role::as_str).collect();
+                let (wanted, held) = (roles.join(" or "), held.join(" and "));
+                format!("has nothing for role {wanted}, all of it is reserved for {held}")
             }
             Reason::Region => {
                 let region = node.info.fault_domain.as_ref().map_or("", |d| &d.region);
@@ -317,12 +321,25 @@ pub(super) fn written(constraint: &Constraint) -> String {
     format!("{} {}{value}", constraint.field, constraint.operator.as_str())
 }
 
-/// As `4 cpus` or `4096 MB of mem`.
+/// As `4 cpus`, `4 GiB of memory` or `512 MiB of disk`.
 pub(super) fn amount(value: Milli, name: &str) -> String {
     match name {
-        "mem" | "disk" => format!("{value} MB of {name}"),
+        "mem" => format!("{} of memory", units::memory(value)),
+        "disk" => format!("{} of disk", units::memory(value)),
         name if value == Milli::whole(1) => format!("1 {}", name.trim_end_matches('s')),
         name => format!("{value} {name}"),
+    }
+}
+
+/// What is needed, named, and what is free, in the same unit and so that they differ.
+fn apart(needed: Milli, free: Milli, name: &str) -> (String, String) {
+    match name {
+        "mem" | "disk" => {
+            let (needed, free) = units::memories(needed, free);
+            let of = if name == "mem" { "memory" } else { name };
+            (format!("{needed} of {of}"), free)
+        }
+        name => (amount(needed, name), free.to_string()),
     }
 }
 
@@ -388,32 +405,42 @@ pub(super) fn sentence(report: &Report) -> String {
     }
 }
 
+/// As `the one node has too little memory free (needs …)` or `none of 3 nodes fits: 2 have …`.
 fn of_nodes(report: &Report) -> String {
     let part = |row: &FunnelRow| {
+        let one = row.declined == 1;
+        let has = if one { "has" } else { "have" };
+        let is = if one { "is" } else { "are" };
         let what = match row.reason {
-            Reason::Unreachable => "reachability",
-            Reason::Role => "role",
-            Reason::Region => "region",
-            Reason::Constraint => "constraint",
-            Reason::Reservation => "reservation",
-            Reason::Maintenance => "draining",
-            Reason::Cpus => "cpus",
-            Reason::Mem => "memory",
-            Reason::Disk => "disk",
-            Reason::Gpus => "gpus",
-            Reason::Ports => "ports",
-            Reason::Scarce => "the rule that keeps GPU nodes free",
+            Reason::Unreachable => format!("{is} not heard of"),
+            Reason::Role => format!("{has} nothing for its role"),
+            Reason::Region => format!("{} in another region", if one { "stands" } else { "stand" }),
+            Reason::Constraint => {
+                format!("{} not meet a constraint", if one { "does" } else { "do" })
+            }
+            Reason::Reservation => format!("{is} reserved for other instances"),
+            Reason::Maintenance => format!("{is} drained"),
+            Reason::Cpus => format!("{has} too few cpus free"),
+            Reason::Mem => format!("{has} too little memory free"),
+            Reason::Disk => format!("{has} too little disk free"),
+            Reason::Gpus => format!("{has} too few gpus free"),
+            Reason::Ports => format!("{} a host port", if one { "lacks" } else { "lack" }),
+            Reason::Scarce => format!("{is} kept for apps with GPUs"),
         };
         let detail = row.detail.as_ref().map_or(String::new(), |d| format!(" ({d})"));
-        format!("{} on {what}{detail}", row.declined)
+        (row.declined, format!("{what}{detail}"))
     };
-    let parts: Vec<String> = report.funnel.iter().filter(|r| r.declined > 0).map(part).collect();
-    let nodes = if report.n_nodes == 1 { "node" } else { "nodes" };
-    format!("of {} {nodes} fail {}", report.n_nodes, parts.join(", "))
+    let parts: Vec<(u32, String)> =
+        report.funnel.iter().filter(|r| r.declined > 0).map(part).collect();
+    if let ([(1, only)], 1) = (parts.as_slice(), report.n_nodes) {
+        return format!("the one node {only}");
+    }
+    let parts: Vec<String> = parts.into_iter().map(|(n, what)| format!("{n} {what}")).collect();
+    format!("none of {} nodes fits: {}", report.n_nodes, parts.join(", "))
 }
 
 fn instances(n: u32) -> String {
-    if n == 1 { "1 instance".to_owned() } else { format!("{n} instances") }
+    units::count(n as usize, "instance")
 }
 
 /// What would happen to a workload that is not deployed yet: how many of its instances would find

@@ -352,13 +352,16 @@ fn scarce_resources_are_shared_by_weight() {
 #[test]
 fn the_smallest_change_is_told_and_true() {
     for (spec, sentence) in [
-        (app("/a", 1, 4.0, 9000.0, &[]), "lower mem from 9000 to 8192"),
-        (app("/a", 1, 9.0, 9000.0, &[]), "lower cpus from 9 to 8 and mem from 9000 to 8192"),
+        (app("/a", 1, 4.0, 9000.0, &[]), "lower mem from 9000 to 8192 (8 GiB)"),
+        (
+            app("/a", 1, 9.0, 9000.0, &[]),
+            "lower cpus from 9 to 8 and mem from 9000 to 8192 (8 GiB)",
+        ),
         (
             app("/a", 1, 1.0, 64.0, &["rack LIKE d", "hostname UNIQUE"]),
             "remove the constraint rack LIKE d or add a node that meets it",
         ),
-        (app("/a", 1, 100.0, 64.0, &[]), "add a node with 100 cpus, 64 MB of mem free"),
+        (app("/a", 1, 100.0, 64.0, &[]), "add a node with 100 cpus, 64 MiB of memory free"),
     ] {
         let mut state = state(racks(), vec![spec.clone()]);
         let plan = run(&mut state, &Limits::default());
