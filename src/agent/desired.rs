@@ -301,6 +301,9 @@ impl Actual {
                     known.kill =
                         Some(Kill { why: why.clone(), at: now, grace_ms, escalated_at: None });
                     known.report.condition = Condition::Killing;
+                    if let Why::Unhealthy(cause) = why {
+                        known.report.message.clone_from(cause);
+                    }
                     known.report.at = now;
                 }
             }

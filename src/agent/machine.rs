@@ -134,6 +134,7 @@ impl Sampler {
             disk_bytes: disk(data_dir).map_or(0, |(used, _)| used),
             load_1m: load().unwrap_or(0.0),
             tasks: usages,
+            engine_away: None,
         }
     }
 

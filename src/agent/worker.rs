@@ -34,11 +34,13 @@ use crate::{
         task::Tasks,
     },
     host::docker::{Found, engine::EngineEvent},
-    model::link::{FromAgent, Hello, LINK_VERSION, Report, ToAgent, Usage},
+    model::link::{EngineAway, FromAgent, Hello, LINK_VERSION, Report, ToAgent, Usage},
 };
 
 /// Inputs taken in before the worker acts.
 const BATCH_MAX: usize = 256;
+/// A container engine that does not answer for less than this is not told.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often usage is sampled, in heartbeats (5 s).
 const SAMPLE_EVERY: u64 = 10;
 /// How often garbage is looked for, in heartbeats (30 s).
@@ -107,6 +109,8 @@ pub struct Worker {
     link: Option<Link>,
     n_links: u64,
     usage: Usage,
+    /// Since when the engine is away; `None` while it answers.
+    away_since: Option<Timestamp>,
     sampler: Option<Box<Sampler>>,
     n_beats: u64,
 }
@@ -149,6 +153,7 @@ impl Worker {
             link: None,
             n_links: 0,
             usage: Usage::default(),
+            away_since: None,
             sampler: Some(Box::default()),
             n_beats: 0,
         };
@@ -209,7 +214,8 @@ impl Worker {
             Input::Finding(key, finding) => self.found(&key, finding, now),
             Input::Sampled(sampler, usage) => {
                 self.sampler = Some(sampler);
-                self.usage = usage;
+                let engine_away = self.usage.engine_away.take();
+                self.usage = Usage { engine_away, ..usage };
             }
             Input::Collected(keys) => {
                 for key in keys {
@@ -326,6 +332,7 @@ impl Worker {
 
     fn beat(&mut self) {
         self.n_beats += 1;
+        self.note_engine();
         if let Some(link) = &self.link {
             // A link too full for a heartbeat is busy with something better.
             drop(link.to.try_send(FromAgent::Heartbeat(self.usage.clone())));
@@ -335,6 +342,20 @@ impl Worker {
         }
         if self.n_beats.is_multiple_of(COLLECT_EVERY) {
             self.collect();
+        }
+    }
+
+    /// Tells with the next heartbeat whether the engine answers. A moment's silence, as at the start
+    /// or while the engine is restarted, is not told.
+    fn note_engine(&mut self) {
+        let Some(cause) = &self.engine_away else {
+            (self.away_since, self.usage.engine_away) = (None, None);
+            return;
+        };
+        let now = self.clock.now();
+        let since = *self.away_since.get_or_insert(now);
+        if now.since(since) >= ENGINE_PATIENCE {
+            self.usage.engine_away = Some(EngineAway { since, cause: cause.clone() });
         }
     }
 

@@ -40,9 +40,8 @@ impl Tone {
             "running" | "active" | "satisfied" | "finished" => Self::Good,
             "deploying" | "waiting" | "staging" | "starting" | "scheduled" | "killing"
             | "draining" | "deleting" => Self::Busy,
-            "delayed" | "unhealthy" | "degraded" | "failed" | "lost" | "unreachable" | "gone" => {
-                Self::Bad
-            }
+            "delayed" | "unhealthy" | "degraded" | "failed" | "lost" | "unreachable" | "gone"
+            | "engine_down" | "crash_looping" | "stuck" => Self::Bad,
             "stopped" | "drained" | "killed" => Self::Faint,
             _ => Self::Plain,
         }

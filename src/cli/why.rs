@@ -1,4 +1,4 @@
-//! `tepui why APP`: what stands between an app and its place.
+//! `tepui why APP`: what is wrong with an app, what stands between it and its place.
 
 use serde_json::Value;
 
@@ -19,6 +19,9 @@ pub async fn run(cx: &mut Context, app: &str, nodes: bool) -> Outcome {
     }
     let state = cx.printer.toned(field(&why, "state"));
     cx.printer.line(&format!("{}  {state}: {}", field(&why, "app_id"), field(&why, "sentence")))?;
+    if let Some(next) = why["verdict"]["next"].as_str().filter(|_| !nodes) {
+        cx.printer.line(&format!("next       {next}"))?;
+    }
     if list(&why, "funnel").next().is_none() {
         return Ok(());
     }

@@ -127,6 +127,17 @@ pub struct Usage {
     pub disk_bytes: u64,
     pub load_1m: f64,
     pub tasks: Vec<TaskUsage>,
+    /// Set while the container engine does not answer.
+    pub engine_away: Option<EngineAway>,
+}
+
+/// A container engine that does not answer: what runs goes on, nothing is started or ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EngineAway {
+    /// By the agent's clock.
+    pub since: Timestamp,
+    /// What the last attempt to reach it said.
+    pub cause: String,
 }
 
 /// Resource use of one task.

@@ -46,7 +46,7 @@ async fn ask(world: &Arc<World>, method: Method, path: &str, body: &str) -> (u16
     (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
 }
 
-async fn get(world: &Arc<World>, path: &str) -> Value {
+pub async fn get(world: &Arc<World>, path: &str) -> Value {
     let (status, body) = ask(world, Method::GET, path, "").await;
     assert_eq!(status, 200, "{path}: {body}");
     body

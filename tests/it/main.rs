@@ -17,4 +17,5 @@ mod quorum;
 mod router;
 mod sim;
 mod tidy;
+mod verdict;
 mod world;

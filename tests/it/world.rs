@@ -107,8 +107,17 @@ impl World {
         outcome
     }
 
-    /// Adds an agent with 1 GiB a CPU and ports 31000–31999.
+    /// Adds an agent with 1 GiB a CPU and ports 31000–31999, nothing of it reserved.
     pub fn node(&self, host: &str, cpus: f64, kind: NodeKind) -> NodeId {
+        self.register(host, cpus, kind, Role::star())
+    }
+
+    /// Adds such an agent as operators make public ones: all of it is reserved.
+    pub fn reserved(&self, host: &str, cpus: f64) -> NodeId {
+        self.register(host, cpus, NodeKind::PublicAgent, Role::public())
+    }
+
+    fn register(&self, host: &str, cpus: f64, kind: NodeKind, role: Role) -> NodeId {
         let n = self.state().nodes.len() + 1;
         let resources = Resources {
             scalars: Scalars::of(cpus, cpus * 1024.0, 10_000.0, 0.0),
@@ -123,7 +132,7 @@ impl World {
             kind,
             attributes: BTreeMap::from([("rack".into(), Attribute::Text(format!("r{n}")))]),
             fault_domain: None,
-            total: Pools::of(Role::star(), resources),
+            total: Pools::of(role, resources),
             version: "0.1.0".into(),
         })));
         id

@@ -185,6 +185,8 @@ fn an_unhealthy_task_dies_killed_with_its_cause() {
     agent.runs("a", 1);
     let action = agent.happens("a", 1, Event::Unhealthy("no answer".into()), 5).unwrap();
     agent.actual.begin(&action, at(5));
+    let report = agent.report("a", 1);
+    assert_eq!((report.condition, report.message.as_str()), (Condition::Killing, "no answer"));
     assert!(agent.act(6).is_empty(), "it is being killed already");
     agent.exits("a", 1, 143);
     let report = agent.report("a", 1);

@@ -2,7 +2,8 @@
 //!
 //! The difference of two states costs what has changed, not what there is: their maps share
 //! everything else. Beside the state a row depends on leader memory (why an app waits, what a node
-//! uses); waiting apps are compared as text every time, samples every few seconds.
+//! uses); apps about which that has a say are compared as text every time, samples every few
+//! seconds.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -95,10 +96,13 @@ pub struct Memory {
     state: Arc<State>,
     tally: Tally,
     attention: BTreeSet<AppId>,
-    /// Rows of apps that wait, as they were sent: their reason changes without the state.
-    waiting: BTreeMap<AppId, Box<RawValue>>,
+    /// Rows of apps that are watched, as they were sent: what is said of them changes without the
+    /// state.
+    watched: BTreeMap<AppId, Box<RawValue>>,
     status: Status,
     used: BTreeMap<NodeId, Resources>,
+    /// Nodes whose container engine did not answer.
+    down: BTreeSet<NodeId>,
     sampled_at: Timestamp,
 }
 
@@ -113,9 +117,10 @@ impl Memory {
         }
         let tally = Tally::of(&state, state.instances.values().map(|i| &**i));
         let status = status::counted(view, started_at, &tally, attention.len());
-        let (waiting, used) = (BTreeMap::new(), BTreeMap::new());
+        let (watched, used) = (BTreeMap::new(), BTreeMap::new());
         let sampled_at = Timestamp::EPOCH;
-        Self { state, tally, attention, waiting, status, used, sampled_at }
+        let down = engines_down(view);
+        Self { state, tally, attention, watched, status, used, down, sampled_at }
     }
 
     pub fn state(&self) -> Arc<State> {
@@ -143,7 +148,8 @@ impl Memory {
             self.sampled_at = now;
             self.sample(&view, &mut dirty.nodes);
         }
-        let apps = self.apps(&view, &dirty.apps);
+        self.engines(&view, &mut dirty);
+        let apps = self.apps(&view, &mut dirty);
         let mut nodes = Rows::default();
         for id in &dirty.nodes {
             nodes.add(id.as_str(), new.nodes.get(id).map(|n| node::row(&view, n)));
@@ -163,13 +169,20 @@ impl Memory {
         if nothing { None } else { serde_json::to_string(&delta).ok() }
     }
 
-    /// Rows of the changed apps and of those that wait for another reason than before.
-    fn apps(&mut self, view: &View<'_>, dirty: &BTreeSet<AppId>) -> Rows {
+    /// Rows of the changed apps and of those about which something else is to be said than before:
+    /// what waits, is deployed, was held back or needs attention is looked at every time, because
+    /// reports, leader memory and mere time change the answer.
+    fn apps(&mut self, view: &View<'_>, dirty: &mut Dirty) -> Rows {
         let mut rows = Rows::default();
-        let waits = |id: &AppId| view.state.index.waiting.get(id).is_some_and(|w| !w.is_empty());
-        let waiting = view.state.index.waiting.keys().filter(|id| waits(id));
-        let looked_at: BTreeSet<&AppId> = dirty.iter().chain(waiting).collect();
-        for id in looked_at {
+        let index = &view.state.index;
+        let waiting = index.waiting.iter().filter(|(_, w)| !w.is_empty()).map(|(id, _)| id);
+        let watched: BTreeSet<AppId> = waiting
+            .chain(index.locks.keys())
+            .chain(view.state.delays.keys())
+            .chain(&self.attention)
+            .cloned()
+            .collect();
+        for id in dirty.apps.union(&watched) {
             let row = app::row(view, id);
             if row.as_ref().is_some_and(|r| r.condition.needs_attention()) {
                 self.attention.insert(id.clone());
@@ -179,20 +192,32 @@ impl Memory {
             let n_before = rows.set.len();
             rows.add(id.as_str(), row);
             let Some(sent) = rows.set.get(n_before) else {
-                self.waiting.remove(id);
+                self.watched.remove(id);
                 continue;
             };
-            let same = self.waiting.get(id).is_some_and(|b| b.get() == sent.get());
-            if waits(id) {
-                self.waiting.insert(id.clone(), sent.clone());
+            let same = self.watched.get(id).is_some_and(|b| b.get() == sent.get());
+            if watched.contains(id) {
+                self.watched.insert(id.clone(), sent.clone());
             } else {
-                self.waiting.remove(id);
+                self.watched.remove(id);
             }
-            if same && !dirty.contains(id) {
+            if same && !dirty.apps.contains(id) {
                 rows.set.pop();
+            } else {
+                dirty.deployments.extend(index.locks.get(id).cloned());
             }
         }
         rows
+    }
+
+    /// Marks nodes whose container engine went or came, with the apps that have instances there.
+    fn engines(&mut self, view: &View<'_>, dirty: &mut Dirty) {
+        let down = engines_down(view);
+        for id in down.symmetric_difference(&self.down) {
+            dirty.nodes.insert(id.clone());
+            dirty.apps.extend(view.state.instances_on(id).map(|i| i.app.clone()));
+        }
+        self.down = down;
     }
 
     /// Marks nodes whose use differs from what was shown.
@@ -224,6 +249,11 @@ impl Memory {
         }
         changed.then_some(fresh)
     }
+}
+
+fn engines_down(view: &View<'_>) -> BTreeSet<NodeId> {
+    let nodes = view.state.nodes.keys();
+    nodes.filter(|id| node::engine_away(view, id).is_some()).cloned().collect()
 }
 
 /// Whose rows may be others.

@@ -10,6 +10,7 @@ use super::{
     deployment::{self, DeploymentRow},
     instance::{self, InstanceRow, condition_word},
     tally::Tally,
+    verdict::{AppCondition, Verdict, verdict},
     why,
 };
 use crate::{
@@ -29,6 +30,7 @@ const CMD_CHARS_MAX: usize = 200;
 pub struct AppRow<'a> {
     id: &'a str,
     pub condition: AppCondition,
+    verdict: Verdict,
     instances: Instances,
     has_health_checks: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +53,9 @@ pub struct AppRow<'a> {
 #[derive(Serialize)]
 struct Instances {
     wanted: u32,
+    /// Of a stopped app: how many it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume_to: Option<u32>,
     running: i64,
     healthy: i64,
     unhealthy: i64,
@@ -78,27 +83,6 @@ struct PortRow<'a> {
     service_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vip: Option<String>,
-}
-
-/// One word for a row; the first that applies, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AppCondition {
-    Deleting,
-    Delayed,
-    Waiting,
-    Deploying,
-    Unhealthy,
-    Degraded,
-    Stopped,
-    Running,
-}
-
-impl AppCondition {
-    /// Whether somebody should look at it.
-    pub fn needs_attention(self) -> bool {
-        matches!(self, Self::Delayed | Self::Waiting | Self::Unhealthy | Self::Degraded)
-    }
 }
 
 /// `App` of the contract: the row with definition, instances, names and progress.
@@ -158,14 +142,17 @@ pub fn row<'a>(view: &View<'a>, id: &'a AppId) -> Option<AppRow<'a>> {
     let spec = spec(state, id)?;
     let tally = Tally::of(state, state.instances_of(id).map(|i| &**i));
     let wanted = state.spec(id).map_or(0, |s| s.instances);
-    let waiting = waiting(view, id);
+    let verdict = verdict(view, id, spec);
+    let waiting = waiting(view, id, &verdict);
     let changed = state.instances_of(id).map(|i| i.since).max();
     let container = spec.containers.first();
     Some(AppRow {
         id: id.as_str(),
-        condition: condition(state, id, wanted, &tally, waiting.as_ref()),
+        condition: verdict.state,
+        verdict,
         instances: Instances {
             wanted,
+            resume_to: resume_to(state, id),
             running: tally.running,
             healthy: tally.healthy,
             unhealthy: tally.unhealthy,
@@ -207,41 +194,25 @@ pub fn detail<'a>(
     })
 }
 
-fn condition(
-    state: &State,
-    id: &AppId,
-    wanted: u32,
-    tally: &Tally,
-    waiting: Option<&Waiting>,
-) -> AppCondition {
-    let deployment = state.index.locks.get(id).and_then(|d| state.deployments.get(d));
-    let leaves = deployment.and_then(|d| d.changes.get(id)).is_some_and(|t| t.after.is_none());
-    if leaves || !state.apps.contains_key(id) {
-        return AppCondition::Deleting;
-    }
-    match waiting {
-        Some(Waiting { delayed_until: Some(_), .. }) => AppCondition::Delayed,
-        Some(_) => AppCondition::Waiting,
-        None if deployment.is_some() => AppCondition::Deploying,
-        None if tally.unhealthy > 0 => AppCondition::Unhealthy,
-        None if tally.running < i64::from(wanted) => AppCondition::Degraded,
-        None if wanted == 0 && tally.running == 0 => AppCondition::Stopped,
-        None => AppCondition::Running,
-    }
-}
-
 /// Why instances have no place: held back after failures, or (by the report of the last attempt)
 /// nothing fits. Instances that no attempt has looked at yet are merely on their way.
-fn waiting(view: &View<'_>, id: &AppId) -> Option<Waiting> {
+fn waiting(view: &View<'_>, id: &AppId, verdict: &Verdict) -> Option<Waiting> {
     let waiting = view.state.index.waiting.get(id).filter(|w| !w.is_empty())?;
     let since =
         waiting.iter().filter_map(|i| view.state.instances.get(i)).map(|i| i.since).min()?;
     let since = Iso(since);
     if let Some(until) = why::delayed_until(view, id) {
-        let reason = why::delay_sentence(view, id);
+        let reason = verdict.full();
         return Some(Waiting { reason, since, delayed_until: Some(Iso(until)) });
     }
     Some(Waiting { reason: why::stuck(view, id)?, since, delayed_until: None })
+}
+
+/// With how many instances it was wanted before it was stopped; `None` while some are wanted.
+fn resume_to(state: &State, id: &AppId) -> Option<u32> {
+    state.spec(id).filter(|spec| spec.instances == 0)?;
+    let versions: Vec<_> = state.versions_of(id).collect();
+    versions.iter().rev().map(|spec| spec.instances).find(|n| *n > 0)
 }
 
 fn command_text(command: &Command) -> Option<String> {

@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Iso, View, app::is_up, why};
+use super::{
+    Iso, View,
+    app::{self, is_up},
+    verdict::{AppCondition, verdict},
+};
 use crate::model::{
     AppId, Deployment, Instance,
     deployment::{Action, ActionKind},
@@ -16,6 +20,8 @@ pub struct DeploymentRow<'a> {
     app_ids: Vec<&'a str>,
     step: u32,
     steps: usize,
+    /// Apps that were not there before: taking the deployment back removes them.
+    creates: Vec<&'a str>,
     started_at: Iso,
     actions: Vec<ActionRow<'a>>,
 }
@@ -39,6 +45,12 @@ pub fn row<'a>(view: &View<'a>, deployment: &'a Deployment) -> DeploymentRow<'a>
         app_ids: deployment.changes.keys().map(AppId::as_str).collect(),
         step: deployment.current_step,
         steps: deployment.steps.len(),
+        creates: deployment
+            .changes
+            .iter()
+            .filter(|(_, change)| change.before.is_none())
+            .map(|(app, _)| app.as_str())
+            .collect(),
         started_at: Iso(deployment.started_at),
         actions: actions.iter().map(|a| action_row(view, deployment, a)).collect(),
     }
@@ -80,11 +92,13 @@ fn action_row<'a>(
     }
 }
 
-/// Why an action does not advance, as far as placement and launch delays tell.
+/// What an action waits for, when it does not just advance: the verdict about its app.
 fn blocked(view: &View<'_>, action: &Action) -> Option<String> {
-    view.state.index.waiting.get(&action.app).filter(|w| !w.is_empty())?;
-    if why::delayed_until(view, &action.app).is_some() {
-        return Some(why::delay_sentence(view, &action.app));
-    }
-    why::stuck(view, &action.app)
+    let verdict = verdict(view, &action.app, app::spec(view.state, &action.app)?);
+    let tells = verdict.state.needs_attention() || verdict.cause.is_some();
+    tells.then(|| match (verdict.state, &verdict.cause) {
+        // How many are up stands beside it already.
+        (AppCondition::Deploying | AppCondition::Deleting, Some(cause)) => cause.clone(),
+        _ => verdict.full(),
+    })
 }

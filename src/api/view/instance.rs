@@ -4,12 +4,11 @@ use std::{net::IpAddr, sync::Arc};
 
 use serde::Serialize;
 
-use super::{Decimal, Iso, Resources, View, cpus, mib};
+use super::{Decimal, Iso, Resources, View, cpus, health, mib};
 use crate::{
     core::State,
     model::{
         Instance, InstanceId, NodeId, WorkloadSpec,
-        container::{HealthCheck, Probe},
         instance::{CheckStatus, Condition},
         link::TaskUsage,
     },
@@ -35,6 +34,9 @@ pub struct InstanceRow<'a> {
     ip_addresses: Vec<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     healthy: Option<bool>,
+    /// It runs, and a health check has no result yet or a readiness check has not passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<String>,
     health: Vec<HealthRow<'a>>,
     #[serde(skip_serializing_if = "str::is_empty")]
     message: &'a str,
@@ -101,6 +103,9 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         ports: place.map(|p| p.host_ports.iter().flatten().copied().collect()).unwrap_or_default(),
         ip_addresses: addresses(instance),
         healthy: view.state.healthy(instance),
+        pending: spec
+            .filter(|_| instance.condition == Condition::Running)
+            .and_then(|spec| health::pending(instance, spec)),
         health: instance.health.iter().map(|c| health_row(c, spec)).collect(),
         message: &instance.message,
         exit_code: instance.containers.iter().find_map(|c| c.exit_code),
@@ -139,25 +144,14 @@ fn addresses(instance: &Instance) -> Vec<IpAddr> {
 }
 
 fn health_row<'a>(status: &'a CheckStatus, spec: Option<&WorkloadSpec>) -> HealthRow<'a> {
-    let check = spec.and_then(|s| {
-        s.containers.iter().flat_map(|c| &c.health_checks).nth(status.index as usize)
-    });
+    let check = spec.and_then(|s| health::check_at(s, status.index));
     HealthRow {
         alive: status.alive,
-        protocol: check.map(protocol),
+        protocol: check.map(health::protocol),
         consecutive_failures: status.consecutive_failures,
         last_success_at: status.last_success.map(Iso),
         last_failure_at: status.last_failure.map(Iso),
         last_failure_cause: status.last_failure_cause.as_deref(),
-    }
-}
-
-fn protocol(check: &HealthCheck) -> &'static str {
-    match check.probe {
-        Probe::Http { tls: false, .. } => "HTTP",
-        Probe::Http { tls: true, .. } => "HTTPS",
-        Probe::Tcp { .. } => "TCP",
-        Probe::Command(_) => "COMMAND",
     }
 }
 

@@ -5,10 +5,12 @@
 
 pub mod app;
 pub mod deployment;
+mod health;
 pub mod instance;
 pub mod node;
 pub mod status;
 pub mod tally;
+pub mod verdict;
 pub mod why;
 
 use serde::{Serialize, Serializer};

@@ -13,6 +13,7 @@ use crate::{
     core::State,
     model::{
         Node, NodeId, Ranges,
+        link::EngineAway,
         node::{Duty, NodeKind},
     },
 };
@@ -37,8 +38,19 @@ pub struct NodeRow<'a> {
     instances: usize,
     version: &'a str,
     registered_at: Iso,
+    /// What is set aside for apps that accept the role.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    reserved: BTreeMap<&'a str, Resources>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine_away: Option<EngineRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen_at: Option<Iso>,
+}
+
+#[derive(Serialize)]
+struct EngineRow {
+    since: Iso,
+    cause: String,
 }
 
 /// `Node` of the contract.
@@ -56,6 +68,7 @@ pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
     let (state, info) = (view.state, &node.info);
     let allocated = state.index.used.get(&info.id).map(|p| p.scalars()).unwrap_or_default();
     let domain = info.fault_domain.as_ref();
+    let engine = engine_away(view, &info.id);
     NodeRow {
         id: info.id.as_str(),
         host: &info.hostname,
@@ -64,7 +77,7 @@ pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
             NodeKind::PublicAgent => &["public_agent"],
             NodeKind::Both => &["agent", "public_agent"],
         },
-        condition: condition(node),
+        condition: condition(node, engine.is_some()),
         region: domain.map(|d| d.region.as_str()),
         zone: domain.map(|d| d.zone.as_str()),
         total: info.total.scalars().into(),
@@ -75,6 +88,14 @@ pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
         instances: state.index.by_node.get(&info.id).map_or(0, |i| i.len()),
         version: &info.version,
         registered_at: Iso(node.registered_at),
+        reserved: info
+            .total
+            .0
+            .iter()
+            .filter(|(role, _)| !role.is_star())
+            .map(|(role, pool)| (role.as_str(), pool.scalars.into()))
+            .collect(),
+        engine_away: engine.map(|e| EngineRow { since: Iso(e.since), cause: e.cause }),
         last_seen_at: None,
     }
 }
@@ -116,9 +137,16 @@ pub fn find<'a>(state: &'a State, name: &str) -> Option<&'a Node> {
     named.next().is_none().then_some(&**only)
 }
 
-fn condition(node: &Node) -> &'static str {
+/// Since when and why the container engine of a node that is heard of cannot be used.
+pub fn engine_away(view: &View<'_>, node: &NodeId) -> Option<EngineAway> {
+    view.state.nodes.get(node).filter(|n| n.is_reachable())?;
+    view.cluster.usage(node)?.engine_away.clone()
+}
+
+fn condition(node: &Node, engine_down: bool) -> &'static str {
     match (node.is_reachable(), node.duty) {
         (false, _) => "unreachable",
+        (true, Duty::Active | Duty::Draining { .. }) if engine_down => "engine_down",
         (true, Duty::Active) => "active",
         (true, Duty::Draining { .. }) => "draining",
         (true, Duty::Drained { .. }) => "drained",

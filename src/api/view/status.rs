@@ -10,6 +10,9 @@ use crate::{
     model::{Node, Scalars, node::Reach},
 };
 
+/// Nodes named by warnings of one kind; the list of nodes has them all.
+const WARNINGS_OF_A_KIND_MAX: usize = 20;
+
 /// `Status` of the contract.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
@@ -131,7 +134,17 @@ fn warnings(view: &View<'_>) -> Vec<Warning> {
             since: None,
         });
     }
-    warnings.extend(lost(state).take(20).map(|(node, since)| Warning {
+    let down = state.nodes.values().filter_map(|n| Some((n, node::engine_away(view, n.id())?)));
+    warnings.extend(down.take(WARNINGS_OF_A_KIND_MAX).map(|(node, away)| Warning {
+        code: "engine_down",
+        message: format!(
+            "node {} cannot run containers: its container engine does not answer ({})",
+            node.info.hostname, away.cause
+        ),
+        hint: Some("look there with: systemctl status docker".into()),
+        since: Some(Iso(away.since)),
+    }));
+    warnings.extend(lost(state).take(WARNINGS_OF_A_KIND_MAX).map(|(node, since)| Warning {
         code: "node_unreachable",
         message: format!("node {} is not heard of", node.info.hostname),
         hint: Some("check its network and its tepui process".into()),

@@ -1,17 +1,17 @@
-//! Why an app is not running as wanted: launch delays, and the report of the latest placement
+//! Why an app is not running as wanted: the verdict about it, and the report of the latest placement
 //! attempt in the words of the contract.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Decimal, Iso, Resources, View, app};
+use super::{
+    Decimal, Iso, Resources, View, app,
+    verdict::{AppCondition, Verdict, verdict},
+};
 use crate::{
     base::clock::Timestamp,
-    core::{
-        State,
-        place::report::{Change, ConstraintRow, FunnelRow, NodeRow, Report, Shortage},
-    },
-    model::{AppId, Role, WorkloadSpec, instance::Condition},
+    core::place::report::{Change, ConstraintRow, FunnelRow, NodeRow, Report, Shortage},
+    model::{AppId, Role, WorkloadSpec},
 };
 
 /// What one placement attempt found; empty lists when nothing waits.
@@ -30,7 +30,7 @@ struct Attempt<'a> {
     closest: Option<Closest<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<SmallestChange<'a>>,
-    nodes: Vec<Verdict<'a>>,
+    nodes: Vec<NodeAnswer<'a>>,
 }
 
 #[derive(Serialize)]
@@ -78,7 +78,7 @@ struct SmallestChange<'a> {
 }
 
 #[derive(Serialize)]
-struct Verdict<'a> {
+struct NodeAnswer<'a> {
     node_id: &'a str,
     host: &'a str,
     fits: bool,
@@ -100,7 +100,7 @@ impl<'a> Attempt<'a> {
             closest: report.nodes.first().filter(|n| !n.failed.is_empty()).map(closest),
             change: advice
                 .map(|a| SmallestChange { sentence: &a.sentence, patch: patch(&a.change, spec) }),
-            nodes: report.nodes.iter().map(verdict).collect(),
+            nodes: report.nodes.iter().map(node_answer).collect(),
         }
     }
 }
@@ -130,8 +130,8 @@ fn closest(row: &NodeRow) -> Closest<'_> {
     Closest { node_id: row.node.as_str(), host: &row.hostname, missing }
 }
 
-fn verdict(row: &NodeRow) -> Verdict<'_> {
-    Verdict {
+fn node_answer(row: &NodeRow) -> NodeAnswer<'_> {
+    NodeAnswer {
         node_id: row.node.as_str(),
         host: &row.hostname,
         fits: row.failed.is_empty(),
@@ -185,6 +185,7 @@ struct Why<'a> {
     app_id: &'a str,
     state: &'static str,
     sentence: String,
+    verdict: Verdict,
     wanted: u32,
     placed: usize,
     waiting: usize,
@@ -202,7 +203,9 @@ pub fn why(view: &View<'_>, id: &AppId) -> Option<Value> {
     let waiting = state.index.waiting.get(id).map_or(0, |w| w.len());
     let placed = state.instances_of(id).filter(|i| i.condition.is_active()).count();
     let report = view.cluster.explain(id).filter(|_| waiting > 0);
-    let (word, sentence) = judge(view, id, wanted, placed, waiting, report.as_deref());
+    let verdict = verdict(view, id, spec);
+    let word = word(&verdict, waiting, report.as_deref());
+    let sentence = verdict.full();
     let attempt = match &report {
         Some(report) => Attempt::of(report, spec),
         None => Attempt {
@@ -213,50 +216,40 @@ pub fn why(view: &View<'_>, id: &AppId) -> Option<Value> {
     };
     let delayed_until = delayed_until(view, id).filter(|_| waiting > 0).map(Iso);
     let app_id = id.as_str();
-    let why =
-        Why { app_id, state: word, sentence, wanted, placed, waiting, delayed_until, attempt };
+    let why = Why {
+        app_id,
+        state: word,
+        sentence,
+        verdict,
+        wanted,
+        placed,
+        waiting,
+        delayed_until,
+        attempt,
+    };
     serde_json::to_value(&why).ok()
 }
 
-fn judge(
-    view: &View<'_>,
-    id: &AppId,
-    wanted: u32,
-    placed: usize,
-    waiting: usize,
-    report: Option<&Report>,
-) -> (&'static str, String) {
-    if waiting > 0 && delayed_until(view, id).is_some() {
-        return ("delayed", delay_sentence(view, id));
+/// The word of this answer. It is that of the row, but for "all is well" and for the moment before
+/// anybody has looked for a place.
+fn word(verdict: &Verdict, n_waiting: usize, report: Option<&Report>) -> &'static str {
+    use AppCondition as C;
+    match verdict.state {
+        C::Deploying | C::Starting | C::Degraded if n_waiting > 0 && report.is_none() => {
+            "no_report"
+        }
+        C::Running => "satisfied",
+        C::Deleting => "deleting",
+        C::EngineDown => "engine_down",
+        C::Unhealthy => "unhealthy",
+        C::CrashLooping => "crash_looping",
+        C::Stuck => "stuck",
+        C::Delayed => "delayed",
+        C::Waiting => "waiting",
+        C::Deploying | C::Starting => "starting",
+        C::Degraded => "degraded",
+        C::Stopped => "stopped",
     }
-    if waiting > 0 {
-        return match report {
-            Some(report) if report.is_blocked() => ("waiting", report.sentence.clone()),
-            Some(_) => ("starting", format!("{waiting} of {wanted} instances get a place now")),
-            None => ("no_report", "no placement has been tried yet".to_owned()),
-        };
-    }
-    if wanted == 0 && placed == 0 {
-        return ("stopped", "no instance is wanted".to_owned());
-    }
-    let up = view.state.instances_of(id).filter(|i| i.condition == Condition::Running).count();
-    if up < wanted as usize {
-        let sentence = match coming(view.state, id) {
-            Some(what) => format!("{up} of {wanted} instances run; {what}"),
-            None => format!("{up} of {wanted} instances run"),
-        };
-        return ("starting", sentence);
-    }
-    ("satisfied", format!("all {wanted} wanted instances run"))
-}
-
-/// What an instance on its way is doing, in the runtime's words.
-fn coming(state: &State, id: &AppId) -> Option<String> {
-    let instance = state.instances_of(id).find(|i| i.condition != Condition::Running)?;
-    let host = instance.placement.as_ref().map_or("no node yet", |p| p.hostname.as_str());
-    let word = super::instance::condition_word(instance.condition);
-    let message = if instance.message.is_empty() { "" } else { ": " };
-    Some(format!("{} is {word} on {host}{message}{}", instance.id, instance.message))
 }
 
 /// The end of the launch delay an app has earned, while it lies ahead.
@@ -264,19 +257,6 @@ pub fn delayed_until(view: &View<'_>, id: &AppId) -> Option<Timestamp> {
     let delay = view.state.delays.get(id)?;
     let config = view.state.spec(id)?.last_config_change_at;
     (delay.config == config && delay.until > view.now).then_some(delay.until)
-}
-
-/// Says that launches are held back, for how long, and what the last failure was.
-pub fn delay_sentence(view: &View<'_>, id: &AppId) -> String {
-    let Some(delay) = view.state.delays.get(id) else { return String::new() };
-    let failure = view.state.apps.get(id).and_then(|a| a.last_failure.as_ref());
-    let last = failure.map(|f| format!("; the last ended with {} ({})", f.state, f.message));
-    format!(
-        "{} failures in a row: the next launch is held back until {}{}",
-        delay.n_failures,
-        delay.until,
-        last.unwrap_or_default()
-    )
 }
 
 /// One sentence on why waiting instances have no place; `None` when they get one right away.

@@ -178,7 +178,7 @@ async fn lists_are_plain_tables() {
         ID         STATUS   RUNNING  HEALTHY  CPUS  MEM     CHANGED  RUNS
         /big       waiting  0/1      -        4     64 MiB  0s       web:1
         /prod/web  running  2/2      -        0.5   64 MiB  0s       web:1
-        ! /big: 1 instance waits: of 2 nodes fail 2 on cpus (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
+        ! /big: 1 instance waits: none of 2 nodes fits: 2 have too few cpus free (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
         exit 0
     "#]]).await;
     site.check(
@@ -326,9 +326,9 @@ async fn why_names_the_checks_the_closest_node_and_the_smallest_change() {
     site.check(
         "why /web",
         expect![[r#"
-        /web  satisfied: all 1 wanted instances run
-        exit 0
-    "#]],
+            /web  satisfied: its one instance runs
+            exit 0
+        "#]],
     )
     .await;
     site.world.app("/big", 1, |s| {
@@ -340,7 +340,7 @@ async fn why_names_the_checks_the_closest_node_and_the_smallest_change() {
         }];
     });
     site.check("why /big --nodes", expect![[r#"
-        /big  waiting: 1 instance waits: of 2 nodes fail 1 on constraint (rack LIKE r1), 1 on cpus (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
+        /big  waiting: 1 instance waits: none of 2 nodes fits: 1 does not meet a constraint (rack LIKE r1), 1 has too few cpus free (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
         tried      0s ago, for 4 cpus, 64 MiB, 1 ports
 
         CHECK       NODES  REMOVED  LEFT  BECAUSE

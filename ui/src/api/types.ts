@@ -49,13 +49,26 @@ export interface Status {
 
 export type AppCondition =
   | 'deleting'
+  | 'engine_down'
+  | 'unhealthy'
+  | 'crash_looping'
+  | 'stuck'
   | 'delayed'
   | 'waiting'
   | 'deploying'
-  | 'unhealthy'
+  | 'starting'
   | 'degraded'
   | 'stopped'
   | 'running';
+
+/** How an app is doing, in words; `why`, lists and deployments say the same. */
+export interface Verdict {
+  state: AppCondition;
+  sentence: string;
+  since?: string;
+  cause?: string;
+  next?: string;
+}
 
 export interface AppPort {
   name?: string;
@@ -69,8 +82,11 @@ export interface AppPort {
 export interface AppSummary extends Resources {
   id: string;
   condition: AppCondition;
+  verdict?: Verdict;
   instances: {
     wanted: number;
+    /** Of a stopped app: how many it had. */
+    resume_to?: number;
     running: number;
     healthy: number;
     unhealthy: number;
@@ -123,6 +139,8 @@ export interface Instance extends Resources {
   ports: number[];
   ip_addresses: string[];
   healthy?: boolean;
+  /** Runs, and a check has no result yet or has not passed. */
+  pending?: string;
   health: HealthResult[];
   message?: string;
   exit_code?: number;
@@ -144,6 +162,8 @@ export interface Deployment {
   app_ids: string[];
   step: number;
   steps: number;
+  /** Apps that were not there before: taking the deployment back removes them. */
+  creates?: string[];
   started_at: string;
   actions: DeploymentAction[];
 }
@@ -176,8 +196,9 @@ export interface Shortage {
 
 export interface Why {
   app_id: string;
-  state: 'satisfied' | 'waiting' | 'delayed' | 'starting' | 'stopped' | 'no_report';
+  state: 'satisfied' | 'no_report' | Exclude<AppCondition, 'running' | 'deploying'>;
   sentence: string;
+  verdict?: Verdict;
   at?: string;
   wanted: number;
   placed: number;
@@ -208,6 +229,7 @@ export interface Why {
 
 export type NodeCondition =
   | 'active'
+  | 'engine_down'
   | 'draining'
   | 'drained'
   | 'deactivated'
@@ -226,6 +248,9 @@ export interface NodeSummary {
   allocated: Resources;
   used?: Resources;
   ports?: string;
+  /** What is set aside for apps that accept the role. */
+  reserved?: Record<string, Resources>;
+  engine_away?: { since: string; cause: string };
   attributes: Record<string, string>;
   instances: number;
   version?: string;

@@ -25,6 +25,10 @@ export const APP_LOOK: Record<AppCondition, Look> = {
   waiting: look('attention', 'hourglass', 'Waiting'),
   delayed: look('attention', 'hourglass', 'Delayed'),
   unhealthy: look('bad', 'octagon', 'Unhealthy'),
+  engine_down: look('bad', 'octagon', 'Engine down'),
+  crash_looping: look('bad', 'octagon', 'Crash loop'),
+  stuck: look('attention', 'triangle', 'Stuck'),
+  starting: look('moving', 'ring', 'Starting'),
   degraded: look('attention', 'triangle', 'Degraded'),
   deploying: look('moving', 'ring', 'Deploying'),
   deleting: look('moving', 'ring', 'Deleting'),
@@ -48,6 +52,7 @@ const INSTANCE_LOOK: Record<InstanceCondition, Look> = {
 
 export const NODE_LOOK: Record<NodeCondition, Look> = {
   active: look('good', 'check', 'Active'),
+  engine_down: look('bad', 'octagon', 'Engine down'),
   draining: look('moving', 'ring', 'Draining'),
   drained: look('neutral', 'square', 'Drained'),
   deactivated: look('neutral', 'square', 'Deactivated'),
@@ -75,18 +80,23 @@ export function instanceLook(task: Instance): Look {
 
 /** Worst first: the order in which a reader should look at services. */
 export const SEVERITY: AppCondition[] = [
+  'engine_down',
   'unhealthy',
+  'crash_looping',
+  'stuck',
   'waiting',
   'delayed',
   'degraded',
   'deploying',
+  'starting',
   'deleting',
   'running',
   'stopped',
 ];
 
 export function needsAttention(app: AppSummary): boolean {
-  return ['unhealthy', 'waiting', 'delayed', 'degraded'].includes(app.condition);
+  const trouble = ['engine_down', 'unhealthy', 'crash_looping', 'stuck', 'waiting', 'delayed', 'degraded'];
+  return trouble.includes(app.condition);
 }
 
 export function ended(task: Instance): boolean {
@@ -96,6 +106,10 @@ export function ended(task: Instance): boolean {
 /** One sentence that says why a service is in its condition. */
 export function reason(app: AppSummary): string {
   const { wanted, running, unhealthy } = app.instances;
+  if (app.verdict) {
+    const { sentence, cause } = app.verdict;
+    return humanise(cause && !sentence.includes(cause) ? `${sentence}: ${cause}` : sentence);
+  }
   if (app.waiting) return humanise(app.waiting.reason);
   if (app.condition === 'unhealthy') return `${unhealthy} of ${running} running fail their health checks`;
   if (app.condition === 'degraded') return `${running} of ${wanted} instances running`;

@@ -8,16 +8,13 @@ import type { AppSummary, Why } from '../api/types';
 import { Mark } from '../components/status';
 import { Age, Button, Command, Empty, Failure, Panel, Skeleton, useNow } from '../components/ui';
 import { count, cpus, duration, humanise, mebibytes } from '../lib/format';
-import { type Look, reasonWord } from '../lib/status';
+import { APP_LOOK, type Look, reasonWord } from '../lib/status';
 import { Change } from './actions';
 import css from './why.module.css';
 
 const LOOKS: Record<Why['state'], Look> = {
-  satisfied: { tone: 'good', shape: 'check', word: 'Placed' },
-  waiting: { tone: 'attention', shape: 'hourglass', word: 'Waiting' },
-  delayed: { tone: 'attention', shape: 'hourglass', word: 'Delayed' },
-  starting: { tone: 'moving', shape: 'ring', word: 'Starting' },
-  stopped: { tone: 'neutral', shape: 'square', word: 'Stopped' },
+  ...APP_LOOK,
+  satisfied: { tone: 'good', shape: 'check', word: 'Running' },
   no_report: { tone: 'neutral', shape: 'diamond', word: 'Not tried yet' },
 };
 
@@ -59,6 +56,11 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
         <Mark look={LOOKS[report.state] ?? LOOKS.no_report} size={20} />
         <div className={css.answerText}>
           <p className={css.sentence}>{cause(report)}</p>
+          {report.verdict?.next && (
+            <p>
+              <strong>Next:</strong> {report.verdict.next}
+            </p>
+          )}
           {report.delayed_until && <Until at={report.delayed_until} />}
           {report.closest && report.state === 'waiting' && (
             <p>
@@ -83,7 +85,7 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
         </div>
         <div className={css.answerActions}>
           {patch && <Button onClick={() => setAsked(true)}>Apply this change…</Button>}
-          {report.state === 'delayed' && (
+          {report.delayed_until && (
             <Button onClick={() => void launch()} busy={launching}>
               Launch now
             </Button>
