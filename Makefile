@@ -26,7 +26,7 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
+.PHONY: help run build test quick first-start pauses soak bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -55,6 +55,14 @@ quick: ## check, lint and unit tests: under two minutes when warm
 first-start: prepare-test build ## the demo on an engine that never ran before, and after restarts in any order
 	@installer/prepare.sh demo
 	tests/machine/first-start.sh $(TEPUI)
+
+pauses: prepare-test build ## processes stopped, clocks stepped, agents away, on two hosts; about an hour
+	@installer/prepare.sh rig
+	tests/machine/pauses.sh $(TEPUI) $(ARGS)
+
+soak: prepare-test build ## half an hour of changes and faults on two hosts
+	@installer/prepare.sh rig
+	tests/machine/soak.sh $(TEPUI) $(ARGS)
 
 bench: prepare-test ui ## measure beside the peers; prints a table, writes docs/benchmarks.md
 	cargo bench --bench bench -- $(ARGS)

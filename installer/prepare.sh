@@ -7,6 +7,7 @@
 # docker  a running Docker engine
 # demo    what `make demo` makes and asks with
 # test    what the tests drive: a browser, busybox
+# rig     what tests on several hosts need beside that
 #
 # Debian's packages are used for everything Debian has in a usable version. Nothing that is there
 # already is touched, and nothing happens when nothing is missing. A Node for the web page is the
@@ -96,6 +97,8 @@ tests() {
   apt busybox-static chromium iproute2 procps jq
 }
 
+rig() { apt iproute2 iptables jq faketime; }
+
 [ $# -gt 0 ] || set -- build docker
 for part in "$@"; do
   case "$part" in
@@ -103,6 +106,7 @@ for part in "$@"; do
     docker) docker_engine ;;
     demo) demo ;;
     test) tests ;;
-    *) die "unknown part '$part'; use build, docker, demo, test" ;;
+    rig) rig ;;
+    *) die "unknown part '$part'; use build, docker, demo, test, rig" ;;
   esac
 done
