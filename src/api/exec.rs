@@ -1,7 +1,7 @@
 //! Commands inside a running task: an upgraded connection that carries frames.
 //!
-//! The session ends with the command, when the client goes away, or
-//! after a minute without any frame from the client.
+//! The session ends with the command, when the client goes away, with the credential it was opened
+//! with, or after a minute without any frame from the client.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use super::{
     tasks,
 };
 use crate::{
-    http::{Call, Response, error::ApiError, reply},
+    http::{Call, Response, auth::Lease, error::ApiError, reply},
     model::{
         container::Command,
         link::{Channel, Question},
@@ -90,7 +90,20 @@ pub async fn exec(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> {
     };
     let session = api.agents.exec(&node, question).await.map_err(files::ask_error)?;
     let size = asked.rows.zip(asked.cols).filter(|_| asked.tty);
-    api.streams.connection("exec", serve(upgrade, session, size));
+    let lease = call.parts.extensions.remove::<Lease>();
+    api.streams.connection("exec", async move {
+        // The session goes no further than the credential it was opened with.
+        let ended = async {
+            match lease {
+                Some(lease) => lease.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = serve(upgrade, session, size) => {}
+            () = ended => {}
+        }
+    });
     let response = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
     let response = reply::with_header(response, header::CONNECTION, "Upgrade");
     Ok(reply::with_header(response, header::UPGRADE, PROTOCOL))

@@ -12,6 +12,7 @@ pub mod routes;
 mod cluster;
 mod apps;
 mod tasks;
+mod tokens;
 mod files;
 mod follow;
 pub mod frames;

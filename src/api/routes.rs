@@ -10,7 +10,7 @@ use super::{
     apps, cluster, exec, files,
     handles::{Agents, Cluster, ProposeError},
     live::{self, Live},
-    nodes, tasks,
+    nodes, tasks, tokens,
     view::View,
 };
 use crate::{
@@ -118,6 +118,8 @@ pub fn routes() -> Vec<Route<Api>> {
         post("/tepui/v1/nodes/invite", Admin, nodes::invite),
         post("/tepui/v1/nodes/{id}/drain", Write, nodes::drain),
         get("/tepui/v1/events", Read, live::events),
+        post("/tepui/v1/tokens/revoke", Admin, tokens::revoke),
+        post("/tepui/v1/tokens/rotate", Admin, tokens::rotate),
         get("/tepui/v1/debug/tasks", Read, cluster::debug_tasks),
         get("/tepui/v1/debug/reconcilers", Read, cluster::debug_reconcilers),
     ]
@@ -202,6 +204,7 @@ fn rejected_as(rejected: &Rejected) -> ApiError {
         | R::ServicePortsExhausted(..)
         | R::StaleStep
         | R::NodeBusy(_)
+        | R::LastUser(_)
         | R::UserExists(_) => ApiError::conflict(message),
     }
 }

@@ -85,6 +85,9 @@ pub enum Command {
     Login(Login),
     /// Forget the login
     Logout,
+    /// Login tokens: take them back (revoke, rotate)
+    #[command(subcommand)]
+    Token(Token),
     /// Look for what keeps this command line from working
     Doctor,
     /// Print the completion script of a shell
@@ -265,6 +268,26 @@ pub enum Node {
     Undrain { node: String },
     /// Make a token that lets one new node join within the hour
     Invite,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// End every login of a user made so far; your own unless one is named
+    Revoke {
+        user: Option<String>,
+        /// Of everybody
+        #[arg(long, conflicts_with = "user")]
+        all: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Sign with another secret from now on; every login made so far ends
+    Rotate {
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::node::{
     config::{self, Config},
-    roles::{self, Ready},
+    roles::{self, Login, Ready},
     settings::{self, Layers, Raw, Source},
 };
 
@@ -207,7 +207,8 @@ fn greet(ready: &Ready, dev: bool, data_dir: &std::path::Path) {
         let _ = writeln!(std::io::stderr(), "warning: {warning}");
     }
     let login = match &ready.login {
-        Some((uid, password)) => format!("  login {uid} / {password}"),
+        Some(Login::First(uid, password)) => format!("  login {uid} / {password}"),
+        Some(Login::InFile(file)) => format!("  first password in {}", file.display()),
         None => String::new(),
     };
     match ready.master {

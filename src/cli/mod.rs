@@ -22,6 +22,7 @@ mod deploy;
 mod wait;
 mod tasks;
 mod nodes;
+mod tokens;
 mod deployments;
 mod files;
 mod logs;

@@ -88,6 +88,10 @@ pub enum Command {
         expect: Expect,
     },
     DeleteUser(String),
+    /// Ends every login token made so far: of one user, or of all.
+    RevokeTokens(Option<String>),
+    /// Another secret to sign login tokens with; ends every token made so far.
+    RotateSecret([u8; 32]),
     PutRole(RoleSettings),
     DeleteRole(Role),
 }
@@ -234,6 +238,8 @@ pub enum Rejected {
     UserExists(String),
     #[error("user {0} does not exist")]
     NoSuchUser(String),
+    #[error("user {0} is the last one who can sign in; make another first")]
+    LastUser(String),
     #[error("role {0} has no settings")]
     NoSuchRole(Role),
     #[error("{field}: {problem}")]

@@ -31,10 +31,12 @@ use hyper::body::Incoming;
 pub use super::upstream::{ConnectError, Upstream};
 use super::{
     Body, Request, Response,
+    auth::Lease,
     pool::{Conn, Pool},
     relay::Relay,
     reply,
     serve::Origin,
+    stream::leased,
     tunnel::Tunnel,
 };
 use crate::base::{error::chain, limit, task::Tasks};
@@ -45,6 +47,9 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Media type of answers that go on for ever.
+const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// Where a request goes and what is changed on the way.
 #[derive(Debug, Clone)]
@@ -127,10 +132,11 @@ impl Proxy {
         count(&self.counters.requests);
         let tunnel = Tunnel::asked_for(&mut request);
         let host = prepare(&mut request, to, tunnel.is_some());
+        let lease = request.extensions_mut().remove::<Lease>();
         let is_https = request.extensions().get().is_some_and(|origin: &Origin| origin.tls);
         match self.exchange(request, to).await {
             Ok((response, conn)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                self.switch(response, conn, tunnel).await
+                self.switch(response, conn, tunnel, lease).await
             }
             Ok((response, conn)) => {
                 let upstream = conn.to;
@@ -140,7 +146,9 @@ impl Proxy {
                     let here = Here { to: upstream, host: host.as_ref(), is_https, prefix };
                     rewrite_location(response.headers_mut(), &here);
                 }
-                response
+                let goes_on = response.headers().get(header::CONTENT_TYPE);
+                let goes_on = goes_on.is_some_and(|t| t.as_bytes().starts_with(EVENT_STREAM));
+                if goes_on { leased(response, lease) } else { response }
             }
             Err(failure) => {
                 count(&self.counters.failures);
@@ -215,6 +223,7 @@ impl Proxy {
         response: http::Response<Incoming>,
         conn: Box<Conn>,
         tunnel: Option<Tunnel>,
+        lease: Option<Lease>,
     ) -> Response {
         let Some(tunnel) = tunnel else {
             return reply::text(
@@ -224,7 +233,18 @@ impl Proxy {
         };
         count(&self.counters.tunnels);
         let upgraded = conn.upgraded().await;
-        self.tasks.connection("tunnel", tunnel.run(upgraded));
+        self.tasks.connection("tunnel", async move {
+            let ended = async {
+                match lease {
+                    Some(lease) => lease.ended().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = tunnel.run(upgraded) => {}
+                () = ended => {}
+            }
+        });
         response.map(|_| Body::empty())
     }
 }

@@ -11,10 +11,10 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use super::{Body, BoxError, Response, reply};
+use super::{Body, BoxError, Response, auth::Lease, reply};
 
 /// The writing end. Cheap to clone; the stream ends when all are gone.
 #[derive(Debug, Clone)]
@@ -81,6 +81,43 @@ pub fn response(body: Body) -> Response {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// `response`, whose body ends with the caller's credential when it is one that goes on.
+pub fn leased(response: Response, lease: Option<Lease>) -> Response {
+    let Some(lease) = lease.filter(|_| response.body().bytes().is_none()) else { return response };
+    response.map(|body| Body::stream(Leased { body, ended: Box::pin(lease.ended()) }))
+}
+
+/// A body that ends early when `ended` resolves.
+struct Leased {
+    body: Body,
+    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl http_body::Body for Leased {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.ended.as_mut().poll(cx).is_ready() {
+            self.body = Body::empty();
+            self.ended = Box::pin(std::future::pending());
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // It may be cut, so no length is promised.
+        SizeHint::default()
+    }
 }
 
 /// One SSE event. `name` and `id` must hold no line break; `data` may.

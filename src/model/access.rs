@@ -66,4 +66,15 @@ pub struct User {
     pub provider_id: String,
     pub is_remote: bool,
     pub superuser: bool,
+    /// Tokens made for another number than this count no more. It is the revision of the state at
+    /// which the user was made, or its password, its key or its tokens were last changed: set when a
+    /// command is applied, whatever the command says.
+    pub generation: u64,
+}
+
+impl User {
+    /// Whether this user can sign in here at all.
+    pub fn can_sign_in(&self) -> bool {
+        self.password_hash.is_some() || self.public_key.is_some()
+    }
 }

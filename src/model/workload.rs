@@ -220,6 +220,15 @@ impl WorkloadSpec {
             .any(|v| matches!(v.source, VolumeSource::Persistent(_)))
     }
 
+    /// The name the front door serves this workload under, when it offers a service there.
+    pub fn service_name(&self) -> Option<&str> {
+        let label = |name: &str| self.labels.get(name).map(|value| value.trim());
+        let name = label("DCOS_SERVICE_NAME")?.trim_matches('/');
+        let is_offered =
+            label("DCOS_SERVICE_SCHEME").is_some() && label("DCOS_SERVICE_PORT_INDEX").is_some();
+        (is_offered && !name.is_empty()).then_some(name)
+    }
+
     pub fn has_health_checks(&self) -> bool {
         self.containers.iter().any(|c| !c.health_checks.is_empty())
     }

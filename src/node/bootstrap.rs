@@ -1,9 +1,8 @@
-//! The first start of a cluster: its identity, its first login, the files clients read.
+//! The first start of a cluster: its identity and its first login.
 
 use std::{
     fs,
     io::Write as _,
-    net::SocketAddr,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
@@ -23,7 +22,8 @@ pub const ADMIN: &str = "admin";
 /// File in the data directory that holds the first user's password until it is changed.
 pub const PASSWORD_FILE: &str = "initial-password";
 
-/// Makes the cluster when this log has none yet. Several masters may try; one wins.
+/// Makes the cluster when this log has none yet, and tells the first user's password when it did.
+/// Several masters may try; one wins.
 ///
 /// # Errors
 /// When the log takes no commands or the data directory cannot be written.
@@ -33,9 +33,9 @@ pub async fn init(
     data_dir: &Path,
     passwords: &Passwords,
     rng: &mut Rng,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<String>> {
     if log.state().cluster.is_some() {
-        return Ok(());
+        return Ok(None);
     }
     let password = rng.hex(16);
     let hash = passwords.hash(password.clone(), rng).await.context("hashing a password")?;
@@ -50,38 +50,20 @@ pub async fn init(
         provider_id: String::new(),
         is_remote: false,
         superuser: true,
+        generation: 0,
     };
     // Written first: a password that nobody can read any more would be worse than a file too many.
     write_private(&data_dir.join(PASSWORD_FILE), &format!("{password}\n"))?;
     let init =
         Init { cluster: rng.uuid().to_string(), name: name.to_owned(), secret, users: vec![admin] };
     match log.propose(Command::Init(init)).await.context("making the cluster")? {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Some(password)),
         Err(Rejected::AlreadyInitialised) => {
-            fs::remove_file(data_dir.join(PASSWORD_FILE)).context("removing an unused password")
+            fs::remove_file(data_dir.join(PASSWORD_FILE)).context("removing an unused password")?;
+            Ok(None)
         }
         Err(rejected) => Err(rejected).context("making the cluster"),
     }
-}
-
-/// The first user's password, as long as its file is there.
-pub fn initial_password(data_dir: &Path) -> Option<String> {
-    let text = fs::read_to_string(data_dir.join(PASSWORD_FILE)).ok()?;
-    Some(text.trim().to_owned())
-}
-
-/// Writes `client.env`: what the CLI, tests and scripts need to reach this cluster.
-///
-/// # Errors
-/// When the data directory cannot be written.
-pub fn write_client_env(
-    data_dir: &Path,
-    router: SocketAddr,
-    dns: SocketAddr,
-    token: &str,
-) -> anyhow::Result<()> {
-    let text = format!("TEPUI_URL=http://{router}\nTEPUI_TOKEN={token}\nTEPUI_DNS={dns}\n");
-    write_private(&data_dir.join("client.env"), &text)
 }
 
 /// Replaces a file as a whole; only its owner may read it.

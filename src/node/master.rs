@@ -30,7 +30,7 @@ use crate::{
     dns,
     http::{
         Body, Request, Response,
-        auth::{Guard, Passwords, Principal, Refusal, TokenGuard, Tokens},
+        auth::{Guard, Passwords, Principal, TokenGuard, Tokens},
         proxy::Proxy,
         reply,
         route::Access,
@@ -62,8 +62,10 @@ pub struct Master {
     pub router: SocketAddr,
     pub dns: SocketAddr,
     pub names: dns::serve::Handle,
-    /// Token of the first user, for local scripts.
-    pub token: String,
+    /// The first user's password, when this start made the cluster.
+    pub first_password: Option<String>,
+    pub tokens: Arc<Tokens>,
+    pub passwords: Arc<Passwords>,
     servers: Vec<Server>,
     /// Answers that go on for ever.
     streams: Tasks,
@@ -102,7 +104,8 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     let Parts { config, clock, mut rng, tasks } = parts;
     let log = open_log(config, &clock, &rng, tasks).await?;
     let passwords = Arc::new(Passwords::default());
-    bootstrap::init(&log, &config.cluster_name, &config.data_dir, &passwords, &mut rng).await?;
+    let first_password =
+        bootstrap::init(&log, &config.cluster_name, &config.data_dir, &passwords, &mut rng).await?;
     let router = bound.router.local_addr();
 
     let links = Links::new(log.clone(), clock.clone(), tasks.child("links"));
@@ -133,19 +136,19 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     };
     let handles =
         Handles { log: log.clone(), links, board, door, tasks: tasks.clone(), me: Arc::new(me) };
-    let secret = log.state().cluster.as_ref().map(|c| c.secret).context("no cluster was made")?;
-    let tokens = Arc::new(Tokens::new(&secret));
-    let now = clock.now();
-    let token = tokens.issue(bootstrap::ADMIN, now, None);
+    let accounts = Arc::new(dcos::Known(Arc::new(handles.clone())));
+    let tokens = Arc::new(Tokens::new(accounts));
     follow_names(&log, &bound.dns, config, marathon_port, tasks);
     let (dns, names) = (bound.dns.local_addr(), bound.dns.handle());
     bound.dns.run(&tasks.child("dns"));
 
-    let doors = Doors::open(&handles, config, &clock, &rng, tokens, marathon_port, tasks)?;
+    let proofs = (tokens.clone(), passwords.clone());
+    let doors = Doors::open(&handles, config, &clock, &rng, proofs, marathon_port, tasks)?;
     let mut servers = vec![bound.router.serve(doors.gateway, tasks)];
     servers.extend(bound.marathon.map(|l| l.serve(doors.marathon, tasks)));
     servers.extend(bound.mesos.map(|l| l.serve(doors.mesos, tasks)));
-    Ok(Master { handles, router, dns, names, token, servers, streams: doors.streams })
+    let streams = doors.streams;
+    Ok(Master { handles, router, dns, names, first_password, tokens, passwords, servers, streams })
 }
 
 impl Master {
@@ -182,7 +185,7 @@ impl Doors {
         config: &Config,
         clock: &Arc<dyn Clock>,
         rng: &Rng,
-        tokens: Arc<Tokens>,
+        (tokens, passwords): (Arc<Tokens>, Arc<Passwords>),
         marathon_port: u16,
         tasks: &Tasks,
     ) -> anyhow::Result<Self> {
@@ -200,12 +203,17 @@ impl Doors {
         );
         let dialect = Arc::new(dialect);
         let marathon: Arc<dyn Handler> = Arc::new(marathon::Dialect::new(dialect.clone(), None));
-        let guard = Arc::new(DirectPort(TokenGuard::new(tokens.clone(), clock.clone(), refuse)));
+        let guard = Arc::new(DirectPort(TokenGuard::new(
+            tokens.clone(),
+            clock.clone(),
+            dcos::challenge::refuse,
+        )));
         let direct: Arc<dyn Handler> = Arc::new(marathon::Dialect::new(dialect, Some(guard)));
         let own = api::Api::new(shared.clone(), shared.clone(), clock.clone(), tasks, definition);
         let streams = own.streams.clone();
         streams.vital("marathon-events", follow_events(hub, follower, streams.cancelled()));
-        let guard = Arc::new(TokenGuard::new(tokens.clone(), clock.clone(), refuse));
+        let guard =
+            Arc::new(TokenGuard::new(tokens.clone(), clock.clone(), dcos::challenge::refuse));
         let api: Arc<dyn Handler> = Arc::new(api::routes::table(own).guard(guard));
         let facts = mesos::Facts {
             address: config.address,
@@ -216,7 +224,11 @@ impl Doors {
         };
         let reads = || mesos::table(shared.clone(), facts.clone(), clock.clone(), tasks);
         let mesos: Arc<dyn Handler> = Arc::new(reads());
-        let guard = Arc::new(DirectPort(TokenGuard::new(tokens.clone(), clock.clone(), refuse)));
+        let guard = Arc::new(DirectPort(TokenGuard::new(
+            tokens.clone(),
+            clock.clone(),
+            dcos::challenge::refuse,
+        )));
         let direct_mesos: Arc<dyn Handler> = Arc::new(reads().guard(guard));
         let mounts = dcos::gateway::Mounts {
             ui: Some(Arc::new(page)),
@@ -234,6 +246,7 @@ impl Doors {
                 hostname: config.hostname.clone(),
             },
             tokens,
+            passwords,
             clock: clock.clone(),
             rng: rng.child("gateway"),
             proxy: Proxy::new(tasks),
@@ -252,15 +265,13 @@ impl Guard for DirectPort {
     fn admit(&self, request: &RequestParts, access: Access) -> Result<Principal, Response> {
         match access {
             Access::Open | Access::Read => {
-                Ok(self.0.principal(&request.headers).unwrap_or_else(|_| Principal::anonymous()))
+                let caller = self.0.caller(request.into());
+                let known = caller.map(|caller| caller.principal().clone());
+                Ok(known.unwrap_or_else(|_| Principal::anonymous()))
             }
             Access::Write | Access::Admin => self.0.admit(request, access),
         }
     }
-}
-
-fn refuse(refusal: Refusal, request: &RequestParts) -> Response {
-    dcos::challenge::refuse(refusal, request.uri.path())
 }
 
 /// A definition the way the Marathon dialect shows it.

@@ -3,7 +3,13 @@
 //! Stop order is roof to ground: the front door drains, then everything else is cancelled and
 //! waited for. Containers go on running. A second signal ends the process at once.
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +18,7 @@ use super::{
     agent::{self, InProcess},
     bootstrap,
     config::{Config, NodeRole},
+    local::Local,
     master::{self, Master},
     names,
 };
@@ -30,10 +37,18 @@ const AGENT_READY: Duration = Duration::from_secs(10);
 pub struct Ready {
     /// Set when the node is a master.
     pub master: Option<Addresses>,
-    /// Login of the first user, while its password file is there.
-    pub login: Option<(String, String)>,
+    pub login: Option<Login>,
     /// Trouble that did not keep the node from starting.
     pub warnings: Vec<String>,
+}
+
+/// How the first user signs in, while its first password is good.
+#[derive(Debug)]
+pub enum Login {
+    /// Name and password, told once: by the start that made the cluster.
+    First(String, String),
+    /// The file that holds the password.
+    InFile(PathBuf),
 }
 
 /// Where a master answers.
@@ -128,7 +143,7 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
             config,
             cluster: cluster.context("the cluster has no id")?,
             resolver,
-            clock,
+            clock: clock.clone(),
             rng: rng.child("agent"),
             tasks,
         };
@@ -138,9 +153,22 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
         wait_for(&master, &node).await;
     }
     let (router, dns) = (reachable(config, master.router), reachable(config, master.dns));
-    bootstrap::write_client_env(&config.data_dir, router, dns, &master.token)?;
-    let login = bootstrap::initial_password(&config.data_dir)
-        .map(|password| (bootstrap::ADMIN.to_owned(), password));
+    let local = Local {
+        data_dir: config.data_dir.clone(),
+        url: format!("http://{router}"),
+        dns,
+        ca: None,
+        log: master.handles.log.clone(),
+        tokens: master.tokens.clone(),
+        passwords: master.passwords.clone(),
+        clock,
+    };
+    local.start(tasks)?;
+    let file = config.data_dir.join(bootstrap::PASSWORD_FILE);
+    let login = match &master.first_password {
+        Some(password) => Some(Login::First(bootstrap::ADMIN.to_owned(), password.clone())),
+        None => file.exists().then_some(Login::InFile(file)),
+    };
     let told = Ready { master: Some(Addresses { router, dns }), login, warnings };
     Ok(Started { master: Some(master), told })
 }

@@ -198,6 +198,7 @@ fn write(i: u64) -> Command {
         provider_id: String::new(),
         is_remote: false,
         superuser: false,
+        generation: 0,
     };
     Command::PutUser { user, expect: Expect::Any }
 }

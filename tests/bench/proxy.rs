@@ -17,11 +17,11 @@ use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use tepui::{
     base::{clock::SystemClock, rng::Rng, task::Tasks},
-    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Master, Mounts, ProposeError},
+    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Known, Master, Mounts, ProposeError},
     core::{Accepted, Command, State, apply},
     http::{
         Handler, Request,
-        auth::Tokens,
+        auth::{TOKEN_LIFE, Tokens},
         proxy::{Proxy, Target, Upstream},
         serve::Listener,
     },
@@ -242,7 +242,8 @@ pub fn serve_door(args: &[String]) -> anyhow::Result<()> {
                 address: Ipv4Addr::LOCALHOST.into(),
                 hostname: "bench".to_owned(),
             },
-            tokens: Arc::new(Tokens::new(&SECRET)),
+            tokens: Arc::new(tokens()),
+            passwords: Arc::default(),
             clock: SystemClock::shared(),
             rng: Rng::from_seed(1),
             proxy: Proxy::new(tasks),
@@ -271,7 +272,11 @@ fn upstream() -> Upstream {
 
 fn token() -> String {
     use tepui::base::clock::Clock as _;
-    Tokens::new(&SECRET).issue("bench", SystemClock.now(), None)
+    tokens().issue("bench", SystemClock.now(), TOKEN_LIFE).expect("the user is there")
+}
+
+fn tokens() -> Tokens {
+    Tokens::new(Arc::new(Known(Arc::new(Still(Arc::new(one_service()))))))
 }
 
 /// A state with one app that offers the upstream as the service `web`.
@@ -311,8 +316,16 @@ fn one_service() -> State {
         provider_id: String::new(),
         is_remote: false,
         superuser: true,
+        generation: 0,
     };
     state.users.insert(user.uid.clone(), Arc::new(user));
+    state.cluster = Some(Arc::new(tepui::core::state::Cluster {
+        id: "bench".to_owned(),
+        name: "bench".to_owned(),
+        secret: SECRET,
+        created_at: world::NOW,
+        n_nodes: 0,
+    }));
     apply::reindex(&mut state);
     state
 }

@@ -85,6 +85,7 @@ impl World {
             provider_id: String::new(),
             is_remote: false,
             superuser: true,
+            generation: 0,
         };
         let (cluster, name) = ("c0ffee00-0000-4000-8000-000000000000".into(), "test".into());
         world.must(Command::Init(Init { cluster, name, secret: [7; 32], users: vec![admin] }));

@@ -3,7 +3,12 @@
 
 use http::{StatusCode, header::WWW_AUTHENTICATE};
 
-use crate::http::{Response, auth::Refusal, reply};
+use crate::http::{
+    Response,
+    auth::{Asked, Refusal},
+    error::ApiError,
+    reply::{self, Reply as _},
+};
 
 /// `acsjwt` means "ask for user and password"; `oauthjwt` would send people to an outside site.
 pub const CHALLENGE: &str = "acsjwt";
@@ -26,8 +31,23 @@ window.location.replace("/#/login?redirect=" + encodeURIComponent(window.locatio
 "#;
 
 /// The refusal of a request without a good token.
-pub fn refuse(refusal: Refusal, path: &str) -> Response {
-    tracing::debug!(path, reason = %refusal, "request refused");
-    let page = reply::html(StatusCode::UNAUTHORIZED, PAGE);
-    reply::with_header(page, WWW_AUTHENTICATE, CHALLENGE)
+pub fn refuse(refusal: Refusal, asked: Asked<'_>) -> Response {
+    tracing::debug!(path = asked.uri.path(), reason = %refusal, "request refused");
+    let hint = match refusal {
+        Refusal::Foreign | Refusal::Script => "send the token in the Authorization header",
+        _ => {
+            let page = reply::html(StatusCode::UNAUTHORIZED, PAGE);
+            return reply::with_header(page, WWW_AUTHENTICATE, CHALLENGE);
+        }
+    };
+    ApiError::new(StatusCode::FORBIDDEN, "cross_origin", words(refusal))
+        .hint(hint)
+        .reply(asked.id())
+}
+
+fn words(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Script => "a cookie does not count where the answer is a script",
+        _ => "a change was asked for by a page of another origin",
+    }
 }

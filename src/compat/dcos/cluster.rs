@@ -5,7 +5,10 @@ use std::{net::IpAddr, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-use crate::core::{Accepted, Command, Rejected, State};
+use crate::{
+    core::{Accepted, Command, Rejected, State},
+    http::auth::Accounts,
+};
 
 /// The replicated state and the masters that keep it.
 pub trait Cluster: Send + Sync + 'static {
@@ -17,6 +20,23 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// All masters, this one included, in a stable order.
     fn masters(&self) -> Vec<Master>;
+}
+
+/// Who there is, by the newest state.
+pub struct Known(pub Arc<dyn Cluster>);
+
+impl Accounts for Known {
+    fn secret(&self) -> Option<[u8; 32]> {
+        self.0.latest().cluster.as_ref().map(|cluster| cluster.secret)
+    }
+
+    fn generation(&self, uid: &str) -> Option<u64> {
+        self.0.latest().users.get(uid).map(|user| user.generation)
+    }
+
+    fn password_hash(&self, uid: &str) -> Option<String> {
+        self.0.latest().users.get(uid)?.password_hash.clone()
+    }
 }
 
 /// Why a command did not take effect, as far as a client of this dialect can tell.

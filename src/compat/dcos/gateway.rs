@@ -25,11 +25,12 @@ use crate::{
     base::{clock::Clock, rng::Rng},
     http::{
         Handler, Origin, Request, Response,
-        auth::{AUTH_COOKIE, Passwords, Principal, TokenGuard, Tokens},
+        auth::{self, AUTH_COOKIE, Asked, Lease, Passwords, Principal, TokenGuard, Tokens},
         error::ApiError,
         proxy::{Proxy, Target, Upstream},
         reply::{self, Reply as _},
         route::Table,
+        stream::leased,
     },
     model::NodeId,
 };
@@ -44,6 +45,7 @@ pub struct GatewayParts {
     pub cluster: Arc<dyn Cluster>,
     pub facts: Facts,
     pub tokens: Arc<Tokens>,
+    pub passwords: Arc<Passwords>,
     pub clock: Arc<dyn Clock>,
     pub rng: Rng,
     pub proxy: Arc<Proxy>,
@@ -87,12 +89,12 @@ pub struct Gateway {
 impl Gateway {
     /// Puts the parts together.
     pub fn new(parts: GatewayParts) -> Self {
-        let GatewayParts { cluster, facts, tokens, clock, rng, proxy, checks_tokens, mounts } =
-            parts;
+        let GatewayParts { cluster, facts, tokens, passwords, clock, rng, proxy, .. } = parts;
+        let (checks_tokens, mounts) = (parts.checks_tokens, parts.mounts);
         let iam = iam::table(iam::Iam {
             cluster: cluster.clone(),
             tokens: tokens.clone(),
-            passwords: Passwords::default(),
+            passwords,
             clock: clock.clone(),
             rng: parking_lot::Mutex::new(rng),
         });
@@ -102,10 +104,7 @@ impl Gateway {
             clock: clock.clone(),
             checks_tokens,
         });
-        let refuse = |refusal, request: &http::request::Parts| {
-            challenge::refuse(refusal, request.uri.path())
-        };
-        let guard = TokenGuard::new(tokens, clock, refuse);
+        let guard = TokenGuard::new(tokens, clock, challenge::refuse);
         let services = Services::default();
         let names = names::table(names::Names { cluster: cluster.clone() });
         Self { cluster, guard, checks_tokens, proxy, services, mounts, iam, system, names }
@@ -144,21 +143,18 @@ impl Gateway {
         if pass == Pass::Open || request.extensions().get::<Principal>().is_some() {
             return Ok(());
         }
-        if self.checks_tokens && rides_on_cookie(request) {
-            return Err(foreign(request));
+        if !self.checks_tokens {
+            request.extensions_mut().insert(Principal::anonymous());
+            return Ok(());
         }
-        let principal = if self.checks_tokens {
-            self.guard.principal(request.headers())
-        } else {
-            Ok(Principal::anonymous())
-        };
-        match principal {
-            Ok(principal) => {
-                request.extensions_mut().insert(principal);
+        match self.guard.caller(Asked::from(&*request)) {
+            Ok(caller) => {
+                caller.note(request);
                 Ok(())
             }
+            // The part's own guard says no in its own words, where it has to.
             Err(_) if pass == Pass::Own => Ok(()),
-            Err(refusal) => Err(challenge::refuse(refusal, request.uri().path())),
+            Err(refusal) => Err(self.guard.refuse(refusal, Asked::from(&*request))),
         }
     }
 
@@ -182,7 +178,7 @@ impl Gateway {
                 return bad_path();
             }
         }
-        audited(request, |request| handler.call(request)).await
+        own(request, |request| handler.call(request)).await
     }
 
     /// Passes a request on to the service its path names.
@@ -206,7 +202,7 @@ impl Gateway {
                 if set_path(&mut request, &rest).is_err() {
                     return bad_path();
                 }
-                audited(request, |request| handler.call(request)).await
+                own(request, |request| handler.call(request)).await
             }
             Goal::Service((upstream, spare), strips_prefix) => {
                 let path = if strips_prefix { &rest } else { request.uri().path() };
@@ -235,7 +231,7 @@ impl Gateway {
         if set_path(&mut request, &path).is_err() {
             return bad_path();
         }
-        handler.call(request).await
+        own(request, |request| handler.call(request)).await
     }
 }
 
@@ -251,9 +247,22 @@ enum Goal {
     Service((Upstream, Option<Upstream>), bool),
 }
 
+/// Answers a request by a part of this process: with a record of what may have changed something,
+/// and no longer than the caller may look.
+async fn own<'a>(
+    request: Request,
+    answer: impl FnOnce(Request) -> BoxFuture<'a, Response>,
+) -> Response {
+    if let Some(refusal) = untyped(&request) {
+        return refusal;
+    }
+    let lease = request.extensions().get::<Lease>().cloned();
+    leased(audited(request, answer).await, lease)
+}
+
 /// Answers a request and leaves a record of it when it may have changed something: who, what, from
 /// where, and how it ended. What is sent to services is theirs to record.
-async fn audited<'a>(
+pub async fn audited<'a>(
     request: Request,
     answer: impl FnOnce(Request) -> BoxFuture<'a, Response>,
 ) -> Response {
@@ -309,8 +318,8 @@ fn hand_over_token(headers: &mut HeaderMap) {
     if !headers.contains_key(header::COOKIE) {
         return;
     }
-    let token = crate::http::auth::token_of(headers).map(|token| format!("token={token}"));
-    if let (false, Some(token)) = (headers.contains_key(header::AUTHORIZATION), token)
+    let token = auth::cookie_token(headers).map(|token| format!("token={token}"));
+    if let Some(token) = token
         && let Ok(token) = HeaderValue::from_str(&token)
     {
         headers.insert(header::AUTHORIZATION, token);
@@ -333,22 +342,14 @@ fn hand_over_token(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a page of another origin made the browser send this change along with our cookie.
-/// Browsers tell where a request comes from; what is no browser sends no such header.
-fn rides_on_cookie(request: &Request) -> bool {
-    let headers = request.headers();
-    let from = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    !request.method().is_safe()
-        && !headers.contains_key(header::AUTHORIZATION)
-        && from.is_some_and(|from| from != b"same-origin" && from != b"none")
-}
-
-fn foreign(request: &Request) -> Response {
+/// 415 for a body whose type nobody told, where a browser may have been made to send it.
+fn untyped(request: &Request) -> Option<Response> {
     let id = request.extensions().get::<Origin>().map(|origin| origin.id).unwrap_or_default();
-    let text = "a change was asked for by a page of another origin";
-    ApiError::new(StatusCode::FORBIDDEN, "cross_origin", text)
-        .hint("send the token in the Authorization header")
-        .reply(id)
+    let text = "a body needs a Content-Type where a cookie says who is calling";
+    (!auth::typed(request)).then(|| {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        ApiError::new(status, "no_content_type", text).reply(id)
+    })
 }
 
 fn not_found(text: impl Into<bytes::Bytes>) -> Response {

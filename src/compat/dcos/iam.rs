@@ -18,11 +18,14 @@ use super::{
     user::{self, Bad},
 };
 use crate::{
-    base::{clock::Clock, rng::Rng},
+    base::{
+        clock::{Clock, Timestamp},
+        rng::Rng,
+    },
     core::{Command, Rejected, command::Expect},
     http::{
         Call, Response,
-        auth::{AUTH_COOKIE, Claims, Passwords, TOKEN_LIFE, Tokens},
+        auth::{AUTH_COOKIE, Passwords, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens},
         body::BodyError,
         reply::{self, Reply},
         route::{Access, Table, delete, get, patch, post, put},
@@ -35,7 +38,7 @@ use crate::{
 pub struct Iam {
     pub cluster: Arc<dyn Cluster>,
     pub tokens: Arc<Tokens>,
-    pub passwords: Passwords,
+    pub passwords: Arc<Passwords>,
     pub clock: Arc<dyn Clock>,
     pub rng: Mutex<Rng>,
 }
@@ -65,6 +68,7 @@ enum Failed {
     ContentType,
     Credentials,
     Exists(String),
+    LastUser(String),
     Body(BodyError),
     Unavailable(String),
 }
@@ -80,6 +84,9 @@ impl From<ProposeError> for Failed {
         match error {
             ProposeError::Rejected(Rejected::UserExists(uid)) => Self::Exists(uid),
             ProposeError::Rejected(Rejected::NoSuchUser(uid)) => unknown(&uid),
+            ProposeError::Rejected(last @ Rejected::LastUser(_)) => {
+                Self::LastUser(last.to_string())
+            }
             ProposeError::Rejected(other) => {
                 Self::Bad(Bad { text: other.to_string(), code: Some("ERR_INVALID_DATA") })
             }
@@ -115,6 +122,9 @@ impl Reply for Failed {
             Self::Exists(uid) => {
                 let text = format!("User with uid `{uid}` already exists");
                 error(StatusCode::CONFLICT, "Conflict", &text, Some("ERR_USER_EXISTS"))
+            }
+            Self::LastUser(text) => {
+                error(StatusCode::CONFLICT, "Conflict", &text, Some("ERR_LAST_USER"))
             }
             Self::Body(cause) => cause.reply(request),
             Self::Unavailable(text) => {
@@ -231,34 +241,44 @@ async fn login(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
         }
         Credentials::Signed { uid, token } => {
             let user = state.users.get(uid);
-            user.filter(|user| is_signed_by(user, token, iam.clock.now().as_ms() / 1000))
+            user.filter(|user| is_signed_by(user, token, iam.clock.now()))
         }
         Credentials::Outside => None,
     };
     let user = user.ok_or(Failed::Credentials)?;
     let now = iam.clock.now();
+    // 0 asks for a token without an end; there is none, so it gets the longest life.
     let life = match body.get("exp").and_then(Value::as_i64) {
-        Some(0) => None,
-        Some(exp) => Some(Duration::from_secs(
-            u64::try_from(exp.saturating_sub(now.as_ms() / 1000)).unwrap_or(0),
-        )),
-        None => Some(TOKEN_LIFE),
+        Some(0) => TOKEN_LIFE_MAX,
+        Some(exp) => {
+            Duration::from_secs(u64::try_from(exp.saturating_sub(now.as_ms() / 1000)).unwrap_or(0))
+        }
+        None => TOKEN_LIFE,
     };
-    let token = iam.tokens.issue(&user.uid, now, life);
+    let life = life.min(TOKEN_LIFE_MAX);
+    // Nobody any more when the user was removed while the password was hashed.
+    let token = iam.tokens.issue(&user.uid, now, life).ok_or(Failed::Credentials)?;
     tracing::info!(uid = user.uid, "signed in");
-    Ok(signed_in(user, &token))
+    let over_tls = call.origin().is_some_and(|origin| origin.tls);
+    Ok(signed_in(user, &token, life, over_tls))
+}
+
+/// The part of our cookies that says where browsers send them: to our own pages' requests and to
+/// links followed here, and where we were reached over TLS never in clear.
+fn cookie_scope(over_tls: bool) -> &'static str {
+    if over_tls { "Path=/; SameSite=Lax; Secure" } else { "Path=/; SameSite=Lax" }
 }
 
 /// The token with the two cookies of a browser session.
-fn signed_in(user: &User, token: &str) -> Response {
+fn signed_in(user: &User, token: &str, life: Duration, over_tls: bool) -> Response {
     let mut response = pretty(StatusCode::OK, &json!({ "token": token }));
     let info = json!({
         "uid": user.uid, "description": user.description, "is_remote": user.is_remote,
     });
-    let age = TOKEN_LIFE.as_secs();
+    let (age, scope) = (life.as_secs(), cookie_scope(over_tls));
     for cookie in [
-        format!("{AUTH_COOKIE}={token}; HttpOnly; Path=/; Max-Age={age}"),
-        format!("{INFO_COOKIE}={}; Path=/; Max-Age={age}", STANDARD.encode(info.to_string())),
+        format!("{AUTH_COOKIE}={token}; HttpOnly; {scope}; Max-Age={age}"),
+        format!("{INFO_COOKIE}={}; {scope}; Max-Age={age}", STANDARD.encode(info.to_string())),
     ] {
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -267,8 +287,17 @@ fn signed_in(user: &User, token: &str) -> Response {
     response
 }
 
+/// The claims of a service account's login token that matter.
+#[derive(serde::Deserialize)]
+struct LoginClaims {
+    uid: String,
+    /// Seconds since the Unix epoch, fractions allowed (RFC 7519, `NumericDate`).
+    exp: f64,
+}
+
 /// Whether `token` is an unexpired RS256 token for this service account, signed with its key.
-fn is_signed_by(user: &User, token: &str, now_secs: i64) -> bool {
+/// One without an end would be as good as the key itself for whoever saw it once: it is refused.
+fn is_signed_by(user: &User, token: &str, now: Timestamp) -> bool {
     let Some(key) = user.public_key.as_deref().and_then(|pem| spki::rsa_key(pem).ok()) else {
         return false;
     };
@@ -277,18 +306,20 @@ fn is_signed_by(user: &User, token: &str, now_secs: i64) -> bool {
     rules.required_spec_claims.clear();
     rules.validate_exp = false; // compared below, with our own clock
     rules.validate_aud = false;
-    match jsonwebtoken::decode::<Claims>(token, &key, &rules) {
-        Ok(token) => {
-            token.claims.uid == user.uid && token.claims.exp.is_none_or(|exp| exp > now_secs)
+    match jsonwebtoken::decode::<LoginClaims>(token, &key, &rules) {
+        Ok(token) => token.claims.uid == user.uid && token.claims.exp * 1000.0 > now.as_ms() as f64,
+        Err(error) => {
+            tracing::info!(uid = user.uid, %error, "a login token is refused");
+            false
         }
-        Err(_) => false,
     }
 }
 
-async fn logout(_: Arc<Iam>, _: Call) -> Response {
-    let past = "expires=Sat, 01 Jan 2000 00:00:00 GMT; Path=/";
-    let response = reply::empty(StatusCode::OK);
-    reply::with_header(response, header::SET_COOKIE, &format!("{AUTH_COOKIE}=\"\"; {past}"))
+async fn logout(_: Arc<Iam>, call: Call) -> Response {
+    let scope = cookie_scope(call.origin().is_some_and(|origin| origin.tls));
+    let gone =
+        format!("{AUTH_COOKIE}=\"\"; HttpOnly; {scope}; expires=Sat, 01 Jan 2000 00:00:00 GMT");
+    reply::with_header(reply::empty(StatusCode::OK), header::SET_COOKIE, &gone)
 }
 
 /// Tokens are signed with a shared secret, so there is no public key to show.

@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 use tokio::time::{Duration, Instant};
 
 use crate::{
-    core::State,
+    core::{State, state::App},
     http::proxy::Upstream,
     model::{
         Instance, WorkloadSpec,
@@ -128,7 +128,7 @@ impl Table {
     fn build(state: &State, before: &Self) -> Self {
         let started = Instant::now();
         let mut by_name = HashMap::new();
-        for app in state.apps.values() {
+        for app in offering(state) {
             let Some((name, service)) = service(state, &app.spec) else { continue };
             let turn = before.by_name.get(&name).map_or(0, |s| s.next.load(Ordering::Relaxed));
             service.next.store(turn, Ordering::Relaxed);
@@ -139,10 +139,30 @@ impl Table {
     }
 }
 
+/// The apps that offer a service, one for each name. Two of one name do not come to be any more;
+/// where they are, the one that was there first has the name, whether it runs or not, so that
+/// nobody gets its traffic by being there while it is away.
+fn offering(state: &State) -> impl Iterator<Item = &App> {
+    let since = |app: &App| state.versions_of(&app.id).map(|spec| spec.version).min();
+    let mut first: HashMap<&str, &App> = HashMap::new();
+    for app in state.apps.values() {
+        let Some(name) = app.spec.service_name() else { continue };
+        first
+            .entry(name)
+            .and_modify(|known| {
+                if (since(app), &app.id) < (since(known), &known.id) {
+                    *known = app;
+                }
+            })
+            .or_insert(app);
+    }
+    first.into_values()
+}
+
 /// The service an app offers; `None` without the labels or without a running instance.
 fn service(state: &State, spec: &WorkloadSpec) -> Option<(String, Service)> {
     let label = |name: &str| spec.labels.get(name).map(|value| value.trim());
-    let name = label("DCOS_SERVICE_NAME")?.trim_matches('/');
+    let name = spec.service_name()?;
     let tls = match label("DCOS_SERVICE_SCHEME")? {
         "http" => false,
         "https" => true,
@@ -158,7 +178,7 @@ fn service(state: &State, spec: &WorkloadSpec) -> Option<(String, Service)> {
     let best = running.iter().any(|(good, _)| *good);
     let backends: Vec<_> =
         running.into_iter().filter(|(good, _)| *good == best).map(|(_, addr)| addr).collect();
-    if name.is_empty() || backends.is_empty() {
+    if backends.is_empty() {
         return None;
     }
     let next = AtomicUsize::new(0);

@@ -156,6 +156,7 @@ fn user(uid: &str, description: &str, kind: &str, provider_id: &str, key: Option
         is_remote: kind != "internal",
         // One edition, one right: whoever is known may do everything (docs/compat/dcos.md).
         superuser: true,
+        generation: 0,
     }
 }
 

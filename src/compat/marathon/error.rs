@@ -134,6 +134,7 @@ pub fn rejected(rejected: &Rejected) -> Response {
         | Rejected::Locked { .. }
         | Rejected::StaleStep
         | Rejected::NodeBusy(_)
+        | Rejected::LastUser(_)
         | Rejected::UserExists(_) => StatusCode::CONFLICT,
         Rejected::TooManyDeployments(_) => StatusCode::FORBIDDEN,
         Rejected::PathTaken(_) | Rejected::CyclicDependencies(_) | Rejected::Invalid { .. } => {
@@ -174,6 +175,7 @@ pub fn rejected(rejected: &Rejected) -> Response {
         | Rejected::StaleStep
         | Rejected::NoSuchNode(_)
         | Rejected::NodeBusy(_)
+        | Rejected::LastUser(_)
         | Rejected::UserExists(_)
         | Rejected::NoSuchUser(_)
         | Rejected::NoSuchRole(_) => rejected.to_string(),

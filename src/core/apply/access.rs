@@ -30,8 +30,9 @@ pub fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
         enforce_role: false,
         version: at,
     });
+    let generation = tx.state.revision;
     for user in &init.users {
-        tx.set_user(&user.uid, Some(user.clone()));
+        tx.set_user(&user.uid, Some(User { generation, ..user.clone() }));
     }
     Ok(Accepted::default())
 }
@@ -43,7 +44,11 @@ pub fn put_user(tx: &mut Tx<'_>, user: &User, expect: Expect) -> Result<Accepted
         Expect::Present if !known => return Err(Rejected::NoSuchUser(user.uid.clone())),
         Expect::Absent | Expect::Present | Expect::Any => {}
     }
-    tx.set_user(&user.uid, Some(user.clone()));
+    let known = tx.state.users.get(&user.uid);
+    let proves = |user: &User| (user.password_hash.clone(), user.public_key.clone());
+    let same = known.filter(|known| proves(known) == proves(user));
+    let generation = same.map_or(tx.state.revision, |known| known.generation);
+    tx.set_user(&user.uid, Some(User { generation, ..user.clone() }));
     Ok(Accepted::default())
 }
 
@@ -51,8 +56,35 @@ pub fn delete_user(tx: &mut Tx<'_>, uid: &str) -> Result<Accepted, Rejected> {
     if !tx.state.users.contains_key(uid) {
         return Err(Rejected::NoSuchUser(uid.to_owned()));
     }
+    let mut others = tx.state.users.values().filter(|user| user.uid != uid);
+    if !others.any(|user| user.superuser && user.can_sign_in()) {
+        return Err(Rejected::LastUser(uid.to_owned()));
+    }
     tx.set_user(uid, None);
     Ok(Accepted::default())
+}
+
+/// Ends the tokens of one user, or of all.
+pub fn revoke_tokens(tx: &mut Tx<'_>, uid: Option<&str>) -> Result<Accepted, Rejected> {
+    let generation = tx.state.revision;
+    let users: Vec<_> = match uid {
+        Some(uid) => tx.state.users.get(uid).into_iter().cloned().collect(),
+        None => tx.state.users.values().cloned().collect(),
+    };
+    if let (Some(uid), true) = (uid, users.is_empty()) {
+        return Err(Rejected::NoSuchUser(uid.to_owned()));
+    }
+    for user in users {
+        tx.set_user(&user.uid, Some(User { generation, ..(*user).clone() }));
+    }
+    Ok(Accepted::default())
+}
+
+pub fn rotate_secret(tx: &mut Tx<'_>, secret: [u8; 32]) -> Result<Accepted, Rejected> {
+    if let Some(cluster) = tx.state.cluster.clone() {
+        tx.put_cluster(Cluster { secret, ..(*cluster).clone() });
+    }
+    revoke_tokens(tx, None)
 }
 
 pub fn put_role(tx: &mut Tx<'_>, settings: &RoleSettings) -> Accepted {

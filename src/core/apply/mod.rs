@@ -63,6 +63,8 @@ fn run(tx: &mut Tx<'_>, command: &Command) -> Result<Accepted, Rejected> {
         Command::ResetBackoff(app) => workload::reset_backoff(tx, app),
         Command::PutUser { user, expect } => access::put_user(tx, user, *expect),
         Command::DeleteUser(uid) => access::delete_user(tx, uid),
+        Command::RevokeTokens(uid) => access::revoke_tokens(tx, uid.as_deref()),
+        Command::RotateSecret(secret) => access::rotate_secret(tx, *secret),
         Command::PutRole(settings) => Ok(access::put_role(tx, settings)),
         Command::DeleteRole(role) => access::delete_role(tx, role),
     }

@@ -15,7 +15,7 @@ use crate::{
             Accepted, DeployStep, Edit, Expect, GroupChange, GroupEdit, PutApps, Rejected, Scale,
         },
         deploy,
-        state::{App, Group},
+        state::{App, Group, State},
     },
     model::{
         deployment::{Deployment, DeploymentId, Transition},
@@ -46,7 +46,39 @@ pub fn put(tx: &mut Tx<'_>, put: &PutApps) -> Result<Accepted, Rejected> {
     if let Some(cycle) = deploy::plan::cycle(tx.state) {
         return Err(Rejected::CyclicDependencies(cycle));
     }
+    check_service_names(tx.state, &changes)?;
     begin(tx, &put.deployment, version, changes, put.victims.clone(), put.force)
+}
+
+/// No workload takes a name at the front door that another one has: callers send their tokens
+/// there. What had a name before keeps it.
+fn check_service_names(
+    state: &State,
+    changes: &BTreeMap<AppId, Transition>,
+) -> Result<(), Rejected> {
+    fn name(spec: &Option<Arc<WorkloadSpec>>) -> Option<&str> {
+        spec.as_deref().and_then(WorkloadSpec::service_name)
+    }
+    let taken: BTreeMap<&str, &AppId> = changes
+        .iter()
+        .filter(|(_, change)| name(&change.before) != name(&change.after))
+        .filter_map(|(id, change)| Some((name(&change.after)?, id)))
+        .collect();
+    if taken.is_empty() {
+        return Ok(());
+    }
+    for app in state.apps.values() {
+        let Some(name) = app.spec.service_name() else { continue };
+        let Some(claims) = taken.get(name).filter(|claims| **claims != &app.id) else { continue };
+        return Err(Rejected::Invalid {
+            field: "labels".to_owned(),
+            problem: format!(
+                "{claims} cannot be the service {name:?} (DCOS_SERVICE_NAME): {} is it already",
+                app.id
+            ),
+        });
+    }
+    Ok(())
 }
 
 /// Ends a deployment. Without `undo` everything stays as it is; with it, what the deployment

@@ -16,11 +16,11 @@ use tepui::{
         rng::Rng,
         task::Tasks,
     },
-    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Master, Mounts, ProposeError},
+    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Known, Master, Mounts, ProposeError},
     core::{Accepted, Command, Stamped, State, apply, command::Init, state::App},
     http::{
         Handler, Request,
-        auth::{Passwords, Tokens},
+        auth::{Passwords, TOKEN_LIFE, Tokens},
         body,
         proxy::Proxy,
         reply,
@@ -78,6 +78,7 @@ impl World {
             provider_id: String::new(),
             is_remote: false,
             superuser: true,
+            generation: 0,
         };
         let world = Arc::new(Self { state: Mutex::default() });
         let init = Init {
@@ -104,8 +105,19 @@ impl World {
 
     /// An app that offers a service at `addr`, with one running instance.
     pub fn offer(&self, id: &str, labels: &[(&str, &str)], addr: SocketAddr) {
+        self.offer_at(id, labels, addr, NOW);
+    }
+
+    /// As `offer`, for an app that is there since `version`.
+    pub fn offer_at(
+        &self,
+        id: &str,
+        labels: &[(&str, &str)],
+        addr: SocketAddr,
+        version: Timestamp,
+    ) {
         self.change(|state| {
-            let spec = Arc::new(spec(id, labels));
+            let spec = Arc::new(WorkloadSpec { version, ..spec(id, labels) });
             let app = App { id: spec.id.clone(), spec: spec.clone(), last_failure: None };
             state.specs.insert((spec.id.clone(), spec.version), spec.clone());
             state.apps.insert(spec.id.clone(), Arc::new(app));
@@ -205,8 +217,8 @@ fn part(name: &'static str) -> Option<Arc<dyn Handler>> {
 impl Door {
     pub async fn open() -> Self {
         let (tasks, world) = (Tasks::new("door"), World::new().await);
-        let tokens = Arc::new(Tokens::new(&SECRET));
-        let token = tokens.issue("admin", NOW, None);
+        let tokens = Arc::new(Tokens::new(Arc::new(Known(world.clone()))));
+        let token = tokens.issue("admin", NOW, TOKEN_LIFE).unwrap();
         let gateway = Gateway::new(GatewayParts {
             cluster: world.clone(),
             facts: Facts {
@@ -216,6 +228,7 @@ impl Door {
                 hostname: "master-1".to_owned(),
             },
             tokens,
+            passwords: Arc::default(),
             clock: ManualClock::new(NOW),
             rng: Rng::from_seed(2),
             proxy: Proxy::new(&tasks),

@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use tepui::model::{instance::Condition, node::Reach};
+use tepui::{
+    http::auth::TOKEN_LIFE_MAX,
+    model::{instance::Condition, node::Reach},
+};
 
 mod door;
 
@@ -252,6 +255,125 @@ async fn an_app_with_bad_labels_harms_no_other() {
     check(&door.get("/service/bad/").await, &["HTTP/1.1 404 "]);
 }
 
+#[tokio::test]
+async fn a_cookie_changes_nothing_for_a_page_of_another_site() {
+    let door = Door::open().await;
+    let cookie = format!("Cookie: dcos-acs-auth-cookie={}\r\n", door.token);
+    let put = async |headers: &str, body: &str| {
+        door.ask(&format!(
+            "PUT /service/marathon/v2/apps/x HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\
+             {headers}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+        .await
+    };
+    let json = "Content-Type: application/json\r\n";
+    for (headers, status) in [
+        // A page elsewhere, in a browser that sends no Fetch Metadata to plain addresses.
+        (format!("{cookie}Origin: http://evil\r\n"), 403),
+        (format!("{cookie}{json}Origin: http://evil\r\n"), 403),
+        (format!("{cookie}{json}Origin: http://door:8080\r\n"), 403),
+        (format!("{cookie}{json}Referer: http://evil/\r\n"), 403),
+        (format!("{cookie}{json}"), 403),
+        (format!("{cookie}Origin: http://door\r\n"), 415),
+        (format!("{cookie}{json}Origin: http://door\r\n"), 200),
+        (format!("Authorization: token={}\r\nOrigin: http://evil\r\n", door.token), 200),
+    ] {
+        let answer = put(&headers, "{}").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{headers}: {answer}");
+    }
+    for (path, status) in [("/mesos/master/state", 200), ("/mesos/master/state?x=1&jsonp=f", 403)] {
+        let answer = door
+            .ask(&format!("GET {path} HTTP/1.1\r\nHost: door\r\nConnection: close\r\n{cookie}\r\n"))
+            .await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_end_with_their_user_and_its_password_and_never_last_for_ever() {
+    let door = Door::open().await;
+    let send = async |method: &str, path: &str, content: serde_json::Value| {
+        let (token, content) = (&door.token, content.to_string());
+        door.ask(&format!(
+            "{method} /acs/api/v1/{path} HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\
+             Authorization: token={token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{content}",
+            content.len()
+        ))
+        .await
+    };
+    let log_in = async |password: &str, exp: serde_json::Value| {
+        let mut login = serde_json::json!({"uid": "bob", "password": password});
+        if !exp.is_null() {
+            login["exp"] = exp;
+        }
+        let answer = send("POST", "auth/login", login).await;
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        let body: serde_json::Value = serde_json::from_str(body).expect(body);
+        body["token"].as_str().expect("token").to_owned()
+    };
+    let status = async |token: &str| {
+        let request = "GET /metadata HTTP/1.1\r\nHost: door\r\nConnection: close\r\n";
+        let answer = door.ask(&format!("{request}Authorization: token={token}\r\n\r\n")).await;
+        answer[9..12].to_owned()
+    };
+    let bob = serde_json::json!({"password": "hunter2"});
+    check(&send("PUT", "users/bob", bob.clone()).await, &["HTTP/1.1 201 "]);
+    // However long a life is asked for, there is an end.
+    let bound = (NOW + TOKEN_LIFE_MAX).as_ms() / 1000;
+    for exp in [serde_json::json!(0), serde_json::json!(i64::MAX)] {
+        let token = log_in("hunter2", exp).await;
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(claims["exp"], bound);
+        assert_eq!(status(&token).await, "200");
+    }
+    // Another password, then another user of the same name.
+    let old = log_in("hunter2", serde_json::Value::Null).await;
+    let described = serde_json::json!({"description": "Bob"});
+    check(&send("PATCH", "users/bob", described).await, &["HTTP/1.1 204 "]);
+    assert_eq!(status(&old).await, "200");
+    let changed = serde_json::json!({"password": "hunter3"});
+    check(&send("PATCH", "users/bob", changed).await, &["HTTP/1.1 204 "]);
+    assert_eq!(status(&old).await, "401");
+    let new = log_in("hunter3", serde_json::Value::Null).await;
+    assert_eq!(status(&new).await, "200");
+    let none = serde_json::Value::Null;
+    check(&send("DELETE", "users/bob", none.clone()).await, &["HTTP/1.1 204 "]);
+    assert_eq!(status(&new).await, "401");
+    check(&send("PUT", "users/bob", bob).await, &["HTTP/1.1 201 "]);
+    assert_eq!(status(&new).await, "401");
+    check(&send("DELETE", "users/bob", none.clone()).await, &["HTTP/1.1 204 "]);
+    let last = ["HTTP/1.1 409 ", "ERR_LAST_USER", "last one who can sign in"];
+    check(&send("DELETE", "users/admin", none).await, &last);
+}
+
+#[tokio::test]
+async fn a_service_name_leads_to_whoever_had_it_first() {
+    let door = Door::open().await;
+    let (first, thief) = (door.upstream("first"), door.upstream("thief"));
+    // Alphabetically first, and later in time.
+    door.world.offer_at("/a-thief", &labels("web", &[]), thief, NOW + Duration::from_secs(9));
+    door.world.offer("/z-first", &labels("web", &[]), first);
+    for _ in 0..4 {
+        check(&door.get("/service/web/").await, &["first GET /\n"]);
+    }
+    // Nor while the first is away.
+    door.world.change(|state| {
+        let mine = state.instances.values().find(|i| i.app.to_string() == "/z-first");
+        let id = mine.unwrap().id.clone();
+        state.instances.remove(&id);
+    });
+    let gone = async {
+        while !door.get("/service/web/").await.contains("404 Not Found: service not found.") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("in time");
+}
+
 /// An RSA key (PKCS#1, DER, base64) and its public half, made for this test.
 const SERVICE_KEY: &str = "\
     MIIEpAIBAAKCAQEAwz9tyhCGYki9oEpMZT+R/mgWo6VpOpcdmXYMquqycfZcJeD9ngNDa9JrU5E4FJRveQL3jq89+7\
@@ -305,7 +427,13 @@ async fn a_service_account_signs_in_with_its_key() {
     let secs = NOW.as_ms() / 1000;
     for (claims, status) in [
         (serde_json::json!({"uid": "svc", "exp": secs + 60}), 200),
-        (serde_json::json!({"uid": "svc", "extra": 1}), 200),
+        (serde_json::json!({"uid": "svc", "exp": secs + 60, "extra": 1}), 200),
+        // As `time.time() + 300` makes it.
+        (serde_json::json!({"uid": "svc", "exp": secs as f64 + 0.25}), 200),
+        (serde_json::json!({"uid": "svc", "exp": secs as f64 - 0.25}), 401),
+        // Without an end it would be as good as the key for whoever saw it once.
+        (serde_json::json!({"uid": "svc", "extra": 1}), 401),
+        (serde_json::json!({"uid": "svc", "exp": null}), 401),
         (serde_json::json!({"uid": "svc", "exp": secs - 1}), 401),
         (serde_json::json!({"uid": "admin"}), 401),
         (serde_json::json!({}), 401),

@@ -5,6 +5,7 @@
 
 mod apps;
 pub mod client;
+mod doors;
 mod faults;
 mod nodes;
 mod pauses;

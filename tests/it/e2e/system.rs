@@ -29,6 +29,8 @@ pub struct System {
     pub token: String,
     /// How long the last start took until the ready line.
     pub started_in: Duration,
+    /// What the program said when it was up.
+    pub ready_line: String,
     flags: Vec<String>,
 }
 
@@ -51,6 +53,7 @@ impl System {
             dns: none,
             token: String::new(),
             started_in: Duration::ZERO,
+            ready_line: String::new(),
             flags: flags.iter().map(|f| (*f).to_owned()).collect(),
         };
         system.launch();
@@ -74,6 +77,7 @@ impl System {
         self.child = Some(child);
         assert!(line.starts_with("tepui is ready"), "{line:?}, stderr: {}", self.stderr());
         self.started_in = began.elapsed();
+        self.ready_line = line;
         let env = fs::read_to_string(self.data_dir().join("client.env")).expect("client.env");
         let env: BTreeMap<&str, &str> = env.lines().filter_map(|l| l.split_once('=')).collect();
         let url = env["TEPUI_URL"].strip_prefix("http://").expect("plain HTTP");
