@@ -52,6 +52,23 @@ pub trait Connector: Send + Sync {
 #[error("{0}")]
 pub struct ConnectError(pub String);
 
+/// The last reason that was logged: the same one again is worth a line a minute.
+#[derive(Default)]
+struct Told {
+    last: Option<(String, tokio::time::Instant)>,
+}
+
+impl Told {
+    fn tell(&mut self, error: String) {
+        const AGAIN: Duration = Duration::from_secs(60);
+        let known = self.last.as_ref().is_some_and(|(e, at)| *e == error && at.elapsed() < AGAIN);
+        if !known {
+            tracing::warn!(error, "no link to a leader");
+            self.last = Some((error, tokio::time::Instant::now()));
+        }
+    }
+}
+
 /// Keeps `agent` connected for ever.
 pub fn keep_connected(
     agent: AgentHandle,
@@ -61,6 +78,7 @@ pub fn keep_connected(
 ) {
     tasks.connection("link", async move {
         let mut wait = RETRY;
+        let mut told = Told::default();
         loop {
             match connector.connect().await {
                 Ok(ends) => {
@@ -74,7 +92,7 @@ pub fn keep_connected(
                         wait = RETRY;
                     }
                 }
-                Err(error) => tracing::debug!(%error, "no link to a leader"),
+                Err(error) => told.tell(error.to_string()),
             }
             tokio::time::sleep(rng.jitter(wait)).await;
             wait = (wait * 2).min(RETRY_MAX);

@@ -34,7 +34,7 @@ use crate::{
         task::Tasks,
     },
     host::docker::{Found, engine::EngineEvent},
-    model::link::{EngineAway, FromAgent, Hello, LINK_VERSION, Report, ToAgent, Usage},
+    model::link::{Desired, EngineAway, FromAgent, Hello, LINK_VERSION, Report, ToAgent, Usage},
 };
 
 /// Inputs taken in before the worker acts.
@@ -299,6 +299,12 @@ impl Worker {
             }
             ToAgent::Refused(why) => {
                 tracing::error!(node = %self.config.info.id, why, "the leader refuses this agent");
+                self.link = None;
+            }
+            ToAgent::Removed(why) => {
+                tracing::error!(node = %self.config.info.id, why, "this node's tasks are ended");
+                let nothing = Desired { full: true, orders: Vec::new(), forget: Vec::new() };
+                desired::apply_message(&mut self.desired, nothing);
                 self.link = None;
             }
             ToAgent::Desired(desired) => {

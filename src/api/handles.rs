@@ -46,7 +46,7 @@ pub trait Cluster: Send + Sync + 'static {
     fn reconcilers(&self) -> Vec<Reconciler>;
 
     /// An invitation for one new node; the text of a refusal says why there is none.
-    fn invite(&self) -> Result<Invitation, String>;
+    fn invite(&self) -> BoxFuture<'_, Result<Invitation, String>>;
 
     /// Troubles that no table of the state shows (a full disk, a dead container engine).
     fn warnings(&self) -> Vec<Warning> {

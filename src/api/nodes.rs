@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    handles::ProposeError,
     routes::{Api, listed},
     view::{
         Iso,
@@ -13,7 +14,7 @@ use super::{
     },
 };
 use crate::{
-    core::Command,
+    core::{Command, Rejected},
     http::{Call, Response, error::ApiError, reply},
     model::{Node, node::Duty},
 };
@@ -43,7 +44,7 @@ struct Invited {
 
 /// Makes a token that lets one node join.
 pub async fn invite(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
-    let made = api.cluster.invite();
+    let made = api.cluster.invite().await;
     let made = made.map_err(|why| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_invitation", why)
             .hint("ask the leading master; waiting invitations expire within the hour")
@@ -95,6 +96,29 @@ fn new_duty(api: &Api, node: &Node, cancel: bool) -> Option<Duty> {
         (true, Duty::Active) | (false, Duty::Draining { .. } | Duty::Drained { .. }) => None,
         (true, Duty::Draining { .. } | Duty::Drained { .. }) => Some(Duty::Active),
         (false, Duty::Active) => Some(Duty::Draining { since: api.clock.now() }),
+    }
+}
+
+/// Forgets a node and takes its certificates back.
+pub async fn remove(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
+    let state = api.state();
+    let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
+    let (node, host) = (found.id().clone(), found.info.hostname.clone());
+    let uid = call.principal.uid();
+    match api.cluster.propose(Command::RemoveNode(node.clone())).await {
+        Ok(_) => {
+            tracing::info!(target: "audit", uid, %node, host, "node removed");
+            Ok(reply::empty(StatusCode::NO_CONTENT))
+        }
+        Err(ProposeError::Rejected(Rejected::NodeBusy(_))) => {
+            let n = state.instances_on(&node).count();
+            tracing::info!(target: "audit", uid, %node, host, "node not removed");
+            let instances = if n == 1 { "instance" } else { "instances" };
+            let message = format!("node {host} is connected and holds {n} {instances}");
+            Err(ApiError::conflict(message)
+                .hint("drain it first, or stop its agent and wait until it is unreachable"))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

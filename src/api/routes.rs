@@ -23,7 +23,7 @@ use crate::{
         Response,
         error::ApiError,
         reply::{self, Reply as _},
-        route::{Access, Miss, Route, Table, get, post},
+        route::{Access, Miss, Route, Table, delete, get, post},
         serve::Origin,
     },
     model::WorkloadSpec,
@@ -115,6 +115,7 @@ pub fn routes() -> Vec<Route<Api>> {
         post("/tepui/v1/tasks/{id}/exec", Write, exec::exec),
         get("/tepui/v1/nodes", Read, nodes::list),
         get("/tepui/v1/nodes/{id}", Read, nodes::show),
+        delete("/tepui/v1/nodes/{id}", Admin, nodes::remove),
         post("/tepui/v1/nodes/invite", Admin, nodes::invite),
         post("/tepui/v1/nodes/{id}/drain", Write, nodes::drain),
         get("/tepui/v1/events", Read, live::events),
@@ -205,6 +206,8 @@ fn rejected_as(rejected: &Rejected) -> ApiError {
         | R::StaleStep
         | R::NodeBusy(_)
         | R::LastUser(_)
+        | R::NotInvited
+        | R::BadCertificate(_)
         | R::UserExists(_) => ApiError::conflict(message),
     }
 }

@@ -54,3 +54,5 @@ pub const CONTAINER_STARTS_MAX: usize = 8;
 pub const LOG_FILE_BYTES_MAX: u64 = 10 << 20;
 /// Bytes returned by one file read (Mesos agents page at this size too).
 pub const FILE_READ_BYTES_MAX: usize = 1 << 20;
+/// Invitations of nodes that wait at a time; each is a row of the state for an hour.
+pub const INVITATIONS_MAX: usize = 1_000;

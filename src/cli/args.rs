@@ -268,6 +268,13 @@ pub enum Node {
     Undrain { node: String },
     /// Make a token that lets one new node join within the hour
     Invite,
+    /// Forget a node for good: its certificate is worth nothing any more
+    Remove {
+        node: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

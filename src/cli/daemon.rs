@@ -32,7 +32,7 @@ pub struct DevArgs {
     /// Port of the DNS server; 0 takes any free one [default: 5300]
     #[arg(long, value_name = "PORT")]
     dns_port: Option<u16>,
-    /// Serve the original's direct ports (5050, 5051, 8080, 8123) too [default: off]
+    /// Serve the original's direct ports (5050 and 8080) too [default: off]
     #[arg(long, value_name = "on|off")]
     compat_ports: Option<Switch>,
     /// Remove the containers when stopping

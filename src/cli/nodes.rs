@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -10,7 +11,7 @@ use super::{
     client::{Ask, segment},
     error::{CliError, Exit, Outcome},
     output::Table,
-    run::{Context, repeat},
+    run::{Context, confirm, repeat},
     tasks,
     text::{count, field, list, mem, number, share},
 };
@@ -24,6 +25,7 @@ pub async fn run(cx: &mut Context, node: Node) -> Outcome {
         }
         Node::Undrain { node } => undrain(cx, &node).await,
         Node::Invite => invite(cx).await,
+        Node::Remove { node, yes } => remove(cx, &node, yes).await,
     }
 }
 
@@ -138,6 +140,19 @@ async fn undrain(cx: &mut Context, node: &str) -> Outcome {
         return Ok(cx.printer.value(&answer)?);
     }
     Ok(cx.printer.note(&format!("{node} takes work again"))?)
+}
+
+async fn remove(cx: &mut Context, node: &str, yes: bool) -> Outcome {
+    let shown = get(cx, node).await?;
+    let (host, id) = (field(&shown, "host"), field(&shown, "id"));
+    if !yes {
+        confirm(cx, &format!("Remove node {host} ({id})? It can only come back by joining anew."))?;
+    }
+    cx.client.bytes(Ask::new(Method::DELETE, format!("/tepui/v1/nodes/{}", segment(id)))).await?;
+    if cx.printer.json {
+        return Ok(cx.printer.value(&shown)?);
+    }
+    Ok(cx.printer.note(&format!("{host} is removed; its certificate lets nobody in any more"))?)
 }
 
 /// Prints settings for the new node's file; the token alone would leave open where it goes.

@@ -33,6 +33,7 @@ use crate::{
     core::{Change, State},
     log::{Log, feed::Step},
     model::{
+        credential::{Digest, Serial},
         link::{Answer, AskError, Channel, FromAgent, Question, ToAgent, Usage},
         node::NodeId,
     },
@@ -49,6 +50,22 @@ const SESSION_PIECES_MAX: usize = 64;
 pub struct Wire {
     pub from_agent: mpsc::Receiver<FromAgent>,
     pub to_agent: mpsc::Sender<ToAgent>,
+}
+
+/// Who is at the other end of a connection. Whoever hands the connection over has proved it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    pub node: NodeId,
+    /// `None` for the agent of this process.
+    pub certificate: Option<Shown>,
+}
+
+/// The certificate a peer showed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shown {
+    pub serial: Serial,
+    /// Of its public key.
+    pub key: Digest,
 }
 
 /// The leader's side of all agent connections. Cheap to clone.
@@ -71,6 +88,7 @@ struct Inner {
 struct Connected {
     /// Tells this connection from a later one of the same agent.
     epoch: u64,
+    certificate: Option<Shown>,
     to_agent: mpsc::Sender<ToAgent>,
     /// The orders up to this revision have been sent.
     sent: u64,
@@ -113,9 +131,9 @@ impl Links {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Serves one connection until it ends. A master that does not lead refuses it.
-    pub async fn serve(&self, wire: Wire) {
-        connection::serve(self, wire).await;
+    /// Serves one connection of `peer` until it ends. A master that does not lead refuses it.
+    pub async fn serve(&self, wire: Wire, peer: Peer) {
+        connection::serve(self, wire, peer).await;
     }
 
     /// Sends the orders that follow from each committed change. Runs for ever.
@@ -124,6 +142,7 @@ impl Links {
         loop {
             match follower.next().await {
                 Step::Batch(batch) => {
+                    self.part_from_removed(&batch.changes);
                     let by_node = orders::changed(&batch.state, &batch.changes);
                     let mut agents = self.inner.agents.lock();
                     for (node, desired) in by_node {
@@ -150,6 +169,18 @@ impl Links {
                     }
                 }
             }
+        }
+    }
+
+    /// Ends the connections of nodes that were removed.
+    fn part_from_removed(&self, changes: &[Change]) {
+        for change in changes {
+            let Change::Node { id, new: None, .. } = change else { continue };
+            if let Some(agent) = self.inner.agents.lock().remove(id) {
+                let why = format!("node {id} was removed from the cluster");
+                let _ = agent.to_agent.try_send(ToAgent::Removed(why));
+            }
+            self.note(|heard, _| heard.forget(id));
         }
     }
 

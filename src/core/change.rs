@@ -13,6 +13,7 @@ use crate::{
     base::clock::Timestamp,
     model::{
         access::{Role, RoleSettings, User},
+        credential::{Certificate, Digest, Invitation, Serial},
         deployment::{Deployment, DeploymentId},
         instance::{Instance, InstanceId},
         node::{Node, NodeId},
@@ -70,6 +71,15 @@ pub enum Change {
     User {
         uid: String,
         new: Option<Arc<User>>,
+    },
+    Invitation {
+        digest: Digest,
+        new: Option<Arc<Invitation>>,
+    },
+    Certificate {
+        node: NodeId,
+        serial: Serial,
+        new: Option<Arc<Certificate>>,
     },
 }
 

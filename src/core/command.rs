@@ -10,6 +10,7 @@ use crate::{
     base::clock::Timestamp,
     model::{
         access::{Role, RoleSettings, User},
+        credential::{Digest, Serial},
         deployment::DeploymentId,
         instance::{InstanceId, KillReason},
         link::Report,
@@ -74,8 +75,27 @@ pub enum Command {
         node: NodeId,
         duty: Duty,
     },
-    /// Forgets a node that will not come back; its tasks are gone.
+    /// Forgets a node that will not come back; its tasks are gone, its certificates worth nothing.
     RemoveNode(NodeId),
+    /// Lets one node join until then, by the hash of a secret.
+    Invite {
+        digest: Digest,
+        until: Timestamp,
+    },
+    /// A node joins: uses an invitation up and gets an id.
+    Join(Join),
+    /// A node gets a new certificate by one it has.
+    Renew {
+        node: NodeId,
+        by: Serial,
+        new: Serial,
+        expires_at: Timestamp,
+    },
+    /// A node has begun to use this certificate: its earlier ones are not needed any more.
+    UseCertificate {
+        node: NodeId,
+        serial: Serial,
+    },
     /// Time has passed for instances on lost nodes.
     Expire {
         inactive: Vec<InstanceId>,
@@ -94,6 +114,18 @@ pub enum Command {
     RotateSecret([u8; 32]),
     PutRole(RoleSettings),
     DeleteRole(Role),
+}
+
+/// A node that joins.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Join {
+    /// Of the secret of its invitation.
+    pub invitation: Digest,
+    /// Of its public key.
+    pub key: Digest,
+    /// Of the certificate it is given.
+    pub serial: Serial,
+    pub expires_at: Timestamp,
 }
 
 /// Birth of a cluster.
@@ -191,6 +223,8 @@ pub type Outcome = Result<Accepted, Rejected>;
 /// A command that took effect.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Accepted {
+    /// The node that joined.
+    pub node: Option<NodeId>,
     /// The deployment it started and its version.
     pub deployment: Option<(DeploymentId, Timestamp)>,
     /// How many elements of a batch took effect.
@@ -232,6 +266,14 @@ pub enum Rejected {
     NoSuchNode(NodeId),
     #[error("node {0} still runs tasks")]
     NodeBusy(NodeId),
+    #[error(
+        "the token is not known, was used already or is too old; \
+         make another with `tepui node invite`"
+    )]
+    NotInvited,
+    /// The certificate shown is not good; the text says why.
+    #[error("{0}")]
+    BadCertificate(String),
     #[error("nothing of {0} is waiting to be launched")]
     NothingWaiting(AppId),
     #[error("user {0} already exists")]

@@ -16,6 +16,7 @@ use crate::{
     base::clock::Timestamp,
     model::{
         access::{Role, RoleSettings, User},
+        credential::{Certificate, Digest, Invitation, Serial},
         deployment::{Deployment, DeploymentId},
         instance::{Instance, InstanceId},
         node::{Node, NodeId},
@@ -43,6 +44,10 @@ pub struct State {
     pub delays: OrdMap<AppId, Arc<Delay>>,
     pub roles: OrdMap<Role, Arc<RoleSettings>>,
     pub users: OrdMap<String, Arc<User>>,
+    /// Invitations of nodes, by the hash of their secret; the used ones stay until they expire.
+    pub invitations: OrdMap<Digest, Arc<Invitation>>,
+    /// Certificates of nodes that have not expired. One that is not here is not good.
+    pub certificates: OrdMap<(NodeId, Serial), Arc<Certificate>>,
     /// Outcomes of the latest commands that carried a request id, by revision.
     pub requests: OrdMap<u64, (RequestId, Outcome)>,
     /// Derived from the tables above; rebuilt on load.
@@ -122,6 +127,15 @@ pub struct TaskFailure {
 }
 
 impl State {
+    /// The certificates of a node that have not expired, good ones and others.
+    pub fn certificates_of(&self, node: &NodeId) -> impl Iterator<Item = &Arc<Certificate>> {
+        let from = (node.clone(), Serial::from(""));
+        self.certificates.range(from..).map(|(_, c)| c).take_while({
+            let node = node.clone();
+            move |c| c.node == node
+        })
+    }
+
     /// The wanted definition of a workload.
     pub fn spec(&self, app: &AppId) -> Option<&Arc<WorkloadSpec>> {
         self.apps.get(app).map(|a| &a.spec)

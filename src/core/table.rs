@@ -39,10 +39,12 @@ pub enum Table {
     Role = 9,
     User = 10,
     Request = 11,
+    Invitation = 12,
+    Certificate = 13,
 }
 
 impl Table {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Head,
         Self::Cluster,
         Self::Group,
@@ -55,6 +57,8 @@ impl Table {
         Self::Role,
         Self::User,
         Self::Request,
+        Self::Invitation,
+        Self::Certificate,
     ];
 
     /// The table with this stored number.
@@ -104,6 +108,10 @@ impl Change {
             Self::Delay { app, .. } => RowKey::of(Table::Delay, app),
             Self::Role { role, .. } => RowKey::of(Table::Role, role),
             Self::User { uid, .. } => RowKey::of(Table::User, uid),
+            Self::Invitation { digest, .. } => RowKey::of(Table::Invitation, digest),
+            Self::Certificate { node, serial, .. } => {
+                RowKey::of(Table::Certificate, &(node, serial))
+            }
         }
     }
 
@@ -120,6 +128,8 @@ impl Change {
             Self::Delay { new, .. } => new.as_deref().map(versioned),
             Self::Role { new, .. } => new.as_deref().map(versioned),
             Self::User { new, .. } => new.as_deref().map(versioned),
+            Self::Invitation { new, .. } => new.as_deref().map(versioned),
+            Self::Certificate { new, .. } => new.as_deref().map(versioned),
         }
     }
 }
@@ -156,6 +166,8 @@ impl State {
             .chain(rows_of(Table::Delay, &self.delays))
             .chain(rows_of(Table::Role, &self.roles))
             .chain(rows_of(Table::User, &self.users))
+            .chain(rows_of(Table::Invitation, &self.invitations))
+            .chain(rows_of(Table::Certificate, &self.certificates))
             .chain(self.requests.iter().map(|(k, v)| (RowKey::request(*k), versioned(v))))
     }
 
@@ -203,6 +215,15 @@ impl State {
             Table::User => {
                 let user: crate::model::access::User = decode(t, value)?;
                 self.users.insert(user.uid.clone(), Arc::new(user));
+            }
+            Table::Invitation => {
+                let invitation: crate::model::credential::Invitation = decode(t, value)?;
+                self.invitations.insert(invitation.digest, Arc::new(invitation));
+            }
+            Table::Certificate => {
+                let certificate: crate::model::credential::Certificate = decode(t, value)?;
+                let key = (certificate.node.clone(), certificate.serial.clone());
+                self.certificates.insert(key, Arc::new(certificate));
             }
             Table::Request => {
                 let revision: u64 = key_of(t, key)?;

@@ -3,13 +3,12 @@
 //!
 //! What a node may do follows from the names in its certificate: `master.tepui.internal` and
 //! `agent.tepui.internal`. A server lists the roles it lets in; a client names the role it wants to
-//! reach. Nothing outside the cluster's authority is trusted, and nothing older than TLS 1.3.
-//! Private keys are kept in files only their owner can read.
+//! reach. Which agent it is follows from the certificate too (`node`). Nothing outside the cluster's
+//! authority is trusted, and nothing older than TLS 1.3. A private key never leaves the node it was
+//! made on; keys are kept in files only their owner can read.
 
 use std::{
-    fs, io,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -20,30 +19,35 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore,
-    ServerConfig, SignatureScheme,
-    client::{danger::HandshakeSignatureValid, verify_server_name},
-    pki_types::{
-        CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime, pem::PemObject,
-    },
-    server::{
-        ParsedCertificate, WebPkiClientVerifier,
-        danger::{ClientCertVerified, ClientCertVerifier},
-    },
+    ClientConfig, RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    server::WebPkiClientVerifier,
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::base::clock::Timestamp;
 
+mod files;
 pub mod join;
+pub mod node;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use files::{pem, read_pem, write_private};
+use verify::RoleVerifier;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Life of the authority; it is replaced by making a new one and issuing everything anew.
 const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3_650);
-/// Life of a node's certificate. Masters issue their own anew at each start.
-const IDENTITY_LIFE: Duration = DAY.saturating_mul(825);
+/// Life of a certificate. Agents renew theirs by themselves, masters issue their own anew, both
+/// when a third is left: short enough that a lost key ends, long enough for a node that was away
+/// for a month.
+pub const IDENTITY_LIFE: Duration = DAY.saturating_mul(90);
 /// Certificates are valid from this long before they were made: clocks of new machines are off.
 const BACKDATED: Duration = DAY;
+/// Key and certificate of this node.
+pub const NODE_FILE: &str = "node.pem";
 
 /// What a node is in the cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +80,8 @@ pub enum PkiError {
     Use(#[from] rustls::Error),
     #[error("cannot set up the verification of peers")]
     Verifier(#[from] rustls::server::VerifierBuilderError),
+    #[error("this certificate or request cannot be used: {0}")]
+    Content(String),
     #[error("{path} holds no certificate or key")]
     Parse {
         path: PathBuf,
@@ -94,6 +100,8 @@ pub enum PkiError {
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
+    /// Life of what it issues.
+    life: Duration,
 }
 
 /// Who a certificate is for.
@@ -124,7 +132,7 @@ impl Authority {
         set_validity(&mut params, now, AUTHORITY_LIFE);
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?.der().clone();
-        Ok(Self { issuer: Issuer::new(params, key), certificate })
+        Ok(Self { issuer: Issuer::new(params, key), certificate, life: IDENTITY_LIFE })
     }
 
     /// The authority kept in `dir`, made there at the first call.
@@ -134,13 +142,25 @@ impl Authority {
             let certificate: CertificateDer<'static> = read_pem(&cert_path)?;
             let key: PrivatePkcs8KeyDer<'static> = read_pem(&key_path)?;
             let key = KeyPair::try_from(key.secret_pkcs8_der())?;
-            return Ok(Self { issuer: Issuer::from_ca_cert_der(&certificate, key)?, certificate });
+            let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
+            return Ok(Self { issuer, certificate, life: IDENTITY_LIFE });
         }
         let made = Self::create(cluster, now)?;
         write_private(&cert_path, &pem("CERTIFICATE", &made.certificate))?;
         // The key last: with it in place the pair is complete.
         write_private(&key_path, &made.issuer.key().serialize_pem())?;
         Ok(made)
+    }
+
+    /// Has everything issued from now on live for `life`.
+    #[must_use]
+    pub fn with_life(self, life: Duration) -> Self {
+        Self { life, ..self }
+    }
+
+    /// How long what it issues lives.
+    pub fn life(&self) -> Duration {
+        self.life
     }
 
     /// SHA-256 of the certificate in lower-case hex. Join tokens carry it, so that a new node knows
@@ -154,8 +174,17 @@ impl Authority {
         pem("CERTIFICATE", &self.certificate)
     }
 
-    /// A new key and certificate.
+    /// A new key and certificate, for this machine.
     pub fn issue(&self, subject: &Subject<'_>, now: Timestamp) -> Result<Identity, PkiError> {
+        let params = self.params(subject, now)?;
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?.der().clone();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        Ok(Identity { certificate, key, authority: self.certificate.clone() })
+    }
+
+    /// What a certificate for `subject` says.
+    fn params(&self, subject: &Subject<'_>, now: Timestamp) -> Result<CertificateParams, PkiError> {
         let roles = subject.roles.iter().map(|role| role.name().to_owned());
         let names: Vec<String> = roles.chain(subject.names.iter().cloned()).collect();
         let mut params = CertificateParams::new(names)?;
@@ -167,29 +196,39 @@ impl Authority {
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        set_validity(&mut params, now, IDENTITY_LIFE);
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?.der().clone();
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        Ok(Identity { certificate, key, authority: self.certificate.clone() })
+        set_validity(&mut params, now, self.life);
+        Ok(params)
     }
 }
 
 impl Identity {
     /// Reads the identity kept in `dir`.
     pub fn load(dir: &Path) -> Result<Self, PkiError> {
+        let node = dir.join(NODE_FILE);
         Ok(Self {
-            certificate: read_pem(&dir.join("node.crt"))?,
-            key: read_pem(&dir.join("node.key"))?,
+            certificate: read_pem(&node)?,
+            key: read_pem(&node)?,
             authority: read_pem(&dir.join("ca.crt"))?,
         })
     }
 
-    /// Keeps the identity in `dir`.
+    /// Keeps the identity in `dir`. Key and certificate are one file: a crash leaves the old pair
+    /// or the new one, never half of each.
     pub fn save(&self, dir: &Path) -> Result<(), PkiError> {
+        let certificate = pem("CERTIFICATE", &self.certificate);
+        let key = pem("PRIVATE KEY", self.key.secret_pkcs8_der());
         write_private(&dir.join("ca.crt"), &pem("CERTIFICATE", &self.authority))?;
-        write_private(&dir.join("node.crt"), &pem("CERTIFICATE", &self.certificate))?;
-        write_private(&dir.join("node.key"), &pem("PRIVATE KEY", self.key.secret_pkcs8_der()))
+        write_private(&dir.join(NODE_FILE), &(certificate + &key))
+    }
+
+    /// The authority it trusts.
+    pub fn authority_der(&self) -> &[u8] {
+        &self.authority
+    }
+
+    /// What its certificate says.
+    pub fn facts(&self) -> Result<node::Facts, PkiError> {
+        node::Facts::of(&self.certificate)
     }
 
     /// For servers that let in nodes of `roles` only, each proving itself.
@@ -228,180 +267,8 @@ impl Identity {
     }
 }
 
-/// Lets in certificates of the cluster's authority that carry one of the names.
-#[derive(Debug)]
-struct RoleVerifier {
-    known: Arc<dyn ClientCertVerifier>,
-    names: Vec<ServerName<'static>>,
-}
-
-impl ClientCertVerifier for RoleVerifier {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.known.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        let verified = self.known.verify_client_cert(certificate, intermediates, now)?;
-        let parsed = ParsedCertificate::try_from(certificate)?;
-        let carries = |name: &ServerName<'_>| verify_server_name(&parsed, name).is_ok();
-        if self.names.iter().any(carries) {
-            Ok(verified)
-        } else {
-            Err(CertificateError::NotValidForName.into())
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.known.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.known.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.known.supported_verify_schemes()
-    }
-}
-
-/// Certificates are valid by whole days.
 fn set_validity(params: &mut CertificateParams, now: Timestamp, life: Duration) {
-    let date = |at: Timestamp| {
-        let at = jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or_default();
-        let day = at.to_zoned(jiff::tz::TimeZone::UTC).date();
-        rcgen::date_time_ymd(
-            i32::from(day.year()),
-            day.month().unsigned_abs(),
-            day.day().unsigned_abs(),
-        )
-    };
+    let date = |at: Timestamp| rcgen::date_time_ymd(1970, 1, 1) + at.since(Timestamp::EPOCH);
     params.not_before = date(now - BACKDATED);
     params.not_after = date(now + life);
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    use base64::Engine as _;
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut out = format!("-----BEGIN {label}-----\n");
-    for line in text.as_bytes().chunks(64) {
-        out.extend(line.iter().map(|byte| char::from(*byte)));
-        out.push('\n');
-    }
-    out + &format!("-----END {label}-----\n")
-}
-
-fn read_pem<T: PemObject>(path: &Path) -> Result<T, PkiError> {
-    let path = path.to_path_buf();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(source) => return Err(PkiError::File { path, source }),
-    };
-    T::from_pem_slice(&bytes).map_err(|source| PkiError::Parse { path, source })
-}
-
-/// Writes a file only its owner can read, whole or not at all.
-fn write_private(path: &Path, text: &str) -> Result<(), PkiError> {
-    let write = || -> io::Result<()> {
-        if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir)?;
-        }
-        let new = path.with_extension("new");
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().map_err(|source| PkiError::File { path: path.to_path_buf(), source })
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-    use tokio_rustls::{TlsAcceptor, TlsConnector};
-
-    use super::*;
-    use crate::base::clock::{Clock as _, SystemClock};
-
-    fn identity(authority: &Authority, roles: &[Role]) -> Identity {
-        let names = ["10.0.0.1".to_owned(), "m1.example".to_owned()];
-        let subject = Subject { node: "n1", roles, names: &names };
-        authority.issue(&subject, SystemClock.now()).unwrap()
-    }
-
-    /// Whether `client` and `server` talk, the client asking for `wanted`.
-    async fn talk(client: &Identity, wanted: Role, server: &Identity, allowed: &[Role]) -> bool {
-        let (near, far) = duplex(1 << 14);
-        let acceptor = TlsAcceptor::from(server.server_config(allowed).unwrap());
-        let connector = TlsConnector::from(client.client_config().unwrap());
-        let serve = async {
-            let mut tls = acceptor.accept(far).await?;
-            tls.write_all(b"hello").await?;
-            tls.flush().await?;
-            io::Result::Ok(tls)
-        };
-        let ask = async {
-            let mut tls = connector.connect(wanted.server_name(), near).await?;
-            let mut heard = [0; 5];
-            tls.read_exact(&mut heard).await?;
-            io::Result::Ok(heard == *b"hello")
-        };
-        let (served, heard) = tokio::join!(serve, ask);
-        served.is_ok() && heard.is_ok_and(|same| same)
-    }
-
-    #[tokio::test]
-    async fn only_the_right_role_of_the_same_cluster_gets_in() {
-        let now = SystemClock.now();
-        let ours = Authority::create("ours", now).unwrap();
-        let theirs = Authority::create("theirs", now).unwrap();
-        let master = identity(&ours, &[Role::Master]);
-        let both = identity(&ours, &[Role::Master, Role::Agent]);
-        let agent = identity(&ours, &[Role::Agent]);
-        let stranger = identity(&theirs, &[Role::Master]);
-        let (m, a) = (Role::Master, Role::Agent);
-        assert!(talk(&master, m, &both, &[m]).await);
-        assert!(talk(&agent, m, &master, &[m, a]).await);
-        assert!(talk(&both, m, &master, &[m]).await);
-        assert!(!talk(&agent, m, &master, &[m]).await, "an agent is no master");
-        assert!(!talk(&master, m, &agent, &[m]).await, "nor can it pose as one");
-        assert!(!talk(&stranger, m, &master, &[m]).await, "another cluster's master");
-        assert!(!talk(&master, m, &stranger, &[m]).await, "nor is that one trusted");
-    }
-
-    #[tokio::test]
-    async fn what_is_kept_in_files_is_found_again() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
-        let now = SystemClock.now();
-        let first = Authority::load_or_create(dir.path(), "c", now).unwrap();
-        let again = Authority::load_or_create(dir.path(), "c", now).unwrap();
-        assert_eq!(first.fingerprint(), again.fingerprint());
-        let node = dir.path().join("node");
-        identity(&again, &[Role::Master]).save(&node).unwrap();
-        let loaded = Identity::load(&node).unwrap();
-        let fresh = identity(&first, &[Role::Master]);
-        assert!(talk(&loaded, Role::Master, &fresh, &[Role::Master]).await);
-        for file in ["ca.key", "node/node.key"] {
-            let mode = fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{file}");
-        }
-        let missing = Identity::load(&dir.path().join("none")).err().unwrap().to_string();
-        assert!(missing.ends_with("node.crt cannot be read or written"), "{missing}");
-    }
 }

@@ -20,7 +20,7 @@ use super::{
 use crate::base::clock::Timestamp;
 
 /// Version of this protocol; a leader refuses an agent whose number differs.
-pub const LINK_VERSION: u32 = 1;
+pub const LINK_VERSION: u32 = 2;
 
 /// From an agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,8 +46,11 @@ pub enum ToAgent {
     Welcome {
         cluster: String,
     },
-    /// The agent is not wanted (wrong version, removed node); the text says why.
+    /// The agent is not wanted now (wrong version, a master that does not lead, an old
+    /// certificate); the text says why.
     Refused(String),
+    /// The node was removed from the cluster: its tasks have to end. The text says so.
+    Removed(String),
     /// What should be there.
     Desired(Desired),
     /// The agent's tasks were given up for lost: it is to report all of them again.

@@ -12,6 +12,7 @@ pub mod instance;
 pub mod node;
 pub mod deployment;
 pub mod access;
+pub mod credential;
 pub mod framework;
 pub mod link;
 

@@ -7,8 +7,8 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
     config::{Config, NodeRole},
-    peers::{self, ToMasters},
-    transport,
+    member::{self, Member, MemberParts},
+    peers, transport,
 };
 use crate::{
     agent::{
@@ -19,7 +19,7 @@ use crate::{
         resolver::Resolver,
     },
     base::{clock::Clock, rng::Rng, task::Tasks},
-    control::links::Links,
+    control::links::{Links, Peer},
     model::{
         node::{Attribute, NodeId, NodeInfo, NodeKind},
         resource::Pools,
@@ -39,15 +39,14 @@ pub struct Parts<'a> {
     pub tasks: &'a Tasks,
 }
 
-/// Starts the agent and keeps it connected through `connector`.
+/// Starts the agent of node `id` and keeps it connected through `connector`.
 ///
 /// # Errors
 /// When the data directory cannot be written or the machine not measured.
-pub fn start(parts: Parts<'_>, connector: Arc<dyn Connector>) -> anyhow::Result<NodeId> {
-    let Parts { config, cluster, resolver, clock, mut rng, tasks } = parts;
+pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> anyhow::Result<()> {
+    let Parts { config, cluster, resolver, clock, rng, tasks } = parts;
     let data_dir = config.data_dir.join("agent");
     fs::create_dir_all(&data_dir).with_context(|| format!("making {}", data_dir.display()))?;
-    let id = node_id(&data_dir, &mut rng)?;
     let info = NodeInfo {
         id: id.clone(),
         hostname: config.hostname.clone(),
@@ -74,26 +73,50 @@ pub fn start(parts: Parts<'_>, connector: Arc<dyn Connector>) -> anyhow::Result<
     let handle = agent::start(agent_config, runtime, clock, &rng, &tasks.child("agent"))
         .context("starting the agent")?;
     agent::link::keep_connected(handle, connector, rng.child("link"), tasks);
-    Ok(id)
+    Ok(())
+}
+
+/// Starts the agent of a master's process.
+///
+/// # Errors
+/// As `start`.
+pub fn start_local(mut parts: Parts<'_>, links: Links) -> anyhow::Result<NodeId> {
+    let data_dir = parts.config.data_dir.join("agent");
+    fs::create_dir_all(&data_dir).with_context(|| format!("making {}", data_dir.display()))?;
+    let node = node_id(&data_dir, &mut parts.rng)?;
+    let tasks = parts.tasks.child("agent-link");
+    start(parts, &node, Arc::new(InProcess { links, node: node.clone(), tasks }))?;
+    Ok(node)
 }
 
 /// Starts the agent of a node without a master: it joins the cluster if it has not yet, and keeps
-/// a link to whichever master leads.
+/// a link to whichever master leads. Its id is the one in its certificate.
 ///
 /// # Errors
 /// When no master lets it in, or as `start`.
-pub async fn start_remote(parts: Parts<'_>) -> anyhow::Result<NodeId> {
+pub async fn start_remote(parts: Parts<'_>) -> anyhow::Result<()> {
     let dir = peers::pki_dir(&parts.config.data_dir);
     let (masters, token) = (&parts.config.masters, parts.config.join_token.as_deref());
-    let (identity, cluster) = peers::identity(&dir, masters, token, &parts.config.hostname).await?;
-    let link_tasks = parts.tasks.child("agent-link");
-    let connector = ToMasters::new(masters.clone(), &identity, link_tasks)?;
-    start(Parts { cluster, ..parts }, Arc::new(connector))
+    let host = parts.config.hostname.clone();
+    let identity = member::identity(&dir, masters, token, &host).await?;
+    let facts = identity.facts()?;
+    let member = Member::new(MemberParts {
+        masters: masters.clone(),
+        identity,
+        dir,
+        host,
+        clock: parts.clock.clone(),
+        tasks: parts.tasks.child("agent-link"),
+    });
+    let renewal = member.clone().keep_renewed(parts.rng.child("renewal"));
+    parts.tasks.connection("renewal", renewal);
+    start(Parts { cluster: facts.cluster, ..parts }, &facts.node, member)
 }
 
 /// Connects an agent to the leader of the same process.
 pub struct InProcess {
     pub links: Links,
+    pub node: NodeId,
     pub tasks: Tasks,
 }
 
@@ -101,12 +124,13 @@ impl Connector for InProcess {
     fn connect(&self) -> BoxFuture<'_, Result<LinkEnds, ConnectError>> {
         let (wire, ends) = transport::in_process();
         let links = self.links.clone();
-        self.tasks.connection("agent-link", async move { links.serve(wire).await });
+        let peer = Peer { node: self.node.clone(), certificate: None };
+        self.tasks.connection("agent-link", async move { links.serve(wire, peer).await });
         async move { Ok(ends) }.boxed()
     }
 }
 
-/// The id of this node: drawn once, kept in the data directory.
+/// The id of a master's own agent: drawn once, kept in the data directory. Others are given theirs.
 fn node_id(data_dir: &Path, rng: &mut Rng) -> anyhow::Result<NodeId> {
     let path = data_dir.join("node-id");
     match fs::read_to_string(&path) {

@@ -146,7 +146,7 @@ impl Config {
             peer_port: raw.peer_port.unwrap_or_default(),
             compat_ports: raw.compat_ports.unwrap_or_default(),
             masters: c.masters(raw.masters.as_deref().unwrap_or_default(), &roles),
-            join_token: raw.join_token.clone(),
+            join_token: c.join_token(raw.join_token.as_deref(), &roles),
             docker: raw.docker.clone().unwrap_or_default(),
             task_user: raw.task_user.clone().unwrap_or_default(),
             attributes: raw.attributes.clone().unwrap_or_default(),
@@ -179,6 +179,7 @@ impl Config {
     }
 }
 
+const ALONE: &str = "leave it out, or use the role agent to join";
 const IP_FIX: &str = "write an IP address such as 10.0.0.5";
 
 /// Collects what is wrong.
@@ -250,7 +251,17 @@ impl Checker<'_> {
         if masters.is_empty() && !roles.is_empty() && !roles.contains(&NodeRole::Master) {
             self.fail("masters", "an agent must know its masters", FIX);
         }
+        if !masters.is_empty() && roles.contains(&NodeRole::Master) {
+            self.fail("masters", "a master starts a cluster of its own and joins none", ALONE);
+        }
         masters.to_vec()
+    }
+
+    fn join_token(&mut self, token: Option<&str>, roles: &BTreeSet<NodeRole>) -> Option<String> {
+        if token.is_some() && roles.contains(&NodeRole::Master) {
+            self.fail("join_token", "a master starts a cluster of its own and joins none", ALONE);
+        }
+        token.map(str::to_owned)
     }
 
     fn upstreams(&mut self, servers: Option<&[String]>) -> Option<Vec<SocketAddr>> {
@@ -408,6 +419,19 @@ mod tests {
                 "placement (test.yaml): \"random\" is no policy; use spread or pack",
             ]
         );
+    }
+
+    #[test]
+    fn a_master_that_is_told_to_join_says_that_it_cannot() {
+        for (key, text) in
+            [("masters", "masters: [10.0.0.1:5070]"), ("join_token", "join_token: x.y")]
+        {
+            let layers = layers(&format!("roles: [master]\naddress: 10.0.0.2\n{text}\n"), &[]);
+            let errors = Config::check(&layers).expect_err("refused");
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert_eq!(errors[0].key, key);
+            assert!(errors[0].problem.contains("cluster of its own"), "{}", errors[0]);
+        }
     }
 
     #[test]

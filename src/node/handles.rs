@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::mpsc;
 
-use super::peers::Door;
+use super::door::Door;
 use crate::{
     api::handles as api,
     base::{clock::Timestamp, task::Tasks},
@@ -147,9 +147,12 @@ impl api::Cluster for Handles {
             .collect()
     }
 
-    fn invite(&self) -> Result<api::Invitation, String> {
-        let (token, expires_at) = self.door.invite()?;
-        Ok(api::Invitation { token, master: self.me.peers.clone(), expires_at })
+    fn invite(&self) -> BoxFuture<'_, Result<api::Invitation, String>> {
+        async move {
+            let (token, expires_at) = self.door.invite().await?;
+            Ok(api::Invitation { token, master: self.me.peers.clone(), expires_at })
+        }
+        .boxed()
     }
 
     fn warnings(&self) -> Vec<api::Warning> {

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     bootstrap,
     config::Config,
+    door::{self, Door},
     handles::{Handles, Me},
-    names,
-    peers::{self, Door},
+    names, peers,
 };
 use crate::{
     api,
@@ -28,6 +28,7 @@ use crate::{
     },
     core::{State, place::Limits},
     dns,
+    host::pki::Authority,
     http::{
         Body, Request, Response,
         auth::{Guard, Passwords, Principal, TokenGuard, Tokens},
@@ -300,8 +301,16 @@ fn open_door(
 ) -> anyhow::Result<Arc<Door>> {
     let cluster = log.state().cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
     let dir = peers::pki_dir(&config.data_dir);
-    let names = [config.hostname.clone(), config.address.to_string()];
-    Ok(Arc::new(Door::new(&dir, &cluster, &names, clock.clone(), rng.child("door"))?))
+    let names = vec![config.hostname.clone(), config.address.to_string()];
+    let authority = Arc::new(Authority::load_or_create(&dir, &cluster, clock.now())?);
+    let parts = door::Parts {
+        authority,
+        names,
+        log: log.clone(),
+        clock: clock.clone(),
+        rng: rng.child("door"),
+    };
+    Ok(Arc::new(Door::new(parts)?))
 }
 
 async fn open_log(

@@ -8,6 +8,8 @@ pub mod transport;
 pub mod peers;
 pub mod names;
 pub mod local;
+pub mod door;
+pub mod member;
 pub mod master;
 pub mod agent;
 pub mod roles;

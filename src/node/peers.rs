@@ -1,316 +1,110 @@
-//! The door for other nodes: agents with an identity keep their link here, new nodes join here.
-//!
-//! One TCP port, always TLS 1.3. What a connection wants it says in its ALPN name; a node with an
-//! identity proves it before a byte is read, a joining one shows a token that is good for one node
-//! and a short time.
+//! What is spoken at the peer port: TLS 1.3 always, one purpose per connection, told by its ALPN
+//! name. The master's side is `door`, the node's `member`.
 
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
-use futures_util::{FutureExt as _, future::BoxFuture};
-use parking_lot::Mutex;
-use rustls::{ClientConfig, ServerConfig};
+use anyhow::Context as _;
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::timeout,
 };
-use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
+use tokio_rustls::TlsConnector;
 
-use super::transport;
-use crate::{
-    agent::link::{ConnectError, Connector, LinkEnds},
-    base::{
-        clock::{Clock, Timestamp},
-        rng::Rng,
-        task::Tasks,
-    },
-    control::links::Links,
-    host::pki::{self, Authority, Identity, Role, Subject},
-};
+use crate::{host::pki::Role, model::node::NodeId};
 
-/// ALPN name of an agent's link.
-const ALPN_AGENT: &[u8] = b"tepui-agent/1";
-/// ALPN name of a node that joins.
-const ALPN_JOIN: &[u8] = b"tepui-join/1";
-/// How long connecting, a handshake or a join may take.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Handshakes at a time: they cost CPU before anybody is known.
-const HANDSHAKES_MAX: usize = 64;
-/// How long an invitation is good.
-pub const INVITATION: Duration = Duration::from_secs(3600);
-/// Invitations that wait at a time.
-const INVITATIONS_MAX: usize = 1_000;
-/// A join message; requests and answers are a few kB.
+/// How long connecting, a handshake or one message of a join or a renewal may take.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// A join or renewal message; requests and answers are a few kB.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
-/// The master's side of the door.
-pub struct Door {
-    authority: Authority,
-    identity: Identity,
-    cluster: String,
-    clock: Arc<dyn Clock>,
-    rng: Mutex<Rng>,
-    invitations: Mutex<BTreeMap<[u8; 32], Timestamp>>,
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// An agent's link.
+    Agent,
+    /// A node without an identity joins.
+    Join,
+    /// An agent wants its next certificate.
+    Renew,
 }
 
-/// What a joining node says.
+impl Purpose {
+    /// The name in the handshake.
+    pub fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Agent => b"tepui-agent/1",
+            Self::Join => b"tepui-join/1",
+            Self::Renew => b"tepui-renew/1",
+        }
+    }
+
+    /// The purpose with one of these names.
+    pub fn among<'a>(mut names: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let all = [Self::Agent, Self::Join, Self::Renew];
+        names.find_map(|name| all.into_iter().find(|p| p.alpn() == name))
+    }
+}
+
+/// What a joining node says. Its private key stays where it is.
 #[derive(Serialize, Deserialize)]
-struct JoinRequest {
-    secret: String,
+pub struct JoinRequest {
+    pub secret: String,
+    /// A PKCS #10 request for its key.
+    pub request: Vec<u8>,
     /// For people who read certificates.
-    node: String,
+    pub host: String,
 }
 
 /// What it is told.
 #[derive(Serialize, Deserialize)]
-enum JoinAnswer {
-    Welcome { cluster: String, bundle: pki::join::Bundle },
+pub enum JoinAnswer {
+    Welcome { cluster: String, node: NodeId, certificate: Vec<u8>, authority: Vec<u8> },
     Refused(String),
 }
 
-impl Door {
-    /// The door of a cluster; its authority is kept in `dir` and made at the first start.
-    ///
-    /// # Errors
-    /// When certificates cannot be read, made or written.
-    pub fn new(
-        dir: &Path,
-        cluster: &str,
-        names: &[String],
-        clock: Arc<dyn Clock>,
-        rng: Rng,
-    ) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
-        let authority = Authority::load_or_create(dir, cluster, clock.now())?;
-        let subject = Subject { node: "master", roles: &[Role::Master], names };
-        let identity = authority.issue(&subject, clock.now())?;
-        Ok(Self {
-            authority,
-            identity,
-            cluster: cluster.to_owned(),
-            clock,
-            rng: Mutex::new(rng),
-            invitations: Mutex::default(),
-        })
-    }
-
-    /// A token that lets one node join, and until when it is good.
-    ///
-    /// # Errors
-    /// When too many invitations wait already.
-    pub fn invite(&self) -> Result<(String, Timestamp), String> {
-        let now = self.clock.now();
-        let mut invitations = self.invitations.lock();
-        invitations.retain(|_, until| *until > now);
-        if invitations.len() >= INVITATIONS_MAX {
-            return Err(format!("{INVITATIONS_MAX} invitations wait already"));
-        }
-        let secret = self.rng.lock().hex(32);
-        let until = now + INVITATION;
-        invitations.insert(Sha256::digest(&secret).into(), until);
-        Ok((format!("{secret}.{}", self.authority.fingerprint()), until))
-    }
-
-    /// Serves `listener` until `tasks` stop.
-    ///
-    /// # Errors
-    /// When the listener breaks.
-    pub async fn run(
-        self: Arc<Self>,
-        listener: TcpListener,
-        links: Links,
-        tasks: Tasks,
-    ) -> anyhow::Result<()> {
-        let mut agents = (*self.identity.server_config(&[Role::Agent])?).clone();
-        agents.alpn_protocols = vec![ALPN_AGENT.to_vec()];
-        let mut joining = pki::join::server_config(&self.identity)?;
-        joining.alpn_protocols = vec![ALPN_JOIN.to_vec()];
-        let (agents, joining) = (Arc::new(agents), Arc::new(joining));
-        let slots = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-        let cancelled = tasks.cancelled();
-        loop {
-            let slot = slots.clone().acquire_owned().await?;
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = cancelled.cancelled() => return Ok(()),
-            };
-            let Ok((stream, peer)) = accepted else {
-                // Out of descriptors or a connection that died in the queue: neither ends the door.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let (door, links, configs, inner) =
-                (self.clone(), links.clone(), (agents.clone(), joining.clone()), tasks.clone());
-            tasks.connection("peer", async move {
-                let served = door.serve(stream, configs, links, inner, slot).await;
-                if let Err(error) = served {
-                    tracing::debug!(%peer, error = format!("{error:#}"), "peer turned away");
-                }
-            });
-        }
-    }
-
-    async fn serve(
-        &self,
-        stream: TcpStream,
-        (agents, joining): (Arc<ServerConfig>, Arc<ServerConfig>),
-        links: Links,
-        tasks: Tasks,
-        slot: tokio::sync::OwnedSemaphorePermit,
-    ) -> anyhow::Result<()> {
-        stream.set_nodelay(true)?;
-        let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
-        let start = timeout(HANDSHAKE, acceptor).await??;
-        let joins = start
-            .client_hello()
-            .alpn()
-            .is_some_and(|mut names| names.any(|name| name == ALPN_JOIN));
-        let config = if joins { joining } else { agents };
-        let mut tls = timeout(HANDSHAKE, start.into_stream(config)).await??;
-        if joins {
-            return timeout(HANDSHAKE, self.admit(&mut tls)).await?;
-        }
-        drop(slot);
-        links.serve(transport::leader_end(tls, &tasks)).await;
-        Ok(())
-    }
-
-    /// Gives a certificate to whoever shows an invitation.
-    async fn admit<S>(&self, stream: &mut S) -> anyhow::Result<()>
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    {
-        let request: JoinRequest = receive(stream).await?;
-        let digest: [u8; 32] = Sha256::digest(&request.secret).into();
-        let until = self.invitations.lock().remove(&digest);
-        let now = self.clock.now();
-        let answer = if until.is_some_and(|until| until > now) {
-            let subject = Subject { node: &request.node, roles: &[Role::Agent], names: &[] };
-            let identity = self.authority.issue(&subject, now)?;
-            tracing::info!(node = request.node, "node joined");
-            let bundle = pki::join::Bundle::of(&identity);
-            JoinAnswer::Welcome { cluster: self.cluster.clone(), bundle }
-        } else {
-            let text = "the token is not known, was used already or is too old; \
-                        make another with `tepui node invite`";
-            JoinAnswer::Refused(text.to_owned())
-        };
-        send(stream, &answer).await
-    }
+/// What an agent says that wants its next certificate.
+#[derive(Serialize, Deserialize)]
+pub struct RenewRequest {
+    /// A PKCS #10 request for its next key.
+    pub request: Vec<u8>,
+    pub host: String,
 }
 
-/// A node's identity and its cluster, from its data directory or by joining.
-///
-/// # Errors
-/// When it has none and there is no token, or no master lets it in.
-pub async fn identity(
-    dir: &Path,
-    masters: &[String],
-    token: Option<&str>,
-    node: &str,
-) -> anyhow::Result<(Identity, String)> {
-    let cluster_file = dir.join("cluster");
-    if let Ok(cluster) = std::fs::read_to_string(&cluster_file) {
-        return Ok((Identity::load(dir)?, cluster.trim().to_owned()));
-    }
-    let token = token.context(
-        "this node belongs to no cluster yet; give it a join_token made with `tepui node invite`",
-    )?;
-    let (secret, fingerprint) = token
-        .split_once('.')
-        .context("the join token is not complete; copy all of what `tepui node invite` printed")?;
-    let mut config = pki::join::client_config(fingerprint)?;
-    config.alpn_protocols = vec![ALPN_JOIN.to_vec()];
-    let config = Arc::new(config);
-    let mut problems = Vec::new();
-    for master in masters {
-        match timeout(HANDSHAKE * 2, ask_to_join(master, config.clone(), secret, node)).await {
-            Ok(Ok((identity, cluster))) => {
-                std::fs::create_dir_all(dir)?;
-                identity.save(dir)?;
-                super::bootstrap::write_private(&cluster_file, &format!("{cluster}\n"))?;
-                return Ok((identity, cluster));
-            }
-            Ok(Err(error)) => problems.push(format!("{master}: {error:#}")),
-            Err(_) => problems.push(format!("{master}: no answer in time")),
-        }
-    }
-    bail!("no master let this node in: {}", problems.join("; "))
-}
-
-async fn ask_to_join(
-    master: &str,
-    config: Arc<ClientConfig>,
-    secret: &str,
-    node: &str,
-) -> anyhow::Result<(Identity, String)> {
-    let mut stream = open(master, config).await?;
-    let request = JoinRequest { secret: secret.to_owned(), node: node.to_owned() };
-    send(&mut stream, &request).await?;
-    match receive(&mut stream).await? {
-        JoinAnswer::Welcome { cluster, bundle } => Ok((bundle.open(), cluster)),
-        JoinAnswer::Refused(text) => bail!("{text}"),
-    }
-}
-
-/// Connects an agent to the masters in turn until one leads.
-pub struct ToMasters {
-    masters: Vec<String>,
-    config: Arc<ClientConfig>,
-    next: Mutex<usize>,
-    tasks: Tasks,
-}
-
-impl ToMasters {
-    /// # Errors
-    /// When the identity cannot be used.
-    pub fn new(masters: Vec<String>, identity: &Identity, tasks: Tasks) -> anyhow::Result<Self> {
-        let mut config = (*identity.client_config()?).clone();
-        config.alpn_protocols = vec![ALPN_AGENT.to_vec()];
-        Ok(Self { masters, config: Arc::new(config), next: Mutex::default(), tasks })
-    }
-}
-
-impl Connector for ToMasters {
-    fn connect(&self) -> BoxFuture<'_, Result<LinkEnds, ConnectError>> {
-        let master = {
-            let mut next = self.next.lock();
-            let master = self.masters[*next % self.masters.len()].clone();
-            *next += 1;
-            master
-        };
-        async move {
-            match timeout(HANDSHAKE, open(&master, self.config.clone())).await {
-                Ok(Ok(stream)) => Ok(transport::agent_end(stream, &self.tasks)),
-                Ok(Err(error)) => Err(ConnectError(format!("{master}: {error:#}"))),
-                Err(_) => Err(ConnectError(format!("{master}: no answer in time"))),
-            }
-        }
-        .boxed()
-    }
+/// What it is told.
+#[derive(Serialize, Deserialize)]
+pub enum RenewAnswer {
+    Renewed { certificate: Vec<u8>, authority: Vec<u8> },
+    Refused(String),
 }
 
 /// A TLS connection to a master.
-async fn open(
+///
+/// # Errors
+/// When it does not come about; bounded by the caller.
+pub async fn open(
     master: &str,
-    config: Arc<ClientConfig>,
+    config: &ClientConfig,
+    purpose: Purpose,
 ) -> anyhow::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![purpose.alpn().to_vec()];
     let stream = TcpStream::connect(master).await?;
     stream.set_nodelay(true)?;
-    Ok(TlsConnector::from(config).connect(Role::Master.server_name(), stream).await?)
+    Ok(TlsConnector::from(Arc::new(config)).connect(Role::Master.server_name(), stream).await?)
 }
 
-async fn send<S, T>(stream: &mut S, message: &T) -> anyhow::Result<()>
+/// Sends one message.
+///
+/// # Errors
+/// When the connection breaks.
+pub async fn send<S, T>(stream: &mut S, message: &T) -> anyhow::Result<()>
 where
     S: tokio::io::AsyncWrite + Unpin,
     T: Serialize,
@@ -322,7 +116,11 @@ where
     Ok(())
 }
 
-async fn receive<S, T>(stream: &mut S) -> anyhow::Result<T>
+/// Receives one message.
+///
+/// # Errors
+/// When the connection breaks, or what comes is no such message.
+pub async fn receive<S, T>(stream: &mut S) -> anyhow::Result<T>
 where
     S: tokio::io::AsyncRead + Unpin,
     T: serde::de::DeserializeOwned,

@@ -7,7 +7,6 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -15,8 +14,7 @@ use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    agent::{self, InProcess},
-    bootstrap,
+    agent, bootstrap,
     config::{Config, NodeRole},
     local::Local,
     master::{self, Master},
@@ -147,9 +145,7 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
             rng: rng.child("agent"),
             tasks,
         };
-        let links = master.handles.links.clone();
-        let connector = Arc::new(InProcess { links, tasks: tasks.child("agent-link") });
-        let node = agent::start(parts, connector)?;
+        let node = agent::start_local(parts, master.handles.links.clone())?;
         wait_for(&master, &node).await;
     }
     let (router, dns) = (reachable(config, master.router), reachable(config, master.dns));

@@ -73,7 +73,7 @@ pub struct Raw {
     /// Port masters and agents speak to masters on, always with mutual TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_port: Option<u16>,
-    /// Whether the original's direct ports (5050, 5051, 8080, 8123) are served too.
+    /// Whether the original's direct ports (5050 and 8080) are served too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compat_ports: Option<bool>,
     /// `host:port` of the masters' peer ports; what an agent needs to find its cluster.

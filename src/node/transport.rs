@@ -4,10 +4,13 @@
 //! (mutual TLS between nodes) is the caller's choice; inside one process no bytes are needed and
 //! `in_process` joins the two ends directly.
 
+use std::time::Duration;
+
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, BufWriter},
     sync::mpsc,
+    time::timeout,
 };
 
 use crate::{
@@ -18,6 +21,8 @@ use crate::{
 
 /// Messages on their way in one direction; past that the sender waits.
 const IN_FLIGHT_MAX: usize = 256;
+/// How long the last messages may take when a connection is ended from here.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Joins a leader and an agent of the same process.
 pub fn in_process() -> (Wire, LinkEnds) {
@@ -56,15 +61,43 @@ where
     let (incoming, received) = mpsc::channel(IN_FLIGHT_MAX);
     let (send, outgoing) = mpsc::channel(IN_FLIGHT_MAX);
     tasks.connection("agent-link", async move {
+        let write = write(writer, outgoing);
+        tokio::pin!(write);
         let ended = tokio::select! {
-            ended = read(reader, incoming) => ended,
-            ended = write(writer, outgoing) => ended,
+            ended = read(reader, incoming) => match ended {
+                // Nobody listens here any more, but the last words may still be on their way.
+                Ok(()) => timeout(LAST_WORDS, write).await.unwrap_or(Ok(())),
+                Err(error) => Err(error),
+            },
+            ended = &mut write => ended,
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "agent link ended");
+            tracing::warn!(error = %in_words(&error), "agent link ended");
         }
     });
     (received, send)
+}
+
+/// Why a stream ended, with the alerts of the other side in words.
+fn in_words(error: &anyhow::Error) -> String {
+    use rustls::AlertDescription as Alert;
+    let tls = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let text = match tls {
+        Some(rustls::Error::AlertReceived(Alert::UnknownCA | Alert::DecryptError)) => {
+            "the master does not trust this node's certificate: it is another cluster's"
+        }
+        Some(rustls::Error::AlertReceived(Alert::CertificateExpired)) => {
+            "the master says that this node's certificate has ended"
+        }
+        Some(rustls::Error::AlertReceived(
+            Alert::CertificateUnknown | Alert::BadCertificate | Alert::AccessDenied,
+        )) => "the master refuses this node's certificate",
+        _ => return format!("{error:#}"),
+    };
+    text.to_owned()
 }
 
 async fn read<R, In>(reader: R, messages: mpsc::Sender<In>) -> anyhow::Result<()>

@@ -8,6 +8,7 @@ mod cli;
 mod crash;
 mod dcos;
 mod dns;
+mod door;
 mod e2e;
 mod marathon;
 mod masters;

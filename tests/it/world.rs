@@ -307,8 +307,8 @@ impl Cluster for World {
         self.usage.lock().get(node).cloned()
     }
 
-    fn invite(&self) -> Result<Invitation, String> {
-        Err("this world has one node".to_owned())
+    fn invite(&self) -> BoxFuture<'_, Result<Invitation, String>> {
+        async { Err("this world has one node".to_owned()) }.boxed()
     }
 
     fn last_seen(&self, _: &NodeId) -> Option<Timestamp> {

@@ -135,6 +135,8 @@ pub fn rejected(rejected: &Rejected) -> Response {
         | Rejected::StaleStep
         | Rejected::NodeBusy(_)
         | Rejected::LastUser(_)
+        | Rejected::NotInvited
+        | Rejected::BadCertificate(_)
         | Rejected::UserExists(_) => StatusCode::CONFLICT,
         Rejected::TooManyDeployments(_) => StatusCode::FORBIDDEN,
         Rejected::PathTaken(_) | Rejected::CyclicDependencies(_) | Rejected::Invalid { .. } => {
@@ -176,6 +178,8 @@ pub fn rejected(rejected: &Rejected) -> Response {
         | Rejected::NoSuchNode(_)
         | Rejected::NodeBusy(_)
         | Rejected::LastUser(_)
+        | Rejected::NotInvited
+        | Rejected::BadCertificate(_)
         | Rejected::UserExists(_)
         | Rejected::NoSuchUser(_)
         | Rejected::NoSuchRole(_) => rejected.to_string(),

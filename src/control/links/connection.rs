@@ -4,10 +4,10 @@ use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering, time::Duratio
 
 use tokio::sync::mpsc;
 
-use super::{Connected, Links, SessionOutput, TO_AGENT_MAX, Wire, orders};
+use super::{Connected, Links, Peer, SessionOutput, Shown, TO_AGENT_MAX, Wire, orders};
 use crate::{
     base::limit,
-    core::Command,
+    core::{Command, State, apply::admission},
     model::{
         link::{Answer, AskError, FromAgent, Hello, LINK_VERSION, Report, ToAgent},
         node::NodeId,
@@ -24,7 +24,7 @@ const OWED: Duration = Duration::from_millis(500);
 const REPORTS_MAX: usize = 1_024;
 
 /// Serves one connection until it ends.
-pub async fn serve(links: &Links, mut wire: Wire) {
+pub async fn serve(links: &Links, mut wire: Wire, peer: Peer) {
     let hello = match tokio::time::timeout(HELLO, wire.from_agent.recv()).await {
         Ok(Some(FromAgent::Hello(hello))) => *hello,
         Ok(_) | Err(_) => return refuse(&wire, "the first message must be a hello").await,
@@ -39,14 +39,19 @@ pub async fn serve(links: &Links, mut wire: Wire) {
     if !links.inner.log.is_leader() {
         return refuse(&wire, "this master does not lead").await;
     }
-    let node = hello.info.id.clone();
-    if let Err(text) = greet(links, &hello).await {
+    if let Err(text) = check(links, &hello, &peer) {
+        tracing::warn!(target: "audit", node = %peer.node, why = text, "agent refused");
+        return refuse(&wire, &text).await;
+    }
+    let node = peer.node.clone();
+    if let Err(text) = greet(links, &hello, &peer).await {
+        tracing::warn!(node = %node, why = text, "agent not registered");
         links.note(|heard, (now, _)| heard.lose(&node, now));
         return refuse(&wire, &text).await;
     }
     let epoch = links.inner.next.fetch_add(1, Ordering::Relaxed);
     let (to_agent, outbox) = mpsc::channel(TO_AGENT_MAX);
-    connect(links, &node, epoch, to_agent);
+    connect(links, &peer, epoch, to_agent);
     tracing::info!(node = %node, "agent connected");
     run(links, &node, epoch, wire, outbox).await;
     disconnect(links, &node, epoch);
@@ -60,9 +65,9 @@ async fn refuse(wire: &Wire, text: &str) {
 /// Registers a node that has introduced itself. It is heard before its registration is proposed, so
 /// that nothing proposed behind that calls it lost for what was before; and it stays heard while
 /// the log takes its time, which is no silence of the node's.
-async fn greet(links: &Links, hello: &Hello) -> Result<(), String> {
+async fn greet(links: &Links, hello: &Hello, peer: &Peer) -> Result<(), String> {
     let node = &hello.info.id;
-    let (registered, heard) = (register(links, hello), async {
+    let (registered, heard) = (register(links, hello, peer), async {
         loop {
             links.note(|heard, (now, at)| heard.greet(node, now, at));
             tokio::time::sleep(limit::HEARTBEAT).await;
@@ -75,14 +80,59 @@ async fn greet(links: &Links, hello: &Hello) -> Result<(), String> {
     }
 }
 
+/// Whether `peer` may speak for the node it says it is.
+fn check(links: &Links, hello: &Hello, peer: &Peer) -> Result<(), String> {
+    let node = &peer.node;
+    if hello.info.id != *node {
+        return Err(format!(
+            "this connection is of node {node} by its certificate, but says it is {}; a node's id \
+             cannot be chosen",
+            hello.info.id
+        ));
+    }
+    let state = links.inner.log.feed().latest();
+    let live = links.with(node, |agent| agent.certificate.clone());
+    match live {
+        Some(live) if !succeeds(&state, node, &live, &peer.certificate) => Err(format!(
+            "node {node} is connected already, with another key; a second machine with the id of \
+             the first must join by itself"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a connection with certificate `new` may take the place of a live one: the same key, so
+/// the same machine, or the certificate that machine was given later.
+pub(super) fn succeeds(
+    state: &State,
+    node: &NodeId,
+    live: &Option<Shown>,
+    new: &Option<Shown>,
+) -> bool {
+    let (live, new) = match (live, new) {
+        (None, None) => return true,
+        (Some(live), Some(new)) => (live, new),
+        _ => return false,
+    };
+    let issued = |shown: &Shown| {
+        state.certificates.get(&(node.clone(), shown.serial.clone())).map(|c| c.issued_at)
+    };
+    live.key == new.key || issued(new) > issued(live)
+}
+
 /// Brings the node and what it tells of its tasks into the state.
-async fn register(links: &Links, hello: &Hello) -> Result<(), String> {
+async fn register(links: &Links, hello: &Hello, peer: &Peer) -> Result<(), String> {
     let log = &links.inner.log;
     let node = hello.info.id.clone();
-    let commands = [
-        Command::RegisterNode(Box::new(hello.info.clone())),
-        Command::Report { node, reports: hello.reports.clone() },
-    ];
+    let mut commands = Vec::new();
+    if let Some(shown) = &peer.certificate
+        && admission::is_first_use(&log.feed().latest(), &node, &shown.serial)
+    {
+        let (node, serial) = (node.clone(), shown.serial.clone());
+        commands.push(Command::UseCertificate { node, serial });
+    }
+    commands.push(Command::RegisterNode(Box::new(hello.info.clone())));
+    commands.push(Command::Report { node, reports: hello.reports.clone() });
     for command in commands {
         match log.propose(command).await {
             Ok(Ok(_)) => {}
@@ -95,7 +145,8 @@ async fn register(links: &Links, hello: &Hello) -> Result<(), String> {
 
 /// Enters the agent and sends the full set, such that no later change can be missed: both happen
 /// while the dispatcher cannot look.
-fn connect(links: &Links, node: &NodeId, epoch: u64, to_agent: mpsc::Sender<ToAgent>) {
+fn connect(links: &Links, peer: &Peer, epoch: u64, to_agent: mpsc::Sender<ToAgent>) {
+    let node = &peer.node;
     let inner = &links.inner;
     let mut agents = inner.agents.lock();
     let state = inner.log.feed().latest();
@@ -106,6 +157,7 @@ fn connect(links: &Links, node: &NodeId, epoch: u64, to_agent: mpsc::Sender<ToAg
     }
     let agent = Connected {
         epoch,
+        certificate: peer.certificate.clone(),
         to_agent,
         sent: state.revision,
         owed: false,

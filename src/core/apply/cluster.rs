@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{instance::end, tx::Tx};
+use super::{admission, instance::end, tx::Tx};
 use crate::{
     core::command::{Accepted, Rejected},
     model::{
@@ -14,9 +14,11 @@ use crate::{
 
 /// An agent introduces itself, for the first time or again.
 ///
-/// A smaller total than what its tasks hold is not taken over: promises given stay covered.
-pub fn register(tx: &mut Tx<'_>, info: &NodeInfo) -> Accepted {
+/// A smaller total than what its tasks hold is not taken over: promises given stay covered. A node
+/// that was removed in the meantime is refused.
+pub fn register(tx: &mut Tx<'_>, info: &NodeInfo) -> Result<Accepted, Rejected> {
     let at = tx.at();
+    admission::check_member(tx.state, &info.id)?;
     let node = match tx.state.nodes.get(&info.id) {
         None => Node {
             info: info.clone(),
@@ -36,7 +38,7 @@ pub fn register(tx: &mut Tx<'_>, info: &NodeInfo) -> Accepted {
         }
     };
     tx.put_node(node);
-    Accepted::default()
+    Ok(Accepted::default())
 }
 
 /// A node is lost or heard again. Its tasks become unreachable with it; what they become when it
@@ -75,17 +77,25 @@ pub fn duty(tx: &mut Tx<'_>, id: &NodeId, duty: Duty) -> Result<Accepted, Reject
     Ok(Accepted::default())
 }
 
-/// Forgets a node. Refused while it is heard and holds tasks; of a lost node the tasks are gone.
+/// Forgets a node and takes its certificates back. Refused while it is heard and holds tasks; of a
+/// lost node the tasks are gone. The agent inside a master has no certificate: it goes with it.
 pub fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
     let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NoSuchNode(id.clone()))?;
     let held: Vec<Instance> = tx.state.instances_on(id).map(|i| (**i).clone()).collect();
     if node.is_reachable() && !held.is_empty() {
         return Err(Rejected::NodeBusy(id.clone()));
     }
+    if node.is_reachable() && !admission::has_certificate(tx.state, id) {
+        return Err(Rejected::Invalid {
+            field: "node".to_owned(),
+            problem: format!("{id} is part of a running master; stop its agent first"),
+        });
+    }
     for instance in held {
         end(tx, instance, Condition::Gone, "the node was removed", false);
     }
     tx.remove_node(id);
+    admission::revoke_all(tx, id);
     Ok(Accepted::default())
 }
 

@@ -4,6 +4,7 @@
 //! nothing. One file per group of commands; `tx` keeps tables and indexes in step.
 
 mod access;
+pub mod admission;
 pub mod cluster;
 mod instance;
 mod tx;
@@ -55,10 +56,16 @@ fn run(tx: &mut Tx<'_>, command: &Command) -> Result<Accepted, Rejected> {
         Command::Kill { instances, wipe, reason } => instance::kill(tx, instances, *wipe, reason),
         Command::Launch(launches) => Ok(instance::launch(tx, launches)),
         Command::Report { node, reports } => Ok(instance::report(tx, node, reports)),
-        Command::RegisterNode(info) => Ok(cluster::register(tx, info)),
+        Command::RegisterNode(info) => cluster::register(tx, info),
         Command::NodeReach { node, reachable } => cluster::reach(tx, node, *reachable),
         Command::NodeDuty { node, duty } => cluster::duty(tx, node, *duty),
         Command::RemoveNode(node) => cluster::remove(tx, node),
+        Command::Invite { digest, until } => admission::invite(tx, *digest, *until),
+        Command::Join(join) => admission::join(tx, join),
+        Command::Renew { node, by, new, expires_at } => {
+            admission::renew(tx, node, by, new, *expires_at)
+        }
+        Command::UseCertificate { node, serial } => admission::use_certificate(tx, node, serial),
         Command::Expire { inactive, expunge } => Ok(cluster::expire(tx, inactive, expunge)),
         Command::ResetBackoff(app) => workload::reset_backoff(tx, app),
         Command::PutUser { user, expect } => access::put_user(tx, user, *expect),

@@ -13,6 +13,7 @@ use crate::{
     },
     model::{
         access::{Role, RoleSettings, User},
+        credential::{Certificate, Digest, Invitation},
         deployment::{Deployment, DeploymentId},
         instance::{Condition, Goal, Instance, InstanceId},
         node::Node,
@@ -170,6 +171,32 @@ impl<'a> Tx<'a> {
             None => self.state.users.remove(uid),
         };
         self.changes.push(Change::User { uid: uid.to_owned(), new });
+    }
+
+    pub fn put_invitation(&mut self, invitation: Invitation) {
+        let (digest, new) = (invitation.digest, Arc::new(invitation));
+        self.state.invitations.insert(digest, new.clone());
+        self.changes.push(Change::Invitation { digest, new: Some(new) });
+    }
+
+    pub fn remove_invitation(&mut self, digest: &Digest) {
+        if self.state.invitations.remove(digest).is_some() {
+            self.changes.push(Change::Invitation { digest: *digest, new: None });
+        }
+    }
+
+    pub fn put_certificate(&mut self, certificate: Certificate) {
+        let (node, serial) = (certificate.node.clone(), certificate.serial.clone());
+        let new = Arc::new(certificate);
+        self.state.certificates.insert((node.clone(), serial.clone()), new.clone());
+        self.changes.push(Change::Certificate { node, serial, new: Some(new) });
+    }
+
+    pub fn remove_certificate(&mut self, certificate: &Certificate) {
+        let (node, serial) = (certificate.node.clone(), certificate.serial.clone());
+        if self.state.certificates.remove(&(node.clone(), serial.clone())).is_some() {
+            self.changes.push(Change::Certificate { node, serial, new: None });
+        }
     }
 
     /// Notes that something about `app` changed, and whether it is outside deployments and has

@@ -383,7 +383,7 @@ fn begin(
     };
     tx.put_deployment(deployment.clone());
     advance(tx, deployment);
-    Ok(Accepted { deployment: Some((id.clone(), version)), n_done: 0 })
+    Ok(Accepted { deployment: Some((id.clone(), version)), ..Accepted::default() })
 }
 
 /// Enters the next step that has something to do; after the last one the deployment is done.

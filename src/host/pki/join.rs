@@ -2,7 +2,7 @@
 //!
 //! The join token carries the authority's fingerprint and a secret. The node accepts only a chain
 //! that ends in the certificate with that fingerprint, so nobody in between can pose as the
-//! cluster; the secret proves the node to the master. Only then is a certificate issued.
+//! cluster; the secret proves the node to the master. Only then is its request signed.
 
 use std::sync::Arc;
 
@@ -14,40 +14,11 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{Identity, PkiError};
-
-/// A node's identity as it travels to it. Holds a private key: never log it.
-#[derive(Serialize, Deserialize)]
-pub struct Bundle {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    authority: Vec<u8>,
-}
-
-impl Bundle {
-    /// Packs an identity.
-    pub fn of(identity: &Identity) -> Self {
-        Self {
-            certificate: identity.certificate.to_vec(),
-            key: identity.key.secret_pkcs8_der().to_vec(),
-            authority: identity.authority.to_vec(),
-        }
-    }
-
-    /// Unpacks it again.
-    pub fn open(self) -> Identity {
-        Identity {
-            certificate: CertificateDer::from(self.certificate),
-            key: PrivatePkcs8KeyDer::from(self.key),
-            authority: CertificateDer::from(self.authority),
-        }
-    }
-}
 
 /// For the door where nodes without an identity knock: shows the authority's certificate too.
 ///

@@ -7,6 +7,7 @@ mod apps;
 pub mod client;
 mod doors;
 mod faults;
+mod identity;
 mod nodes;
 mod pauses;
 pub mod system;

@@ -12,8 +12,8 @@ use super::system::{PATIENCE, System, TEPUI, wait};
 
 /// An agent process with its own directory, joined by a token.
 pub struct Agent {
-    dir: tempfile::TempDir,
-    child: Child,
+    pub dir: tempfile::TempDir,
+    pub child: Child,
 }
 
 impl Agent {
@@ -38,7 +38,7 @@ impl Agent {
         Self { dir, child }
     }
 
-    fn spawn(dir: &tempfile::TempDir) -> Child {
+    pub fn spawn(dir: &tempfile::TempDir) -> Child {
         Command::new(TEPUI)
             .args(["node", "--config"])
             .arg(dir.path().join("node.yaml"))

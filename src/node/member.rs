@@ -1,0 +1,248 @@
+//! The node's side of the peer port: joining, the link to whoever leads, the next certificate.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use parking_lot::Mutex;
+use rustls::ClientConfig;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    bootstrap::write_private,
+    peers::{self, HANDSHAKE, JoinAnswer, JoinRequest, Purpose, RenewAnswer, RenewRequest},
+    transport,
+};
+use crate::{
+    agent::link::{ConnectError, Connector, LinkEnds},
+    base::{
+        clock::{Clock, Timestamp},
+        rng::Rng,
+        task::Tasks,
+    },
+    host::pki::{
+        self, Identity,
+        node::{Facts, Request},
+    },
+};
+
+/// How often it is looked whether the certificate should be renewed, and tried again when it was
+/// not: a third of its life is left for that.
+const RENEWAL_LOOK: Duration = Duration::from_secs(600);
+
+/// A node's identity, from its data directory or by joining.
+///
+/// # Errors
+/// When it has none and there is no token, or no master lets it in.
+pub async fn identity(
+    dir: &Path,
+    masters: &[String],
+    token: Option<&str>,
+    host: &str,
+) -> anyhow::Result<Identity> {
+    if dir.join(pki::NODE_FILE).exists() {
+        let identity = Identity::load(dir)?;
+        identity
+            .facts()
+            .with_context(|| format!("{} is of no use; delete it and join again", dir.display()))?;
+        return Ok(identity);
+    }
+    let token = token.context(
+        "this node belongs to no cluster yet; give it a join_token made with `tepui node invite`",
+    )?;
+    let (secret, fingerprint) = token
+        .split_once('.')
+        .context("the join token is not complete; copy all of what `tepui node invite` printed")?;
+    std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+    let config = pki::join::client_config(fingerprint)?;
+    // Kept until the answer has come: with the same key the node may ask once more.
+    let key_file = dir.join("join.key");
+    let key = match std::fs::read_to_string(&key_file) {
+        Ok(text) => text,
+        Err(_) => {
+            let text = Request::new()?.to_pem();
+            write_private(&key_file, &text)?;
+            text
+        }
+    };
+    let mut problems = Vec::new();
+    for master in masters {
+        let asked = ask_to_join(master, &config, secret, host, Request::from_pem(&key)?);
+        match timeout(HANDSHAKE * 3, asked).await {
+            Ok(Ok(identity)) => {
+                identity.save(dir)?;
+                let _ = std::fs::remove_file(&key_file);
+                return Ok(identity);
+            }
+            Ok(Err(error)) => problems.push(format!("{master}: {error:#}")),
+            Err(_) => problems.push(format!("{master}: no answer in time")),
+        }
+    }
+    bail!("no master let this node in: {}", problems.join("; "))
+}
+
+async fn ask_to_join(
+    master: &str,
+    config: &ClientConfig,
+    secret: &str,
+    host: &str,
+    key: Request,
+) -> anyhow::Result<Identity> {
+    let mut stream = peers::open(master, config, Purpose::Join).await?;
+    let request =
+        JoinRequest { secret: secret.to_owned(), request: key.to_der()?, host: host.to_owned() };
+    peers::send(&mut stream, &request).await?;
+    match peers::receive(&mut stream).await? {
+        JoinAnswer::Welcome { certificate, authority, .. } => {
+            Ok(key.complete(certificate, authority)?)
+        }
+        JoinAnswer::Refused(text) => bail!("{text}"),
+    }
+}
+
+/// Asks one master for the next certificate of `identity`, with a new key.
+///
+/// # Errors
+/// When it cannot be reached or says no.
+pub async fn renew(master: &str, identity: &Identity, host: &str) -> anyhow::Result<Identity> {
+    let asked = async {
+        let mut stream = peers::open(master, &*identity.client_config()?, Purpose::Renew).await?;
+        let key = Request::new()?;
+        let request = RenewRequest { request: key.to_der()?, host: host.to_owned() };
+        peers::send(&mut stream, &request).await?;
+        match peers::receive(&mut stream).await? {
+            RenewAnswer::Renewed { certificate, authority } => {
+                Ok(key.complete(certificate, authority)?)
+            }
+            RenewAnswer::Refused(text) => bail!("{text}"),
+        }
+    };
+    timeout(HANDSHAKE * 3, asked).await.context("no answer in time")?
+}
+
+/// Whether less than a third of the certificate's life is left.
+pub fn is_due(facts: &Facts, now: Timestamp) -> bool {
+    let life = facts.expires_at.since(facts.issued_at);
+    now + life / 3 >= facts.expires_at
+}
+
+/// What a member of a cluster needs to reach its masters.
+pub struct MemberParts {
+    pub masters: Vec<String>,
+    pub identity: Identity,
+    /// Where the identity is kept.
+    pub dir: PathBuf,
+    pub host: String,
+    pub clock: Arc<dyn Clock>,
+    pub tasks: Tasks,
+}
+
+/// A member: connects its agent to the masters in turn until one leads, and renews its certificate.
+pub struct Member {
+    masters: Vec<String>,
+    identity: ArcSwap<Identity>,
+    dir: PathBuf,
+    host: String,
+    clock: Arc<dyn Clock>,
+    next: Mutex<usize>,
+    tasks: Tasks,
+    /// Ends the present link.
+    link: Mutex<CancellationToken>,
+}
+
+impl Member {
+    /// A member that is not connected yet.
+    pub fn new(parts: MemberParts) -> Arc<Self> {
+        let MemberParts { masters, identity, dir, host, clock, tasks } = parts;
+        Arc::new(Self {
+            masters,
+            identity: ArcSwap::from_pointee(identity),
+            dir,
+            host,
+            clock,
+            next: Mutex::default(),
+            tasks,
+            link: Mutex::default(),
+        })
+    }
+
+    /// Renews the certificate whenever it is due. Runs for ever.
+    pub async fn keep_renewed(self: Arc<Self>, mut rng: Rng) {
+        loop {
+            match self.renew_if_due().await {
+                Ok(false) => {}
+                Ok(true) => tracing::info!("this node's certificate was renewed"),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "this node's certificate was not renewed; trying again");
+                }
+            }
+            tokio::time::sleep(rng.jitter(RENEWAL_LOOK)).await;
+        }
+    }
+
+    /// Renews the certificate if it is due, keeps it, and connects anew with it.
+    ///
+    /// # Errors
+    /// When no master gives one; the present one goes on being used.
+    pub async fn renew_if_due(&self) -> anyhow::Result<bool> {
+        let identity = self.identity.load_full();
+        if !is_due(&identity.facts()?, self.clock.now()) {
+            return Ok(false);
+        }
+        let mut problems = Vec::new();
+        for master in &self.masters {
+            match renew(master, &identity, &self.host).await {
+                Ok(new) => {
+                    new.save(&self.dir)?;
+                    self.identity.store(Arc::new(new));
+                    // The link comes back with the new one, which ends the old.
+                    self.link.lock().cancel();
+                    return Ok(true);
+                }
+                Err(error) => problems.push(format!("{master}: {error:#}")),
+            }
+        }
+        bail!("{}", problems.join("; "))
+    }
+
+    async fn link_to(&self, master: &str) -> anyhow::Result<LinkEnds> {
+        let identity = self.identity.load_full();
+        let facts = identity.facts()?;
+        if self.clock.now() >= facts.expires_at {
+            bail!(
+                "this node's certificate ended at {}; delete {} and join again with a new token",
+                facts.expires_at,
+                self.dir.display()
+            );
+        }
+        let config = identity.client_config()?;
+        let opened = timeout(HANDSHAKE, peers::open(master, &config, Purpose::Agent)).await;
+        let stream = opened.context("no answer in time")??;
+        let tasks = self.tasks.child("agent-link");
+        *self.link.lock() = tasks.cancelled();
+        Ok(transport::agent_end(stream, &tasks))
+    }
+}
+
+impl Connector for Member {
+    fn connect(&self) -> BoxFuture<'_, Result<LinkEnds, ConnectError>> {
+        let master = {
+            let mut next = self.next.lock();
+            let master = self.masters[*next % self.masters.len()].clone();
+            *next += 1;
+            master
+        };
+        async move {
+            let opened = self.link_to(&master).await;
+            opened.map_err(|error| ConnectError(format!("{master}: {error:#}")))
+        }
+        .boxed()
+    }
+}

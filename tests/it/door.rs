@@ -1,0 +1,353 @@
+//! The peer port with everything real but containers: the log, TLS, sockets, certificates.
+//!
+//! An agent here is its end of a link, moved by hand.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tepui::{
+    agent::link::{Connector as _, LinkEnds},
+    base::{
+        clock::{Clock, ManualClock, SystemClock},
+        rng::Rng,
+        task::Tasks,
+    },
+    control::links::Links,
+    core::{Command, State, command::Init},
+    host::pki::{Authority, Identity},
+    log::{Disk, Log, LogConfig, memory::MemoryDisk},
+    model::{
+        NodeId, Pools,
+        link::{FromAgent, Hello, LINK_VERSION, ToAgent},
+        node::{NodeInfo, NodeKind},
+    },
+    node::{
+        door::{self, Door},
+        member::{self, Member, MemberParts},
+    },
+};
+use tokio::{net::TcpListener, time::timeout};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A master's peer port, and what must outlive it.
+struct Master {
+    log: Log<State>,
+    disk: MemoryDisk,
+    authority: Arc<Authority>,
+    door: Arc<Door>,
+    address: SocketAddr,
+    clock: Arc<ManualClock>,
+    tasks: Tasks,
+}
+
+impl Master {
+    async fn start() -> Self {
+        // So long ago that the clock can go forward by most of a certificate's life without
+        // overtaking that of the TLS library.
+        let clock = ManualClock::new(SystemClock.now() - DAY * 63);
+        let authority = Authority::create("test", clock.now()).unwrap();
+        let master = Self::open(MemoryDisk::default(), Arc::new(authority), clock).await;
+        let init =
+            Init { cluster: "c".into(), name: "test".into(), secret: [7; 32], users: Vec::new() };
+        master.log.propose(Command::Init(init)).await.unwrap().unwrap();
+        master
+    }
+
+    async fn open(disk: MemoryDisk, authority: Arc<Authority>, clock: Arc<ManualClock>) -> Self {
+        let tasks = Tasks::new("master");
+        let config = LogConfig::single("test", Disk::Memory(disk.clone()), Rng::from_os());
+        let log = Log::open(config, None, clock.clone(), tasks.child("log")).await.unwrap();
+        log.ready(PATIENCE).await.unwrap();
+        let links = Links::new(log.clone(), clock.clone(), tasks.child("links"));
+        links.begin_term();
+        let dispatch = links.clone().dispatch();
+        tasks.connection("dispatch", async move { drop(dispatch.await) });
+        let parts = door::Parts {
+            authority: authority.clone(),
+            names: vec!["127.0.0.1".into()],
+            log: log.clone(),
+            clock: clock.clone(),
+            rng: Rng::from_os(),
+        };
+        let door = Arc::new(Door::new(parts).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tasks.vital("door", door.clone().run(listener, links, tasks.child("peers")));
+        Self { log, disk, authority, door, address, clock, tasks }
+    }
+
+    async fn restart(self) -> Self {
+        self.log.stop().await;
+        self.tasks.stop(PATIENCE).await;
+        Self::open(self.disk, self.authority, self.clock).await
+    }
+
+    /// Lets the clock on the wall go forward; no link falls silent by that.
+    fn pass(&self, time: Duration) {
+        self.clock.step_ms(i64::try_from(time.as_millis()).unwrap());
+    }
+
+    async fn join_with(&self, dir: &Path, token: &str) -> anyhow::Result<Identity> {
+        member::identity(dir, &[self.address.to_string()], Some(token), "host").await
+    }
+
+    async fn join(&self) -> (Identity, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let (token, _) = self.door.invite().await.unwrap();
+        (self.join_with(dir.path(), &token).await.unwrap(), dir)
+    }
+
+    fn member(&self, identity: Identity, dir: &Path) -> Arc<Member> {
+        Member::new(MemberParts {
+            masters: vec![self.address.to_string()],
+            identity,
+            dir: dir.to_owned(),
+            host: "host".into(),
+            clock: self.clock.clone(),
+            tasks: self.tasks.child("member"),
+        })
+    }
+
+    async fn connect(&self, identity: Identity) -> LinkEnds {
+        let dir = tempfile::tempdir().unwrap();
+        self.member(identity, dir.path()).connect().await.unwrap()
+    }
+
+    /// A link that has said hello as `id`, and the first thing it was told.
+    async fn hello(&self, identity: Identity, id: &NodeId) -> (LinkEnds, Option<ToAgent>) {
+        let mut link = self.connect(identity).await;
+        let hello = Hello { link_version: LINK_VERSION, info: info(id), reports: Vec::new() };
+        let _ = link.to_master.send(FromAgent::Hello(Box::new(hello))).await;
+        let told = next(&mut link).await;
+        (link, told)
+    }
+
+    async fn welcomed(&self, identity: Identity) -> LinkEnds {
+        let id = identity.facts().unwrap().node;
+        let (link, told) = self.hello(identity, &id).await;
+        assert!(matches!(told, Some(ToAgent::Welcome { .. })), "{told:?}");
+        link
+    }
+
+    /// Why a link of this identity is refused.
+    async fn refused(&self, identity: Identity) -> String {
+        let id = identity.facts().unwrap().node;
+        match self.hello(identity, &id).await.1 {
+            Some(ToAgent::Refused(why) | ToAgent::Removed(why)) => why,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+}
+
+fn info(id: &NodeId) -> NodeInfo {
+    NodeInfo {
+        id: id.clone(),
+        hostname: id.to_string(),
+        address: IpAddr::from([127, 0, 0, 1]),
+        kind: NodeKind::Agent,
+        attributes: Default::default(),
+        fault_domain: None,
+        total: Pools::default(),
+        version: String::new(),
+    }
+}
+
+async fn next(link: &mut LinkEnds) -> Option<ToAgent> {
+    timeout(PATIENCE, link.from_master.recv()).await.expect("an answer or the end")
+}
+
+/// Whether the link is still there.
+async fn lives(link: &mut LinkEnds) -> bool {
+    let ended = async { while link.from_master.recv().await.is_some() {} };
+    timeout(Duration::from_millis(300), ended).await.is_err()
+}
+
+/// The same identity once more: a copy of its files.
+fn copy(identity: &Identity) -> Identity {
+    let dir = tempfile::tempdir().unwrap();
+    identity.save(dir.path()).unwrap();
+    Identity::load(dir.path()).unwrap()
+}
+
+#[tokio::test]
+async fn a_node_is_who_its_certificate_says() {
+    let master = Master::start().await;
+    let ((first, dir), (second, _)) = (master.join().await, master.join().await);
+    let (id, other) = (first.facts().unwrap().node, second.facts().unwrap().node);
+    assert_eq!((id.as_str(), other.as_str()), ("c-S1", "c-S2"));
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
+    assert_eq!(left.len(), 2, "the authority, and key and certificate: {left:?}");
+
+    let mut link = master.welcomed(first).await;
+    let (_, told) = master.hello(copy(&second), &id).await;
+    let Some(ToAgent::Refused(why)) = told else { panic!("let in as another: {told:?}") };
+    assert!(why.contains("is of node c-S2") && why.contains("says it is c-S1"), "{why}");
+    assert!(lives(&mut link).await, "the real one is not disturbed");
+    master.welcomed(second).await;
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_comes_back_takes_its_own_place() {
+    let master = Master::start().await;
+    let (identity, _dir) = master.join().await;
+    let mut before = master.welcomed(copy(&identity)).await;
+    let mut after = master.welcomed(identity).await;
+    assert!(!lives(&mut before).await, "there is one link of a node");
+    assert!(lives(&mut after).await);
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn an_invitation_outlives_a_restart_and_is_good_for_one_key() {
+    let master = Master::start().await;
+    let (token, until) = master.door.invite().await.unwrap();
+    let master = master.restart().await;
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let wrong = format!("{}.{}", "0".repeat(32), token.split_once('.').unwrap().1);
+    let error = master.join_with(two.path(), &wrong).await.err().unwrap().to_string();
+    assert!(error.contains("the token is not known"), "{error}");
+
+    let key = one.path().join("join.key");
+    std::fs::write(&key, tepui::host::pki::node::Request::new().unwrap().to_pem()).unwrap();
+    let lost = tempfile::tempdir().unwrap();
+    std::fs::copy(&key, lost.path().join("join.key")).unwrap();
+    let first = master.join_with(lost.path(), &token).await.unwrap();
+    let again = master.join_with(one.path(), &token).await.unwrap();
+    let ids = [&first, &again].map(|i| i.facts().unwrap().node);
+    assert_eq!(ids[0], ids[1], "the answer got lost: the same key is the same node");
+    let error = master.join_with(two.path(), &token).await.err().unwrap().to_string();
+    assert!(error.contains("was used already"), "{error}");
+
+    let (late, _) = master.door.invite().await.unwrap();
+    master.pass(until.since(master.clock.now()) + Duration::from_secs(60));
+    let error = master.join_with(two.path(), &late).await.err().unwrap().to_string();
+    assert!(error.contains("too old"), "{error}");
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_removed_node_is_parted_from_and_never_let_in_again() {
+    let master = Master::start().await;
+    let ((identity, _dir), (stays, _)) = (master.join().await, master.join().await);
+    let id = identity.facts().unwrap().node;
+    let mut link = master.welcomed(copy(&identity)).await;
+    let mut other = master.welcomed(stays).await;
+    master.log.propose(Command::RemoveNode(id.clone())).await.unwrap().unwrap();
+    let told = loop {
+        match next(&mut link).await {
+            Some(ToAgent::Desired(_)) => {}
+            told => break told,
+        }
+    };
+    assert!(matches!(&told, Some(ToAgent::Removed(why)) if why.contains("removed")), "{told:?}");
+    assert!(!lives(&mut link).await);
+    let why = master.refused(copy(&identity)).await;
+    assert!(why.contains("was removed from the cluster"), "{why}");
+    let error = member::renew(&master.address.to_string(), &identity, "h").await.err().unwrap();
+    assert!(error.to_string().contains("was removed from the cluster"), "{error}");
+    assert!(!master.log.state().nodes.contains_key(&id), "and it does not come back as a node");
+    assert!(lives(&mut other).await);
+
+    let master = master.restart().await;
+    let why = master.refused(identity).await;
+    assert!(why.contains("was removed from the cluster"), "also after a restart: {why}");
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_in_time_and_the_one_before_ends() {
+    let master = Master::start().await;
+    let (identity, dir) = master.join().await;
+    let old = copy(&identity);
+    let member = master.member(identity, dir.path());
+    master.pass(DAY * 59);
+    assert!(!member.renew_if_due().await.unwrap(), "more than a third is left");
+    let mut link = member.connect().await.unwrap();
+    master.pass(DAY * 2);
+    assert!(member.renew_if_due().await.unwrap());
+    assert!(!lives(&mut link).await, "the link comes anew with the new certificate");
+    let new = Identity::load(dir.path()).unwrap();
+    let (before, after) = (old.facts().unwrap(), new.facts().unwrap());
+    assert_eq!(before.node, after.node);
+    assert_ne!((before.key, before.serial), (after.key, after.serial));
+
+    // Until the new one has been used the old one is good: the answer may have got lost.
+    master.welcomed(copy(&old)).await;
+    let mut link = master.welcomed(copy(&new)).await;
+    let why = master.refused(old).await;
+    assert!(why.contains("replaced by a newer one"), "{why}");
+    assert!(lives(&mut link).await, "the one with the new certificate is not disturbed");
+    // This master's own certificate is as old; it was made anew too.
+    assert!(member.renew_if_due().await.is_ok_and(|renewed| !renewed));
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn certificates_the_cluster_did_not_give_are_refused() {
+    use tepui::host::pki::node::{Asked, Named, Request, draw_serial};
+    let master = Master::start().await;
+    let (real, _dir) = master.join().await;
+    let node = real.facts().unwrap().node;
+    let mut link = master.welcomed(real).await;
+    let serial = draw_serial(&mut Rng::from_os());
+    let forge = |authority: &Authority| {
+        let key = Request::new().unwrap();
+        let asked = Asked::read(&key.to_der().unwrap()).unwrap();
+        let named = Named { cluster: "c", node: &node, serial: &serial, host: "h" };
+        let signed = authority.sign(&asked, &named, master.clock.now()).unwrap();
+        key.complete(signed, master.authority.certificate_der().to_vec()).unwrap()
+    };
+    // Signed by the right authority, but not among those it gave.
+    let why = master.refused(forge(&master.authority)).await;
+    assert!(why.contains("not among those this cluster has given"), "{why}");
+    // Signed by another authority: the handshake fails.
+    let foreign = Authority::create("other", master.clock.now()).unwrap();
+    let (_, told) = master.hello(forge(&foreign), &node).await;
+    assert!(told.is_none(), "{told:?}");
+    assert!(lives(&mut link).await, "the real one is not disturbed");
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn silent_connections_do_not_hold_the_door() {
+    let master = Master::start().await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(tokio::net::TcpStream::connect(master.address).await.unwrap());
+    }
+    let began = Instant::now();
+    let (identity, _dir) = master.join().await;
+    master.welcomed(identity).await;
+    let took = began.elapsed();
+    println!("joined and welcomed in {took:?} beside {} silent connections", silent.len());
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_master_shows_a_fresh_certificate_without_a_restart() {
+    let master = Master::start().await;
+    let shown = async || {
+        let (token, _) = master.door.invite().await.unwrap();
+        let config =
+            tepui::host::pki::join::client_config(token.split_once('.').unwrap().1).unwrap();
+        let address = master.address.to_string();
+        let purpose = tepui::node::peers::Purpose::Join;
+        let tls = tepui::node::peers::open(&address, &config, purpose).await.unwrap();
+        let (_, connection) = tls.get_ref();
+        connection.peer_certificates().unwrap()[0].to_vec()
+    };
+    let first = shown().await;
+    assert_eq!(shown().await, first, "it is not made anew for each connection");
+    master.pass(DAY * 61);
+    assert_ne!(shown().await, first);
+    master.tasks.stop(PATIENCE).await;
+}
