@@ -49,7 +49,10 @@ fn migrate_uris(app: &mut App) -> Result<(), Conflict> {
 }
 
 fn artifact(uri: String) -> Artifact {
-    let extract = ARCHIVES.iter().any(|ending| uri.ends_with(ending));
+    let is_web = ["http://", "https://"].iter().any(|scheme| uri.starts_with(scheme));
+    // A query is for the server and no part of the file's name.
+    let name = if is_web { uri.split(['?', '#']).next().unwrap_or(&uri) } else { &uri };
+    let extract = ARCHIVES.iter().any(|ending| name.ends_with(ending));
     Artifact { uri, extract, executable: false, cache: false, dest_path: None }
 }
 

@@ -42,6 +42,19 @@ fn uris_become_artifacts() {
             {"uri": "http://x/c", "extract": false, "executable": false, "cache": false},
         ]}),
     );
+    for (uri, extract) in [
+        ("http://x/bundle.tgz?sig=x", true),
+        ("https://x/bundle.tar.gz#part", true),
+        ("http://x/get?file=bundle.tgz", false),
+        ("/opt/what?.tgz", true),
+    ] {
+        check(
+            json!({"uris": [uri]}),
+            json!({"fetch": [
+                {"uri": uri, "extract": extract, "executable": false, "cache": false},
+            ]}),
+        );
+    }
     check(
         json!({"uris": [], "fetch": [{"uri": "x"}]}),
         json!({"fetch": [{"uri": "x", "extract": true, "executable": false, "cache": false}]}),
