@@ -12,6 +12,7 @@ pub mod engine;
 pub mod images;
 pub mod logs;
 pub mod session;
+pub mod user;
 pub mod cgroup;
 pub mod processes;
 pub mod stop;
