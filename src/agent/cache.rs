@@ -1,11 +1,13 @@
 //! The fetcher's cache: one file per user and URI, filled by one download at a time.
 //!
 //! Least recently used files go when the whole grows past its bound; a file in use by a copy is
-//! only unlinked, so the copy still completes.
+//! only unlinked, so the copy still completes. The directory is the agent's alone.
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -64,10 +66,15 @@ impl Slot {
         self.path.exists()
     }
 
-    /// A file beside the place to download into.
-    pub fn fresh_path(&self) -> io::Result<PathBuf> {
-        fs::create_dir_all(&self.dir)?;
-        Ok(self.path.with_extension("new"))
+    /// A new file beside the place to download into.
+    pub fn fresh(&self) -> io::Result<File> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        let path = self.path.with_extension("new");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        File::options().read(true).write(true).create_new(true).mode(0o600).open(path)
     }
 
     /// Puts the download in its place and makes room if there is too much.
@@ -76,15 +83,14 @@ impl Slot {
         evict(&self.dir, &self.path, CACHE_BYTES_MAX)
     }
 
-    /// Copies the artifact and counts it as used now.
-    pub async fn copy_to(&self, target: &Path) -> io::Result<()> {
-        if let Ok(file) = fs::File::options().write(true).open(&self.path) {
-            let now = &TimeSpec::UTIME_NOW;
-            if let Err(error) = futimens(&file, now, now) {
-                tracing::debug!(%error, "a cached artifact's use is not noted");
-            }
+    /// Opens the artifact and counts it as used now.
+    pub fn open(&self) -> io::Result<File> {
+        let file = File::options().read(true).write(true).open(&self.path)?;
+        let now = &TimeSpec::UTIME_NOW;
+        if let Err(error) = futimens(&file, now, now) {
+            tracing::debug!(%error, "a cached artifact's use is not noted");
         }
-        tokio::fs::copy(&self.path, target).await.map(drop)
+        Ok(file)
     }
 }
 
@@ -131,9 +137,9 @@ mod tests {
         for uri in ["a", "b", "c"] {
             let slot = cache.lock("root", uri).await;
             assert!(!slot.is_filled());
-            fs::write(slot.fresh_path().unwrap(), [0; 100]).unwrap();
+            io::Write::write_all(&mut slot.fresh().unwrap(), &[0; 100]).unwrap();
             slot.fill().unwrap();
-            slot.copy_to(&temp.path().join(uri)).await.unwrap();
+            assert_eq!(slot.open().unwrap().metadata().unwrap().len(), 100);
         }
         assert!(cache.gates.lock().is_empty());
         let keep = cache.lock("root", "b").await.path.clone();

@@ -175,6 +175,11 @@ impl DesiredSet {
         self.heard
     }
 
+    /// The instances wanted here; `None` before a full set was heard.
+    pub fn names(&self) -> Option<impl Iterator<Item = &InstanceId>> {
+        self.heard.then(|| self.orders.keys())
+    }
+
     fn wants(&self, key: &Key) -> Option<&Order> {
         self.orders.get(&key.0).filter(|o| o.incarnation == key.1)
     }

@@ -224,6 +224,13 @@ impl Runtime for EngineRuntime {
         self.create_container(launch, progress).boxed()
     }
 
+    fn user_of<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(u32, u32)>, EngineError>> {
+        self.engine.user_of(id).boxed()
+    }
+
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
         self.start_container(id).boxed()
     }

@@ -1,23 +1,29 @@
 //! The fetcher: artifacts into a sandbox before its task starts.
 //!
-//! `http`, `https` and files of the node (`file:` or an absolute path). Each download has a bound
-//! on its size, on its silence and on its length in time, and is tried a few times. Archives are
-//! unpacked by `unpack`; `cache` keeps what is marked for it.
+//! `http`, `https` and files of the node (`file:` or an absolute path), these as the task's user may
+//! read them. Each has a bound on its size and on its length in time, a download also on its silence
+//! and is tried a few times. Archives are unpacked by `unpack`; `cache` keeps what is marked for it.
+//! An earlier archive may have put links in the way: everything is written by `beneath`.
 
 use std::{
-    fs, io,
-    os::unix::fs::{PermissionsExt as _, chown},
+    fs::{File, Permissions},
+    io::{self, Read as _, Seek as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Component, Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use http::{Response, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, time::Instant};
 
 use super::{
+    accounts,
+    beneath::{Dir, Owner},
     cache::Cache,
+    launch::Account,
     unpack::{self, UnpackError},
     web::{self, Trust, WebError},
 };
@@ -33,6 +39,8 @@ const WHOLE_MAX: Duration = Duration::from_secs(30 * 60);
 /// Tries of one download, and the wait before the second (doubling).
 const TRIES: u32 = 3;
 const RETRY: Duration = Duration::from_millis(500);
+/// Bytes of a file copied between two looks at the time.
+const COPY_BYTES: u64 = 64 << 20;
 /// Redirects followed.
 const REDIRECTS_MAX: usize = 10;
 
@@ -53,6 +61,8 @@ pub enum FetchError {
     Stalled { uri: String, why: &'static str },
     #[error("cannot fetch '{uri}': it is larger than {} bytes", limit::ARTIFACT_BYTES_MAX)]
     TooLarge { uri: String },
+    #[error("cannot read '{uri}'{reader}")]
+    Read { uri: String, reader: String, source: io::Error },
     #[error("cannot store '{uri}'")]
     Disk { uri: String, source: io::Error },
     #[error("cannot unpack '{uri}'")]
@@ -69,11 +79,42 @@ impl FetchError {
             | Self::NoName(_)
             | Self::Outside(_)
             | Self::TooLarge { .. }
+            | Self::Read { .. }
             | Self::Disk { .. }
             | Self::Unpack { .. } => false,
         }
     }
 }
+
+/// On whose behalf artifacts are fetched.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// Who the files are given to.
+    pub owner: Owner,
+    /// Who reads files of the node; `None`: the agent.
+    pub reader: Option<Account>,
+    /// Separates the caches of users.
+    pub who: String,
+}
+
+/// Where an artifact goes.
+struct Place {
+    sandbox: Arc<Dir>,
+    path: PathBuf,
+    owner: Owner,
+}
+
+impl Place {
+    /// Makes the file, and the directories above it, in place of what is there.
+    fn create(&self) -> io::Result<File> {
+        let above = self.path.parent().unwrap_or(Path::new(""));
+        self.sandbox.make_dirs(above, 0o755, self.owner)?;
+        self.sandbox.create(&self.path, 0o644, self.owner)
+    }
+}
+
+/// Makes the file that an artifact is written to; once per try.
+type Create<'a> = &'a (dyn Fn() -> io::Result<File> + Send + Sync);
 
 /// Fetches artifacts for all tasks of an agent.
 pub struct Fetcher {
@@ -88,17 +129,24 @@ impl Fetcher {
         Self { trust: Trust::native(), tasks, cache: Cache::new(cache_dir) }
     }
 
-    /// Fetches `artifacts` into `dir` one after another; all of it then belongs to `owner`. `who`
-    /// separates the caches of users.
+    /// Fetches `artifacts` into `sandbox` one after another.
     pub async fn fetch_all(
         &self,
         artifacts: &[Artifact],
-        dir: &Path,
-        owner: Option<(u32, u32)>,
-        who: &str,
+        sandbox: &Path,
+        client: &Client,
     ) -> Result<(), FetchError> {
+        let opened = Dir::open(sandbox).map(Arc::new);
         for artifact in artifacts {
-            self.fetch(artifact, dir, owner, who).await?;
+            let sandbox = match &opened {
+                Ok(dir) => dir.clone(),
+                Err(error) => {
+                    let (uri, source) = (artifact.uri.clone(), error.kind().into());
+                    return Err(FetchError::Disk { uri, source });
+                }
+            };
+            let path = target_name(artifact)?;
+            self.fetch(artifact, Place { sandbox, path, owner: client.owner }, client).await?;
         }
         Ok(())
     }
@@ -106,86 +154,54 @@ impl Fetcher {
     async fn fetch(
         &self,
         artifact: &Artifact,
-        dir: &Path,
-        owner: Option<(u32, u32)>,
-        who: &str,
+        place: Place,
+        client: &Client,
     ) -> Result<(), FetchError> {
         let uri = artifact.uri.trim();
-        let target = dir.join(target_name(artifact)?);
         let disk = |source| FetchError::Disk { uri: uri.to_owned(), source };
-        if let Some(parent) = target.parent() {
-            tokio::fs::create_dir_all(parent).await.map_err(disk)?;
-        }
-        if artifact.cache {
-            let slot = self.cache.lock(who, uri).await;
+        let file = if artifact.cache {
+            let slot = self.cache.lock(&client.who, uri).await;
             if !slot.is_filled() {
-                let fresh = slot.fresh_path().map_err(disk)?;
-                self.get(uri, &fresh).await?;
+                drop(self.get(uri, &|| slot.fresh(), client).await?);
                 slot.fill().map_err(disk)?;
             }
-            slot.copy_to(&target).await.map_err(disk)?;
+            let (cached, file) = (slot.open().map_err(disk)?, place.create().map_err(disk)?);
+            copy(uri, cached, file).await?
         } else {
-            self.get(uri, &target).await?;
-        }
-        self.finish(artifact, dir.to_owned(), target, owner).await
-    }
-
-    /// Unpacks, marks executable, hands over.
-    async fn finish(
-        &self,
-        artifact: &Artifact,
-        dir: PathBuf,
-        target: PathBuf,
-        owner: Option<(u32, u32)>,
-    ) -> Result<(), FetchError> {
-        let Artifact { uri, extract, executable, .. } = artifact.clone();
-        let work = move || -> Result<(), FetchError> {
-            if executable {
-                let mode = fs::Permissions::from_mode(0o755);
-                fs::set_permissions(&target, mode)
-                    .map_err(|source| FetchError::Disk { uri: uri.clone(), source })?;
-            } else if extract {
-                unpack::unpack(&target, &dir, owner)
-                    .map_err(|source| FetchError::Unpack { uri: uri.clone(), source })?;
-            }
-            if let Some((uid, gid)) = owner
-                && target.exists()
-            {
-                chown(&target, Some(uid), Some(gid))
-                    .map_err(|source| FetchError::Disk { uri, source })?;
-            }
-            Ok(())
+            self.get(uri, &|| place.create(), client).await?
         };
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-            let source = io::Error::other(error);
-            Err(FetchError::Disk { uri: artifact.uri.clone(), source })
-        })
+        finish(artifact, file, place).await
     }
 
-    /// The content of `uri` into the file `to`.
-    async fn get(&self, uri: &str, to: &Path) -> Result<(), FetchError> {
+    /// The content of `uri` in a new file.
+    async fn get(
+        &self,
+        uri: &str,
+        create: Create<'_>,
+        client: &Client,
+    ) -> Result<File, FetchError> {
         if let Some(path) = local_path(uri) {
-            let copied = tokio::fs::copy(path, to).await;
-            return match copied {
-                Ok(_) => Ok(()),
-                Err(source) => Err(FetchError::Disk { uri: uri.to_owned(), source }),
-            };
+            let source = open_local(uri, path, client.reader.clone()).await?;
+            let file =
+                create().map_err(|source| FetchError::Disk { uri: uri.to_owned(), source })?;
+            return copy(uri, source, file).await;
         }
         let mut wait = RETRY;
-        for n in 1.. {
-            match self.download(uri, to).await {
+        let mut n = 1;
+        loop {
+            match self.download(uri, create).await {
                 Err(error) if n < TRIES && error.is_worth_a_retry() => {
                     tracing::debug!(uri, %error, "download failed, trying again");
                     tokio::time::sleep(wait).await;
                     wait *= 2;
+                    n += 1;
                 }
                 outcome => return outcome,
             }
         }
-        Ok(())
     }
 
-    async fn download(&self, uri: &str, to: &Path) -> Result<(), FetchError> {
+    async fn download(&self, uri: &str, create: Create<'_>) -> Result<File, FetchError> {
         let stalled = |why| FetchError::Stalled { uri: uri.to_owned(), why };
         let whole = async {
             let answer = self.answer(uri).await?;
@@ -196,7 +212,7 @@ impl Fetcher {
                 return Err(too_large());
             }
             let disk = |source| FetchError::Disk { uri: uri.to_owned(), source };
-            let mut file = tokio::fs::File::create(to).await.map_err(disk)?;
+            let mut file = tokio::fs::File::from_std(create().map_err(disk)?);
             let mut body = answer.into_body();
             let mut n_bytes = 0;
             loop {
@@ -215,7 +231,8 @@ impl Fetcher {
                 }
                 file.write_all(data).await.map_err(disk)?;
             }
-            file.flush().await.map_err(disk)
+            file.flush().await.map_err(disk)?;
+            Ok(file.into_std().await)
         };
         tokio::time::timeout(WHOLE_MAX, whole)
             .await
@@ -249,6 +266,73 @@ impl Fetcher {
         }
         Err(FetchError::Stalled { uri: uri.to_owned(), why: "too many redirects" })
     }
+}
+
+/// Unpacks what is an archive, or marks it executable.
+async fn finish(artifact: &Artifact, file: File, place: Place) -> Result<(), FetchError> {
+    let Artifact { uri, extract, executable, .. } = artifact.clone();
+    let work = move || -> Result<(), FetchError> {
+        if executable {
+            let mode = Permissions::from_mode(0o755);
+            file.set_permissions(mode).map_err(|source| FetchError::Disk { uri, source })
+        } else if extract {
+            let name = place.path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            unpack::unpack(&file, name, &place.sandbox, place.owner)
+                .map_err(|source| FetchError::Unpack { uri, source })
+        } else {
+            Ok(())
+        }
+    };
+    blocking(&artifact.uri, work).await
+}
+
+/// Opens a file of the node.
+async fn open_local(uri: &str, path: &Path, reader: Option<Account>) -> Result<File, FetchError> {
+    let (path, to) = (path.to_owned(), uri.to_owned());
+    let work = move || {
+        let opened = match &reader {
+            Some(account) => accounts::open_as(account, &path),
+            None => accounts::open(&path),
+        };
+        let reader = reader.map(|r| format!(" as user '{}'", r.name)).unwrap_or_default();
+        opened.map_err(|source| FetchError::Read { uri: to, reader, source })
+    };
+    blocking(uri, work).await
+}
+
+/// Copies a file of any length that is allowed, and no longer than is allowed.
+async fn copy(uri: &str, from: File, mut to: File) -> Result<File, FetchError> {
+    let name = uri.to_owned();
+    let work = move || {
+        let deadline = Instant::now() + WHOLE_MAX;
+        let disk = |source| FetchError::Disk { uri: name.clone(), source };
+        let mut n_bytes = 0;
+        loop {
+            let n = io::copy(&mut (&from).take(COPY_BYTES), &mut to).map_err(disk)?;
+            n_bytes += n;
+            if n == 0 {
+                to.rewind().map_err(disk)?;
+                return Ok(to);
+            }
+            if n_bytes > limit::ARTIFACT_BYTES_MAX {
+                return Err(FetchError::TooLarge { uri: name });
+            }
+            if Instant::now() > deadline {
+                return Err(FetchError::Stalled { uri: name, why: "it took too long" });
+            }
+        }
+    };
+    blocking(uri, work).await
+}
+
+/// Runs disk work off the event loop.
+async fn blocking<T: Send + 'static>(
+    uri: &str,
+    work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
+) -> Result<T, FetchError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(FetchError::Disk { uri: uri.to_owned(), source: io::Error::other(error) })
+    })
 }
 
 /// `next` as seen from `at`.

@@ -1,15 +1,25 @@
-//! Garbage: containers and sandboxes of incarnations that ended and that the leader let go.
+//! Garbage: containers and sandboxes of incarnations that ended and that the leader let go, and
+//! persistent volumes of instances that nobody wants any more.
 //!
 //! `plan` decides from ages and the fill of the disk, as Mesos does: the time a sandbox may stay
 //! shrinks as the disk fills up. The newest few are always kept, for people who look for the cause
 //! of a failure.
 
-use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use nix::sys::statvfs::statvfs;
 
 use super::{desired::Key, record::Record, runtime::Runtime, sandbox::Sandboxes};
-use crate::{base::clock::Timestamp, model::AppId};
+use crate::{
+    base::clock::Timestamp,
+    model::{AppId, InstanceId},
+};
 
 /// Dead containers are removed after this (their output is in the sandbox).
 const CONTAINER_KEEP: Duration = Duration::from_secs(3600);
@@ -17,6 +27,11 @@ const CONTAINER_KEEP: Duration = Duration::from_secs(3600);
 const CONTAINERS_MAX: usize = 50;
 /// Sandboxes kept whatever the disk says.
 const SANDBOXES_MIN: usize = 10;
+/// How long the volumes of an instance that is gone stay: long enough to notice that it was removed
+/// by mistake. Counted in rounds of collection, so that no step of the clock ends it.
+const VOLUMES_KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// End of the name of the file that counts that time, in seconds, beside an instance's volumes.
+const UNWANTED: &str = ".unwanted";
 /// Share of the disk that is to stay free.
 const HEADROOM: f64 = 0.1;
 
@@ -73,6 +88,10 @@ pub struct Job {
     pub data_dir: PathBuf,
     pub keep: Duration,
     pub now: Timestamp,
+    /// Instances whose volumes stay; `None` as long as the leader has not been heard.
+    pub wanted: Option<BTreeSet<InstanceId>>,
+    /// Time since the last collection.
+    pub round: Duration,
 }
 
 impl Job {
@@ -100,6 +119,9 @@ impl Job {
                     Err(error) => tracing::warn!(instance = %key.0, %error, "sandbox not removed"),
                 }
             }
+            if let Some(wanted) = &self.wanted {
+                drop_volumes(sandboxes.volumes_root(), wanted, self.round);
+            }
             gone
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_default()
@@ -108,7 +130,7 @@ impl Job {
 
 fn bury(sandboxes: &Sandboxes, app: &AppId, key: &Key) -> io::Result<()> {
     // The record goes last: while it is there, the rest is found again.
-    for dir in [sandboxes.dir(app, key), sandboxes.records(key)] {
+    for dir in [sandboxes.output(app, key), sandboxes.dir(app, key), sandboxes.records(key)] {
         match fs::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -123,8 +145,36 @@ fn bury(sandboxes: &Sandboxes, app: &AppId, key: &Key) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes the volumes of instances that have been unwanted for long enough.
+fn drop_volumes(root: &Path, wanted: &BTreeSet<InstanceId>, round: Duration) {
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.ends_with(UNWANTED) {
+            continue;
+        }
+        let counter = root.join(format!("{name}{UNWANTED}"));
+        let outcome = if wanted.contains(&InstanceId::from(name.as_str())) {
+            fs::remove_file(&counter)
+        } else {
+            let seconds = fs::read_to_string(&counter).ok().and_then(|text| text.parse().ok());
+            let unwanted = Duration::from_secs(seconds.unwrap_or(0)) + round;
+            if unwanted < VOLUMES_KEEP {
+                fs::write(&counter, unwanted.as_secs().to_string())
+            } else {
+                tracing::info!(instance = name, "removing the volumes of an instance that is gone");
+                fs::remove_dir_all(entry.path()).and_then(|()| fs::remove_file(&counter))
+            }
+        };
+        if let Err(error) = outcome
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(instance = name, %error, "volumes of an instance that is gone");
+        }
+    }
+}
+
 /// The fill of the disk below `path`, 0 to 1.
-fn used(path: &std::path::Path) -> Option<f64> {
+fn used(path: &Path) -> Option<f64> {
     let stat = statvfs(path).ok()?;
     let (free, all) = (stat.blocks_available() as f64, stat.blocks() as f64);
     (all > 0.0).then(|| 1.0 - free / all)
@@ -133,7 +183,6 @@ fn used(path: &std::path::Path) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::InstanceId;
 
     #[test]
     fn age_and_disk_decide_but_the_newest_stay() {
@@ -153,5 +202,29 @@ mod tests {
         assert_eq!(gone(Duration::from_secs(15 * 3600), 0.0), 6, "14.. h with 10 % headroom");
         let containers = plan(&graves, now, day * 2, 0.1).containers;
         assert_eq!(containers.len(), 18, "containers go after an hour");
+    }
+
+    #[test]
+    fn volumes_go_once_their_instance_has_been_gone_for_long() {
+        let temp = tempfile::tempdir().unwrap();
+        let round = Duration::from_secs(3600);
+        for name in ["stays", "goes", "returns"] {
+            fs::create_dir_all(temp.path().join(name).join("data")).unwrap();
+        }
+        let there = || {
+            let names = fs::read_dir(temp.path()).unwrap().flatten();
+            let names = names.map(|e| e.file_name().into_string().unwrap());
+            names.filter(|n| !n.ends_with(UNWANTED)).collect::<BTreeSet<_>>()
+        };
+        let wanted = |names: &[&str]| names.iter().map(|n| InstanceId::from(*n)).collect();
+        for n in 0..7 * 24 {
+            assert_eq!(there().len(), 3, "{n} hours");
+            let returns = if n == 5 { &["stays", "returns"][..] } else { &["stays"] };
+            drop_volumes(temp.path(), &wanted(returns), round);
+        }
+        assert_eq!(there(), ["returns", "stays"].map(str::to_owned).into());
+        drop_volumes(temp.path(), &wanted(&["stays", "returns"]), round);
+        let left = fs::read_dir(temp.path()).unwrap().count();
+        assert_eq!(left, 2, "no counters are left behind");
     }
 }

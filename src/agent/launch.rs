@@ -8,6 +8,7 @@ use std::{
 use super::{
     engine::{LABEL_AGENT, LABEL_CLUSTER},
     runtime::Launch,
+    sandbox::volume_name,
 };
 use crate::{
     base::{limit, units::Milli},
@@ -328,7 +329,7 @@ fn mount(volume: &Volume, has_image: bool, site: &Site<'_>) -> Result<Option<Mou
         VolumeSource::Host(path) => Some(bind(in_sandbox(path, site)?)),
         VolumeSource::Persistent(_) => {
             in_sandbox(&volume.container_path, site)?;
-            Some(bind(site.volumes.join(&volume.container_path)))
+            Some(bind(site.volumes.join(volume_name(&volume.container_path))))
         }
         VolumeSource::External { name, options, .. } => Some(MountPlan::Volume {
             name: name.clone(),

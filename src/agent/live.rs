@@ -16,7 +16,7 @@ use super::{
     gc::Grave,
     health::{Finding, Health},
     launch::INFRA,
-    output::{self, Output},
+    output,
     prepare::Starter,
     record::{self, Member, Record},
     worker::{Input, Worker},
@@ -39,7 +39,6 @@ const OUTPUT_REST: Duration = Duration::from_secs(2);
 pub struct Live {
     pub app: AppId,
     pub members: Vec<Member>,
-    pub owner: Option<(u32, u32)>,
     /// Set while it is being brought up.
     pub launch: Option<CancellationToken>,
     /// Checks and followers run.
@@ -60,7 +59,6 @@ impl Live {
         Self {
             app,
             members: Vec::new(),
-            owner: None,
             launch: None,
             tended: false,
             exits: BTreeMap::new(),
@@ -93,7 +91,6 @@ impl Worker {
                 continue;
             }
             let mut live = Live::new(record.app);
-            live.owner = record.owner;
             live.members = record.members;
             for member in &live.members {
                 self.by_container.insert(member.id.clone(), key.clone());
@@ -111,7 +108,6 @@ impl Worker {
             };
             let mut record = Record::new(live.app.clone(), known.clone());
             record.members.clone_from(&live.members);
-            record.owner = live.owner;
             if let Err(error) = record.save(&self.sandboxes) {
                 tracing::warn!(instance = %key.0, %error, "cannot write the task's record");
             }
@@ -154,12 +150,6 @@ impl Worker {
         self.dirty.insert(key);
     }
 
-    pub(super) fn prepared(&mut self, key: &Key, owner: Option<(u32, u32)>) {
-        if let Some(live) = self.live.get_mut(key) {
-            live.owner = owner;
-        }
-    }
-
     pub(super) fn created(&mut self, key: &Key, member: Member) {
         let Some(live) = self.live.get_mut(key) else { return };
         self.by_container.insert(member.id.clone(), key.clone());
@@ -200,21 +190,19 @@ impl Worker {
         let Some(live) = self.live.get_mut(key).filter(|l| !l.tended) else { return };
         live.tended = true;
         let is_pod = live.members.iter().any(|m| !m.name.is_empty());
+        let sandbox = self.sandboxes.dir(&live.app, key);
+        let output = self.sandboxes.output(&live.app, key);
         for member in live.members.iter().filter(|m| m.name != INFRA) {
-            let sandbox = self.sandboxes.dir(&live.app, key);
-            let dir = if is_pod { sandbox.join(&member.name) } else { sandbox };
-            let name = format!("output{}.json", member.name);
-            let mark = self.sandboxes.records(key).join(name);
+            let files = output::Files {
+                dir: if is_pod { output.join(&member.name) } else { output.clone() },
+                sandbox: if is_pod { sandbox.join(&member.name) } else { sandbox.clone() },
+                mark: self.sandboxes.records(key).join(format!("output{}.json", member.name)),
+            };
             let (done, receiver) = oneshot::channel();
             live.followers.push(receiver);
-            let (runtime, id, owner) = (self.runtime.clone(), member.id.clone(), live.owner);
-            let instance = key.0.clone();
+            let (runtime, id, instance) = (self.runtime.clone(), member.id.clone(), key.0.clone());
             self.tasks.connection("output", async move {
-                let outcome = match Output::open(&dir, mark, owner) {
-                    Ok(output) => output::follow(runtime, id, output).await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = outcome {
+                if let Err(error) = output::follow(runtime, id, files).await {
                     tracing::warn!(%instance, %error, "output of the task is lost");
                 }
                 drop(done); // whoever waits learns it by the closed channel
@@ -381,7 +369,6 @@ impl Worker {
         let known = Known::found(key, now);
         let mut record = Record::new(live.app, known);
         record.members = live.members;
-        record.owner = live.owner;
         record.forgotten_at = Some(now);
         if let Err(error) = record.save(&self.sandboxes) {
             tracing::warn!(instance = %key.0, %error, "cannot write the task's record");

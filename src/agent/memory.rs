@@ -200,6 +200,10 @@ impl Runtime for MemoryRuntime {
         .boxed()
     }
 
+    fn user_of<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<(u32, u32)>, EngineError>> {
+        async { Ok(None) }.boxed()
+    }
+
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
         async move {
             let (after, code) = self.with(id, |c| {

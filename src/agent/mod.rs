@@ -24,6 +24,7 @@ pub mod memory;
 pub mod machine;
 pub mod launch;
 pub mod accounts;
+pub mod beneath;
 pub mod sandbox;
 pub mod record;
 pub mod web;

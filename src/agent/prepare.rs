@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     accounts::account,
+    beneath::{self, Dir, Owner},
     config::AgentConfig,
     desired::{Event, Key},
-    fetch::Fetcher,
+    fetch::{Client, Fetcher},
     launch::{self, Account, BadSpec, Site},
     record::Member,
     runtime::{Launch, Runtime},
-    sandbox::Sandboxes,
+    sandbox::{Sandboxes, Shape},
     worker::Input,
 };
 use crate::{
@@ -38,6 +40,11 @@ use crate::{
     },
 };
 
+/// User and group without rights of their own.
+const NOBODY: u32 = 65_534;
+/// Largest file of registry credentials: a real one has some hundred bytes per registry.
+const LOGINS_BYTES_MAX: u64 = 1 << 20;
+
 /// Why an incarnation could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStarted {
@@ -48,7 +55,7 @@ pub enum NotStarted {
     #[error("Failed to fetch all URIs for container: {0}")]
     Fetch(String),
     #[error("cannot prepare the sandbox: {0}")]
-    Sandbox(#[source] std::io::Error),
+    Sandbox(#[source] io::Error),
     #[error("cannot get the container ready: {0}")]
     Create(#[source] EngineError),
     #[error("Container launch failed: {0}")]
@@ -124,18 +131,20 @@ impl Starter {
     ) -> Result<Event, NotStarted> {
         let account = self.account_of(order)?;
         let owner = account.as_ref().map(|a| (a.uid, a.gid));
-        let dirs = directories(order);
-        let sandbox = self
-            .sandboxes
-            .create(&order.spec.id, key, &dirs, owner)
-            .map_err(NotStarted::Sandbox)?;
-        for name in persistent(order) {
+        let is_pod = order.spec.kind == Kind::Pod;
+        let containers = &order.spec.containers;
+        let shape = Shape {
+            containers: containers.iter().filter(|_| is_pod).map(|c| c.name.as_str()).collect(),
+            plain: account.is_some() || containers.iter().any(|c| c.image.is_none()),
+            owner,
+        };
+        let sandbox =
+            self.sandboxes.create(&order.spec.id, key, &shape).map_err(NotStarted::Sandbox)?;
+        for name in containers.iter().flat_map(persistent) {
             self.sandboxes.create_volume(key, name, owner).map_err(NotStarted::Sandbox)?;
         }
-        drop(to.send(Input::Prepared(key.clone(), owner)).await);
 
         let resolver = self.config.resolver.settled().await;
-        let is_pod = order.spec.kind == Kind::Pod;
         let volumes = self.sandboxes.volumes(key);
         let infra = if is_pod && order.spec.network_mode() != NetworkMode::Host {
             let site = Site { resolver, ..self.site(&sandbox, &volumes, None, None) };
@@ -152,7 +161,7 @@ impl Starter {
             let site = self.site(&dir, &volumes, account.as_ref(), infra.as_deref());
             let site = Site { resolver, ..site };
             let launch = launch::launch(order, container, &site)?;
-            let work = Work { key, container, dir: &dir, owner, to, made };
+            let work = Work { key, container, dir: &dir, account: account.as_ref(), to, made };
             ids.push(self.prepare(work, launch).await?);
         }
         for id in &ids {
@@ -161,29 +170,64 @@ impl Starter {
         self.started(order, infra.as_ref().or(ids.first())).await
     }
 
-    /// Fetches and creates side by side; credentials among the artifacts make it one by one.
+    /// Fetches and creates side by side; what is created from fetched files waits for them.
     async fn prepare(&self, work: Work<'_>, mut launch: Launch) -> Result<String, NotStarted> {
-        let Work { key, container, dir, owner, to, made } = work;
+        let Work { key, container, dir, account, to, made } = work;
+        let owner = account.map(|a| (a.uid, a.gid));
         let fetch = async {
             if container.fetch.is_empty() {
                 return Ok(());
             }
             let text = format!("fetching {} artifacts", container.fetch.len());
             drop(to.send(Input::Task(key.clone(), Event::Progress(text))).await);
-            let who = container.user.as_deref().unwrap_or("");
-            let fetched = self.fetcher.fetch_all(&container.fetch, dir, owner, who).await;
+            let client = Client { owner, reader: reader(container, account), who: who(container) };
+            let fetched = self.fetcher.fetch_all(&container.fetch, dir, &client).await;
             fetched.map_err(|e| NotStarted::Fetch(chain(&e)))
         };
-        let has_logins = container.fetch.iter().any(|a| a.uri.contains("docker"));
-        if launch.is_plain || !has_logins {
+        let is_image = !launch.is_plain;
+        let has_logins = is_image && container.fetch.iter().any(|a| a.uri.contains("docker"));
+        let has_relative = relative_volumes(container).next().is_some();
+        let id = if container.fetch.is_empty() || !(has_logins || has_relative) {
+            volume_dirs(dir, container, owner).map_err(NotStarted::Sandbox)?;
             let create = self.create(key, &launch, &container.name, to, made);
             let (fetched, id) = tokio::join!(fetch, create);
             fetched?;
-            return id;
+            id?
+        } else {
+            fetch.await?;
+            volume_dirs(dir, container, owner).map_err(NotStarted::Sandbox)?;
+            if has_logins {
+                let dir = dir.to_owned();
+                let read = tokio::task::spawn_blocking(move || logins(&dir)).await;
+                launch.logins = read.unwrap_or_default();
+            }
+            self.create(key, &launch, &container.name, to, made).await?
+        };
+        if is_image {
+            self.hand_over(&id, key, container, dir).await?;
         }
-        fetch.await?;
-        launch.logins = logins(dir);
-        self.create(key, &launch, &container.name, to, made).await
+        Ok(id)
+    }
+
+    /// Gives the sandbox of an image's container, and its volumes that are still empty, to the user
+    /// that its program will be, who is known once the container is made.
+    async fn hand_over(
+        &self,
+        id: &str,
+        key: &Key,
+        container: &ContainerSpec,
+        dir: &Path,
+    ) -> Result<(), NotStarted> {
+        let user = self.runtime.user_of(id).await.map_err(NotStarted::Create)?;
+        let Some(owner) = user.filter(|user| *user != (0, 0)) else { return Ok(()) };
+        let (sandboxes, key, dir) = (self.sandboxes.clone(), key.clone(), dir.to_owned());
+        let volumes: Vec<String> = persistent(container).map(str::to_owned).collect();
+        let work = move || {
+            Dir::open(&dir)?.own_all(owner)?;
+            volumes.iter().try_for_each(|v| sandboxes.create_volume(&key, v, Some(owner)))
+        };
+        let given = tokio::task::spawn_blocking(work).await.map_err(io::Error::other);
+        given.and_then(|given| given).map_err(NotStarted::Sandbox)
     }
 
     async fn create(
@@ -259,9 +303,27 @@ struct Work<'a> {
     key: &'a Key,
     container: &'a ContainerSpec,
     dir: &'a Path,
-    owner: Option<(u32, u32)>,
+    account: Option<&'a Account>,
     to: &'a mpsc::Sender<Input>,
     made: &'a Mutex<Vec<String>>,
+}
+
+/// The user who reads files of the node for `container`: of a plain command its own. An image's user
+/// is looked up on the node too; one that only the image knows may read what everybody may.
+fn reader(container: &ContainerSpec, plain: Option<&Account>) -> Option<Account> {
+    if container.image.is_none() {
+        return plain.cloned();
+    }
+    let name = container.user.as_deref()?;
+    let known = account(name.split(':').next().unwrap_or(name));
+    let nobody = Account { name: name.to_owned(), uid: NOBODY, gid: NOBODY, groups: Vec::new() };
+    Some(known.unwrap_or(nobody))
+}
+
+/// Whose part of the fetcher's cache `container` uses.
+fn who(container: &ContainerSpec) -> String {
+    let kind = if container.image.is_none() { "plain" } else { "image" };
+    format!("{kind} {}", container.user.as_deref().unwrap_or(""))
 }
 
 fn running(name: &str, at: Timestamp) -> ContainerStatus {
@@ -274,37 +336,35 @@ fn running(name: &str, at: Timestamp) -> ContainerStatus {
     }
 }
 
-/// Directories a sandbox begins with: volumes that live in it and, for pods, one per container.
-fn directories(order: &Order) -> Vec<&str> {
-    let mut dirs = Vec::new();
-    for container in &order.spec.containers {
-        if order.spec.kind == Kind::Pod {
-            dirs.push(container.name.as_str());
-        }
-        for volume in &container.volumes {
-            let relative = |path: &str| !path.starts_with('/') && !path.contains("..");
-            match &volume.source {
-                VolumeSource::Host(path) if relative(path) => dirs.push(path),
-                VolumeSource::Persistent(_) if relative(&volume.container_path) => {
-                    dirs.push(&volume.container_path);
-                }
-                VolumeSource::Host(_)
-                | VolumeSource::Persistent(_)
-                | VolumeSource::External { .. }
-                | VolumeSource::Secret(_) => {}
-            }
-        }
-    }
-    dirs
+/// Volumes that live in the sandbox, by their paths there, and whether they may be files.
+fn relative_volumes(container: &ContainerSpec) -> impl Iterator<Item = (&Path, bool)> {
+    let relative = container.volumes.iter().filter_map(|volume| match &volume.source {
+        VolumeSource::Host(path) => Some((Path::new(path), true)),
+        VolumeSource::Persistent(_) => Some((Path::new(&volume.container_path), false)),
+        VolumeSource::External { .. } | VolumeSource::Secret(_) => None,
+    });
+    relative.filter(|(path, _)| beneath::stays(path))
 }
 
-/// Names of an order's persistent volumes.
-fn persistent(order: &Order) -> impl Iterator<Item = &str> {
-    let volumes = order.spec.containers.iter().flat_map(|c| &c.volumes);
+/// Makes the directories of such volumes where they are missing. The engine will bind them by
+/// their path: a link on it (out of an archive) is refused.
+fn volume_dirs(sandbox: &Path, container: &ContainerSpec, owner: Owner) -> io::Result<()> {
+    let sandbox = Dir::open(sandbox)?;
+    for (path, may_be_file) in relative_volumes(container) {
+        if !(may_be_file && sandbox.stat(path).is_ok_and(|m| m.is_file())) {
+            sandbox.make_dirs(path, 0o755, owner)?;
+        }
+    }
+    Ok(())
+}
+
+/// Paths of a container's persistent volumes.
+fn persistent(container: &ContainerSpec) -> impl Iterator<Item = &str> {
+    let volumes = container.volumes.iter();
     volumes
         .filter(|v| matches!(v.source, VolumeSource::Persistent(_)))
         .map(|v| v.container_path.as_str())
-        .filter(|path| !path.starts_with('/') && !path.contains(".."))
+        .filter(|path| beneath::stays(Path::new(path)))
 }
 
 /// The sandbox of one container: a pod's containers each have their own below the pod's.
@@ -312,11 +372,22 @@ pub fn container_dir(sandbox: &Path, container: &ContainerSpec, is_pod: bool) ->
     if is_pod { sandbox.join(&container.name) } else { sandbox.to_owned() }
 }
 
-/// Registry credentials as old apps bring them: an archive with `.docker/config.json` in it.
+/// Registry credentials as old apps bring them: an archive with `.docker/config.json` in it. Only a
+/// file of the sandbox itself counts, not what a link leads to (the node's own credentials).
 fn logins(sandbox: &Path) -> RegistryLogins {
-    [".docker/config.json", ".dockercfg"]
-        .iter()
-        .filter_map(|name| std::fs::read_to_string(sandbox.join(name)).ok())
-        .find_map(|text| RegistryLogins::parse(&text))
-        .unwrap_or_default()
+    let Ok(sandbox) = Dir::open(sandbox) else { return RegistryLogins::default() };
+    let read = |name: &&str| match sandbox.read(Path::new(name), LOGINS_BYTES_MAX) {
+        Ok(bytes) => String::from_utf8(bytes).ok(),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(name, %error, "registry credentials not taken from the sandbox");
+            }
+            None
+        }
+    };
+    let texts = [".docker/config.json", ".dockercfg"];
+    texts.iter().filter_map(read).find_map(|text| RegistryLogins::parse(&text)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,11 @@
 //! One file per incarnation, replaced whole by a rename. Not flushed to the disk: what it describes
 //! does not outlive the machine either.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +20,7 @@ use crate::{base::clock::Timestamp, model::AppId};
 /// Version of the format; files of another one are left alone.
 const VERSION: u32 = 1;
 const FILE: &str = "record.json";
+const FRESH: &str = "record.new";
 
 /// A container of an incarnation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +39,6 @@ pub struct Record {
     pub app: AppId,
     pub known: Known,
     pub members: Vec<Member>,
-    /// User and group that own the sandbox.
-    pub owner: Option<(u32, u32)>,
     /// When it ended and the leader let go; garbage from then on.
     pub forgotten_at: Option<Timestamp>,
 }
@@ -43,23 +46,19 @@ pub struct Record {
 impl Record {
     pub fn new(app: AppId, known: Known) -> Self {
         let members = Vec::new();
-        Self { version: VERSION, app, known, members, owner: None, forgotten_at: None }
+        Self { version: VERSION, app, known, members, forgotten_at: None }
     }
 
     pub fn key(&self) -> Key {
         (self.known.report.instance.clone(), self.known.report.incarnation)
     }
 
-    /// Writes the record.
+    /// Writes the record. It holds the task's environment: nobody else may read it.
     pub fn save(&self, sandboxes: &Sandboxes) -> io::Result<()> {
-        let dir = sandboxes.records(&self.key());
-        let text = serde_json::to_vec(self)?;
-        let fresh = dir.join("record.new");
-        if fs::write(&fresh, &text).is_err() {
-            fs::create_dir_all(&dir)?;
-            fs::write(&fresh, &text)?;
-        }
-        fs::rename(&fresh, dir.join(FILE))
+        let dir = sandboxes.make_records(&self.key())?;
+        let mut file = dir.create(Path::new(FRESH), 0o600, None)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        dir.rename(FRESH, FILE)
     }
 }
 

@@ -50,6 +50,10 @@ pub trait Runtime: Send + Sync {
         progress: Progress<'a>,
     ) -> BoxFuture<'a, Result<String, EngineError>>;
 
+    /// User and group by number of a created container's first process; `None`: not known.
+    fn user_of<'a>(&'a self, id: &'a str)
+    -> BoxFuture<'a, Result<Option<(u32, u32)>, EngineError>>;
+
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>>;
 
     /// SIGTERM to the processes that can do something about it, then to what is left

@@ -44,7 +44,7 @@ const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often usage is sampled, in heartbeats (5 s).
 const SAMPLE_EVERY: u64 = 10;
 /// How often garbage is looked for, in heartbeats (30 s).
-const COLLECT_EVERY: u64 = 60;
+const COLLECT_EVERY: u32 = 60;
 
 /// Something for the worker.
 pub enum Input {
@@ -54,8 +54,6 @@ pub enum Input {
     LinkLost(u64),
     Master(u64, ToAgent),
     Task(Key, Event),
-    /// The sandbox is there and belongs to this user and group.
-    Prepared(Key, Option<(u32, u32)>),
     Created(Key, Member),
     /// A start failed because the engine was away.
     NoEngine(Key, String),
@@ -204,7 +202,6 @@ impl Worker {
                 }
             }
             Input::Task(key, event) => self.happened(&key, event, now),
-            Input::Prepared(key, owner) => self.prepared(&key, owner),
             Input::Created(key, member) => self.created(&key, member),
             Input::NoEngine(key, text) => self.no_engine(key, text, now),
             Input::Engine(event) => self.engine_event(event),
@@ -346,7 +343,7 @@ impl Worker {
         if self.n_beats % SAMPLE_EVERY == 1 {
             self.sample();
         }
-        if self.n_beats.is_multiple_of(COLLECT_EVERY) {
+        if self.n_beats.is_multiple_of(u64::from(COLLECT_EVERY)) {
             self.collect();
         }
     }
@@ -400,6 +397,10 @@ impl Worker {
             data_dir: self.config.data_dir.clone(),
             keep: self.config.keep,
             now: self.clock.now(),
+            wanted: self.desired.names().map(|names| {
+                names.chain(self.actual.tasks.keys().map(|key| &key.0)).cloned().collect()
+            }),
+            round: limit::HEARTBEAT * COLLECT_EVERY,
         };
         let inbox = self.inbox.clone();
         self.tasks.connection("garbage", async move {

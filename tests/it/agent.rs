@@ -4,6 +4,7 @@
 //! machine, from which the image is made. Each test is a cluster of its own (its label), so tests
 //! do not see each other's containers.
 
+mod hostile;
 mod rig;
 mod stop;
 

@@ -40,7 +40,7 @@ pub fn creation(plan: &ContainerPlan) -> Result<Creation, BadOption> {
         init: plan.init.then_some(true),
         ipc_mode: plan.ipc.clone(),
         shm_size: plan.shm_bytes.and_then(|n| i64::try_from(n).ok()),
-        log_config: Some(log_config(plan.log_bytes_max)),
+        log_config: Some(log_config(plan.log_bytes_max, plan.tty)),
         ..HostConfig::default()
     };
     rights(plan, &mut host);
@@ -141,14 +141,19 @@ fn mount(plan: &MountPlan) -> Mount {
     }
 }
 
-/// The engine keeps the output in files of its own; the sandbox's copy is followed from there
-/// (docs/adr/0005-plain-commands-as-containers.md, "Output").
-fn log_config(bytes_max: u64) -> HostConfigLogConfig {
-    let config = [("max-size", bytes_max.to_string()), ("max-file", LOG_FILES.to_owned())];
-    HostConfigLogConfig {
-        typ: Some("json-file".to_owned()),
-        config: Some(config.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
+/// The engine keeps the output in files of its own; the task's copy is followed from there
+/// (docs/adr/0005-plain-commands-as-containers.md, "Output"). Only `local` keeps bytes as they are.
+/// A terminal's stream has no frames, so that its time stamps are found by the line breaks that
+/// `json-file` writes.
+fn log_config(bytes_max: u64, tty: bool) -> HostConfigLogConfig {
+    let sizes = [("max-size", bytes_max.to_string()), ("max-file", LOG_FILES.to_owned())];
+    let mut config: HashMap<String, String> =
+        sizes.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    if !tty {
+        config.insert("compress".to_owned(), "false".to_owned());
     }
+    let typ = Some(if tty { "json-file" } else { "local" }.to_owned());
+    HostConfigLogConfig { typ, config: Some(config) }
 }
 
 fn non_empty(items: &[String]) -> Option<Vec<String>> {

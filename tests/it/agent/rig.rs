@@ -306,6 +306,11 @@ pub fn killed(order: &Order) -> Order {
 
 /// Serves `body` to every request on a port of its own.
 pub async fn serve(body: Vec<u8>) -> u16 {
+    serve_all(vec![("", body)]).await
+}
+
+/// Serves `/files/<name>` on a port of its own; the name "" stands for every one.
+pub async fn serve_all(files: Vec<(&'static str, Vec<u8>)>) -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     #[allow(clippy::disallowed_methods)] // ends with the test's runtime
@@ -313,14 +318,18 @@ pub async fn serve(body: Vec<u8>) -> u16 {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4096];
             let n = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await.unwrap_or(0);
-            let found = request[..n].starts_with(b"GET /files/");
+            let line = String::from_utf8_lossy(&request[..n]).into_owned();
+            let name = line.strip_prefix("GET /files/").and_then(|l| l.split([' ', '?']).next());
+            let found = name.and_then(|name| {
+                files.iter().find(|(n, _)| n.is_empty() || *n == name).map(|(_, body)| body)
+            });
             let head = match found {
-                true => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()),
-                false => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
+                Some(body) => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()),
+                None => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
             };
             drop(stream.write_all(head.as_bytes()).await);
-            if found {
-                drop(stream.write_all(&body).await);
+            if let Some(body) = found {
+                drop(stream.write_all(body).await);
             }
         }
     });
