@@ -1,12 +1,16 @@
 //! Exec sessions and the other questions of the API.
 //!
 //! A session is a task that joins a command in a container with stream messages of the link. Input
-//! that comes faster than the command reads ends the session: nothing is buffered without bound.
+//! that comes faster than the command reads ends the session, and output is taken only as its reader
+//! has room: nothing is buffered without bound.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
-use tokio::{io::AsyncWriteExt as _, sync::mpsc};
+use futures_util::{Stream, StreamExt as _};
+use tokio::{
+    io::AsyncWriteExt as _,
+    sync::{Semaphore, mpsc},
+};
 
 use super::worker::{Input, Worker};
 use crate::{
@@ -15,7 +19,7 @@ use crate::{
     model::{
         InstanceId,
         container::Command,
-        link::{Answer, AskError, Channel, FromAgent, Question},
+        link::{Answer, AskError, Channel, FromAgent, Question, SESSION_WINDOW},
     },
 };
 
@@ -35,13 +39,26 @@ type Piece = Option<(Channel, Vec<u8>)>;
 /// Open sessions by number.
 #[derive(Default)]
 pub struct Sessions {
-    open: HashMap<u64, mpsc::Sender<Piece>>,
+    open: HashMap<u64, Open>,
+}
+
+/// The agent's side of one session.
+struct Open {
+    input: mpsc::Sender<Piece>,
+    /// Pieces of output its reader has room for.
+    credit: Arc<Semaphore>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.credit.close();
+    }
 }
 
 impl Sessions {
     pub fn data(&mut self, id: u64, channel: Channel, bytes: Vec<u8>) {
         let Some(session) = self.open.get(&id) else { return };
-        if session.try_send(Some((channel, bytes))).is_err() {
+        if session.input.try_send(Some((channel, bytes))).is_err() {
             self.open.remove(&id);
         }
     }
@@ -49,10 +66,17 @@ impl Sessions {
     pub fn end_of_input(&mut self, id: u64) {
         if let Some(session) = self.open.get(&id) {
             // A full queue: the session ends instead, which ends its input too.
-            if session.try_send(None).is_err() {
+            if session.input.try_send(None).is_err() {
                 self.open.remove(&id);
             }
         }
+    }
+
+    /// The reader has room for `n` pieces more.
+    pub fn credit(&self, id: u64, n: u32) {
+        let Some(session) = self.open.get(&id) else { return };
+        let room = (SESSION_WINDOW as usize).saturating_sub(session.credit.available_permits());
+        session.credit.add_permits(room.min(n as usize));
     }
 
     pub fn close(&mut self, id: u64) {
@@ -148,13 +172,14 @@ impl Worker {
         wanted: Result<Wanted, AskError>,
     ) {
         let (input, pieces) = mpsc::channel(INPUT_MAX);
+        let credit = Arc::new(Semaphore::new(SESSION_WINDOW as usize));
         if wanted.is_ok() {
-            self.sessions.open.insert(id, input);
+            self.sessions.open.insert(id, Open { input, credit: credit.clone() });
         }
         let (runtime, inbox) = (self.runtime.clone(), self.inbox.clone());
         self.tasks.connection("exec", async move {
             let ran = match wanted {
-                Ok(wanted) => run(&*runtime, wanted, pieces, &to).await,
+                Ok(wanted) => run(&*runtime, wanted, pieces, &to, &credit).await,
                 Err(error) => Err(error),
             };
             let message = match ran {
@@ -167,12 +192,22 @@ impl Worker {
     }
 }
 
+/// The next piece of output, taken only when its reader has room for it. `None` is the end, of the
+/// command or of its session.
+async fn next_within<S: Stream + Unpin>(credit: &Semaphore, output: &mut S) -> Option<S::Item> {
+    let room = credit.acquire().await.ok()?;
+    let piece = output.next().await;
+    room.forget();
+    piece
+}
+
 /// Runs a session to its end; an error means that it never began.
 async fn run(
     runtime: &dyn super::runtime::Runtime,
     wanted: Wanted,
     mut pieces: mpsc::Receiver<Piece>,
     to: &mpsc::Sender<FromAgent>,
+    credit: &Semaphore,
 ) -> Result<Option<i32>, AskError> {
     let Wanted { id, container, plan } = wanted;
     let tty = plan.tty;
@@ -187,10 +222,17 @@ async fn run(
     }
     loop {
         tokio::select! {
-            piece = output.next() => match piece {
+            piece = next_within(credit, &mut output) => match piece {
                 Some(Ok((is_stderr, bytes))) => {
                     let channel = if is_stderr { Channel::Stderr } else { Channel::Stdout };
-                    for part in bytes.chunks(PIECE_BYTES_MAX) {
+                    for (n, part) in bytes.chunks(PIECE_BYTES_MAX).enumerate() {
+                        // The first was allowed for when it was taken from the command.
+                        if n > 0 {
+                            match credit.acquire().await {
+                                Ok(room) => room.forget(),
+                                Err(_) => return Ok(None),
+                            }
+                        }
                         let data = FromAgent::Data { id, channel, bytes: part.to_vec() };
                         if to.send(data).await.is_err() {
                             return Ok(None);

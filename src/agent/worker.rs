@@ -34,7 +34,9 @@ use crate::{
         task::Tasks,
     },
     host::docker::{Found, engine::EngineEvent},
-    model::link::{Desired, EngineAway, FromAgent, Hello, LINK_VERSION, Report, ToAgent, Usage},
+    model::link::{
+        Desired, EngineAway, FromAgent, Hello, LINK_VERSION, Order, Report, ToAgent, Usage,
+    },
 };
 
 /// Inputs taken in before the worker acts.
@@ -75,9 +77,15 @@ pub enum Input {
     SessionOver(u64),
 }
 
+/// Messages of the worker itself waiting for the link.
+const NEWS_MAX: usize = 1_024;
+
 /// A link to a leader.
 struct Link {
     number: u64,
+    /// News and heartbeats. They stand in the line of the link like each session does, so that
+    /// those, however many, cannot keep them out.
+    news: mpsc::Sender<FromAgent>,
     to: mpsc::Sender<FromAgent>,
 }
 
@@ -92,6 +100,8 @@ pub struct Worker {
     pub(super) prober: Prober,
     pub(super) inbox: mpsc::Sender<Input>,
     pub(super) desired: DesiredSet,
+    /// The beginning of a full set whose end has not come yet.
+    parts: Vec<Order>,
     pub(super) actual: Actual,
     pub(super) live: BTreeMap<Key, Live>,
     pub(super) by_container: HashMap<String, Key>,
@@ -139,6 +149,7 @@ impl Worker {
             prober,
             inbox,
             desired: DesiredSet::default(),
+            parts: Vec::new(),
             actual: Actual::default(),
             live: BTreeMap::new(),
             by_container: HashMap::new(),
@@ -240,7 +251,7 @@ impl Worker {
             None => Vec::new(),
         };
         if !due.is_empty() {
-            self.tell_reports(due);
+            self.tell_reports(&due);
         }
     }
 
@@ -267,17 +278,26 @@ impl Worker {
         self.n_links += 1;
         let number = self.n_links;
         let LinkEnds { to_master, mut from_master } = ends;
-        let hello = Hello {
-            link_version: LINK_VERSION,
-            info: self.config.info.clone(),
-            reports: self.outbox.all(&self.actual, now),
-        };
+        let mut reports = self.outbox.all(&self.actual, now);
+        let rest = reports.split_off(reports.len().min(limit::LINK_PART_ITEMS_MAX));
+        let info = self.config.info.clone();
+        let hello = Hello { link_version: LINK_VERSION, info, reports };
         if to_master.try_send(FromAgent::Hello(Box::new(hello))).is_err() {
             tracing::warn!("the new link to the leader takes no message");
             return;
         }
         self.sessions.close_all();
-        self.link = Some(Link { number, to: to_master });
+        self.parts.clear();
+        let (news, mut outgoing) = mpsc::channel(NEWS_MAX);
+        self.link = Some(Link { number, news, to: to_master.clone() });
+        self.tasks.connection("link-news", async move {
+            while let Some(message) = outgoing.recv().await {
+                if to_master.send(message).await.is_err() {
+                    return;
+                }
+            }
+        });
+        self.tell_reports(&rest);
         let inbox = self.inbox.clone();
         self.tasks.connection("link-reader", async move {
             while let Some(message) = from_master.recv().await {
@@ -304,7 +324,16 @@ impl Worker {
                 desired::apply_message(&mut self.desired, nothing);
                 self.link = None;
             }
-            ToAgent::Desired(desired) => {
+            ToAgent::DesiredPart { first, orders } => {
+                if first {
+                    self.parts.clear();
+                }
+                self.parts.extend(orders.orders);
+            }
+            ToAgent::Desired(mut desired) => {
+                if desired.full {
+                    desired.orders.append(&mut self.parts);
+                }
                 desired::apply_message(&mut self.desired, desired);
                 self.complete_found();
             }
@@ -312,6 +341,7 @@ impl Worker {
             ToAgent::Ask { id, question } => self.asked(id, question),
             ToAgent::Data { id, channel, bytes } => self.sessions.data(id, channel, bytes),
             ToAgent::End { id } => self.sessions.end_of_input(id),
+            ToAgent::Credit { id, n } => self.sessions.credit(id, n),
         }
     }
 
@@ -320,16 +350,14 @@ impl Worker {
         self.link.as_ref().map(|l| l.to.clone())
     }
 
-    fn tell_reports(&mut self, due: Vec<Report>) {
-        let Some(link) = &self.link else { return };
-        match link.to.try_send(FromAgent::Reports(due)) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(message)) => {
-                if let FromAgent::Reports(reports) = message {
-                    self.outbox.untell(&reports);
-                }
+    fn tell_reports(&mut self, due: &[Report]) {
+        for part in due.chunks(limit::LINK_PART_ITEMS_MAX) {
+            let Some(link) = &self.link else { return };
+            match link.news.try_send(FromAgent::Reports(part.to_vec())) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(_)) => self.outbox.untell(part),
+                Err(mpsc::error::TrySendError::Closed(_)) => self.link = None,
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => self.link = None,
         }
     }
 
@@ -338,7 +366,7 @@ impl Worker {
         self.note_engine();
         if let Some(link) = &self.link {
             // A link too full for a heartbeat is busy with something better.
-            drop(link.to.try_send(FromAgent::Heartbeat(self.usage.clone())));
+            drop(link.news.try_send(FromAgent::Heartbeat(self.usage.clone())));
         }
         if self.n_beats % SAMPLE_EVERY == 1 {
             self.sample();

@@ -40,6 +40,11 @@ pub const UPSTREAM_IDLE: Duration = Duration::from_secs(180);
 pub const HEARTBEAT: Duration = Duration::from_millis(500);
 /// An agent silent for this long is unreachable: its tasks leave names and load balancers.
 pub const AGENT_SILENT_MAX: Duration = Duration::from_secs(5);
+/// Orders of one message on the agent link, in bytes: a set that is larger goes in parts, so that
+/// heartbeats and news pass between them.
+pub const LINK_PART_BYTES_MAX: usize = 1 << 20;
+/// Orders or reports of one message on the agent link: bounds the time one takes to be taken in.
+pub const LINK_PART_ITEMS_MAX: usize = 1_000;
 /// One message on the agent link.
 pub const LINK_MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Time a clean stop may take.

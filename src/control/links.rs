@@ -34,7 +34,9 @@ use crate::{
     log::{Log, feed::Step},
     model::{
         credential::{Digest, Serial},
-        link::{Answer, AskError, Channel, FromAgent, Question, ToAgent, Usage},
+        link::{
+            Answer, AskError, Channel, Desired, FromAgent, Question, SESSION_WINDOW, ToAgent, Usage,
+        },
         node::NodeId,
     },
 };
@@ -43,8 +45,10 @@ use crate::{
 const ANSWER: Duration = Duration::from_secs(10);
 /// Messages waiting for one agent; past that it is sent the full set later instead.
 const TO_AGENT_MAX: usize = 1_024;
-/// Pieces of output waiting for the reader of a session.
-const SESSION_PIECES_MAX: usize = 64;
+/// Pieces of a session waiting for its reader; one more than the agent may send, for the end.
+const SESSION_PIECES_MAX: usize = SESSION_WINDOW as usize + 1;
+/// A reader that has taken so many tells the agent that there is room.
+const CREDIT: u32 = SESSION_WINDOW / 2;
 
 /// Both directions of one agent's connection, as the transport hands them over.
 pub struct Wire {
@@ -90,6 +94,8 @@ struct Connected {
     epoch: u64,
     certificate: Option<Shown>,
     to_agent: mpsc::Sender<ToAgent>,
+    /// What sessions have to say; it goes behind everything else.
+    input: mpsc::Sender<ToAgent>,
     /// The orders up to this revision have been sent.
     sent: u64,
     /// A message did not fit: the full set is owed.
@@ -106,7 +112,50 @@ pub struct Session {
     /// Bytes towards the task; an empty piece on `Stdin` closes its standard input. Dropping the
     /// sender ends the command.
     pub input: mpsc::Sender<(Channel, Vec<u8>)>,
-    pub output: mpsc::Receiver<SessionOutput>,
+    pub output: SessionReader,
+}
+
+/// The output of a session. While nobody reads, its command waits.
+pub struct SessionReader {
+    id: u64,
+    pieces: mpsc::Receiver<SessionOutput>,
+    to_agent: mpsc::Sender<ToAgent>,
+    n_taken: u32,
+}
+
+impl SessionReader {
+    /// The next piece; `None` when the connection to the agent is gone.
+    pub async fn recv(&mut self) -> Option<SessionOutput> {
+        let piece = self.pieces.recv().await?;
+        self.n_taken += 1;
+        if self.n_taken >= CREDIT && !matches!(piece, SessionOutput::End(_)) {
+            let credit = ToAgent::Credit { id: self.id, n: self.n_taken };
+            // An error means that the connection is gone: the next piece is the end.
+            let _ = self.to_agent.send(credit).await;
+            self.n_taken = 0;
+        }
+        Some(piece)
+    }
+}
+
+impl Connected {
+    /// Sends everything that should be on the node, in parts; all or nothing.
+    fn send_full(&mut self, state: &State, node: &NodeId) -> bool {
+        let messages = orders::messages(orders::full(state, node));
+        let fits = self.to_agent.capacity() >= messages.len();
+        self.owed = !fits || messages.into_iter().any(|m| self.to_agent.try_send(m).is_err());
+        if !self.owed {
+            self.sent = state.revision;
+        }
+        !self.owed
+    }
+
+    /// Sends changes, in parts; what does not fit is made good by the full set.
+    fn send_changes(&mut self, desired: Desired) {
+        for message in orders::messages(desired) {
+            self.owed |= self.to_agent.try_send(message).is_err();
+        }
+    }
 }
 
 /// One piece of a session's output.
@@ -148,9 +197,8 @@ impl Links {
                     for (node, desired) in by_node {
                         if let Some(agent) = agents.get_mut(&node)
                             && agent.sent < batch.revision
-                            && agent.to_agent.try_send(ToAgent::Desired(desired)).is_err()
                         {
-                            agent.owed = true;
+                            agent.send_changes(desired);
                         }
                     }
                     // A node was called lost and is here after all: what its tasks became with it
@@ -206,7 +254,7 @@ impl Links {
     /// As `ask`.
     pub async fn exec(&self, node: &NodeId, question: Question) -> Result<Session, AskError> {
         let (id, answer) = self.put(node, question)?;
-        let (output, reader) = mpsc::channel(SESSION_PIECES_MAX);
+        let (output, pieces) = mpsc::channel(SESSION_PIECES_MAX);
         self.with(node, |agent| agent.sessions.insert(id, output));
         let started = match tokio::time::timeout(ANSWER, answer).await {
             Ok(Ok(answer)) => answer.map(drop),
@@ -217,12 +265,13 @@ impl Links {
             self.with(node, |agent| agent.sessions.remove(&id));
             return Err(error);
         }
-        let (input, mut pieces) = mpsc::channel::<(Channel, Vec<u8>)>(SESSION_PIECES_MAX);
-        let to_agent = self.with(node, |agent| agent.to_agent.clone());
+        let (input, mut typed) = mpsc::channel::<(Channel, Vec<u8>)>(SESSION_PIECES_MAX);
+        let to_agent = self.with(node, |agent| agent.input.clone());
         let to_agent = to_agent.ok_or_else(|| AskError::NotConnected(node.clone()))?;
+        let reader = SessionReader { id, pieces, to_agent: to_agent.clone(), n_taken: 0 };
         let (links, node) = (self.clone(), node.clone());
         self.inner.tasks.connection("session-input", async move {
-            while let Some((channel, bytes)) = pieces.recv().await {
+            while let Some((channel, bytes)) = typed.recv().await {
                 if to_agent.send(ToAgent::Data { id, channel, bytes }).await.is_err() {
                     break;
                 }

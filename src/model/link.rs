@@ -19,6 +19,12 @@ use super::{
 };
 use crate::base::clock::Timestamp;
 
+pub mod packed;
+
+/// Pieces of a session's output that may be on their way to its reader. The agent sends as many and
+/// waits for `ToAgent::Credit`: a reader that is slow holds up its own command and nobody else.
+pub const SESSION_WINDOW: u32 = 16;
+
 /// Version of this protocol; a leader refuses an agent whose number differs.
 pub const LINK_VERSION: u32 = 2;
 
@@ -55,6 +61,12 @@ pub enum ToAgent {
     Desired(Desired),
     /// The agent's tasks were given up for lost: it is to report all of them again.
     TellAll,
+    /// A part of the full set whose last part is the next full `Desired`; nothing follows from it
+    /// before that has come. The first part ends what an earlier, incomplete set had begun.
+    DesiredPart {
+        first: bool,
+        orders: Desired,
+    },
     Ask {
         id: u64,
         question: Question,
@@ -67,6 +79,11 @@ pub enum ToAgent {
     End {
         id: u64,
     },
+    /// The reader of stream `id` has room for so many pieces more.
+    Credit {
+        id: u64,
+        n: u32,
+    },
 }
 
 /// An agent's registration.
@@ -78,7 +95,7 @@ pub struct Hello {
 }
 
 /// What should be there: the full set, or changes since the last message.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Desired {
     /// Whatever is not named is to be killed and forgotten.
     pub full: bool,

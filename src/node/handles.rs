@@ -31,8 +31,8 @@ use crate::{
     },
 };
 
-/// Pieces of a session waiting for the slower side.
-const SESSION_PIECES_MAX: usize = 64;
+/// Pieces of a session waiting for the slower side, beside those in the link's own window.
+const SESSION_PIECES_MAX: usize = 4;
 
 /// The running system. Cheap to clone.
 #[derive(Clone)]

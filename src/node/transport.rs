@@ -130,6 +130,11 @@ where
     let mut writer = BufWriter::new(writer);
     while let Some(message) = messages.recv().await {
         let frame = postcard::to_stdvec(&message)?;
+        if frame.len() > limit::LINK_MESSAGE_BYTES_MAX {
+            // The other side would end the link for it, again after each reconnect.
+            tracing::error!(bytes = frame.len(), "a message too large for the link is left out");
+            continue;
+        }
         writer.write_u32(u32::try_from(frame.len())?).await?;
         writer.write_all(&frame).await?;
         if messages.is_empty() {

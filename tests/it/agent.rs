@@ -22,7 +22,7 @@ use tepui::{
             Port, Probe, ProbePort, Protocol, Volume, VolumeSource,
         },
         instance::Condition,
-        link::{Answer, AskError, Channel, Order, Question, ToAgent},
+        link::{Answer, AskError, Channel, Desired, Order, Question, SESSION_WINDOW, ToAgent},
         workload::{Kind, NetworkMode},
     },
 };
@@ -462,4 +462,65 @@ async fn an_engine_that_is_away_is_waited_for() {
     let report = rig.until_condition("first", 1, Condition::Failed).await;
     assert_eq!(report.message, "Command exited with status 9");
     assert_eq!(rig.containers().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_set_in_parts_ends_nothing_before_its_last_part() {
+    let mut rig = Rig::new().await;
+    let container = |text: &str| plain_container(text);
+    let one = order("one", spec(container("sleep 1000"), NetworkMode::Host), vec![]);
+    let two = order("two", spec(container("sleep 1000"), NetworkMode::Host), vec![]);
+    rig.desire(vec![one.clone(), two.clone()]).await;
+    rig.until_condition("one", 1, Condition::Running).await;
+    rig.until_condition("two", 1, Condition::Running).await;
+    let part = |first, orders| ToAgent::DesiredPart {
+        first,
+        orders: Desired { full: false, orders, forget: Vec::new() },
+    };
+    // The beginning of a set that never ended, then a whole one in two parts.
+    rig.ends.to_agent.send(part(true, vec![one.clone()])).await.unwrap();
+    rig.ends.to_agent.send(part(true, vec![one])).await.unwrap();
+    for _ in 0..4 {
+        rig.hear().await;
+    }
+    let running =
+        |rig: &Rig, id| rig.last(id, 1).is_some_and(|r| r.condition == Condition::Running);
+    assert!(running(&rig, "one") && running(&rig, "two"), "nothing follows from a part");
+    rig.desire(vec![two]).await;
+    for _ in 0..4 {
+        rig.hear().await;
+    }
+    assert!(running(&rig, "one") && running(&rig, "two"), "both are named by the parts");
+    rig.desire(vec![]).await;
+    rig.until_condition("one", 1, Condition::Killed).await;
+    rig.until_condition("two", 1, Condition::Killed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_sends_no_more_than_its_reader_has_room_for() {
+    let mut rig = Rig::new().await;
+    rig.desire(vec![order("s", spec(plain_container("sleep 1000"), NetworkMode::Host), vec![])])
+        .await;
+    let report = rig.until_condition("s", 1, Condition::Running).await;
+    let exec = Question::Exec {
+        instance: InstanceId::from("s"),
+        container: report.containers[0].name.clone(),
+        command: Command::Shell("while :; do echo yes; done".into()),
+        tty: false,
+        stdin: false,
+    };
+    assert!(matches!(rig.ask(7, exec).await, Ok(Answer::Started)));
+    let n_pieces = |rig: &Rig| rig.data.get(&7).map_or(0, Vec::len);
+    let window = SESSION_WINDOW as usize;
+    rig.until("a window of output", |r| n_pieces(r) >= window).await;
+    for _ in 0..4 {
+        rig.hear().await;
+    }
+    assert_eq!(n_pieces(&rig), window, "it waits for its reader");
+    rig.ends.to_agent.send(ToAgent::Credit { id: 7, n: 3 }).await.unwrap();
+    rig.until("three more", |r| n_pieces(r) >= window + 3).await;
+    for _ in 0..4 {
+        rig.hear().await;
+    }
+    assert_eq!(n_pieces(&rig), window + 3);
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering, time::Duratio
 
 use tokio::sync::mpsc;
 
-use super::{Connected, Links, Peer, SessionOutput, Shown, TO_AGENT_MAX, Wire, orders};
+use super::{Connected, Links, Peer, SessionOutput, Shown, TO_AGENT_MAX, Wire};
 use crate::{
     base::limit,
     core::{Command, State, apply::admission},
@@ -20,6 +20,8 @@ const HELLO: Duration = Duration::from_secs(10);
 const FULL: Duration = Duration::from_secs(60);
 /// How often it is looked whether the full set is owed.
 const OWED: Duration = Duration::from_millis(500);
+/// Input of sessions, and room in them, waiting for one agent; past that the sessions wait.
+const INPUTS_MAX: usize = 64;
 /// Reports waiting to be proposed; an agent that is ahead of the log waits.
 const REPORTS_MAX: usize = 1_024;
 
@@ -51,9 +53,10 @@ pub async fn serve(links: &Links, mut wire: Wire, peer: Peer) {
     }
     let epoch = links.inner.next.fetch_add(1, Ordering::Relaxed);
     let (to_agent, outbox) = mpsc::channel(TO_AGENT_MAX);
-    connect(links, &peer, epoch, to_agent);
+    let (input, inputs) = mpsc::channel(INPUTS_MAX);
+    connect(links, &peer, epoch, to_agent, input);
     tracing::info!(node = %node, "agent connected");
-    run(links, &node, epoch, wire, outbox).await;
+    run(links, &node, epoch, wire, (outbox, inputs)).await;
     disconnect(links, &node, epoch);
     tracing::info!(node = %node, "agent disconnected");
 }
@@ -145,27 +148,33 @@ async fn register(links: &Links, hello: &Hello, peer: &Peer) -> Result<(), Strin
 
 /// Enters the agent and sends the full set, such that no later change can be missed: both happen
 /// while the dispatcher cannot look.
-fn connect(links: &Links, peer: &Peer, epoch: u64, to_agent: mpsc::Sender<ToAgent>) {
+fn connect(
+    links: &Links,
+    peer: &Peer,
+    epoch: u64,
+    to_agent: mpsc::Sender<ToAgent>,
+    input: mpsc::Sender<ToAgent>,
+) {
     let node = &peer.node;
     let inner = &links.inner;
     let mut agents = inner.agents.lock();
     let state = inner.log.feed().latest();
     let cluster = state.cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
-    let first = [ToAgent::Welcome { cluster }, ToAgent::Desired(orders::full(&state, node))];
-    for message in first {
-        to_agent.try_send(message).expect("a new channel has room for two messages");
-    }
-    let agent = Connected {
+    let welcomed = to_agent.try_send(ToAgent::Welcome { cluster });
+    debug_assert!(welcomed.is_ok(), "a new channel has room");
+    let mut agent = Connected {
         epoch,
         certificate: peer.certificate.clone(),
         to_agent,
-        sent: state.revision,
-        owed: false,
+        input,
+        sent: 0,
+        owed: true,
         untold: false,
         usage: None,
         asks: HashMap::new(),
         sessions: HashMap::new(),
     };
+    agent.send_full(&state, node);
     agents.insert(node.clone(), agent);
     links.note(|heard, (now, at)| heard.open(node, now, at));
 }
@@ -175,12 +184,19 @@ async fn run(
     node: &NodeId,
     epoch: u64,
     mut wire: Wire,
-    mut outbox: mpsc::Receiver<ToAgent>,
+    (mut outbox, mut inputs): (mpsc::Receiver<ToAgent>, mpsc::Receiver<ToAgent>),
 ) {
     let (reports, inbox) = mpsc::channel(REPORTS_MAX);
     let proposer = propose_reports(links.clone(), node.clone(), inbox);
     let writer = async {
-        while let Some(message) = outbox.recv().await {
+        loop {
+            // Orders and questions go before what people type.
+            let message = tokio::select! {
+                biased;
+                message = outbox.recv() => message,
+                Some(message) = inputs.recv() => Some(message),
+            };
+            let Some(message) = message else { break };
             if wire.to_agent.send(message).await.is_err() {
                 break;
             }
@@ -230,10 +246,7 @@ async fn refresh(links: &Links, node: &NodeId, epoch: u64) {
             continue;
         }
         let state = links.inner.log.feed().latest();
-        let message = ToAgent::Desired(orders::full(&state, node));
-        if agent.to_agent.try_send(message).is_ok() {
-            agent.owed = false;
-            agent.sent = state.revision;
+        if agent.send_full(&state, node) {
             waited = Duration::ZERO;
         }
     }
@@ -255,10 +268,10 @@ async fn take(
         }
         FromAgent::Answer { id, answer } => answered(links, node, id, answer),
         FromAgent::Data { id, channel, bytes } => {
-            deliver(links, node, id, SessionOutput::Data(channel, bytes)).await;
+            deliver(links, node, id, SessionOutput::Data(channel, bytes));
         }
         FromAgent::End { id, exit_code } => {
-            deliver(links, node, id, SessionOutput::End(exit_code)).await;
+            deliver(links, node, id, SessionOutput::End(exit_code));
             links.with(node, |agent| agent.sessions.remove(&id));
         }
     }
@@ -271,18 +284,17 @@ fn answered(links: &Links, node: &NodeId, id: u64, answer: Result<Answer, AskErr
     }
 }
 
-/// Hands a piece to a session's reader; one that does not read for a while loses its session.
-async fn deliver(links: &Links, node: &NodeId, id: u64, piece: SessionOutput) {
-    const READER: Duration = Duration::from_secs(5);
-    let Some(Some(reader)) = links.with(node, |agent| agent.sessions.get(&id).cloned()) else {
-        return;
-    };
-    if reader.send_timeout(piece, READER).await.is_err() {
-        links.with(node, |agent| {
+/// Hands a piece to a session's reader and waits for nobody: an agent sends no more than the reader
+/// has room for. A session whose reader is gone, or that is sent more all the same, ends.
+fn deliver(links: &Links, node: &NodeId, id: u64, piece: SessionOutput) {
+    links.with(node, |agent| {
+        let Some(reader) = agent.sessions.get(&id) else { return };
+        if reader.try_send(piece).is_err() {
             agent.sessions.remove(&id);
-            agent.to_agent.try_send(ToAgent::End { id })
-        });
-    }
+            // A full channel: the agent hears of it with the next piece.
+            let _ = agent.to_agent.try_send(ToAgent::End { id });
+        }
+    });
 }
 
 /// Proposes reports in order, as many at a time as have come in.

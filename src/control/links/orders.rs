@@ -1,12 +1,13 @@
-//! From state to orders: what each agent should be told.
+//! From state to orders: what each agent should be told, in messages of bounded size.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
+    base::limit,
     core::{Change, State},
     model::{
         instance::{Instance, InstanceId, KillReason},
-        link::{Desired, Order},
+        link::{Desired, Order, ToAgent, packed},
         node::NodeId,
     },
 };
@@ -49,6 +50,57 @@ pub fn changed(state: &State, changes: &[Change]) -> BTreeMap<NodeId, Desired> {
         }
     }
     by_node
+}
+
+/// The messages that tell `desired`, each within the bounds of the link. Of a full set all but the
+/// last are parts that change nothing by themselves.
+pub fn messages(desired: Desired) -> Vec<ToAgent> {
+    let Desired { full, orders, forget } = desired;
+    let mut parts = split(orders);
+    let last = parts.pop().unwrap_or_default();
+    let orders_only = |orders| Desired { full: false, orders, forget: Vec::new() };
+    let mut messages: Vec<ToAgent> = parts
+        .into_iter()
+        .enumerate()
+        .map(|(n, orders)| match full {
+            true => ToAgent::DesiredPart { first: n == 0, orders: orders_only(orders) },
+            false => ToAgent::Desired(orders_only(orders)),
+        })
+        .collect();
+    messages.push(ToAgent::Desired(Desired { full, orders: last, forget }));
+    messages
+}
+
+/// Cuts orders into parts. Those of one definition stay together where they can: it travels once a
+/// part. One that fits into no message is left out; the dialects refuse definitions long before.
+fn split(mut orders: Vec<Order>) -> Vec<Vec<Order>> {
+    orders.sort_by_key(|order| Arc::as_ptr(&order.spec).addr());
+    let (mut parts, mut part, mut n_bytes) = (Vec::new(), Vec::new(), 0);
+    let mut spec = (0, 0);
+    for order in orders {
+        let address = Arc::as_ptr(&order.spec).addr();
+        let is_new = spec.0 != address;
+        if is_new {
+            spec = (address, packed::spec_bytes(&order.spec));
+        }
+        let own = packed::order_bytes(&order);
+        if spec.1.saturating_add(own) > limit::LINK_MESSAGE_BYTES_MAX / 2 {
+            let (instance, bytes) = (&order.instance, spec.1);
+            tracing::error!(%instance, bytes, "a definition too large to be sent is left out");
+            continue;
+        }
+        let more = if is_new || part.is_empty() { own + spec.1 } else { own };
+        let is_full =
+            n_bytes + more > limit::LINK_PART_BYTES_MAX || part.len() >= limit::LINK_PART_ITEMS_MAX;
+        if is_full && !part.is_empty() {
+            parts.push(std::mem::take(&mut part));
+            n_bytes = 0;
+        }
+        n_bytes += if part.is_empty() { own + spec.1 } else { more };
+        part.push(order);
+    }
+    parts.push(part);
+    parts
 }
 
 /// The order for an instance that has a place; none for one without.

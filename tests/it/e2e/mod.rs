@@ -9,5 +9,6 @@ mod doors;
 mod faults;
 mod identity;
 mod nodes;
+mod sessions;
 mod pauses;
 pub mod system;
