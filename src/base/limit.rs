@@ -5,6 +5,24 @@ use std::time::Duration;
 /// Largest request body an API accepts. An app definition is a few kB; a group of thousands of
 /// apps, the largest legitimate body, stays below this.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// Longest id of an app, a pod or a group: what the original's own stores and Mesos took (file
+/// names end at 255 bytes, and ids become directories).
+pub const PATH_BYTES_MAX: usize = 255;
+/// Deepest id: whatever walks a tree of groups may go this deep and no deeper.
+pub const PATH_SEGMENTS_MAX: usize = 20;
+/// Largest definition of one workload as it is stored. The original's store took no more than
+/// 1 MiB either; every node that runs it and every master keeps it, version by version.
+pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
+/// All stored versions of one workload together; past that the oldest go.
+pub const VERSIONS_BYTES_MAX: usize = 8 << 20;
+/// Elements of one list or map of a definition: well above what people write, low enough that a
+/// rule that looks at each costs nothing.
+pub const LIST_ITEMS_MAX: usize = 10_000;
+/// Elements of the lists whose every element costs work for as long as the workload lives: checks,
+/// constraints.
+pub const COSTLY_ITEMS_MAX: usize = 100;
+/// Broken rules told in one answer.
+pub const VIOLATIONS_TOLD_MAX: usize = 100;
 /// Largest request head. Browsers stop at 8–16 kB; cookies of other apps on one host add up.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 /// How long a client may take to send its request head or, between two chunks, its body.

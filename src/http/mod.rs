@@ -21,6 +21,7 @@
 pub mod auth;
 pub mod body;
 pub mod error;
+pub mod head;
 pub mod io;
 pub mod pattern;
 pub mod pool;

@@ -46,6 +46,7 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Media type of answers that go on for ever.
@@ -345,23 +346,27 @@ fn prepare(request: &mut Request, to: &Target, is_upgrade: bool) -> Option<Heade
 
 /// Removes what belongs to one connection only (RFC 9110 §7.6.1).
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    if let Some(connection) = headers.remove(header::CONNECTION)
-        && let Ok(named) = connection.to_str()
-    {
-        for name in named.split(',').map(str::trim) {
-            let is_usual = ["keep-alive", "close", "upgrade", ""]
-                .iter()
-                .any(|usual| usual.eq_ignore_ascii_case(name));
-            if !is_usual {
-                headers.remove(name);
+    if let header::Entry::Occupied(connection) = headers.entry(header::CONNECTION) {
+        let (_, values) = connection.remove_entry_mult();
+        for named in values.collect::<Vec<_>>() {
+            for name in named.to_str().unwrap_or_default().split(',').map(str::trim) {
+                let is_usual = ["keep-alive", "close", "upgrade", ""]
+                    .iter()
+                    .any(|usual| usual.eq_ignore_ascii_case(name));
+                if !is_usual {
+                    headers.remove(name);
+                }
             }
         }
     }
     for name in [
+        &header::PROXY_AUTHORIZATION,
+        &header::PROXY_AUTHENTICATE,
         &header::TRANSFER_ENCODING,
         &header::TE,
         &header::TRAILER,
         &header::UPGRADE,
+        &HTTP2_SETTINGS,
         &KEEP_ALIVE,
         &PROXY_CONNECTION,
     ] {

@@ -21,7 +21,7 @@ use super::{
     pattern::{Params, Pattern, segments},
     query::Query,
     reply::{self, Reply},
-    serve::{Handler, Origin, RequestId},
+    serve::{self, Handler, Origin, RequestId},
 };
 use crate::base::limit;
 
@@ -217,6 +217,7 @@ impl<S: Send + Sync + 'static> Table<S> {
         let id = call.request_id();
         let answer = AssertUnwindSafe((route.handler)(self.state.clone(), call));
         answer.catch_unwind().await.unwrap_or_else(|_| {
+            serve::count_panic();
             tracing::error!(request = %id, route = route.pattern.as_str(), "handler panicked");
             let text = format!("500 Internal Server Error (request {id})\n");
             reply::text(StatusCode::INTERNAL_SERVER_ERROR, text)

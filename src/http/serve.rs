@@ -12,6 +12,7 @@ use std::{
     convert::Infallible,
     fmt, io,
     net::SocketAddr,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -19,8 +20,8 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
-use http::HeaderValue;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use http::{HeaderValue, StatusCode};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -34,8 +35,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Body, Request, Response,
+    Body, Request, Response, head,
     io::{Guarded, Transport},
+    reply,
 };
 use crate::base::{limit, rng::Rng, task::Tasks};
 
@@ -370,6 +372,34 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             id: RequestId(shared.next_id.fetch_add(1, Ordering::Relaxed)),
             peer_text: self.peer_text.clone(),
         });
-        Box::pin(async move { Ok(shared.handler.call(request).await) })
+        Box::pin(async move { Ok(answer(&shared, request).await) })
     }
+}
+
+/// Has the handler answer; its panic is a 500 with the request's id, and the process lives on.
+async fn answer(shared: &Shared, request: Request) -> Response {
+    if let Err(refusal) = head::check(request.method(), request.uri(), request.headers()) {
+        return refusal;
+    }
+    let id = request.extensions().get::<Origin>().map(|origin| origin.id).unwrap_or_default();
+    let call = AssertUnwindSafe(async { shared.handler.call(request).await });
+    call.catch_unwind().await.unwrap_or_else(|_| {
+        let n = N_PANICS.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::error!(request = %id, n, "the handler of a request panicked");
+        let text = format!("500 Internal Server Error (request {id})\n");
+        reply::text(StatusCode::INTERNAL_SERVER_ERROR, text)
+    })
+}
+
+/// Requests of this process whose handler panicked.
+static N_PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// How many requests of this process ended in a panic of ours: each is a fault to mend.
+pub fn n_panics() -> u64 {
+    N_PANICS.load(Ordering::Relaxed)
+}
+
+/// Counts one more: for handlers that catch their own.
+pub(super) fn count_panic() {
+    N_PANICS.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,7 +1,7 @@
 //! Upgraded connections (websockets and the like): bytes both ways until one side ends.
 
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, HeaderName, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
@@ -12,15 +12,26 @@ use crate::base::limit;
 /// The client's half of an upgrade that was asked for.
 pub struct Tunnel(OnUpgrade);
 
+/// Whether a request asks for a tunnel. HTTP/2 is no protocol that gets one: requests inside would
+/// pass every check of the front door unseen.
+fn asks(headers: &HeaderMap) -> bool {
+    let is_h2 = |name: &str| name.to_ascii_lowercase().starts_with("h2");
+    let mut protocols = tokens(headers, &header::UPGRADE).peekable();
+    protocols.peek().is_some()
+        && !protocols.any(is_h2)
+        && tokens(headers, &header::CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade"))
+}
+
+/// The elements of all headers of one name.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|text| text.split(',')).map(str::trim).filter(|token| !token.is_empty())
+}
+
 impl Tunnel {
     /// Takes the client's half when the request asks for another protocol.
     pub fn asked_for(request: &mut Request) -> Option<Self> {
-        if !request.headers().contains_key(header::UPGRADE) {
-            return None;
-        }
-        let names = request.headers().get(header::CONNECTION)?.to_str().ok()?;
-        let asks = names.split(',').any(|name| name.trim().eq_ignore_ascii_case("upgrade"));
-        asks.then(|| request.extensions_mut().remove().map(Self)).flatten()
+        if asks(request.headers()) { request.extensions_mut().remove().map(Self) } else { None }
     }
 
     /// Copies both ways; ends when both sides have, on an error, or when nothing moves.

@@ -4,14 +4,25 @@
 //! and no trailing `/`. Which characters a segment may hold is the dialect's business
 //! (docs/compat/marathon.md, "App model").
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Bound, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+
+use crate::base::limit::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX};
 
 /// The id of an app or a pod.
 pub type AppId = PathId;
 /// The id of a group; the root is `/`.
 pub type GroupId = PathId;
+
+/// A path that is longer or deeper than any id may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PathTooLarge {
+    #[error("must not be longer than {PATH_BYTES_MAX} bytes")]
+    Long,
+    #[error("must not have more than {PATH_SEGMENTS_MAX} segments")]
+    Deep,
+}
 
 /// An absolute, canonical path.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,6 +54,26 @@ impl PathId {
             }
         }
         Self(format!("/{}", segments.join("/")).into())
+    }
+
+    /// Whether the path may be an id. Nothing longer or deeper gets into the state, so that a walk
+    /// over groups, which goes as deep as ids do, ends early.
+    pub fn check_size(&self) -> Result<(), PathTooLarge> {
+        if self.0.len() > PATH_BYTES_MAX {
+            return Err(PathTooLarge::Long);
+        }
+        if self.segments().count() > PATH_SEGMENTS_MAX {
+            return Err(PathTooLarge::Deep);
+        }
+        Ok(())
+    }
+
+    /// The range that everything strictly below lies in, in the order of paths: a walk over an
+    /// ordered table need not touch the rest.
+    pub fn range_below(&self) -> (Bound<Self>, Bound<Self>) {
+        let base = if self.is_root() { "" } else { &*self.0 };
+        let (from, to) = (format!("{base}/"), format!("{base}0")); // `0` follows `/`
+        (Bound::Excluded(Self(from.into())), Bound::Excluded(Self(to.into())))
     }
 
     /// The path as text, with its leading `/`.
@@ -133,6 +164,28 @@ mod tests {
             assert_eq!(PathId::parse(text).as_str(), path, "{text}");
         }
         assert_eq!(PathId::parse_below("../x", &PathId::parse("/a/b")).as_str(), "/a/x");
+    }
+
+    #[test]
+    fn an_id_has_a_size() {
+        let of = |n_segments: usize| PathId::parse(&"/a".repeat(n_segments)).check_size();
+        assert_eq!(of(PATH_SEGMENTS_MAX), Ok(()));
+        assert_eq!(of(PATH_SEGMENTS_MAX + 1), Err(PathTooLarge::Deep));
+        let of = |n_bytes: usize| PathId::parse(&"a".repeat(n_bytes - 1)).check_size();
+        assert_eq!((of(PATH_BYTES_MAX), of(PATH_BYTES_MAX + 1)), (Ok(()), Err(PathTooLarge::Long)));
+    }
+
+    #[test]
+    fn the_range_below_a_path_holds_what_is_below() {
+        use std::ops::RangeBounds as _;
+        let paths = ["/", "/a", "/a!", "/a-b", "/a.b/c", "/a/b", "/a/b/c", "/a/ ", "/a0", "/b/a"];
+        let paths: Vec<PathId> = paths.map(PathId::parse).to_vec();
+        for group in &paths {
+            for path in &paths {
+                let is_in = group.range_below().contains(path);
+                assert_eq!(is_in, path.is_below(group), "{path} below {group}");
+            }
+        }
     }
 
     #[test]

@@ -193,6 +193,12 @@ impl WorkloadSpec {
         }
     }
 
+    /// How many bytes the definition takes where it is stored or sent.
+    pub fn stored_bytes(&self) -> usize {
+        let size = postcard::ser_flavors::Size::default();
+        postcard::serialize_with_flavor(self, size).unwrap_or(usize::MAX)
+    }
+
     /// The sum of what one instance asks for.
     pub fn demand(&self) -> Scalars {
         let executor = self.executor_resources.filter(|_| {

@@ -1,6 +1,10 @@
 //! The HTTP layer on real sockets of the loopback: bounds, streaming, upgrades, retries, stop.
 
-use std::{net::SocketAddr, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -10,7 +14,7 @@ use tepui::{
         Body, Handler, Request, Response, body,
         proxy::{Proxy, Target, Upstream},
         reply,
-        serve::{Limits, Listener, Server},
+        serve::{Limits, Listener, Server, n_panics},
         stream,
     },
 };
@@ -314,6 +318,43 @@ async fn an_upgrade_becomes_a_tunnel() {
     client.tcp.shutdown().await.unwrap();
     assert_eq!(client.rest().await, "");
     assert_eq!(proxy.counters().tunnels.load(Relaxed), 1);
+}
+
+#[tokio::test]
+async fn no_http2_goes_through_a_tunnel() {
+    let tasks = Tasks::new("t");
+    let upstream = serve(&tasks, Limits::default(), mirror);
+    let (front, proxy) = front(&tasks, upstream.local_addr());
+    for protocols in ["h2c", "websocket, H2C"] {
+        let ask = format!(
+            "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: {protocols}\r\nHTTP2-Settings: AAMAAABk\r\n\
+             Connection: Upgrade, HTTP2-Settings\r\nConnection: close\r\n\r\n"
+        );
+        let answer = exchange(front.local_addr(), &ask).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let seen = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+        assert!(!seen.contains("upgrade") && !seen.contains("http2-settings"), "{seen}");
+    }
+    assert_eq!(proxy.counters().tunnels.load(Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_panic_of_a_handler_is_a_500_with_its_id_and_counted() {
+    let tasks = Tasks::new("t");
+    let server = serve(&tasks, Limits::default(), |request: Request| {
+        assert_ne!(request.uri().path(), "/bad");
+        async { reply::text(StatusCode::OK, "fine") }
+    });
+    let before = n_panics();
+    let mut client = Client::connect(server.local_addr()).await;
+    client.send("GET /bad HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let head = client.until("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
+    client.until("(request ").await;
+    client.until(")\n").await;
+    client.send(get("/")).await;
+    assert!(client.rest().await.ends_with("fine"), "the connection goes on");
+    assert_eq!(n_panics(), before + 1);
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ impl Gateway {
     async fn answer(&self, mut request: Request) -> Response {
         for _ in 0..REWRITES_MAX {
             let path = one_slash(request.uri().path());
-            let rule = rules::find(path);
+            let Some(rule) = rules::find(path) else { return bad_path() };
             if let Some(redirect) = slash_redirect(path, request.uri().query()) {
                 return redirect;
             }

@@ -139,10 +139,10 @@ impl Rule {
     }
 }
 
-/// The rule for a path that starts with a slash.
-pub fn find(path: &str) -> &'static Rule {
-    let found = RULES.iter().filter(|rule| rule.matches(path)).max_by_key(|rule| rule.rank());
-    found.expect("the first rule matches every path that starts with a slash")
+/// The rule for a path; `None` for a target without one (`*`, `host:port`), which names nothing
+/// here. Every path that starts with a slash has a rule.
+pub fn find(path: &str) -> Option<&'static Rule> {
+    RULES.iter().filter(|rule| rule.matches(path)).max_by_key(|rule| rule.rank())
 }
 
 #[cfg(test)]
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     fn check(path: &str, pass: Pass, then: Then) {
-        let rule = find(path);
+        let rule = find(path).unwrap();
         assert_eq!((rule.pass, rule.then), (pass, then), "{path}");
     }
 
@@ -167,6 +167,13 @@ mod tests {
         check("/mesos", Pass::Open, Then::Redirect(301, "/mesos/"));
         check("/mesos/master/state", READ, stripped(Part::Mesos, "/mesos"));
         check("/service/a", READ, Then::Service);
+    }
+
+    #[test]
+    fn a_target_that_is_no_path_has_no_rule() {
+        for target in ["", "*", "a:1", "x"] {
+            assert!(find(target).is_none(), "{target}");
+        }
     }
 
     #[test]

@@ -5,24 +5,54 @@
 //! value knows where it stands (`At`), each failure is noted and reading goes on with `None`.
 //! An absent key and a `null` are the same everywhere; unknown keys are ignored.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    fmt, io,
+};
 
 use serde::{Serialize, ser::SerializeSeq as _};
 use serde_json::{Map, Value};
 
-/// Violations by path, in the order they were found; one path told twice is one entry.
+use crate::base::limit::{LIST_ITEMS_MAX, VIOLATIONS_TOLD_MAX};
+
+/// Bytes of a client's own object repeated in an answer. Enough to recognise it by; a body of many
+/// MB whose every level lacks a key would come back many times over.
+const ECHO_BYTES_MAX: usize = 4 << 10;
+
+/// Violations by path, in the order they were found; one path told twice is one entry. The first
+/// `VIOLATIONS_TOLD_MAX` are kept, of the others only that there are some.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Violations(Vec<(String, Vec<String>)>);
+pub struct Violations {
+    list: Vec<(String, Vec<String>)>,
+    by_path: HashMap<String, usize>,
+    n_kept: usize,
+    has_more: bool,
+}
 
 impl Violations {
     /// Notes one violation.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) {
-        let (path, text) = (path.into(), text.into());
-        match self.0.iter_mut().find(|(p, _)| *p == path) {
-            Some((_, texts)) if texts.contains(&text) => {}
-            Some((_, texts)) => texts.push(text),
-            None => self.0.push((path, vec![text])),
+        if self.is_full() {
+            self.has_more = true;
+            return;
         }
+        let (path, text) = (path.into(), text.into());
+        let at = *self.by_path.entry(path).or_insert_with_key(|path| {
+            self.list.push((path.clone(), Vec::new()));
+            self.list.len() - 1
+        });
+        let texts = &mut self.list[at].1;
+        if !texts.contains(&text) {
+            texts.push(text);
+            self.n_kept += 1;
+        }
+    }
+
+    /// Whether further violations are only counted as "more": who writes long paths and texts may
+    /// spare them.
+    pub fn is_full(&self) -> bool {
+        self.n_kept >= VIOLATIONS_TOLD_MAX
     }
 
     /// Notes `text` at `path` unless `holds`.
@@ -34,7 +64,8 @@ impl Violations {
 
     /// Takes over `other`, each path below `prefix` (`/` alone names the prefix itself).
     pub fn add_below(&mut self, prefix: &str, other: Self) {
-        for (path, texts) in other.0 {
+        self.has_more |= other.has_more;
+        for (path, texts) in other.list {
             let rest = if path == "/" && !prefix.is_empty() { "" } else { path.as_str() };
             for text in texts {
                 self.add(format!("{prefix}{rest}"), text);
@@ -43,7 +74,7 @@ impl Violations {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// `Ok` when there is none.
@@ -60,9 +91,13 @@ impl Serialize for Violations {
             path: &'a str,
             errors: &'a [String],
         }
-        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for (path, errors) in &self.0 {
+        let mut list = serializer.serialize_seq(None)?;
+        for (path, errors) in &self.list {
             list.serialize_element(&Entry { path, errors })?;
+        }
+        if self.has_more {
+            let text = format!("there are more; these are the first {VIOLATIONS_TOLD_MAX}");
+            list.serialize_element(&Entry { path: "/", errors: &[text] })?;
         }
         list.end()
     }
@@ -121,7 +156,9 @@ pub fn read<T: Read>(value: &Value) -> Result<T, Violations> {
 impl<'a> At<'a> {
     /// Notes a violation here.
     pub fn fail<T>(self, code: impl Into<String>) -> Option<T> {
-        self.found.borrow_mut().add(self.path.to_string(), code);
+        let mut found = self.found.borrow_mut();
+        let path = if found.is_full() { String::new() } else { self.path.to_string() };
+        found.add(path, code);
         None
     }
 
@@ -184,7 +221,15 @@ impl<'a> At<'a> {
 
     /// A list; every element is read even after one has failed.
     pub fn list<T>(self, each: impl Fn(At<'_>) -> Option<T>) -> Option<Vec<T>> {
+        self.list_of(LIST_ITEMS_MAX, each)
+    }
+
+    /// As `list`, of at most `max` elements.
+    pub fn list_of<T>(self, max: usize, each: impl Fn(At<'_>) -> Option<T>) -> Option<Vec<T>> {
         let Value::Array(items) = self.value else { return self.fail("error.expected.jsarray") };
+        if items.len() > max {
+            return self.fail(too_many(items.len(), max));
+        }
         let read: Vec<Option<T>> = items
             .iter()
             .enumerate()
@@ -198,6 +243,9 @@ impl<'a> At<'a> {
     /// A map from text.
     pub fn map<T>(self, each: impl Fn(At<'_>) -> Option<T>) -> Option<BTreeMap<String, T>> {
         let Value::Object(items) = self.value else { return self.fail("error.expected.jsobject") };
+        if items.len() > LIST_ITEMS_MAX {
+            return self.fail(too_many(items.len(), LIST_ITEMS_MAX));
+        }
         let read: Vec<Option<(String, T)>> = items
             .iter()
             .map(|(key, value)| {
@@ -250,10 +298,7 @@ impl Object<'_> {
     /// A field that must be there, of a large object or one with bounds: the original words the
     /// lack of it differently for those.
     pub fn defined<T>(&self, key: &str, read: impl FnOnce(At<'_>) -> Option<T>) -> Option<T> {
-        self.must(key, read, || {
-            let object = serde_json::to_string(self.map).unwrap_or_default();
-            format!("'{key}' is undefined on object: {object}")
-        })
+        self.must(key, read, || format!("'{key}' is undefined on object: {}", echo(self.map)))
     }
 
     fn must<T>(
@@ -263,11 +308,41 @@ impl Object<'_> {
         missing: impl FnOnce() -> String,
     ) -> Option<T> {
         if self.map.get(key).is_none_or(Value::is_null) {
-            self.found.borrow_mut().add(Path::Key(self.path, key).to_string(), missing());
+            let mut found = self.found.borrow_mut();
+            if found.is_full() {
+                found.add("", "");
+            } else {
+                found.add(Path::Key(self.path, key).to_string(), missing());
+            }
             return None;
         }
         self.opt_with(key, read)
     }
+}
+
+fn too_many(n: usize, max: usize) -> String {
+    format!("has {n} elements, the maximum is {max}")
+}
+
+/// The start of an object as text.
+fn echo(map: &Map<String, Value>) -> String {
+    struct Short(Vec<u8>);
+    impl io::Write for Short {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.len() + bytes.len() > ECHO_BYTES_MAX {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut text = Short(Vec::new());
+    let whole = serde_json::to_writer(&mut text, map).is_ok();
+    let text = String::from_utf8_lossy(&text.0).into_owned();
+    if whole { text } else { format!("{text}…") }
 }
 
 impl Read for String {
@@ -354,6 +429,44 @@ mod tests {
             found(r#"{"a":1,"b":1.5,"d":null}"#),
             r#"[{"path":"/a","errors":["error.expected.jsstring"]},{"path":"/b","errors":["error.expected.jsnumber"]},{"path":"/d","errors":["'d' is undefined on object: {\"a\":1,\"b\":1.5,\"d\":null}"]}]"#
         );
+    }
+
+    #[test]
+    fn the_hundred_and_first_violation_is_only_more() {
+        let list = vec!["2"; LIST_ITEMS_MAX].join(",");
+        let value = serde_json::from_str(&format!(r#"{{"a":"","d":true,"list":[{list}]}}"#));
+        let found = read::<Pair>(&value.unwrap()).map(|_| ()).unwrap_err();
+        let shown = serde_json::to_value(&found).unwrap();
+        let shown = shown.as_array().unwrap();
+        assert_eq!(shown.len(), VIOLATIONS_TOLD_MAX + 1);
+        assert_eq!(shown[99]["path"], "/list(99)");
+        assert_eq!(shown[100]["errors"][0], "there are more; these are the first 100");
+        let mut whole = Violations::default();
+        whole.add_below("/apps(0)", found);
+        assert_eq!(serde_json::to_value(&whole).unwrap().as_array().unwrap().len(), 101);
+    }
+
+    #[test]
+    fn one_path_told_twice_is_one_entry() {
+        let mut v = Violations::default();
+        for (path, text) in [("/a", "x"), ("/b", "x"), ("/a", "y"), ("/a", "x")] {
+            v.add(path, text);
+        }
+        let text = serde_json::to_string(&v).unwrap();
+        let expected = r#"[{"path":"/a","errors":["x","y"]},{"path":"/b","errors":["x"]}]"#;
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn lists_and_echoes_have_an_end() {
+        let list = vec!["1"; LIST_ITEMS_MAX + 1].join(",");
+        let text = found(&format!(r#"{{"a":"","list":[{list}]}}"#));
+        assert!(
+            text.contains(
+                r#"{"path":"/list","errors":["has 10001 elements, the maximum is 10000"]}"#
+            )
+        );
+        assert!(text.len() < ECHO_BYTES_MAX + 1024, "{}", text.len());
     }
 
     #[test]

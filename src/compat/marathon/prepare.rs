@@ -10,7 +10,8 @@ use super::{
     validate::{self, Context},
 };
 use crate::{
-    core::State,
+    base::limit,
+    core::{State, apply::too_large},
     model::{
         path::{AppId, PathId},
         workload::WorkloadSpec,
@@ -76,6 +77,12 @@ impl<'a> World<'a> {
         validate::validate(&app, &context).into_result()?;
         resident_change(current.map(|s| &**s), &app)?;
         let spec = convert::workload(app.clone());
+        let n_bytes = spec.stored_bytes();
+        if n_bytes > limit::DEFINITION_BYTES_MAX {
+            let mut v = Violations::default();
+            v.add("/", too_large(n_bytes));
+            return Err(v);
+        }
         // The way through the model drops what means nothing, so that the answer to a POST and a
         // later GET agree.
         let shown = App { version: None, version_info: None, ..convert::app(&spec) };

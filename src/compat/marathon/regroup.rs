@@ -137,7 +137,8 @@ impl Walk<'_> {
                 Err(found) => self.violations.add_below(&path, found),
             }
         }
-        let present = self.world.state.apps.values().filter(|app| app.id.parent() == *group);
+        let below = self.world.state.apps.range(group.range_below()).map(|(_, app)| app);
+        let present = below.filter(|app| app.id.parent() == *group);
         for app in present.filter(|app| app.spec.kind == Kind::App && !kept.contains(&app.id)) {
             self.edits.apps.push(edit(&app.id, None, Expect::Any, None));
         }
@@ -161,8 +162,11 @@ impl Walk<'_> {
                 self.violations.add(format!("{path}/id"), not_below(&id, parent));
             }
         }
-        let present = self.world.state.groups.keys().filter(|g| g.parent() == *parent);
-        let is_kept = |group: &GroupId| kept.iter().any(|k| k == group || k.is_below(group));
+        let below = self.world.state.groups.range(parent.range_below()).map(|(id, _)| id);
+        let present = below.filter(|g| g.parent() == *parent);
+        let is_kept = |group: &GroupId| {
+            kept.contains(group) || kept.range(group.range_below()).next().is_some()
+        };
         for group in present.filter(|g| !g.is_root() && !is_kept(g)) {
             let mut gone = removal(&self.world, group);
             self.edits.apps.append(&mut gone.apps);
@@ -194,7 +198,7 @@ fn not_below(id: &PathId, parent: &GroupId) -> String {
 
 /// Removes a group with everything in it; one that holds pods keeps those, and itself.
 pub fn removal(world: &World<'_>, group: &GroupId) -> Edits {
-    let below = || world.state.apps.values().filter(|app| app.id.is_below(group));
+    let below = || world.state.apps.range(group.range_below()).map(|(_, app)| app);
     if below().any(|app| app.spec.kind == Kind::Pod) {
         let apps = below().filter(|app| app.spec.kind == Kind::App);
         let edits = apps.map(|app| edit(&app.id, None, Expect::Any, None));

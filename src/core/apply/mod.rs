@@ -14,6 +14,7 @@ mod workload;
 mod tests;
 
 pub use tx::{is_present, reindex};
+pub use workload::too_large;
 
 use super::{
     change::Change,

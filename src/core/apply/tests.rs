@@ -1,5 +1,6 @@
 //! Stories of the state machine: commands in, state and changes out, invariants after each.
 
+mod bounds;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc};

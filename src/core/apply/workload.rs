@@ -20,7 +20,7 @@ use crate::{
     model::{
         deployment::{Deployment, DeploymentId, Transition},
         instance::{Goal, Instance, InstanceId, KillReason},
-        path::{AppId, GroupId},
+        path::{AppId, GroupId, PathTooLarge},
         workload::WorkloadSpec,
     },
 };
@@ -43,7 +43,7 @@ pub fn put(tx: &mut Tx<'_>, put: &PutApps) -> Result<Accepted, Rejected> {
     for group in &put.groups {
         edit_group(tx, group, version)?;
     }
-    if let Some(cycle) = deploy::plan::cycle(tx.state) {
+    if let Some(cycle) = deploy::graph::Graph::of(tx.state).cycle() {
         return Err(Rejected::CyclicDependencies(cycle));
     }
     check_service_names(tx.state, &changes)?;
@@ -126,9 +126,8 @@ pub fn step(tx: &mut Tx<'_>, step: &DeployStep) -> Result<Accepted, Rejected> {
     // The state may have moved on since this was computed: only what is still due is done, so that
     // two decisions made side by side never add up to too many ended tasks.
     let due = deploy::due(tx.state, &deployment);
-    for (scale, due) in
-        step.scales.iter().filter_map(|s| Some((s, due.iter().find(|d| d.app == s.app)?)))
-    {
+    let by_app: BTreeMap<&AppId, &deploy::Due> = due.iter().map(|d| (&d.app, d)).collect();
+    for (scale, due) in step.scales.iter().filter_map(|s| Some((s, *by_app.get(&s.app)?))) {
         scale_app(tx, &still_due(scale, due));
     }
     if step.advance && due.iter().all(|d| d.done) {
@@ -139,10 +138,11 @@ pub fn step(tx: &mut Tx<'_>, step: &DeployStep) -> Result<Accepted, Rejected> {
 
 /// The part of a proposed move that is due now.
 fn still_due(scale: &Scale, due: &deploy::Due) -> Scale {
+    let retire: BTreeSet<&InstanceId> = due.retire.iter().collect();
     Scale {
         app: scale.app.clone(),
         add: scale.add.iter().take(due.n_add).cloned().collect(),
-        retire: scale.retire.iter().filter(|id| due.retire.contains(id)).cloned().collect(),
+        retire: scale.retire.iter().filter(|id| retire.contains(id)).cloned().collect(),
     }
 }
 
@@ -176,9 +176,10 @@ fn unused_version<'a>(tx: &Tx<'_>, apps: impl Iterator<Item = &'a AppId>) -> Tim
 /// A removed group takes its workloads with it, but for those that another edit keeps.
 fn deletions_of_groups(tx: &Tx<'_>, put: &PutApps) -> Vec<Edit> {
     let removed = put.groups.iter().filter(|g| matches!(g.change, GroupChange::Delete));
+    let kept: BTreeSet<&AppId> = put.edits.iter().map(|e| &e.id).collect();
     removed
-        .flat_map(|g| tx.state.apps.keys().filter(|a| a.is_below(&g.id)))
-        .filter(|app| put.edits.iter().all(|e| e.id != **app))
+        .flat_map(|g| tx.state.apps.range(g.id.range_below()).map(|(id, _)| id))
+        .filter(|app| !kept.contains(app))
         .map(|app| Edit {
             id: app.clone(),
             new: None,
@@ -210,6 +211,7 @@ fn edit_app(
         }
         return Ok(before.map(|b| Transition { before: Some(b), after: None }));
     };
+    check_size(&edit.id)?;
     if edit.id.is_root() || before.is_none() && is_group(tx, &edit.id) {
         return Err(Rejected::PathTaken(edit.id.clone()));
     }
@@ -231,9 +233,28 @@ fn edit_app(
         (new.last_scaling_at, new.last_config_change_at) = (version, version);
     }
     new.version = version;
+    let n_bytes = new.stored_bytes();
+    if n_bytes > limit::DEFINITION_BYTES_MAX {
+        return Err(Rejected::Invalid { field: "/".to_owned(), problem: too_large(n_bytes) });
+    }
     let after = Arc::new(new);
     write_app(tx, &edit.id, Some(&after));
     Ok(Some(Transition { before, after: Some(after) }))
+}
+
+/// What is said of a definition of `n_bytes` bytes.
+pub fn too_large(n_bytes: usize) -> String {
+    let max = limit::DEFINITION_BYTES_MAX;
+    format!("the definition takes {n_bytes} bytes, the maximum is {max}")
+}
+
+/// Every walk over the tree of groups counts on this.
+fn check_size(id: &GroupId) -> Result<(), Rejected> {
+    let invalid = |problem: PathTooLarge| Rejected::Invalid {
+        field: "/id".to_owned(),
+        problem: problem.to_string(),
+    };
+    id.check_size().map_err(invalid)
 }
 
 fn is_group(tx: &Tx<'_>, id: &GroupId) -> bool {
@@ -267,10 +288,12 @@ fn new_group(id: GroupId, version: Timestamp) -> Group {
     Group { id, dependencies: BTreeSet::new(), enforce_role, version }
 }
 
-/// Keeps the newest versions and those that instances were made from.
+/// Keeps the newest versions, as far as their number and their bytes allow, and those that
+/// instances were made from.
 fn drop_old_versions(tx: &mut Tx<'_>, id: &AppId) {
     let versions: Vec<Timestamp> = tx.state.versions_of(id).map(|s| s.version).collect();
-    let surplus = versions.len().saturating_sub(limit::VERSIONS_PER_APP_MAX);
+    let n_kept = n_that_fit(tx, id).min(limit::VERSIONS_PER_APP_MAX);
+    let surplus = versions.len().saturating_sub(n_kept);
     if surplus == 0 {
         return;
     }
@@ -278,6 +301,22 @@ fn drop_old_versions(tx: &mut Tx<'_>, id: &AppId) {
     for version in versions.into_iter().take(surplus).filter(|v| !used.contains(v)) {
         tx.remove_spec(id, version);
     }
+}
+
+/// How many of the newest versions stay within the bytes one workload may take. Small definitions
+/// are not measured: as many as are kept stay far below it.
+fn n_that_fit(tx: &Tx<'_>, id: &AppId) -> usize {
+    let newest = tx.state.spec(id).map_or(0, |spec| spec.stored_bytes());
+    if newest <= limit::VERSIONS_BYTES_MAX / limit::VERSIONS_PER_APP_MAX {
+        return usize::MAX;
+    }
+    let versions: Vec<_> = tx.state.versions_of(id).collect();
+    let mut n_bytes = 0;
+    let fits = |spec: &&&Arc<WorkloadSpec>| {
+        n_bytes += spec.stored_bytes();
+        n_bytes <= limit::VERSIONS_BYTES_MAX
+    };
+    versions.iter().rev().take_while(fits).count().max(1)
 }
 
 /// Gives a number to every port that has none: first the workload's former ones in order, then the
@@ -307,6 +346,7 @@ fn assign_service_ports(
 fn edit_group(tx: &mut Tx<'_>, edit: &GroupEdit, version: Timestamp) -> Result<(), Rejected> {
     match &edit.change {
         GroupChange::Put { dependencies, enforce_role } => {
+            check_size(&edit.id)?;
             if tx.state.apps.contains_key(&edit.id) {
                 return Err(Rejected::PathTaken(edit.id.clone()));
             }
@@ -328,12 +368,14 @@ fn edit_group(tx: &mut Tx<'_>, edit: &GroupEdit, version: Timestamp) -> Result<(
             if !tx.state.groups.contains_key(&edit.id) {
                 return Err(Rejected::NoSuchGroup(edit.id.clone()));
             }
-            let below: Vec<GroupId> = tx
-                .state
+            let state = &tx.state;
+            let itself = Some(&edit.id).filter(|g| !g.is_root());
+            let below: Vec<GroupId> = state
                 .groups
-                .keys()
-                .filter(|g| g.is_below(&edit.id) || **g == edit.id && !g.is_root())
-                .filter(|g| !tx.state.apps.keys().any(|a| a.is_below(g)))
+                .range(edit.id.range_below())
+                .map(|(id, _)| id)
+                .chain(itself)
+                .filter(|g| state.apps.range(g.range_below()).next().is_none())
                 .cloned()
                 .collect();
             for group in below {

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
     sync::Arc,
 };
 
@@ -27,7 +27,6 @@ pub fn choose(
         return Vec::new();
     }
     let mut left: Vec<&Arc<Instance>> = candidates.iter().collect();
-    let mut chosen = Vec::with_capacity(n.min(left.len()));
     left.sort_by_cached_key(|i| rank(i, spec.kill_selection, victims));
     let fields: Vec<&str> = spec
         .constraints
@@ -35,14 +34,14 @@ pub fn choose(
         .filter(|c| c.operator == Operator::GroupBy)
         .map(|c| c.field.as_str())
         .collect();
-    while chosen.len() < n && !left.is_empty() {
-        let at = if fields.is_empty() || victims.contains(&left[0].id) {
-            0
-        } else {
-            from_fullest_group(state, &fields, &left)
-        };
-        chosen.push(left.remove(at).id.clone());
+    if fields.is_empty() {
+        return left.into_iter().take(n).map(|i| i.id.clone()).collect();
     }
+    let (named, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|i| victims.contains(&i.id));
+    let named = named.into_iter().take(n).map(|i| i.id.clone());
+    let mut chosen: Vec<InstanceId> = named.collect();
+    let n_more = n - chosen.len();
+    chosen.extend(evenly(state, &fields, &left).take(n_more));
     chosen
 }
 
@@ -75,20 +74,39 @@ fn rank(
     (!victims.contains(&instance.id), weight, Reverse(age), Reverse(instance.id.clone()))
 }
 
-/// Position of the first instance (in rank order) that stands in the fullest group.
-fn from_fullest_group(state: &State, fields: &[&str], left: &[&Arc<Instance>]) -> usize {
-    let group = |i: &Instance| -> Option<Vec<Option<String>>> {
+/// What an instance's node has in the fields; `None` for one without a node.
+type Group = Option<Vec<Option<String>>>;
+
+/// The instances in the order to go: those without a node, then always the first (in rank order)
+/// of a fullest group.
+fn evenly<'a>(
+    state: &State,
+    fields: &[&str],
+    ranked: &[&'a Arc<Instance>],
+) -> impl Iterator<Item = InstanceId> + use<'a> {
+    let group_of = |i: &Instance| -> Group {
         let node = state.nodes.get(&i.placement.as_ref()?.node)?;
         Some(fields.iter().map(|f| node.field(f)).collect())
     };
-    let groups: Vec<_> = left.iter().map(|i| group(i)).collect();
-    let Some(unplaced) = groups.iter().position(Option::is_none) else {
-        let mut counts: BTreeMap<&Option<Vec<Option<String>>>, usize> = BTreeMap::new();
-        for g in &groups {
-            *counts.entry(g).or_default() += 1;
-        }
-        let fullest = counts.values().max().copied().unwrap_or(0);
-        return groups.iter().position(|g| counts[g] == fullest).unwrap_or(0);
+    let mut groups: BTreeMap<Group, VecDeque<(usize, InstanceId)>> = BTreeMap::new();
+    for (rank, instance) in ranked.iter().enumerate() {
+        groups.entry(group_of(instance)).or_default().push_back((rank, instance.id.clone()));
+    }
+    let mut unplaced = groups.remove(&None).unwrap_or_default().into_iter();
+    let mut groups: Vec<VecDeque<(usize, InstanceId)>> = groups.into_values().collect();
+    // The fullest group first, and of equally full ones the one whose next is first in rank.
+    let key = |group: &VecDeque<(usize, InstanceId)>, at| {
+        group.front().map(|(rank, _)| (group.len(), Reverse(*rank), at))
     };
-    unplaced
+    let mut fullest: BinaryHeap<(usize, Reverse<usize>, usize)> =
+        groups.iter().enumerate().filter_map(|(at, group)| key(group, at)).collect();
+    std::iter::from_fn(move || {
+        if let Some((_, id)) = unplaced.next() {
+            return Some(id);
+        }
+        let (_, _, at) = fullest.pop()?;
+        let (_, id) = groups[at].pop_front()?;
+        fullest.extend(key(&groups[at], at));
+        Some(id)
+    })
 }

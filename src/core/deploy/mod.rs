@@ -4,6 +4,7 @@
 //! state changes and proposes what it returns; there is no memory to lose in a failover
 //! (docs/compat/marathon.md, "Deployments").
 
+pub mod graph;
 pub mod kill;
 pub mod plan;
 pub mod progress;

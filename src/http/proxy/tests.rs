@@ -40,9 +40,16 @@ fn connection_headers_do_not_pass() {
         ("x-private", "1"),
         ("transfer-encoding", "chunked"),
         ("upgrade", "h2c"),
+        ("http2-settings", "AAMAAABkAAQAAP__"),
+        ("proxy-authorization", "Basic YTpi"),
+        ("proxy-authenticate", "Basic"),
+        ("connection", "close"),
+        ("connection", "x-second,X-Third"),
+        ("x-second", "1"),
+        ("x-third", "1"),
         ("accept", "*/*"),
     ] {
-        headers.insert(HeaderName::from_static(name), value.parse().unwrap());
+        headers.append(HeaderName::from_static(name), value.parse().unwrap());
     }
     drop_hop_by_hop(&mut headers);
     assert_eq!(headers.keys().collect::<Vec<_>>(), ["accept"]);

@@ -330,3 +330,54 @@ async fn broken_rules_are_told_with_path_and_text() {
 async fn contradicting_fields_are_told() {
     check(CONFLICTS, r#"{"message":""#).await;
 }
+
+async fn post(dialect: &tepui::compat::marathon::Dialect, body: String) -> (u16, String) {
+    let request = ::http::Request::post("/v2/apps").body(Body::from(body));
+    let response = dialect.answer(request.unwrap()).await;
+    let got = String::from_utf8_lossy(response.body().bytes().unwrap()).into_owned();
+    (response.status().as_u16(), got)
+}
+
+#[tokio::test]
+async fn a_definition_has_a_size_in_every_direction() {
+    let dialect = Cluster::new(1).dialect();
+    let list = |n: usize, item: &str| vec![item; n].join(",");
+    let deep = format!(r#"{{"id":"{}","cmd":"sleep 1"}}"#, "/a".repeat(21));
+    let long = format!(r#"{{"id":"/{}","cmd":"sleep 1"}}"#, "a".repeat(255));
+    let fat = format!(r#"{{"id":"/a","cmd":"{}"}}"#, "x".repeat(1 << 20));
+    let bad = format!(r#"{{"id":"/a","cmd":"sleep 1","dependencies":[{}]}}"#, list(9_000, "1"));
+    let many = format!(r#"{{"id":"/a","cmd":"sleep 1","dependencies":[{}]}}"#, list(10_001, "1"));
+    let rules = r#"["a","LIKE","b"]"#;
+    let rules = format!(r#"{{"id":"/a","cmd":"sleep 1","constraints":[{}]}}"#, list(101, rules));
+    let bomb = r#"{"id":"/a","cmd":"sleep 1","constraints":[["a","LIKE","((a{100}){100}){100}"]]}"#;
+    for (body, text) in [
+        (deep, "must not have more than 20 segments"),
+        (long, "must not be longer than 255 bytes"),
+        (fat, "the maximum is 1048576"),
+        (bad, "there are more; these are the first 100"),
+        (many, "has 10001 elements, the maximum is 10000"),
+        (rules, "has 101 elements, the maximum is 100"),
+        (bomb.to_owned(), "is not a valid regular expression"),
+    ] {
+        let (status, got) = post(&dialect, body).await;
+        assert!(status == 422 && got.contains(text), "{text}: {status} {got}");
+        assert!(got.len() < 20_000, "an answer of {} bytes", got.len());
+    }
+    let fits = format!(r#"{{"id":"{}","cmd":"sleep 1"}}"#, "/a".repeat(20));
+    assert_eq!(post(&dialect, fits).await.0, 201);
+    let request = ::http::Request::get("/v2/groups").body(Body::empty()).unwrap();
+    assert_eq!(dialect.answer(request).await.status(), 200);
+}
+
+#[tokio::test]
+async fn ten_thousand_dependencies_are_no_work() {
+    let dialect = Cluster::new(1).dialect();
+    let list: Vec<String> = (0..10_000).map(|n| format!(r#""/d/a{n}""#)).collect();
+    let body = format!(r#"{{"id":"/q","cmd":"sleep 1","dependencies":[{}]}}"#, list.join(","));
+    let began = std::time::Instant::now();
+    assert_eq!(post(&dialect, body).await.0, 201);
+    // 5.2 s for twice as many when each was compared with all others.
+    println!("10,000 dependencies in {:?}", began.elapsed());
+    let (status, _) = post(&dialect, r#"{"id":"/r","cmd":"sleep 1"}"#.to_owned()).await;
+    assert_eq!(status, 201);
+}

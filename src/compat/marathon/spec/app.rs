@@ -1,6 +1,9 @@
 //! `App`: the definition itself (docs/compat/marathon.md, "App model").
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    hash::Hash,
+};
 
 use serde::Serialize;
 
@@ -14,7 +17,7 @@ use super::{
     },
 };
 use crate::{
-    base::clock::Timestamp,
+    base::{clock::Timestamp, limit::COSTLY_ITEMS_MAX},
     compat::marathon::json::{At, Num, Object, Read},
 };
 
@@ -180,7 +183,9 @@ impl App {
             backoff_factor: number("backoffFactor", 1.0),
             backoff_seconds: seconds("backoffSeconds"),
             cmd: o.opt_with("cmd", |at| at.text(1, usize::MAX)),
-            constraints: o.opt("constraints").map(unique),
+            constraints: o
+                .opt_with("constraints", |at| at.list_of(COSTLY_ITEMS_MAX, Vec::read))
+                .map(unique),
             container: o.opt("container"),
             cpus: number("cpus", 0.001),
             dependencies: o.opt_with("dependencies", |at| at.list(read_id)).map(unique),
@@ -189,7 +194,9 @@ impl App {
             executor: o.opt_with("executor", read_executor),
             executor_resources: o.opt("executorResources"),
             fetch: o.opt("fetch"),
-            health_checks: o.opt("healthChecks").map(unique),
+            health_checks: o
+                .opt_with("healthChecks", |at| at.list_of(COSTLY_ITEMS_MAX, HealthCheck::read))
+                .map(unique),
             check: o.opt("check"),
             instances: seconds("instances"),
             labels: o.opt("labels"),
@@ -198,7 +205,9 @@ impl App {
             gpus: seconds("gpus"),
             networks: o.opt("networks"),
             port_definitions: o.opt("portDefinitions"),
-            readiness_checks: o.opt("readinessChecks"),
+            readiness_checks: o.opt_with("readinessChecks", |at| {
+                at.list_of(COSTLY_ITEMS_MAX, ReadinessCheck::read)
+            }),
             residency: o.opt("residency"),
             require_ports: o.opt("requirePorts"),
             secrets: o.opt("secrets"),
@@ -255,12 +264,9 @@ fn read_executor(at: At<'_>) -> Option<String> {
 }
 
 /// Drops repeated elements, keeping the first of each.
-pub fn unique<T: PartialEq>(list: Vec<T>) -> Vec<T> {
-    let mut kept: Vec<T> = Vec::with_capacity(list.len());
-    for item in list {
-        if !kept.contains(&item) {
-            kept.push(item);
-        }
-    }
-    kept
+pub fn unique<T: Eq + Hash>(list: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(list.len());
+    let is_first: Vec<bool> = list.iter().map(|item| seen.insert(item)).collect();
+    let mut is_first = is_first.into_iter();
+    list.into_iter().filter(|_| is_first.next().unwrap_or(true)).collect()
 }

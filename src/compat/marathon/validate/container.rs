@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
-
-use super::feature;
+use super::{feature, placement::is_pattern};
 use crate::compat::marathon::{
     json::Violations,
     settings::Settings,
@@ -133,7 +131,7 @@ fn check_persistent(persistent: &Persistent, path: &str, v: &mut Violations) {
     for (i, constraint) in persistent.constraints.iter().enumerate() {
         let problem = match constraint.as_slice() {
             [field, operator, value] if field == "path" => match operator.as_str() {
-                "LIKE" | "UNLIKE" if Regex::new(value).is_ok() => continue,
+                "LIKE" | "UNLIKE" if is_pattern(value) => continue,
                 "LIKE" | "UNLIKE" => "Invalid regular expression",
                 _ => "Operator must be one of LIKE, UNLIKE",
             },

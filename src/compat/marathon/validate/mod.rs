@@ -8,7 +8,7 @@ mod container;
 mod network;
 pub mod placement;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     json::{Num, Violations},
@@ -63,7 +63,7 @@ pub fn is_segment(segment: &str) -> bool {
 /// The rules of an id, at `path`.
 pub fn id(id: &PathId, path: &str, v: &mut Violations) {
     v.check(!id.is_root(), path, "must not be root");
-    v.check(id.segments().all(is_segment), path, ID_PATTERN);
+    reference(id, path, v);
     if RESERVED.contains(&id.name()) {
         v.add(path, format!("must not end with any of [{}]", RESERVED.join(", ")));
     }
@@ -72,6 +72,9 @@ pub fn id(id: &PathId, path: &str, v: &mut Violations) {
 /// The same for a reference, which may name the root.
 pub fn reference(id: &PathId, path: &str, v: &mut Violations) {
     v.check(id.segments().all(is_segment), path, ID_PATTERN);
+    if let Err(problem) = id.check_size() {
+        v.add(path, problem.to_string());
+    }
 }
 
 fn identity(app: &App, v: &mut Violations) {
@@ -79,6 +82,9 @@ fn identity(app: &App, v: &mut Violations) {
         id(&PathId::parse(text), "/id", v);
     }
     for (i, text) in app.dependencies.iter().flatten().enumerate() {
+        if v.is_full() {
+            break;
+        }
         reference(&PathId::parse(text), &format!("/dependencies({i})"), v);
     }
 }
@@ -182,7 +188,7 @@ fn readiness(app: &App, v: &mut Violations) {
         "/readinessChecks",
         format!("got {}, expected 1 or less", checks.len()),
     );
-    let names: Vec<&str> = if normalize::is_host(app) {
+    let names: HashSet<&str> = if normalize::is_host(app) {
         app.port_definitions.iter().flatten().filter_map(|p| p.name.as_deref()).collect()
     } else {
         let mappings = app.container.iter().flat_map(|c| c.port_mappings.iter().flatten());
@@ -191,7 +197,7 @@ fn readiness(app: &App, v: &mut Violations) {
     for (i, check) in checks.iter().enumerate() {
         let path = format!("/readinessChecks({i})");
         v.check(
-            names.contains(&check.port_name.as_str()),
+            names.contains(check.port_name.as_str()),
             format!("{path}/portName"),
             format!("No port definition reference for portName {}", check.port_name),
         );

@@ -1,6 +1,6 @@
 //! Rules of roles and constraints.
 
-use regex::Regex;
+use regex::RegexBuilder;
 
 use super::Context;
 use crate::{
@@ -11,6 +11,9 @@ use crate::{
     },
     model::workload::Operator,
 };
+
+/// Bytes of one compiled pattern: some thousand alternatives.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// The rules of where an app may run and on whose resources.
 pub fn check(app: &App, context: &Context<'_>, v: &mut Violations) {
@@ -100,10 +103,13 @@ fn value_of(operator: Operator, value: Option<&str>) -> Result<(), String> {
         (Operator::Like | Operator::Unlike, None) => {
             Err("A regular expression value must be provided".to_owned())
         }
-        (Operator::Like | Operator::Unlike, Some(text)) => match Regex::new(text) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(format!("'{text}' is not a valid regular expression")),
-        },
+        (Operator::Like | Operator::Unlike, Some(text)) => {
+            if is_pattern(text) {
+                Ok(())
+            } else {
+                Err(format!("'{text}' is not a valid regular expression"))
+            }
+        }
         (Operator::Is, None) => Ok(()),
         (Operator::Is, Some(text)) => {
             let is_text = |c: char| c.is_ascii_alphanumeric() || "_/.-".contains(c);
@@ -115,4 +121,10 @@ fn value_of(operator: Operator, value: Option<&str>) -> Result<(), String> {
             }
         }
     }
+}
+
+/// Whether `text` is a regular expression that compiles to a size placement can live with. Patterns
+/// such as `(a{500}){500}` are small only as text.
+pub fn is_pattern(text: &str) -> bool {
+    RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build().is_ok()
 }
