@@ -41,6 +41,21 @@ pub const REPLAY_WINDOW_MAX: usize = 8_192;
 pub const REQUESTS_REMEMBERED_MAX: usize = 10_000;
 /// Stored versions kept per app (Marathon's `--zk_max_versions`).
 pub const VERSIONS_PER_APP_MAX: usize = 50;
+/// Instances one workload may ask for, whatever the configuration says: a number somebody typed in
+/// haste must not become work without end.
+pub const INSTANCES_PER_APP_MAX: u32 = 1_000_000;
+/// What the configuration says unless told otherwise (`max_instances_per_app`).
+pub const INSTANCES_PER_APP_DEFAULT: u32 = 100_000;
+/// Instances of one workload that wait for a place at a time. More are made as those find one, so
+/// that a number no cluster has room for costs no more than one it has. Placement puts a few
+/// hundred in a round; this keeps it busy.
+pub const WAITING_PER_APP_MAX: usize = 2_000;
+/// Instances of all workloads together that wait; past that each workload gets one, so that it is
+/// tried and explained.
+pub const WAITING_MAX: usize = 50_000;
+/// Instances one command makes or ends: bounds its bytes (some 40 each) and the time it holds the
+/// state machine, and with it everybody else's change.
+pub const MOVES_PER_COMMAND_MAX: usize = 1_000;
 /// Deployments running at a time (Marathon's `--max_running_deployments`).
 pub const DEPLOYMENTS_MAX: usize = 100;
 /// Events buffered for one event-stream client before it is cut (Marathon's default).

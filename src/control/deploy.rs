@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    base::{clock::Timestamp, rng::Rng},
+    base::{clock::Timestamp, limit, rng::Rng},
     core::{
         Command, State,
         command::{DeployStep, Scale},
@@ -16,9 +16,9 @@ use crate::{
     },
 };
 
-/// New instances made in one command for one workload: keeps commands small; the rest follows with
-/// the next activation.
-const NEW_PER_COMMAND_MAX: usize = 1_000;
+/// Instances the deployment with the smallest share makes or ends in one activation, so that no
+/// number of large ones brings a small one to a stop.
+const SHARE_MIN: usize = 10;
 
 /// Deployments that had nothing to do, and the revision up to which that is known. What is due
 /// depends on their workloads alone, so it stays true until one of those is touched: a cluster with
@@ -38,14 +38,24 @@ impl Idle {
 pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> Vec<Command> {
     let mut commands = Vec::new();
     idle.0.retain(|id, _| state.deployments.contains_key(id));
+    // All commands of one activation may stand in one entry of the log: together they are no
+    // larger than one command may be.
+    let n_users = state.deployments.len() + state.index.uneven.len();
+    let share = (limit::MOVES_PER_COMMAND_MAX / n_users.max(1)).max(SHARE_MIN);
+    let mut n_waiting: usize = state.index.waiting.values().map(|waiting| waiting.len()).sum();
     for deployment in state.deployments.values() {
         if idle.holds(state, deployment) {
             continue;
         }
         let due = deploy::due(state, deployment);
         let advance = due.iter().all(|d| d.done);
-        let scales: Vec<Scale> =
-            due.into_iter().filter_map(|d| scale(state, d, rng, now)).collect();
+        // Held back by what all workloads together have waiting, it moves on when others do.
+        let wants_more = due.iter().any(|d| d.n_add > 0);
+        let mut room = share;
+        let scales: Vec<Scale> = due
+            .into_iter()
+            .filter_map(|d| scale(state, d, &mut room, &mut n_waiting, rng, now))
+            .collect();
         if advance || !scales.is_empty() {
             commands.push(Command::DeployStep(DeployStep {
                 deployment: deployment.id.clone(),
@@ -53,7 +63,7 @@ pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> Ve
                 scales,
                 advance,
             }));
-        } else {
+        } else if !wants_more {
             idle.0.insert(deployment.id.clone(), state.revision);
         }
     }
@@ -62,7 +72,9 @@ pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> Ve
             Some(spec) => deploy::progress::scale(state, spec, &BTreeSet::new()),
             None => orphans(state, app),
         };
-        commands.extend(scale(state, due, rng, now).map(Command::Scale));
+        let mut room = share;
+        let scale = scale(state, due, &mut room, &mut n_waiting, rng, now);
+        commands.extend(scale.map(Command::Scale));
     }
     commands
 }
@@ -72,13 +84,31 @@ pub fn instance_id(app: &AppId, rng: &mut Rng, now: Timestamp) -> InstanceId {
     InstanceId::from(format!("{}.instance-{}", app.safe(), rng.uuid_at(now)))
 }
 
-fn scale(state: &State, due: Due, rng: &mut Rng, now: Timestamp) -> Option<Scale> {
+/// What is done now of what is due: no more moves than there is `room` for, and no more waiting
+/// instances than the cluster may have; what is left follows with the next activation.
+fn scale(
+    state: &State,
+    due: Due,
+    room: &mut usize,
+    n_waiting: &mut usize,
+    rng: &mut Rng,
+    now: Timestamp,
+) -> Option<Scale> {
     let retire: Vec<InstanceId> = due
         .retire
         .into_iter()
         .filter(|id| state.instances.get(id).is_some_and(|i| i.goal != Goal::Decommissioned))
+        .take(*room)
         .collect();
-    let n_add = due.n_add.min(NEW_PER_COMMAND_MAX);
+    *room -= retire.len();
+    let may_wait = if *n_waiting < limit::WAITING_MAX {
+        limit::WAITING_MAX - *n_waiting
+    } else {
+        usize::from(!state.index.waiting.contains_key(&due.app))
+    };
+    let n_add = due.n_add.min(*room).min(may_wait);
+    *room -= n_add;
+    *n_waiting += n_add;
     if n_add == 0 && retire.is_empty() {
         return None;
     }
@@ -91,6 +121,7 @@ fn orphans(state: &State, app: &AppId) -> Due {
     let retire = state
         .instances_of(app)
         .filter(|i| i.goal != Goal::Decommissioned)
+        .take(limit::MOVES_PER_COMMAND_MAX)
         .map(|i| i.id.clone())
         .collect();
     Due { app: app.clone(), n_add: 0, retire, done: false }

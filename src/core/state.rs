@@ -151,6 +151,13 @@ impl State {
         self.index.by_app.get(app).into_iter().flatten().filter_map(|id| self.instances.get(id))
     }
 
+    /// How many instances a workload lacks that are not made yet: more than
+    /// `limit::WAITING_PER_APP_MAX` never wait at a time.
+    pub fn n_unmade(&self, app: &AppId) -> usize {
+        let wanted = self.spec(app).map_or(0, |spec| spec.instances as usize);
+        wanted.saturating_sub(self.index.present.get(app).copied().unwrap_or(0))
+    }
+
     /// Instances that hold resources of a node, by id.
     pub fn instances_on(&self, node: &NodeId) -> impl Iterator<Item = &Arc<Instance>> {
         self.index.by_node.get(node).into_iter().flatten().filter_map(|id| self.instances.get(id))

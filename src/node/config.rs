@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::settings::{Layers, Raw, Source};
 use crate::{
+    base::limit,
     core::place::Policy,
     model::{node::FaultDomain, resource::Ranges},
 };
@@ -54,6 +55,8 @@ pub struct Config {
     pub dns_allow: Vec<IpNet>,
     pub peer_port: u16,
     pub compat_ports: bool,
+    /// Instances one app may ask for.
+    pub max_instances_per_app: u32,
     pub masters: Vec<String>,
     pub join_token: Option<String>,
     pub docker: PathBuf,
@@ -145,6 +148,7 @@ impl Config {
             dns_allow: c.networks("dns_allow", raw.dns_allow.as_deref().unwrap_or_default()),
             peer_port: raw.peer_port.unwrap_or_default(),
             compat_ports: raw.compat_ports.unwrap_or_default(),
+            max_instances_per_app: c.instances_max(raw.max_instances_per_app),
             masters: c.masters(raw.masters.as_deref().unwrap_or_default(), &roles),
             join_token: c.join_token(raw.join_token.as_deref(), &roles),
             docker: raw.docker.clone().unwrap_or_default(),
@@ -304,6 +308,16 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    fn instances_max(&mut self, value: Option<u32>) -> u32 {
+        const MAX: u32 = limit::INSTANCES_PER_APP_MAX;
+        let value = value.unwrap_or(limit::INSTANCES_PER_APP_DEFAULT);
+        if !(1..=MAX).contains(&value) {
+            let problem = format!("must be 1 to {MAX}");
+            self.fail("max_instances_per_app", problem, "leave it out for the built-in value");
+        }
+        value
     }
 
     fn positive(&mut self, key: &'static str, value: Option<f64>) -> Option<f64> {

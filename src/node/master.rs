@@ -194,7 +194,11 @@ impl Doors {
         let events = Arc::new(marathon::Hub::default());
         let hub = events.clone();
         let follower = handles.log.subscribe(None);
-        let settings = marathon::Settings { http_port: marathon_port, ..Default::default() };
+        let settings = marathon::Settings {
+            http_port: marathon_port,
+            instances_max: config.max_instances_per_app,
+            ..Default::default()
+        };
         let dialect = marathon::Marathon::new(
             shared.clone(),
             clock.clone(),

@@ -76,6 +76,7 @@ pub struct Raw {
     /// Whether the original's direct ports (5050 and 8080) are served too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compat_ports: Option<bool>,
+    pub max_instances_per_app: Option<u32>,
     /// `host:port` of the masters' peer ports; what an agent needs to find its cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masters: Option<Vec<String>>,
@@ -229,7 +230,7 @@ pub fn parse(text: &str, source_name: &str) -> Result<Raw, SettingsError> {
 pub const SECRETS: [&str; 1] = ["join_token"];
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 27] = [
+pub const KEYS: [&str; 28] = [
     "roles",
     "data_dir",
     "cluster_name",
@@ -242,6 +243,7 @@ pub const KEYS: [&str; 27] = [
     "dns_allow",
     "peer_port",
     "compat_ports",
+    "max_instances_per_app",
     "masters",
     "join_token",
     "docker",
@@ -270,10 +272,15 @@ fn environment_value(key: &str, text: &str) -> Value {
                 pairs.map(|(k, v)| (Value::from(k.trim()), Value::from(v.trim()))).collect(),
             )
         }
-        "router_port" | "dns_port" | "peer_port" | "compat_ports" | "cpus" | "mem_mb"
-        | "disk_mb" | "destroy_on_exit" => {
-            serde_yaml::from_str(text).unwrap_or_else(|_| Value::from(text))
-        }
+        "router_port"
+        | "dns_port"
+        | "peer_port"
+        | "compat_ports"
+        | "max_instances_per_app"
+        | "cpus"
+        | "mem_mb"
+        | "disk_mb"
+        | "destroy_on_exit" => serde_yaml::from_str(text).unwrap_or_else(|_| Value::from(text)),
         _ => Value::from(text),
     }
 }

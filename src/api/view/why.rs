@@ -200,7 +200,10 @@ pub fn why(view: &View<'_>, id: &AppId) -> Option<Value> {
     let state = view.state;
     let spec = app::spec(state, id)?;
     let wanted = state.spec(id).map_or(0, |s| s.instances);
-    let waiting = state.index.waiting.get(id).map_or(0, |w| w.len());
+    let waiting = match state.index.waiting.get(id).map_or(0, |w| w.len()) {
+        0 => 0,
+        made => made + state.n_unmade(id),
+    };
     let placed = state.instances_of(id).filter(|i| i.condition.is_active()).count();
     let report = view.cluster.explain(id).filter(|_| waiting > 0);
     let verdict = verdict(view, id, spec);

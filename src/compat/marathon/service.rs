@@ -15,7 +15,11 @@ use crate::{
         clock::{Clock, Timestamp},
         rng::Rng,
     },
-    core::{Accepted, Command, Outcome, Rejected, State, command::PutApps, place::Report},
+    core::{
+        Accepted, Command, Outcome, Rejected, State,
+        command::{Edit, PutApps},
+        place::Report,
+    },
     model::{
         deployment::DeploymentId,
         path::{AppId, PathId},
@@ -100,6 +104,7 @@ impl Marathon {
             round += 1;
             let id = self.deployment_id();
             let put = make(&self.state(), id.clone())?;
+            self.check_instances(&put)?;
             let outcome = self.run(Command::PutApps(Box::new(put))).await;
             match outcome {
                 Ok(accepted) => {
@@ -123,6 +128,20 @@ impl Marathon {
                 }
             }
         }
+    }
+
+    /// That no app asks for more instances than this cluster gives one, however the number came
+    /// about.
+    fn check_instances(&self, put: &PutApps) -> Result<(), Error> {
+        let max = self.settings.instances_max;
+        let over = |edit: &&Edit| edit.new.as_ref().is_some_and(|spec| spec.instances > max);
+        let Some(edit) = put.edits.iter().find(over) else { return Ok(()) };
+        let n = edit.new.as_ref().map_or(0, |spec| spec.instances);
+        let text = format!(
+            "{} asks for {n} instances, the maximum is {max} (setting max_instances_per_app)",
+            edit.id
+        );
+        Err(Error::rule("/instances", text))
     }
 
     /// Tells the event stream that a change was refused.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::limit;
+
 /// Settings of one Marathon.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -17,6 +19,8 @@ pub struct Settings {
     pub features: BTreeSet<&'static str>,
     /// Service ports are given out from this range, both ends included.
     pub service_ports: (u16, u16),
+    /// Instances one app may ask for.
+    pub instances_max: u32,
     /// Where the API is told to listen.
     pub http_port: u16,
 }
@@ -31,6 +35,7 @@ impl Default for Settings {
             bridge_name: "mesos-bridge".to_owned(),
             features: BTreeSet::from(["external_volumes", "gpu_resources", "task_killing", "vips"]),
             service_ports: (10_000, 20_000),
+            instances_max: limit::INSTANCES_PER_APP_DEFAULT,
             http_port: 8080,
         }
     }

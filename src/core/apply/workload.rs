@@ -233,6 +233,11 @@ fn edit_app(
         (new.last_scaling_at, new.last_config_change_at) = (version, version);
     }
     new.version = version;
+    if new.instances > limit::INSTANCES_PER_APP_MAX {
+        let max = limit::INSTANCES_PER_APP_MAX;
+        let problem = format!("got {}, the maximum is {max}", new.instances);
+        return Err(Rejected::Invalid { field: "/instances".to_owned(), problem });
+    }
     let n_bytes = new.stored_bytes();
     if n_bytes > limit::DEFINITION_BYTES_MAX {
         return Err(Rejected::Invalid { field: "/".to_owned(), problem: too_large(n_bytes) });

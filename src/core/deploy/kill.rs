@@ -26,18 +26,25 @@ pub fn choose(
     if n == 0 {
         return Vec::new();
     }
-    let mut left: Vec<&Arc<Instance>> = candidates.iter().collect();
-    left.sort_by_cached_key(|i| rank(i, spec.kill_selection, victims));
+    let mut left: Vec<(Rank<'_>, &Arc<Instance>)> =
+        candidates.iter().map(|i| (rank(i, spec.kill_selection, victims), i)).collect();
     let fields: Vec<&str> = spec
         .constraints
         .iter()
         .filter(|c| c.operator == Operator::GroupBy)
         .map(|c| c.field.as_str())
         .collect();
-    if fields.is_empty() {
-        return left.into_iter().take(n).map(|i| i.id.clone()).collect();
+    if fields.is_empty() && n < left.len() {
+        // A few of very many: there is no need to have all in order.
+        left.select_nth_unstable_by(n, |a, b| a.0.cmp(&b.0));
+        left.truncate(n);
     }
-    let (named, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|i| victims.contains(&i.id));
+    left.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let left = left.into_iter().map(|(_, instance)| instance);
+    if fields.is_empty() {
+        return left.take(n).map(|i| i.id.clone()).collect();
+    }
+    let (named, left): (Vec<_>, Vec<_>) = left.partition(|i| victims.contains(&i.id));
     let named = named.into_iter().take(n).map(|i| i.id.clone());
     let mut chosen: Vec<InstanceId> = named.collect();
     let n_more = n - chosen.len();
@@ -45,12 +52,14 @@ pub fn choose(
     chosen
 }
 
-/// Lower goes first.
-fn rank(
-    instance: &Instance,
+/// Lower goes first. The id makes it unique.
+type Rank<'a> = (bool, u8, Reverse<i64>, Reverse<&'a InstanceId>);
+
+fn rank<'a>(
+    instance: &'a Instance,
     selection: KillSelection,
     victims: &BTreeSet<InstanceId>,
-) -> (bool, u8, Reverse<i64>, Reverse<InstanceId>) {
+) -> Rank<'a> {
     let weight = match instance.condition {
         Condition::Unreachable | Condition::UnreachableInactive => 0,
         Condition::Scheduled | Condition::Provisioned => 1,
@@ -71,7 +80,7 @@ fn rank(
         KillSelection::YoungestFirst => started,
         KillSelection::OldestFirst => -started,
     };
-    (!victims.contains(&instance.id), weight, Reverse(age), Reverse(instance.id.clone()))
+    (!victims.contains(&instance.id), weight, Reverse(age), Reverse(&instance.id))
 }
 
 /// What an instance's node has in the fields; `None` for one without a node.

@@ -5,10 +5,11 @@
 //! the two leave no room for a move, one instance more is allowed (one less for workloads bound to
 //! a node).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 use super::kill;
 use crate::{
+    base::limit,
     core::{apply::is_present, state::State},
     model::{
         deployment::{ActionKind, Deployment},
@@ -22,8 +23,9 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Due {
     pub app: AppId,
-    /// How many new instances to make.
+    /// How many new instances to make now; the rest follows when these have a place.
     pub n_add: usize,
+    /// Which go now, at most as many as one command may end.
     pub retire: Vec<InstanceId>,
     pub done: bool,
 }
@@ -53,27 +55,53 @@ fn stop(state: &State, app: &AppId) -> Due {
     Due {
         app: app.clone(),
         n_add: 0,
-        retire: all.iter().filter(|i| i.goal == Goal::Running).map(|i| i.id.clone()).collect(),
+        retire: all
+            .iter()
+            .filter(|i| i.goal == Goal::Running)
+            .take(limit::MOVES_PER_COMMAND_MAX)
+            .map(|i| i.id.clone())
+            .collect(),
         done: all.is_empty(),
     }
 }
 
 /// As many as wanted, neither more nor fewer. Also what holds outside deployments.
+///
+/// Only a workload that has its number is looked through for health: one of many thousand
+/// instances on its way up or down costs each of the many steps no more than it must.
 pub fn scale(state: &State, spec: &WorkloadSpec, victims: &BTreeSet<InstanceId>) -> Due {
-    let present: Vec<Arc<Instance>> =
-        state.instances_of(&spec.id).filter(|i| is_present(i)).cloned().collect();
+    let n_present = state.index.present.get(&spec.id).copied().unwrap_or(0);
     let wanted = spec.instances as usize;
-    let surplus = present.len().saturating_sub(wanted);
-    let n_good = present.iter().filter(|i| is_good(state, spec, i)).count();
-    let leaving = state
-        .instances_of(&spec.id)
-        .any(|i| i.goal != Goal::Running && i.condition != Condition::UnreachableInactive);
-    Due {
-        app: spec.id.clone(),
-        n_add: wanted.saturating_sub(present.len()),
-        retire: kill::choose(state, spec, &present, surplus, victims),
-        done: present.len() == wanted && n_good == wanted && !leaving,
+    let due = Due { app: spec.id.clone(), n_add: 0, retire: Vec::new(), done: false };
+    match n_present.cmp(&wanted) {
+        Ordering::Less => {
+            let n_add = (wanted - n_present).min(room_to_wait(state, &spec.id));
+            Due { n_add, ..due }
+        }
+        Ordering::Greater => {
+            let present: Vec<Arc<Instance>> =
+                state.instances_of(&spec.id).filter(|i| is_present(i)).cloned().collect();
+            let n = (n_present - wanted).min(limit::MOVES_PER_COMMAND_MAX);
+            Due { retire: kill::choose(state, spec, &present, n, victims), ..due }
+        }
+        Ordering::Equal => {
+            let is_settled = |i: &Arc<Instance>| {
+                if is_present(i) { is_good(state, spec, i) } else { !is_leaving(i) }
+            };
+            Due { done: state.instances_of(&spec.id).all(is_settled), ..due }
+        }
     }
+}
+
+/// Whether an instance is on its way out: a step waits for it.
+fn is_leaving(instance: &Instance) -> bool {
+    instance.goal != Goal::Running && instance.condition != Condition::UnreachableInactive
+}
+
+/// How many more instances of `app` may wait for a place.
+fn room_to_wait(state: &State, app: &AppId) -> usize {
+    let n_waiting = state.index.waiting.get(app).map_or(0, |waiting| waiting.len());
+    limit::WAITING_PER_APP_MAX.saturating_sub(n_waiting)
 }
 
 /// Old instances make place for new ones within the bounds of the upgrade strategy.
@@ -98,15 +126,18 @@ fn replace(state: &State, spec: &WorkloadSpec) -> Due {
     let mut retire = retire_unhealthy(state, spec, &all, &old_present, n_good, bounds.capacity);
     let healthy_old: Vec<Arc<Instance>> =
         old_present.iter().filter(|i| is_healthy(state, i)).cloned().collect();
-    retire.extend(kill::choose(state, spec, &healthy_old, n_kill, &BTreeSet::new()));
-    retire.extend(kill::choose(state, spec, &new_present, new_surplus, &BTreeSet::new()));
+    let none = BTreeSet::new();
+    let most = |n: usize| n.min(limit::MOVES_PER_COMMAND_MAX);
+    retire.extend(kill::choose(state, spec, &healthy_old, most(n_kill), &none));
+    retire.extend(kill::choose(state, spec, &new_present, most(new_surplus), &none));
 
     let still_there = all.iter().filter(|i| takes_room(i)).count();
-    let n_add =
-        wanted.saturating_sub(new_present.len()).min(bounds.capacity.saturating_sub(still_there));
-    let leaving = all
-        .iter()
-        .any(|i| i.goal != Goal::Running && i.condition != Condition::UnreachableInactive);
+    let n_add = wanted
+        .saturating_sub(new_present.len())
+        .min(bounds.capacity.saturating_sub(still_there))
+        .min(room_to_wait(state, &spec.id));
+    let leaving = all.iter().any(|i| is_leaving(i));
+    retire.truncate(limit::MOVES_PER_COMMAND_MAX);
     Due {
         app: spec.id.clone(),
         n_add,
@@ -132,7 +163,7 @@ fn retire_unhealthy(
     let n_there = all.iter().filter(|i| takes_room(i)).count();
     let short_of_room = (n_there + wanted.saturating_sub(n_new)).saturating_sub(capacity);
     let n = if n_good >= wanted { unhealthy.len() } else { short_of_room.max(n_good) };
-    kill::choose(state, spec, &unhealthy, n, &BTreeSet::new())
+    kill::choose(state, spec, &unhealthy, n.min(limit::MOVES_PER_COMMAND_MAX), &BTreeSet::new())
 }
 
 /// The two bounds of a rolling replacement.

@@ -1,12 +1,16 @@
 //! Tasks: of one app, of all apps; killing them, with or without scaling down.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use http::StatusCode;
 use serde::Serialize;
 
 use super::{apps, ok, put_apps, started};
 use crate::{
+    base::limit,
     compat::marathon::{
         error::Error,
         json::{At, Read},
@@ -151,11 +155,11 @@ pub async fn delete(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
         .cloned()
         .collect();
     if kill.scale {
-        let of: BTreeSet<&AppId> = chosen.iter().map(|i| &i.app).collect();
-        let of_app = |app: &AppId| -> BTreeSet<InstanceId> {
-            chosen.iter().filter(|i| i.app == *app).map(|i| i.id.clone()).collect()
-        };
-        let scaled: Vec<_> = of.into_iter().map(|app| (app.clone(), of_app(app))).collect();
+        let mut of_app: BTreeMap<AppId, BTreeSet<InstanceId>> = BTreeMap::new();
+        for instance in &chosen {
+            of_app.entry(instance.app.clone()).or_default().insert(instance.id.clone());
+        }
+        let scaled: Vec<_> = of_app.into_iter().collect();
         return scale_down(&marathon, kill.force, &scaled).await;
     }
     end(&marathon, &chosen, kill.wipe).await?;
@@ -181,11 +185,12 @@ async fn end(marathon: &Marathon, chosen: &[Arc<Instance>], wipe: bool) -> Resul
         .filter(|i| i.condition != Condition::Killing || wipe)
         .map(|i| i.id.clone())
         .collect();
-    if instances.is_empty() {
-        return Ok(());
+    for some in instances.chunks(limit::MOVES_PER_COMMAND_MAX) {
+        let instances = some.to_vec();
+        let command = Command::Kill { instances, wipe, reason: KillReason::Request };
+        marathon.run(command).await?;
     }
-    let command = Command::Kill { instances, wipe, reason: KillReason::Request };
-    marathon.run(command).await.map(drop)
+    Ok(())
 }
 
 /// Lowers the number of instances of each app by those that are to go, and has exactly those go.

@@ -147,10 +147,11 @@ fn item(
     now: Timestamp,
 ) -> Item {
     let delay = state.delays.get(&spec.id).filter(|d| d.config == spec.last_config_change_at);
+    let n_unmade = u32::try_from(state.n_unmade(&spec.id)).unwrap_or(u32::MAX);
     let left = delay.map_or(0, |delay| delay.until.since(now).as_millis().div_ceil(1000));
     Item {
         app: convert::app(spec),
-        count: waiting.count,
+        count: waiting.count.saturating_add(n_unmade),
         role: spec.role.to_string(),
         since: Stamp(waiting.since.unwrap_or(now)),
         delay: Delay {
