@@ -201,7 +201,7 @@ pub fn labels<'a>(name: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &
 /// A front door over a world.
 pub struct Door {
     pub world: Arc<World>,
-    server: Server,
+    pub server: Server,
     pub token: String,
     tasks: Tasks,
 }
