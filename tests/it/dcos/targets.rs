@@ -1,7 +1,14 @@
 //! Targets that are no paths, and heads that mean two things: each is answered, none by a panic.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use tepui::{
+    base::task::Tasks,
+    http::{
+        Request, reply,
+        serve::{Listener, n_panics},
+    },
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -52,17 +59,35 @@ async fn exchange(addr: SocketAddr, request: &str) -> String {
 #[tokio::test]
 async fn odd_targets_are_refused_and_the_door_stays_open() {
     let door = Door::open().await;
-    let before = tepui::http::serve::n_panics();
     let mut wrong = Vec::new();
     for (line, headers, status) in CASES {
         let request = format!("{line}\r\n{headers}\r\nConnection: close\r\n\r\n");
         let answer = exchange(door.server.local_addr(), &request).await;
         let got = answer.split(' ').nth(1).unwrap_or("none");
+        // A panic would be a 500, or no answer.
         if got != *status {
             wrong.push(format!("{line} ({headers:?}): {status} expected, got {answer:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(tepui::http::serve::n_panics(), before);
     assert!(door.get("/mesos/state").await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_panic_of_a_handler_is_a_500_with_its_id_and_counted() {
+    let tasks = Tasks::new("t");
+    let handler = |request: Request| {
+        assert_ne!(request.uri().path(), "/bad");
+        async { reply::text(http::StatusCode::OK, "fine") }
+    };
+    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let server = listener.serve(Arc::new(handler), &tasks);
+    let before = n_panics();
+    let both = "GET /bad HTTP/1.1\r\nHost: x\r\n\r\n\
+        GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answers = exchange(server.local_addr(), both).await;
+    assert!(answers.starts_with("HTTP/1.1 500 "), "{answers}");
+    assert!(answers.contains("500 Internal Server Error (request "), "{answers}");
+    assert!(answers.ends_with("fine"), "the connection goes on: {answers}");
+    assert!(n_panics() > before);
 }
