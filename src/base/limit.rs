@@ -2,6 +2,29 @@
 
 use std::time::Duration;
 
+/// Largest body of a request that anybody may send: a sign-in takes a few hundred bytes.
+pub const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
+/// Largest body of a request of a known caller, where its route does not say otherwise.
+pub const USUAL_BODY_BYTES_MAX: usize = 2 << 20;
+/// Values in one JSON body: each takes some hundred bytes of memory whatever it takes as text. A
+/// group of five thousand apps has half as many.
+pub const JSON_VALUES_MAX: usize = 1_000_000;
+/// Connections nobody has shown a credential on, of all addresses.
+pub const STRANGERS_MAX: usize = 192;
+/// What one connection may have in its buffers: the window of an HTTP/2 connection, which is larger
+/// than a head of HTTP/1.
+pub const CONNECTION_BYTES_MAX: usize = 256 << 10;
+/// Heads and bodies of requests from connections nobody has shown a credential on, all together.
+/// With their buffers it stays below 64 MiB.
+pub const STRANGER_BYTES_MAX: usize = 12 << 20;
+/// Bodies being read from everybody else, all together.
+pub const KNOWN_BYTES_MAX: usize = 256 << 20;
+/// Descriptors kept for the engine, the log, names, containers' output.
+pub const DESCRIPTORS_RESERVE: usize = 256;
+/// Connections served however few descriptors there are.
+pub const CONNECTIONS_MIN: usize = 32;
+/// A connection without a credential that asks for nothing is closed after this.
+pub const STRANGER_IDLE: Duration = Duration::from_secs(60);
 /// Largest request body an API accepts. An app definition is a few kB; a group of thousands of
 /// apps, the largest legitimate body, stays below this.
 pub const BODY_BYTES_MAX: usize = 16 << 20;

@@ -12,8 +12,25 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Pieces of long work at a time: others keep a processor, and the memory such work takes has a
+/// bound.
+const HEAVY_AT_ONCE_MAX: usize = 2;
+static HEAVY: Semaphore = Semaphore::const_new(HEAVY_AT_ONCE_MAX);
+
+/// Does work that keeps a processor for long (a large body parsed, checked, turned into a command),
+/// so that the threads that serve everybody else go on. Few such pieces run at a time; more wait.
+pub async fn heavy<T>(work: impl FnOnce() -> T) -> T {
+    let _slot = HEAVY.acquire().await;
+    let flavor = tokio::runtime::Handle::current().runtime_flavor();
+    match flavor {
+        // Tests run on one thread; there is none to hand the others' work to.
+        tokio::runtime::RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
+    }
+}
 
 /// A group of tasks that are stopped together. Cheap to clone.
 #[derive(Clone)]

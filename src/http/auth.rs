@@ -5,7 +5,7 @@
 //! callers by name and password, for clients that can send nothing else. Users and the secret come
 //! from the caller through [`Accounts`]: nothing here keeps state besides small caches.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use argon2::{
     Argon2,
@@ -17,10 +17,12 @@ use tokio::sync::Semaphore;
 use super::{Response, query::cookie, route::Access};
 use crate::base::rng::Rng;
 
+mod attempts;
 mod basic;
 mod guard;
 mod tokens;
 
+pub use attempts::{Attempts, TooMany};
 pub use basic::Basic;
 pub use guard::{Ambient, Asked, Caller, Credential, TokenGuard, typed};
 pub use tokens::{Accounts, Holder, Lease, Refusal, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens};
@@ -102,11 +104,13 @@ pub fn cookie_token(headers: &HeaderMap) -> Option<&str> {
 #[derive(Debug)]
 pub struct Passwords {
     slots: Arc<Semaphore>,
+    attempts: Attempts,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { slots: Arc::new(Semaphore::new(HASHES_AT_ONCE_MAX)) }
+        let slots = Arc::new(Semaphore::new(HASHES_AT_ONCE_MAX));
+        Self { slots, attempts: Attempts::default() }
     }
 }
 
@@ -139,6 +143,22 @@ impl Passwords {
             }
         };
         self.run(work).await.unwrap_or(false)
+    }
+
+    /// As `verify`, for somebody at `peer` who wants to sign in as `name`: those who guess wait.
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        peer: Option<IpAddr>,
+        password: String,
+        hash: Option<String>,
+    ) -> Result<bool, TooMany> {
+        let attempt = peer.map(|peer| self.attempts.begin(name, peer)).transpose()?;
+        let is_right = self.verify(password, hash).await;
+        if let (Some(attempt), true) = (attempt, is_right) {
+            attempt.right();
+        }
+        Ok(is_right)
     }
 
     async fn run<T: Send + 'static>(

@@ -15,7 +15,12 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
-use super::{BoxError, Response, reply, serve::RequestId};
+use super::{
+    BoxError, Response,
+    crowd::{Full, Hold},
+    reply,
+    serve::RequestId,
+};
 use crate::base::limit;
 
 /// A body may trickle for this many times `limit::CLIENT_READ` in all, so that a byte now and then
@@ -149,6 +154,8 @@ pub enum BodyError {
     Slow,
     #[error("the body broke off")]
     Broken(#[source] BoxError),
+    #[error(transparent)]
+    Full(#[from] Full),
 }
 
 impl BodyError {
@@ -158,6 +165,8 @@ impl BodyError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken(_) => StatusCode::BAD_REQUEST,
+            Self::Full(Full::Peer) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Full(Full::All) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -169,7 +178,17 @@ impl reply::Reply for BodyError {
 }
 
 /// Reads a whole body of at most `bytes_max` bytes, each part within `limit::CLIENT_READ`.
-pub async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
+pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
+    read_on_account(body, bytes_max, None).await
+}
+
+/// As `read`, on the account of whoever sent it: what has arrived is held until `account` is
+/// dropped. A body that anybody may send must arrive within `limit::CLIENT_READ` as a whole.
+pub async fn read_on_account(
+    mut body: Body,
+    bytes_max: usize,
+    mut account: Option<&mut Hold>,
+) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge { bytes_max });
     }
@@ -183,6 +202,9 @@ pub async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, BodyError> 
             if first.len() + all.len() + data.len() > bytes_max {
                 return Err(BodyError::TooLarge { bytes_max });
             }
+            if let Some(account) = &mut account {
+                account.grow(data.len())?;
+            }
             if first.is_empty() && all.is_empty() {
                 first = data; // the common body is one chunk: no copy
             } else {
@@ -194,7 +216,8 @@ pub async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, BodyError> 
         }
         Ok(if all.is_empty() { first } else { all.freeze() })
     };
-    let deadline = limit::CLIENT_READ * READ_ROUNDS_MAX;
+    let n_rounds = if bytes_max <= limit::OPEN_BODY_BYTES_MAX { 1 } else { READ_ROUNDS_MAX };
+    let deadline = limit::CLIENT_READ * n_rounds;
     tokio::time::timeout(deadline, whole).await.map_err(|_| BodyError::Slow)?
 }
 
@@ -225,6 +248,25 @@ impl reply::Reply for JsonError {
     fn reply(self, _: RequestId) -> Response {
         reply::text(self.status(), self.to_string())
     }
+}
+
+/// That a JSON text has no more values than memory is meant for. Counts what separates or opens
+/// them outside of text; whether it is JSON at all is the parser's to say.
+pub fn check_values(bytes: &[u8]) -> Result<(), usize> {
+    if bytes.len() <= limit::JSON_VALUES_MAX {
+        return Ok(());
+    }
+    let (mut n, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => n += 1,
+            _ => {}
+        }
+    }
+    if n > limit::JSON_VALUES_MAX { Err(n) } else { Ok(()) }
 }
 
 /// Parses JSON; an error in its shape carries the path to the place.
@@ -281,6 +323,14 @@ mod tests {
             let error = read(body, 1 << 20).await.unwrap_err();
             assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT, "{gap:?}");
         }
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_text() {
+        let many = format!("[{}]", vec!["0"; limit::JSON_VALUES_MAX + 1].join(","));
+        assert!(check_values(many.as_bytes()).is_err());
+        let text = format!(r#"["\"{}"]"#, ",[{".repeat(limit::JSON_VALUES_MAX));
+        assert_eq!(check_values(text.as_bytes()), Ok(()));
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl From<BodyError> for ApiError {
             BodyError::TooLarge { .. } => "body_too_large",
             BodyError::Slow => "body_slow",
             BodyError::Broken(_) => "body_broken",
+            BodyError::Full(_) => "too_much",
         };
         Self::new(error.status(), code, error.to_string())
     }

@@ -20,6 +20,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod crowd;
 pub mod error;
 pub mod head;
 pub mod io;

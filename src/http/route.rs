@@ -18,6 +18,7 @@ use super::{
     Body, Request, Response,
     auth::{Guard, Principal},
     body::{self, BodyError, JsonError},
+    crowd::Hold,
     pattern::{Params, Pattern, segments},
     query::Query,
     reply::{self, Reply},
@@ -43,7 +44,16 @@ pub struct Route<S> {
     pub method: Method,
     pub pattern: Pattern,
     pub access: Access,
+    /// Bytes a body may have.
+    pub body_max: usize,
     handler: Boxed<S>,
+}
+
+impl<S> Route<S> {
+    /// Another bound on bodies than the usual one of its access.
+    pub fn body_max(self, bytes: usize) -> Self {
+        Self { body_max: bytes, ..self }
+    }
 }
 
 type Boxed<S> = Box<dyn Fn(Arc<S>, Call) -> BoxFuture<'static, Response> + Send + Sync>;
@@ -64,7 +74,11 @@ where
         let answer = handler(state, call);
         Box::pin(async move { answer.await.reply(id) })
     });
-    Route { method, pattern: Pattern::new(pattern), access, handler }
+    let body_max = match access {
+        Access::Open => limit::OPEN_BODY_BYTES_MAX,
+        Access::Read | Access::Write | Access::Admin => limit::USUAL_BODY_BYTES_MAX,
+    };
+    Route { method, pattern: Pattern::new(pattern), access, body_max, handler }
 }
 
 macro_rules! by_method {
@@ -213,7 +227,8 @@ impl<S: Send + Sync + 'static> Table<S> {
                 None => return reply::text(StatusCode::UNAUTHORIZED, "401 Unauthorized\n"),
             },
         };
-        let call = Call { parts, body, params, principal };
+        let (body_max, n_read, hold) = (route.body_max, 0, None);
+        let call = Call { parts, body, params, principal, body_max, n_read, hold };
         let id = call.request_id();
         let answer = AssertUnwindSafe((route.handler)(self.state.clone(), call));
         answer.catch_unwind().await.unwrap_or_else(|_| {
@@ -238,6 +253,9 @@ pub struct Call {
     pub body: Body,
     pub principal: Principal,
     params: Params,
+    body_max: usize,
+    n_read: usize,
+    hold: Option<Hold>,
 }
 
 impl Call {
@@ -293,9 +311,18 @@ impl Call {
         self.origin().map(|origin| origin.id).unwrap_or_default()
     }
 
-    /// The whole body, at most `limit::BODY_BYTES_MAX`. A second call gets nothing.
+    /// The whole body, at most what the route takes. A second call gets nothing.
     pub async fn bytes(&mut self) -> Result<Bytes, BodyError> {
-        body::read(std::mem::take(&mut self.body), limit::BODY_BYTES_MAX).await
+        self.hold = self.origin().and_then(|origin| origin.seat.as_ref()).map(|seat| seat.hold());
+        let body = std::mem::take(&mut self.body);
+        let bytes = body::read_on_account(body, self.body_max, self.hold.as_mut()).await?;
+        self.n_read = bytes.len();
+        Ok(bytes)
+    }
+
+    /// Bytes of the body that was read: how much work the request may be.
+    pub fn n_read(&self) -> usize {
+        self.n_read
     }
 
     /// The whole body as JSON.

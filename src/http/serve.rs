@@ -4,7 +4,8 @@
 //! `serve` answers with a handler; `Server::drain` stops accepting, lets open requests finish, and
 //! closes idle connections. Cancelling the task group drops what is left.
 //!
-//! Bounds: connections at a time (the permit comes before the accept, so more wait in the kernel),
+//! Listeners of one `Crowd` share bounds by peer, see there. A listener's own bounds: connections at
+//! a time (the permit comes before the accept, so more wait in the kernel),
 //! size of a request head (431), time for a TLS handshake and a head, time a peer may leave our
 //! bytes unread. Bodies are bounded by whoever reads them (`body::read`).
 
@@ -35,14 +36,20 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Body, Request, Response, head,
+    Body, Request, Response,
+    body::BodyError,
+    crowd::{Crowd, Seat},
+    head,
     io::{Guarded, Transport},
-    reply,
+    reply::{self, Reply as _},
 };
 use crate::base::{limit, rng::Rng, task::Tasks};
 
 /// Requests one HTTP/2 connection may have open (browsers open six connections of one each).
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// What one HTTP/2 connection may send before anybody reads it.
+#[allow(clippy::cast_possible_truncation)] // 256 KiB
+const WINDOW_BYTES: u32 = limit::CONNECTION_BYTES_MAX as u32;
 /// How often a quiet HTTP/2 peer is asked whether it is still there.
 const H2_PING_EVERY: Duration = Duration::from_secs(20);
 /// Pause after an accept that failed for want of descriptors or memory.
@@ -87,6 +94,17 @@ pub struct Origin {
     pub id: RequestId,
     /// The peer's address as a header value, written once per connection.
     pub peer_text: HeaderValue,
+    /// The connection's place among all; `None` where nobody counts.
+    pub seat: Option<Arc<Seat>>,
+}
+
+impl Origin {
+    /// The request showed a good credential: its connection is a stranger no more.
+    pub fn vouch(&self) {
+        if let Some(seat) = &self.seat {
+            seat.vouch();
+        }
+    }
 }
 
 /// The bounds of one listener.
@@ -126,6 +144,7 @@ pub struct Listener {
     addr: SocketAddr,
     tls: Option<TlsAcceptor>,
     limits: Limits,
+    crowd: Option<Arc<Crowd>>,
 }
 
 impl Listener {
@@ -138,7 +157,7 @@ impl Listener {
             Ok((TcpListener::from_std(std)?, local))
         };
         let (tcp, local) = listen().map_err(|source| BindError { addr, source })?;
-        Ok(Self { tcp, addr: local, tls: None, limits: Limits::default() })
+        Ok(Self { tcp, addr: local, tls: None, limits: Limits::default(), crowd: None })
     }
 
     /// Speaks TLS; the configuration's ALPN list is used as it is (`h2`, `http/1.1`).
@@ -149,6 +168,11 @@ impl Listener {
     /// Other bounds than the default ones.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Counts its connections in with those of other listeners.
+    pub fn in_crowd(self, crowd: Arc<Crowd>) -> Self {
+        Self { crowd: Some(crowd), ..self }
     }
 
     /// The address with its real port.
@@ -163,6 +187,7 @@ impl Listener {
             tasks: tasks.child("connections"),
             tls: self.tls,
             limits: self.limits,
+            crowd: self.crowd,
             drain: CancellationToken::new(),
             slots: Arc::new(Semaphore::new(self.limits.connections_max)),
             n_open: AtomicUsize::new(0),
@@ -213,6 +238,7 @@ struct Shared {
     tasks: Tasks,
     tls: Option<TlsAcceptor>,
     limits: Limits,
+    crowd: Option<Arc<Crowd>>,
     drain: CancellationToken,
     slots: Arc<Semaphore>,
     n_open: AtomicUsize,
@@ -243,8 +269,13 @@ async fn accept(tcp: TcpListener, shared: Arc<Shared>) {
         let Ok(permit) = shared.slots.clone().acquire_owned().await else { return };
         match tcp.accept().await {
             Ok((stream, peer)) => {
+                let seat = match shared.crowd.as_ref().map(|crowd| crowd.enter(peer.ip())) {
+                    Some(Some(seat)) => Some(seat),
+                    Some(None) => continue, // closed at once: there is no place, nor will be soon
+                    None => None,
+                };
                 let slot = Slot::new(permit, shared.clone());
-                let connection = connection(stream, peer, slot);
+                let connection = seated(stream, peer, slot, seat);
                 shared.tasks.connection("http", connection);
             }
             Err(error) => {
@@ -255,8 +286,32 @@ async fn accept(tcp: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+/// Serves one peer while it has its place.
+async fn seated(stream: TcpStream, peer: SocketAddr, slot: Slot, seat: Option<Arc<Seat>>) {
+    let Some(seat) = seat else { return connection(stream, peer, slot, None).await };
+    tokio::select! {
+        () = connection(stream, peer, slot, Some(seat.clone())) => {}
+        () = seat.sent_away() => tracing::debug!(%peer, "connection closed to make room"),
+        () = idle(&seat) => tracing::debug!(%peer, "connection closed: it asks for nothing"),
+    }
+}
+
+/// Resolves when nobody is known on the connection and it has asked for nothing for a while,
+/// whatever it says to stay open.
+async fn idle(seat: &Seat) {
+    let mut seen = None;
+    loop {
+        tokio::time::sleep(limit::STRANGER_IDLE).await;
+        let now = seat.idle_since_request().filter(|_| !seat.is_known());
+        if now.is_some() && now == seen {
+            return;
+        }
+        seen = now;
+    }
+}
+
 /// Serves one peer until it leaves, breaks a bound or is drained.
-async fn connection(stream: TcpStream, peer: SocketAddr, slot: Slot) {
+async fn connection(stream: TcpStream, peer: SocketAddr, slot: Slot, seat: Option<Arc<Seat>>) {
     let shared = slot.shared.clone();
     let greeted = tokio::select! {
         greeted = tokio::time::timeout(shared.limits.read, greet(stream, &shared)) => greeted,
@@ -266,6 +321,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, slot: Slot) {
     let service = Service {
         shared: shared.clone(),
         peer,
+        seat,
         peer_text: HeaderValue::from_str(&peer.ip().to_canonical().to_string())
             .unwrap_or_else(|_| HeaderValue::from_static("unknown")),
     };
@@ -322,6 +378,8 @@ async fn serve_h2(io: Guarded, service: Service, shared: &Shared) -> Result<(), 
     let connection = http2::Builder::new(Streams(shared.tasks.clone()))
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES / 2)
         .max_header_list_size(u32::try_from(shared.limits.head_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(H2_PING_EVERY)
         .keep_alive_timeout(shared.limits.read)
@@ -356,6 +414,7 @@ struct Service {
     shared: Arc<Shared>,
     peer: SocketAddr,
     peer_text: HeaderValue,
+    seat: Option<Arc<Seat>>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
@@ -371,6 +430,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             tls: shared.tls.is_some(),
             id: RequestId(shared.next_id.fetch_add(1, Ordering::Relaxed)),
             peer_text: self.peer_text.clone(),
+            seat: self.seat.clone(),
         });
         Box::pin(async move { Ok(answer(&shared, request).await) })
     }
@@ -381,7 +441,15 @@ async fn answer(shared: &Shared, request: Request) -> Response {
     if let Err(refusal) = head::check(request.method(), request.uri(), request.headers()) {
         return refusal;
     }
-    let id = request.extensions().get::<Origin>().map(|origin| origin.id).unwrap_or_default();
+    let origin = request.extensions().get::<Origin>();
+    let id = origin.map(|origin| origin.id).unwrap_or_default();
+    let seat = origin.and_then(|origin| origin.seat.clone());
+    let _serving = seat.as_ref().map(Seat::serve);
+    // The heads of many requests at a time are memory too, until it is known whose they are.
+    let mut head = seat.filter(|seat| !seat.is_known()).map(|seat| seat.hold());
+    if let Some(Err(full)) = head.as_mut().map(|head| head.grow(head_bytes(&request))) {
+        return BodyError::from(full).reply(id);
+    }
     let call = AssertUnwindSafe(async { shared.handler.call(request).await });
     call.catch_unwind().await.unwrap_or_else(|_| {
         let n = N_PANICS.fetch_add(1, Ordering::Relaxed) + 1;
@@ -389,6 +457,14 @@ async fn answer(shared: &Shared, request: Request) -> Response {
         let text = format!("500 Internal Server Error (request {id})\n");
         reply::text(StatusCode::INTERNAL_SERVER_ERROR, text)
     })
+}
+
+/// About what a head takes in memory.
+fn head_bytes(request: &Request) -> usize {
+    const PER_HEADER: usize = 64;
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + PER_HEADER);
+    request.uri().path().len() + request.uri().query().map_or(0, str::len) + headers.sum::<usize>()
 }
 
 /// Requests of this process whose handler panicked.

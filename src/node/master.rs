@@ -32,6 +32,7 @@ use crate::{
     http::{
         Body, Request, Response,
         auth::{Guard, Passwords, Principal, TokenGuard, Tokens},
+        crowd::Crowd,
         proxy::Proxy,
         reply,
         route::Access,
@@ -86,8 +87,12 @@ pub struct Parts<'a> {
 /// When a port is taken or needs rights; the text names it.
 pub async fn bind(config: &Config, rng: &Rng) -> anyhow::Result<Bound> {
     let at = |port| SocketAddr::new(config.listen, port);
-    let router = Listener::bind(at(config.router_port))?;
-    let compat = |port| config.compat_ports.then(|| Listener::bind(at(port))).transpose();
+    let crowd = Crowd::of_process();
+    let router = Listener::bind(at(config.router_port))?.in_crowd(crowd.clone());
+    let compat = |port| {
+        let listener = config.compat_ports.then(|| Listener::bind(at(port))).transpose()?;
+        anyhow::Ok(listener.map(|listener| listener.in_crowd(crowd.clone())))
+    };
     let marathon = compat(MARATHON_PORT)?;
     let mesos = compat(MESOS_PORT)?;
     let own = [at(config.dns_port)];

@@ -25,7 +25,7 @@ use crate::{
     core::{Command, Rejected, command::Expect},
     http::{
         Call, Response,
-        auth::{AUTH_COOKIE, Passwords, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens},
+        auth::{AUTH_COOKIE, Passwords, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens, TooMany},
         body::BodyError,
         reply::{self, Reply},
         route::{Access, Table, delete, get, patch, post, put},
@@ -69,6 +69,7 @@ enum Failed {
     Credentials,
     Exists(String),
     LastUser(String),
+    TooMany(TooMany),
     Body(BodyError),
     Unavailable(String),
 }
@@ -122,6 +123,13 @@ impl Reply for Failed {
             Self::Exists(uid) => {
                 let text = format!("User with uid `{uid}` already exists");
                 error(StatusCode::CONFLICT, "Conflict", &text, Some("ERR_USER_EXISTS"))
+            }
+            Self::TooMany(refused) => {
+                let code = Some("ERR_TOO_MANY_ATTEMPTS");
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let response = error(status, "Too Many Requests", &refused.to_string(), code);
+                let wait = refused.wait.as_secs().to_string();
+                reply::with_header(response, header::RETRY_AFTER, &wait)
             }
             Self::LastUser(text) => {
                 error(StatusCode::CONFLICT, "Conflict", &text, Some("ERR_LAST_USER"))
@@ -236,7 +244,9 @@ async fn login(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
         Credentials::Password { uid, password } => {
             let user = state.users.get(uid);
             let hash = user.and_then(|user| user.password_hash.clone());
-            let is_right = iam.passwords.verify(password.to_owned(), hash).await;
+            let peer = call.origin().map(|origin| origin.peer.ip());
+            let is_right = iam.passwords.sign_in(uid, peer, password.to_owned(), hash).await;
+            let is_right = is_right.map_err(Failed::TooMany)?;
             user.filter(|_| is_right)
         }
         Credentials::Signed { uid, token } => {

@@ -4,7 +4,11 @@ use http::{StatusCode, header};
 use serde_json::Value;
 
 use super::{error::Error, json};
-use crate::{http::Call, model::path::PathId};
+use crate::{
+    base::{limit, task::heavy},
+    http::{Call, body::check_values},
+    model::path::PathId,
+};
 
 /// The body as JSON.
 pub async fn body(call: &mut Call) -> Result<Value, Error> {
@@ -15,13 +19,24 @@ pub async fn body(call: &mut Call) -> Result<Value, Error> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Error::NoBody);
     }
-    serde_json::from_slice(&bytes).map_err(|error| Error::NotJson(error.to_string()))
+    if let Err(n) = check_values(&bytes) {
+        let max = limit::JSON_VALUES_MAX;
+        return Err(Error::Argument(format!("the body holds {n} values, the maximum is {max}")));
+    }
+    let parse = || serde_json::from_slice(&bytes);
+    let parsed = if bytes.len() > HEAVY_BYTES { heavy(parse).await } else { parse() };
+    parsed.map_err(|error| Error::NotJson(error.to_string()))
 }
+
+/// Bodies above this are parsed, checked and applied to a snapshot apart from other requests.
+pub const HEAVY_BYTES: usize = 32 << 10;
 
 /// The body as an edge type.
 pub async fn body_as<T: json::Read>(call: &mut Call) -> Result<T, Error> {
     let value = body(call).await?;
-    json::read(&value).map_err(Error::Types)
+    let read = || json::read(&value);
+    let read = if call.n_read() > HEAVY_BYTES { heavy(read).await } else { read() };
+    read.map_err(Error::Types)
 }
 
 /// A body without `Content-Type` passes for JSON, as it does in the original.

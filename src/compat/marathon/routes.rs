@@ -11,12 +11,15 @@ use super::{
     request,
     service::Marathon,
 };
-use crate::http::{
-    Body, Call, Handler, Request, Response,
-    auth::Guard,
-    reply::Reply,
-    route::{self, Access, Miss, Route, Table},
-    serve::RequestId,
+use crate::{
+    base::limit,
+    http::{
+        Body, Call, Handler, Request, Response,
+        auth::Guard,
+        reply::Reply,
+        route::{self, Access, Miss, Route, Table},
+        serve::RequestId,
+    },
 };
 
 /// Answers below this are not worth compressing: one packet either way.
@@ -24,6 +27,8 @@ const COMPRESS_BYTES_MIN: usize = 1400;
 
 /// All routes.
 pub fn routes() -> Vec<Route<Marathon>> {
+    // Bodies with any number of apps in them.
+    const MANY: usize = limit::BODY_BYTES_MAX;
     use Access::{Open, Read, Write};
     vec![
         route::get("/", Open, system::root),
@@ -35,8 +40,8 @@ pub fn routes() -> Vec<Route<Marathon>> {
         route::get("/v2/events", Read, stream::events),
         route::get("/v2/apps", Read, json(apps::list)),
         route::post("/v2/apps", Write, json(apps::create)),
-        route::put("/v2/apps", Write, json(bulk::update)),
-        route::patch("/v2/apps", Write, json(bulk::update)),
+        route::put("/v2/apps", Write, json(bulk::update)).body_max(MANY),
+        route::patch("/v2/apps", Write, json(bulk::update)).body_max(MANY),
         route::get("/v2/apps/{id...}", Read, json(apps::get)),
         route::put("/v2/apps/{id...}", Write, json(apps::update)),
         route::patch("/v2/apps/{id...}", Write, json(apps::update)),
@@ -59,10 +64,10 @@ pub fn routes() -> Vec<Route<Marathon>> {
         route::get("/v2/groups/versions/{version}", Read, json(groups::in_version)),
         route::get("/v2/groups/{id...}/versions", Read, json(groups::versions)),
         route::get("/v2/groups/{id...}/versions/{version}", Read, json(groups::in_version)),
-        route::post("/v2/groups", Write, json(groups::create)),
-        route::post("/v2/groups/{id...}", Write, json(groups::create)),
-        route::put("/v2/groups", Write, json(groups::update)),
-        route::put("/v2/groups/{id...}", Write, json(groups::update)),
+        route::post("/v2/groups", Write, json(groups::create)).body_max(MANY),
+        route::post("/v2/groups/{id...}", Write, json(groups::create)).body_max(MANY),
+        route::put("/v2/groups", Write, json(groups::update)).body_max(MANY),
+        route::put("/v2/groups/{id...}", Write, json(groups::update)).body_max(MANY),
         route::patch("/v2/groups/{id...}", Write, json(groups::patch)),
         route::delete("/v2/groups", Write, json(groups::delete)),
         route::delete("/v2/groups/{id...}", Write, json(groups::delete)),

@@ -8,12 +8,14 @@ use parking_lot::Mutex;
 use super::{
     error::Error,
     events::{Announcement, Event, Hub},
+    request::HEAVY_BYTES,
     settings::Settings,
 };
 use crate::{
     base::{
         clock::{Clock, Timestamp},
         rng::Rng,
+        task::heavy,
     },
     core::{
         Accepted, Command, Outcome, Rejected, State,
@@ -99,11 +101,22 @@ impl Marathon {
         &self,
         make: impl Fn(&State, DeploymentId) -> Result<PutApps, Error>,
     ) -> Result<Started, Error> {
+        self.deploy_of(0, make).await
+    }
+
+    /// As `deploy`, for a body of `n_bytes`: what a large one takes to check keeps others waiting
+    /// no longer than they must.
+    pub async fn deploy_of(
+        &self,
+        n_bytes: usize,
+        make: impl Fn(&State, DeploymentId) -> Result<PutApps, Error>,
+    ) -> Result<Started, Error> {
         let mut round = 0;
         loop {
             round += 1;
             let id = self.deployment_id();
-            let put = make(&self.state(), id.clone())?;
+            let make = || make(&self.state(), id.clone());
+            let put = if n_bytes > HEAVY_BYTES { heavy(make).await } else { make() }?;
             self.check_instances(&put)?;
             let outcome = self.run(Command::PutApps(Box::new(put))).await;
             match outcome {

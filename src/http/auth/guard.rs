@@ -180,6 +180,9 @@ impl TokenGuard {
             asked.trusts_ambient()?;
         }
         let holder = self.tokens.check(token, self.clock.now())?;
+        if let Some(origin) = asked.origin {
+            origin.vouch();
+        }
         Ok(self.known(holder, by))
     }
 

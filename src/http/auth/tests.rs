@@ -156,7 +156,13 @@ fn ask_over(tls: bool, method: &str, path: &str, headers: &[(&str, &str)]) -> Re
     let mut request = request.body(Body::empty()).unwrap();
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     let peer_text = HeaderValue::from_static("127.0.0.1");
-    request.extensions_mut().insert(Origin { peer, tls, id: RequestId::new(1), peer_text });
+    request.extensions_mut().insert(Origin {
+        peer,
+        tls,
+        id: RequestId::new(1),
+        peer_text,
+        seat: None,
+    });
     request
 }
 

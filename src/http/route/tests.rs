@@ -109,6 +109,7 @@ fn accept_is_matched_by_name() {
     let value = "text/html, text/event-stream;q=0.9";
     request.headers_mut().insert(header::ACCEPT, value.parse().unwrap());
     let (parts, body) = request.into_parts();
-    let call = Call { parts, body, params: Params::new(), principal: Principal::anonymous() };
+    let (params, principal) = (Params::new(), Principal::anonymous());
+    let call = Call { parts, body, params, principal, body_max: 0, n_read: 0, hold: None };
     assert!(call.accepts("text/event-stream") && !call.accepts("application/json"));
 }

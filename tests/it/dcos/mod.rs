@@ -10,6 +10,7 @@ use tepui::{
 };
 
 mod door;
+mod strangers;
 mod targets;
 
 use door::{CLUSTER_ID, Door, LOCAL, NOW, labels, node};

@@ -113,7 +113,7 @@ pub async fn create(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
     let caller = Caller::of(&call);
     let shown = parking_lot::Mutex::new(None);
     let started = marathon
-        .deploy(|state, deployment| {
+        .deploy_of(call.n_read(), |state, deployment| {
             let world = World::new(state, &marathon.settings, force);
             let prepared = world.whole(&id, app.clone())?;
             is_free(state, &id)?;
@@ -219,7 +219,7 @@ pub async fn update(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
     let caller = Caller::of(&call);
     let creates = std::sync::atomic::AtomicBool::new(false);
     let started_as = marathon
-        .deploy(|state, deployment| {
+        .deploy_of(call.n_read(), |state, deployment| {
             let is_new = !state.apps.contains_key(&id);
             if is_patch && is_new {
                 return Err(missing(&id));

@@ -1,0 +1,73 @@
+//! What callers without a token can cost: bodies, guesses, connections.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tepui::{
+    base::task::Tasks,
+    http::{
+        Request,
+        crowd::{Bounds, Crowd},
+        reply,
+        serve::Listener,
+    },
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::{check, door::Door};
+
+fn login(uid: &str, password: &str) -> String {
+    let body = format!(r#"{{"uid":"{uid}","password":"{password}"}}"#);
+    format!(
+        "POST /acs/api/v1/auth/login HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[tokio::test]
+async fn a_sign_in_of_more_than_64_kib_is_refused_by_its_length() {
+    let door = Door::open().await;
+    let head = "POST /acs/api/v1/auth/login HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\
+        Content-Type: application/json\r\nContent-Length: 65537\r\n\r\n";
+    check(&door.ask(head).await, &["HTTP/1.1 413 ", "larger than 65536 bytes"]);
+}
+
+#[tokio::test]
+async fn guessing_costs_a_wait_and_other_names_do_not() {
+    let door = Door::open().await;
+    for _ in 0..5 {
+        check(&door.ask(&login("ann", "wrong")).await, &["HTTP/1.1 401 "]);
+    }
+    let refused = door.ask(&login("ann", "wrong")).await;
+    check(&refused, &["HTTP/1.1 429 ", "retry-after: ", "ERR_TOO_MANY_ATTEMPTS"]);
+    check(&door.ask(&login("admin", "hunter2")).await, &["HTTP/1.1 200 ", "token"]);
+    assert!(door.get("/mesos/state").await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn idle_connections_of_strangers_make_room_for_the_next() {
+    let bounds = Bounds { strangers_local_max: 10, ..Bounds::of_descriptors(1024) };
+    let (tasks, crowd) = (Tasks::new("t"), Crowd::new(bounds));
+    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let handler = |_: Request| async { reply::text(http::StatusCode::OK, "fine") };
+    let server = listener.in_crowd(crowd.clone()).serve(Arc::new(handler), &tasks);
+    let mut idle = Vec::new();
+    for _ in 0..50 {
+        idle.push(TcpStream::connect(server.local_addr()).await.unwrap());
+    }
+    let served = async {
+        let mut tcp = TcpStream::connect(server.local_addr()).await.unwrap();
+        tcp.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        tcp.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(5), served).await.expect("in time");
+    assert!(answer.ends_with("fine"), "{answer}");
+    assert_eq!(crowd.n_sent_away(), 41);
+    let ended = tokio::time::timeout(Duration::from_secs(5), idle[0].read(&mut [0])).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "the oldest was closed: {ended:?}");
+}
