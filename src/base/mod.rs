@@ -1,5 +1,6 @@
 //! Ground layer: time, randomness, ids, units, tasks, errors and bounds. Uses nothing of ours.
 
+pub mod alike;
 pub mod clock;
 pub mod error;
 pub mod id;

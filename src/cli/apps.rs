@@ -13,7 +13,7 @@ use super::{
     text::{age, count, field, list, mem, number},
     wait,
 };
-use crate::model::AppId;
+use crate::{base::alike, model::AppId};
 
 /// Where the Marathon dialect lives.
 pub const MARATHON: &str = "/service/marathon/v2";
@@ -22,7 +22,9 @@ pub async fn run(cx: &mut Context, app: App) -> Outcome {
     match app {
         App::List { filter, label, watch } => show_list(cx, filter, label, watch).await,
         App::Show { app, definition } => show(cx, &app, definition).await,
-        App::Deploy { file, change } => deploy::run(cx, &file, &change).await,
+        App::Deploy { file, allow_unknown, change } => {
+            deploy::run(cx, &file, allow_unknown, &change).await
+        }
         App::Scale { app, instances, change } => scale(cx, &app, instances, &change).await,
         App::Restart { app, change } => restart(cx, &app, &change).await,
         App::Remove { app, yes, change } => remove(cx, &app, yes, &change).await,
@@ -81,7 +83,7 @@ fn row(app: &Value, cx: &Context) -> [String; 8] {
 }
 
 async fn show(cx: &mut Context, app: &str, definition: bool) -> Outcome {
-    let answer = cx.client.get(format!("/tepui/v1/apps{}", app_path(app))).await?;
+    let answer = must_exist(cx, app).await?;
     if definition {
         return Ok(cx.printer.value(&deploy::definition_of(&answer["spec"]))?);
     }
@@ -125,17 +127,18 @@ async fn show(cx: &mut Context, app: &str, definition: bool) -> Outcome {
 }
 
 async fn scale(cx: &mut Context, app: &str, instances: u32, change: &Change) -> Outcome {
-    let path = format!("{MARATHON}/apps{}?force={}", app_path(app), change.force);
     must_exist(cx, app).await?;
+    let path = format!("{MARATHON}/apps{}?force={}", app_path(app)?, change.force);
     let ask = Ask::new(Method::PUT, path).json(&json!({ "instances": instances }));
     let result = cx.client.json(ask).await?;
-    wait::for_change(cx, &result, change, &format!("{app} scales to {instances}")).await
+    wait::for_change(cx, &result, change, &[app], &format!("{app} scales to {instances}")).await
 }
 
 async fn restart(cx: &mut Context, app: &str, change: &Change) -> Outcome {
-    let path = format!("{MARATHON}/apps{}/restart?force={}", app_path(app), change.force);
+    must_exist(cx, app).await?;
+    let path = format!("{MARATHON}/apps{}/restart?force={}", app_path(app)?, change.force);
     let result = cx.client.json(Ask::post(path).json(&json!({}))).await?;
-    wait::for_change(cx, &result, change, &format!("{app} restarts")).await
+    wait::for_change(cx, &result, change, &[app], &format!("{app} restarts")).await
 }
 
 async fn remove(cx: &mut Context, app: &str, yes: bool, change: &Change) -> Outcome {
@@ -145,13 +148,36 @@ async fn remove(cx: &mut Context, app: &str, yes: bool, change: &Change) -> Outc
         let running = count(usize::try_from(running).unwrap_or(0), "running instance");
         confirm(cx, &format!("Remove {} with {running}?", field(&shown, "id")))?;
     }
-    let path = format!("{MARATHON}/apps{}?force={}", app_path(app), change.force);
+    let own = own_deployments(cx, &shown).await?;
+    if !own.is_empty() && !change.force {
+        cx.printer.note(&format!("deployment {} is put aside", own.join(", ")))?;
+    }
+    let force = change.force || !own.is_empty();
+    let path = format!("{MARATHON}/apps{}?force={force}", app_path(app)?);
     let result = cx.client.json(Ask::new(Method::DELETE, path)).await?;
-    wait::for_change(cx, &result, change, &format!("{app} is removed")).await
+    wait::for_change(cx, &result, change, &[app], &format!("{app} is removed")).await
+}
+
+/// The deployments that work on this app and on nothing else. An app that never came up would be
+/// held by its own first deployment for ever; removing it ends that anyway. Empty as soon as one
+/// works on other apps too: those are not ours to stop.
+async fn own_deployments(cx: &mut Context, app: &Value) -> Outcome<Vec<String>> {
+    let holding: Vec<&str> = list(app, "deployments").filter_map(Value::as_str).collect();
+    if holding.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = cx.client.get("/tepui/v1/deployments").await?;
+    let is_own = |id: &str| {
+        let mut rows = list(&all, "deployments").filter(|d| field(d, "id") == id);
+        rows.all(|d| list(d, "app_ids").all(|other| other.as_str() == Some(field(app, "id"))))
+    };
+    let own = holding.iter().all(|id| is_own(id));
+    Ok(if own { holding.into_iter().map(str::to_owned).collect() } else { Vec::new() })
 }
 
 async fn versions(cx: &mut Context, app: &str) -> Outcome {
-    let answer = cx.client.get(format!("{MARATHON}/apps{}/versions", app_path(app))).await?;
+    must_exist(cx, app).await?;
+    let answer = cx.client.get(format!("{MARATHON}/apps{}/versions", app_path(app)?)).await?;
     if cx.printer.json {
         return Ok(cx.printer.value(&answer["versions"])?);
     }
@@ -163,10 +189,11 @@ async fn versions(cx: &mut Context, app: &str) -> Outcome {
 }
 
 async fn rollback(cx: &mut Context, app: &str, to: Option<String>, change: &Change) -> Outcome {
+    must_exist(cx, app).await?;
     let version = match to {
         Some(version) => version,
         None => {
-            let path = format!("{MARATHON}/apps{}/versions", app_path(app));
+            let path = format!("{MARATHON}/apps{}/versions", app_path(app)?);
             let known = cx.client.get(path).await?;
             let before = list(&known, "versions").nth(1).and_then(Value::as_str);
             let before = before.ok_or_else(|| {
@@ -175,56 +202,34 @@ async fn rollback(cx: &mut Context, app: &str, to: Option<String>, change: &Chan
             before.to_owned()
         }
     };
-    let path = format!("{MARATHON}/apps{}?force={}", app_path(app), change.force);
+    let path = format!("{MARATHON}/apps{}?force={}", app_path(app)?, change.force);
     let ask = Ask::new(Method::PUT, path).json(&json!({ "version": version }));
     let result = cx.client.json(ask).await?;
-    wait::for_change(cx, &result, change, &format!("{app} goes back to {version}")).await
+    wait::for_change(cx, &result, change, &[app], &format!("{app} goes back to {version}")).await
 }
 
 /// The app, or "not found" with names that look alike.
 pub async fn must_exist(cx: &mut Context, app: &str) -> Outcome<Value> {
-    match cx.client.get(format!("/tepui/v1/apps{}", app_path(app))).await {
+    match cx.client.get(format!("/tepui/v1/apps{}", app_path(app)?)).await {
         Err(error) if error.status == Some(404) => Err(unknown(cx, app, error).await),
         other => other,
     }
 }
 
-/// Adds what the caller may have meant.
-async fn unknown(cx: &mut Context, app: &str, error: CliError) -> CliError {
+/// Adds what the caller may have meant: a group of apps, an app of that name elsewhere, or one
+/// that is written almost alike.
+pub async fn unknown(cx: &mut Context, app: &str, error: CliError) -> CliError {
     let wanted = AppId::parse(app);
     let Ok(all) = cx.client.get("/tepui/v1/apps").await else { return error };
-    let alike = list(&all, "apps")
-        .map(|a| field(a, "id"))
-        .find(|id| AppId::parse(id).name() == wanted.name() || strikes(id, wanted.as_str()) <= 2);
-    match alike {
+    let ids: Vec<&str> = list(&all, "apps").map(|a| field(a, "id")).collect();
+    let below: Vec<&str> =
+        ids.iter().copied().filter(|id| AppId::parse(id).is_below(&wanted)).take(3).collect();
+    if !below.is_empty() {
+        return error.hint(format!("{} is a group; its apps: {}", wanted, below.join(" ")));
+    }
+    let named = ids.iter().copied().find(|id| AppId::parse(id).name() == wanted.name());
+    match named.or_else(|| alike::nearest(wanted.as_str(), ids.iter().copied())) {
         Some(id) => error.hint(format!("did you mean {id}?")),
         None => error.hint("tepui app list shows the apps there are"),
-    }
-}
-
-/// How many characters differ, inserts and deletions counted (Levenshtein's distance).
-fn strikes(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(x != *y)).min(above.min(row[j]) + 1);
-            diagonal = above;
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_look_alike_are_near() {
-        for (a, b, n) in [("/web", "/web", 0), ("/web", "/wbe", 2), ("/web", "/webs", 1)] {
-            assert_eq!(strikes(a, b), n);
-        }
     }
 }

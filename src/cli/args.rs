@@ -1,8 +1,8 @@
 //! The command tree.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::daemon::{ConfigCommand, DevArgs, NodeArgs};
 
@@ -19,6 +19,31 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Parses a command line, the program's name first.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut tree = tree();
+    let matches = tree.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut tree))
+}
+
+/// The command tree as people see it: options of every command in the first help only.
+pub fn tree() -> clap::Command {
+    let tree = super::daemon::with_defaults(Cli::command());
+    let global: Vec<clap::Arg> =
+        tree.get_arguments().filter(|a| a.is_global_set()).cloned().collect();
+    hide(tree, &global)
+}
+
+fn hide(command: clap::Command, global: &[clap::Arg]) -> clap::Command {
+    const ELSEWHERE: &str = "Options of every command (--url, --json, --quiet …): tepui --help";
+    command.mut_subcommands(|sub| {
+        let examples = sub.get_after_help().map(ToString::to_string);
+        let after = examples.map_or(ELSEWHERE.to_owned(), |text| format!("{text}\n\n{ELSEWHERE}"));
+        let sub = global.iter().fold(sub, |sub, arg| sub.arg(arg.clone().hide(true)));
+        hide(sub.after_help(after), global)
+    })
 }
 
 /// Options of every command.
@@ -130,8 +155,11 @@ pub enum App {
         after_help = "Examples:\n  tepui app deploy web.yaml\n  cat web.json | tepui app deploy - --no-wait"
     )]
     Deploy {
-        /// JSON or YAML, one or several definitions; - reads standard input
+        /// JSON or YAML, one or several apps or groups; - reads standard input
         file: String,
+        /// Send keys too that mean nothing to the server
+        #[arg(long)]
+        allow_unknown: bool,
         #[command(flatten)]
         change: Change,
     },

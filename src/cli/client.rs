@@ -235,8 +235,12 @@ pub fn segment(text: &str) -> String {
     crate::http::query::percent_encode(text)
 }
 
-/// An app id as a path: its slashes stay.
-pub fn app_path(id: &str) -> String {
-    let id = crate::model::AppId::parse(id);
-    id.segments().map(|s| format!("/{}", segment(s))).collect()
+/// An app id as a path: its slashes stay. The root and nothing are no app.
+pub fn app_path(id: &str) -> Outcome<String> {
+    let parsed = crate::model::AppId::parse(id);
+    if parsed.is_root() {
+        let text = format!("{id:?} names no app: an app has a name below the root, as /web");
+        return Err(CliError::usage(text).hint("tepui app list shows the apps there are"));
+    }
+    Ok(parsed.segments().map(|s| format!("/{}", segment(s))).collect())
 }

@@ -1,5 +1,6 @@
 //! The commands that are the system itself: `tepui dev`, `tepui node`, `tepui config`.
 //!
+//! Help tells the defaults from the same values the program starts with.
 //! They gather settings from their sources, check them, set up logging and run the node. A node
 //! that fails says why in one line and exits with 1; a wrong setting exits with 2.
 
@@ -9,10 +10,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
+use super::error::{CliError, Exit};
 use crate::node::{
-    config::{self, Config},
+    config::{self, Config, NodeRole},
     roles::{self, Login, Ready},
     settings::{self, Layers, Raw, Source},
 };
@@ -26,22 +28,22 @@ pub struct DevArgs {
     /// Directory of everything that must outlive the process
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Port of the admin router; 0 takes any free one [default: 8000]
+    /// Port of the admin router; 0 takes any free one
     #[arg(long, value_name = "PORT")]
     router_port: Option<u16>,
-    /// Port of the DNS server; 0 takes any free one [default: 5300]
+    /// Port of the DNS server; 0 takes any free one
     #[arg(long, value_name = "PORT")]
     dns_port: Option<u16>,
-    /// Serve the original's direct ports (5050 and 8080) too [default: off]
-    #[arg(long, value_name = "on|off")]
-    compat_ports: Option<Switch>,
+    /// Serve the original's direct ports (5050 and 8080) too
+    #[arg(long, value_name = "on|off", value_parser = switch)]
+    compat_ports: Option<bool>,
     /// Remove the containers when stopping
     #[arg(long)]
     destroy_on_exit: bool,
     /// Docker's socket
     #[arg(long, value_name = "PATH")]
     docker: Option<PathBuf>,
-    /// Least severe log line: error, warn, info, debug, or a filter by module [default: warn]
+    /// Least severe log line: error, warn, info, debug, or a filter by module
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
 }
@@ -68,10 +70,38 @@ pub enum ConfigCommand {
     Check(NodeArgs),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    On,
-    Off,
+fn switch(text: &str) -> Result<bool, String> {
+    settings::parse_switch(text).ok_or_else(|| "write on or off".to_owned())
+}
+
+/// The commands of the tree that take settings, each with its own defaults in the help.
+pub fn with_defaults(tree: clap::Command) -> clap::Command {
+    let node = config::node_defaults();
+    tree.mut_subcommand("dev", |c| tell_defaults(c, &config::dev_defaults()))
+        .mut_subcommand("node", |c| tell_defaults(c, &node))
+        .mut_subcommand("config", |c| {
+            c.mut_subcommand("show", |c| tell_defaults(c, &node))
+                .mut_subcommand("check", |c| tell_defaults(c, &node))
+        })
+}
+
+fn tell_defaults(command: clap::Command, defaults: &Raw) -> clap::Command {
+    let Ok(serde_yaml::Value::Mapping(values)) = serde_yaml::to_value(defaults) else {
+        return command;
+    };
+    command.mut_args(|arg| {
+        let value = match values.get(arg.get_id().as_str()) {
+            Some(serde_yaml::Value::Bool(on)) => if *on { "on" } else { "off" }.to_owned(),
+            Some(serde_yaml::Value::String(text)) => text.clone(),
+            Some(serde_yaml::Value::Number(number)) => number.to_string(),
+            _ => return arg,
+        };
+        if !arg.get_action().takes_values() {
+            return arg;
+        }
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        arg.help(format!("{help} [default: {value}]"))
+    })
 }
 
 /// Runs `tepui dev` until it is told to stop.
@@ -87,35 +117,104 @@ pub fn node(args: &NodeArgs) -> u8 {
 }
 
 /// `tepui config show|check`.
-pub fn config(command: &ConfigCommand) -> u8 {
+pub fn config(command: &ConfigCommand, json: bool) -> u8 {
     let (ConfigCommand::Show(args) | ConfigCommand::Check(args)) = command;
     let layers = match node_layers(args) {
         Ok(layers) => layers,
-        Err(error) => return fail(&format!("{error:#}"), EXIT_CONFIG),
+        Err(error) => return fail_lines(&format!("{error:#}"), json),
     };
-    if let ConfigCommand::Show(_) = command {
-        for (key, value, source) in layers.list() {
-            let text = serde_yaml::to_string(value).unwrap_or_default();
-            let is_shown = !settings::SECRETS.contains(&key) || value.is_null();
-            let text = if is_shown { text.trim_end() } else { "\"(hidden)\"" };
-            let joint = if text.contains('\n') || text.starts_with('-') { "\n" } else { " " };
-            out(&format!("{key}:{joint}{text}  # {source}\n"));
+    let checked = Config::check(&layers);
+    let errors: Vec<String> = match &checked {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    };
+    match command {
+        ConfigCommand::Show(_) => {
+            if json {
+                out(&format!("{:#}\n", show_json(&layers)));
+            } else {
+                show(&layers);
+            }
+            tell(&errors, &[], json);
+            if errors.is_empty() { 0 } else { EXIT_CONFIG }
+        }
+        ConfigCommand::Check(_) => {
+            let errors: Vec<String> =
+                errors.into_iter().chain(layers.strangers().iter().cloned()).collect();
+            let warnings = checked.map(|config| machine_warnings(&config)).unwrap_or_default();
+            let good = errors.is_empty();
+            if json {
+                let told = serde_json::json!({
+                    "good": good, "errors": errors, "warnings": warnings,
+                });
+                out(&format!("{told:#}\n"));
+            } else {
+                tell(&errors, &warnings, false);
+                if good {
+                    out("the settings are good\n");
+                }
+            }
+            if good { 0 } else { EXIT_CONFIG }
         }
     }
-    match Config::check(&layers) {
-        Ok(_) => {
-            if let ConfigCommand::Check(_) = command {
-                out("the settings are good\n");
-            }
-            0
-        }
-        Err(errors) => {
-            for error in errors {
-                let _ = writeln!(std::io::stderr(), "error: {error}");
-            }
-            EXIT_CONFIG
-        }
+}
+
+fn show(layers: &Layers) {
+    for (key, value, source) in layers.list() {
+        let text = serde_yaml::to_string(value).unwrap_or_default();
+        let text = if is_shown(key, value) { text.trim_end() } else { "\"(hidden)\"" };
+        let joint = if text.contains('\n') || text.starts_with('-') { "\n" } else { " " };
+        out(&format!("{key}:{joint}{text}  # {source}\n"));
     }
+}
+
+fn show_json(layers: &Layers) -> serde_json::Value {
+    let rows = layers.list().map(|(key, value, source)| {
+        let value = if is_shown(key, value) {
+            serde_json::to_value(value).unwrap_or_default()
+        } else {
+            "(hidden)".into()
+        };
+        (key.to_owned(), serde_json::json!({"value": value, "source": source.to_string()}))
+    });
+    rows.collect::<serde_json::Map<_, _>>().into()
+}
+
+fn is_shown(key: &str, value: &serde_yaml::Value) -> bool {
+    !settings::SECRETS.contains(&key) || value.is_null()
+}
+
+/// What is not wrong with the settings but will stop this machine from following them.
+fn machine_warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let has_agent = config.has(NodeRole::Agent) || config.has(NodeRole::PublicAgent);
+    if has_agent && !config.docker.exists() {
+        let socket = config.docker.display();
+        warnings.push(format!(
+            "docker: there is no socket {socket}; no task can start before Docker does"
+        ));
+    }
+    warnings
+}
+
+fn tell(errors: &[String], warnings: &[String], json: bool) {
+    let mut stderr = std::io::stderr();
+    for error in errors {
+        let _ = match json {
+            true => writeln!(stderr, "{}", CliError::new(Exit::Usage, error.as_str()).json()),
+            false => writeln!(stderr, "error: {error}"),
+        };
+    }
+    for warning in warnings {
+        let _ = writeln!(stderr, "warning: {warning}");
+    }
+}
+
+/// Settings that cannot be read at all, a line for each thing wrong.
+fn fail_lines(text: &str, json: bool) -> u8 {
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    tell(&lines, &[], json);
+    EXIT_CONFIG
 }
 
 fn node_layers(args: &NodeArgs) -> anyhow::Result<Layers> {
@@ -141,7 +240,7 @@ fn layers(
         data_dir: flags.data_dir.clone(),
         router_port: flags.router_port,
         dns_port: flags.dns_port,
-        compat_ports: flags.compat_ports.map(|s| s == Switch::On),
+        compat_ports: flags.compat_ports,
         destroy_on_exit: flags.destroy_on_exit.then_some(true),
         docker: flags.docker.clone(),
         log_level: flags.log_level.clone(),
@@ -156,17 +255,17 @@ fn layers(
 fn run(layers: anyhow::Result<Layers>, dev: bool) -> u8 {
     let layers = match layers {
         Ok(layers) => layers,
-        Err(error) => return fail(&format!("{error:#}"), EXIT_CONFIG),
+        Err(error) => return fail_lines(&format!("{error:#}"), false),
     };
     let config = match Config::check(&layers) {
         Ok(config) => config,
         Err(errors) => {
-            for error in errors {
-                let _ = writeln!(std::io::stderr(), "error: {error}");
-            }
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            tell(&errors, &[], false);
             return EXIT_CONFIG;
         }
     };
+    tell(&[], layers.strangers(), false);
     log_to_stderr(&config);
     let data_dir = config.data_dir.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()

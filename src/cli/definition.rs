@@ -9,7 +9,11 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::error::{CliError, Outcome};
+use super::{
+    editor,
+    error::{CliError, Outcome},
+    foreign, group, keys,
+};
 
 /// A text with definitions.
 #[derive(Debug)]
@@ -26,8 +30,8 @@ pub struct Definition {
     pub app: Value,
     /// Number of the YAML document, from 0.
     document: usize,
-    /// Position in the document's list, when it is one.
-    element: Option<usize>,
+    /// The way to it inside the document, when it stands in a list or a group.
+    path: Vec<String>,
 }
 
 /// Line and column, from 1.
@@ -35,28 +39,35 @@ pub type Place = (usize, usize);
 
 impl Source {
     /// Reads every definition of a text.
-    pub fn parse(name: &str, text: String) -> Outcome<(Self, Vec<Definition>)> {
+    pub fn parse(name: &str, text: &str) -> Outcome<(Self, Vec<Definition>)> {
+        let text = editor::tidy(text);
         let json = text.trim_start().starts_with(['{', '[']);
         let source = Self { name: name.to_owned(), text, json };
         let mut definitions = Vec::new();
         for (document, value) in source.documents()?.into_iter().enumerate() {
+            let at = |app, path: Vec<String>| Definition { app, document, path };
             match value {
                 Value::Null => {}
                 Value::Array(list) => {
-                    for (at, app) in list.into_iter().enumerate() {
-                        definitions.push(Definition { app, document, element: Some(at) });
+                    for (position, app) in list.into_iter().enumerate() {
+                        definitions.push(at(app, vec![position.to_string()]));
                     }
                 }
-                app => definitions.push(Definition { app, document, element: None }),
+                app => definitions.push(at(app, Vec::new())),
             }
         }
-        for definition in &definitions {
-            source.check(definition)?;
+        let mut apps = Vec::new();
+        for definition in definitions {
+            source.expect_app_or_group(&definition)?;
+            match group::is_group(&definition.app) {
+                true => apps.extend(source.apps_of(definition)?),
+                false => apps.push(definition),
+            }
         }
-        if definitions.is_empty() {
+        if apps.is_empty() {
             return Err(CliError::usage(format!("{name}: there is no app in it")));
         }
-        Ok((source, definitions))
+        Ok((source, apps))
     }
 
     fn documents(&self) -> Outcome<Vec<Value>> {
@@ -66,30 +77,82 @@ impl Source {
         };
         if self.json {
             let value = serde_json::from_str(&self.text);
-            let value = value.map_err(|e| broken(Some((e.line(), e.column())), &e))?;
+            let value = value.map_err(|e| {
+                let error = broken(Some((e.line(), e.column())), &e);
+                match editor::json_hint(&e) {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                }
+            })?;
             return Ok(vec![value]);
         }
         serde_yaml::Deserializer::from_str(&self.text)
             .map(|document| {
                 serde::Deserialize::deserialize(document).map_err(|e: serde_yaml::Error| {
-                    broken(e.location().map(|l| (l.line(), l.column())), &e)
+                    let place = e.location().map(|l| (l.line(), l.column()));
+                    match editor::tab(&self.text, place.map_or(0, |(line, _)| line)) {
+                        Some(line) => broken(Some((line, 1)), &"a tab stands in the indentation")
+                            .hint("YAML is indented with blanks; replace each tab by two"),
+                        None => broken(place, &e),
+                    }
                 })
             })
             .collect()
     }
 
-    /// What the server would not even know where to put.
-    fn check(&self, definition: &Definition) -> Outcome {
-        let app = &definition.app;
-        let problem = match app {
-            Value::Object(app) if app.contains_key("apps") || app.contains_key("groups") => {
-                "this is a group; list its apps one by one"
-            }
-            Value::Object(app) if app.get("id").is_some_and(Value::is_string) => return Ok(()),
-            Value::Object(_) => "an app needs an id, as /web",
-            _ => "this is no app definition",
+    /// The apps of a group as definitions of their own.
+    fn apps_of(&self, group: Definition) -> Outcome<Vec<Definition>> {
+        let apps = group::apps(&group.app);
+        let apps = apps.map_err(|(path, problem)| {
+            CliError::usage(format!("{}: {problem}", self.place_text(&group, &path)))
+        })?;
+        let inside = |path: Vec<String>| group.path.iter().cloned().chain(path).collect();
+        let document = group.document;
+        Ok(apps
+            .into_iter()
+            .map(|(app, path)| Definition { app, document, path: inside(path) })
+            .collect())
+    }
+
+    /// What the server would not even know where to put, and what belongs to another system.
+    fn expect_app_or_group(&self, definition: &Definition) -> Outcome {
+        let problem = match foreign::recognise(&definition.app) {
+            Some(foreign) => (foreign.what, foreign.details, Some(foreign.hint)),
+            None => match &definition.app {
+                Value::Object(app) if app.get("id").is_some_and(Value::is_string) => return Ok(()),
+                Value::Object(_) => ("an app needs an id, as /web".to_owned(), Vec::new(), None),
+                _ => {
+                    let hint = "an app is an object such as: {id: /web, cmd: ./serve, cpus: 0.1}";
+                    ("this is no app definition".to_owned(), Vec::new(), Some(hint.to_owned()))
+                }
+            },
         };
-        Err(CliError::usage(format!("{}: {problem}", self.place_text(definition, ""))))
+        let (what, details, hint) = problem;
+        let message = format!("{}: {what}", self.place_text(definition, ""));
+        Err(CliError { details, hint, ..CliError::usage(message) })
+    }
+
+    /// Refuses keys nobody would look at.
+    pub fn expect_known_keys(&self, definitions: &[Definition]) -> Outcome {
+        let mut details = Vec::new();
+        for definition in definitions {
+            for unknown in keys::of_app(&definition.app) {
+                let place = match self.seek(definition, &unknown.path, true) {
+                    Some((line, _)) => format!("{}:{line}", self.name),
+                    None => self.name.clone(),
+                };
+                let instead = unknown.instead.map(|i| format!("; did you mean {i}?"));
+                let instead = instead.unwrap_or_default();
+                details.push(format!("{place}  {} is no key of an app{instead}", unknown.key));
+            }
+        }
+        if details.is_empty() {
+            return Ok(());
+        }
+        let keys = if details.len() == 1 { "a key that means" } else { "keys that mean" };
+        let error = CliError::usage(format!("{} has {keys} nothing", self.name));
+        Err(CliError { details, ..error }
+            .hint("correct the file, or send it as it is with --allow-unknown"))
     }
 
     /// `file:line:column` of a field, or of the nearest thing around it that exists.
@@ -102,12 +165,16 @@ impl Source {
 
     /// Where the value at `path` (`/a/b/0`) of a definition stands.
     pub fn locate(&self, definition: &Definition, path: &str) -> Option<Place> {
-        let element = definition.element.map(|at| at.to_string());
+        self.seek(definition, path, false)
+    }
+
+    /// Where the value at `path`, or its key, stands.
+    fn seek(&self, definition: &Definition, path: &str, at_key: bool) -> Option<Place> {
         let fields = path.split('/').filter(|p| !p.is_empty());
         // `a(0)` and `(0)` are the other spelling of list positions.
         let fields = fields.flat_map(|f| f.split(['(', ')']).filter(|p| !p.is_empty()));
-        let steps: Vec<&str> = element.as_deref().into_iter().chain(fields).collect();
-        let seek = Seek(&steps);
+        let path: Vec<&str> = definition.path.iter().map(String::as_str).chain(fields).collect();
+        let seek = Seek { path: &path, at_key };
         if self.json {
             let error =
                 seek.deserialize(&mut serde_json::Deserializer::from_str(&self.text)).err()?;
@@ -119,8 +186,13 @@ impl Source {
     }
 }
 
-/// Walks down a path and fails at its end, or where it leads nowhere.
-struct Seek<'p>(&'p [&'p str]);
+/// Walks down a path and fails at its end (at the value there, or at its key), or where it leads
+/// nowhere.
+#[derive(Clone, Copy)]
+struct Seek<'p> {
+    path: &'p [&'p str],
+    at_key: bool,
+}
 
 const HERE: &str = "here";
 
@@ -154,10 +226,11 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        if let Some((wanted, rest)) = self.0.split_first() {
-            while let Some(key) = map.next_key::<String>()? {
-                if key == *wanted {
-                    return map.next_value_seed(Seek(rest));
+        if let Some((wanted, rest)) = self.path.split_first() {
+            let fail = self.at_key && rest.is_empty();
+            while let Some(found) = map.next_key_seed(Key { wanted, fail })? {
+                if found {
+                    return map.next_value_seed(Seek { path: rest, ..self });
                 }
                 map.next_value::<IgnoredAny>()?;
             }
@@ -166,78 +239,49 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        if let Some((wanted, rest)) = self.0.split_first()
+        if let Some((wanted, rest)) = self.path.split_first()
             && let Ok(mut left) = wanted.parse::<usize>()
         {
             while left > 0 && list.next_element::<IgnoredAny>()?.is_some() {
                 left -= 1;
             }
             if left == 0 {
-                list.next_element_seed(Seek(rest))?;
+                list.next_element_seed(Seek { path: rest, ..self })?;
             }
         }
         Err(de::Error::custom(HERE))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Reads a key and tells whether it is the wanted one; with `fail` that one is an error, whose
+/// position is the key's.
+struct Key<'p> {
+    wanted: &'p str,
+    fail: bool,
+}
 
-    const YAML: &str = "\
-id: /web
-cpus: 1
-container:
-  docker:
-    image: ''
----
-- id: /a
-- id: /b
-  env:
-    X: 1
-";
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = bool;
 
-    fn places(text: &str, wanted: &[(usize, &str, Place)]) {
-        let (source, definitions) = Source::parse("f", text.to_owned()).unwrap();
-        for (at, path, place) in wanted {
-            assert_eq!(source.locate(&definitions[*at], path), Some(*place), "{at} {path}");
-        }
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HERE)
     }
 
-    #[test]
-    fn fields_of_yaml_are_found_over_documents_and_lists() {
-        places(
-            YAML,
-            &[
-                (0, "/cpus", (2, 7)),
-                (0, "/container/docker/image", (5, 12)),
-                (0, "/container/docker/nothing", (5, 5)),
-                (1, "/id", (7, 7)),
-                (2, "/env/X", (10, 8)),
-            ],
-        );
-    }
-
-    #[test]
-    fn fields_of_json_are_found_by_line() {
-        let text = "{\n  \"id\": \"/web\",\n  \"ports\": [\n    80,\n    \"x\"\n  ]\n}";
-        let (source, definitions) = Source::parse("f", text.to_owned()).unwrap();
-        assert_eq!(source.locate(&definitions[0], "/ports(1)").unwrap().0, 5);
-        assert_eq!(source.locate(&definitions[0], "/id").unwrap().0, 2);
-    }
-
-    #[test]
-    fn what_is_no_app_is_refused_with_its_place() {
-        for (text, wanted) in [
-            ("id: 7", "f:1:1: an app needs an id, as /web"),
-            ("a: [", "f:"),
-            ("{\"id\": ", "f:1:7: EOF"),
-            ("id: /g\napps: []", "f:1:1: this is a group"),
-            ("", "f: there is no app in it"),
-            ("just text", "f:1:1: this is no app definition"),
-        ] {
-            let error = Source::parse("f", text.to_owned()).unwrap_err();
-            assert!(error.message.starts_with(wanted), "{text:?}: {}", error.message);
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<bool, E> {
+        match key == self.wanted {
+            true if self.fail => Err(E::custom(HERE)),
+            found => Ok(found),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use super::{
     args::Change,
     client::{Ask, app_path},
     definition::{Definition, Source},
+    editor,
     error::{CliError, Outcome},
     run::Context,
     text::{count, field, list},
@@ -37,27 +38,30 @@ const ADDED: [&str; 14] = [
     "ports",
 ];
 
-pub async fn run(cx: &mut Context, file: &str, change: &Change) -> Outcome {
+pub async fn run(cx: &mut Context, file: &str, allow_unknown: bool, change: &Change) -> Outcome {
     let text = read(cx, file)?;
     let name = if file == "-" { "standard input" } else { file };
-    let (source, definitions) = Source::parse(name, text)?;
-    let result = cx.client.json(request(&definitions, change.force)).await;
+    let (source, definitions) = Source::parse(name, &text)?;
+    if !allow_unknown {
+        source.expect_known_keys(&definitions)?;
+    }
+    let result = cx.client.json(request(&definitions, change.force)?).await;
     let result = result.map_err(|error| error.located(&source, &definitions))?;
     let ids: Vec<&str> = definitions.iter().map(|d| field(&d.app, "id")).collect();
     let what = match ids.as_slice() {
         [one] => (*one).to_owned(),
         many => count(many.len(), "app"),
     };
-    wait::for_change(cx, &result, change, &format!("{what} from {name}")).await
+    wait::for_change(cx, &result, change, &ids, &format!("{what} from {name}")).await
 }
 
 /// One app goes to its own path, so that the server's paths are the file's; several go as a list
 /// and become one deployment.
-fn request(definitions: &[Definition], force: bool) -> Ask {
+fn request(definitions: &[Definition], force: bool) -> Outcome<Ask> {
     let query = format!("force={force}&partialUpdate=false");
     let (path, body) = match definitions {
         [one] => {
-            let path = app_path(field(&one.app, "id"));
+            let path = app_path(field(&one.app, "id"))?;
             (format!("{MARATHON}/apps{path}?{query}"), definition_of(&one.app))
         }
         many => {
@@ -65,7 +69,7 @@ fn request(definitions: &[Definition], force: bool) -> Ask {
             (format!("{MARATHON}/apps?{query}"), Value::Array(apps))
         }
     };
-    Ask::new(Method::PUT, path).json(&body)
+    Ok(Ask::new(Method::PUT, path).json(&body))
 }
 
 /// The definition proper of an app as the server shows it; what it only adds would be refused or
@@ -78,7 +82,7 @@ pub fn definition_of(shown: &Value) -> Value {
 }
 
 fn read(cx: &mut Context, file: &str) -> Outcome<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let unreadable = |error: std::io::Error| {
         let error = CliError::usage(format!("{file}: {error}"));
         error.hint("name a file of Marathon JSON or YAML, or - for standard input")
@@ -87,11 +91,14 @@ fn read(cx: &mut Context, file: &str) -> Outcome<String> {
         "-" => Box::new(&mut cx.io.stdin),
         file => Box::new(std::fs::File::open(cx.io.cwd.join(file)).map_err(unreadable)?),
     };
-    from.by_ref().take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(CliError::usage(format!("{file} is larger than 16 MiB")));
+    from.by_ref().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let mib = FILE_BYTES_MAX >> 20;
+        return Err(CliError::usage(format!("{file} is larger than {mib} MiB")));
     }
-    Ok(text)
+    editor::decode(bytes).ok_or_else(|| {
+        CliError::usage(format!("{file} is no text")).hint("save it as UTF-8, as JSON or YAML")
+    })
 }
 
 impl CliError {
@@ -113,7 +120,8 @@ impl CliError {
                 |definition| source.place_text(definition, &path),
             );
             for error in list(detail, "errors").filter_map(Value::as_str) {
-                self.details.push(format!("{place}  {path}: {}", explained(error)));
+                let field = if path == "/" { String::new() } else { format!("{path}: ") };
+                self.details.push(format!("{place}  {field}{}", explained(error)));
             }
         }
         if let Some(text) = body["details"].as_str() {
@@ -137,8 +145,14 @@ fn split_index<'a>(all: &'a [Definition], path: &str) -> (Option<&'a Definition>
 }
 
 /// The short codes of the dialect in words.
-fn explained(error: &str) -> &str {
-    match error {
+fn explained(error: &str) -> String {
+    if let Some(feature) =
+        error.strip_prefix("Feature ").and_then(|e| e.split_once(" is not enabled"))
+    {
+        let feature = feature.0.replace('_', " ");
+        return format!("{feature} are not part of tepui yet; leave them out of the definition");
+    }
+    let text = match error {
         "error.expected.jsnumber" => "must be a number",
         "error.expected.jsstring" => "must be a text",
         "error.expected.jsboolean" => "must be true or false",
@@ -149,8 +163,14 @@ fn explained(error: &str) -> &str {
         "error.min" => "is too small",
         "error.max" => "is too large",
         "error.pattern" => "has characters that are not allowed",
+        "error.minLength" => "is too short",
+        "error.maxLength" => "is too long",
+        "error.expected.date.isoformat" => "must be a time, as 2026-11-28T08:00:00.000Z",
+        "error.unknown.enum.literal" => "is none of the words that are allowed here",
+        "error.url.invalid" => "is no URL",
         other => other,
-    }
+    };
+    text.to_owned()
 }
 
 #[cfg(test)]

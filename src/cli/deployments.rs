@@ -21,7 +21,7 @@ pub async fn run(cx: &mut Context, deployment: Deployment) -> Outcome {
         Deployment::Cancel { deployment, keep } => cancel(cx, &deployment, keep).await,
         Deployment::Watch { deployment, timeout } => {
             let id = field(&find(cx, &deployment).await?, "id").to_owned();
-            wait::follow(cx, &id, None, timeout).await
+            wait::follow(cx, &id, &[], None, timeout).await
         }
     }
 }

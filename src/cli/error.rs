@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::words;
+
 /// Exit codes; scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -39,7 +41,8 @@ pub type Outcome<T = ()> = Result<T, CliError>;
 
 impl CliError {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        let (message, details) = (message.into(), Vec::new());
+        let message = crate::base::error::plain(&message.into());
+        let details = Vec::new();
         let (hint, status, body) = (None, None, None);
         Self { exit, message, details, hint, broken_pipe: false, status, body }
     }
@@ -75,7 +78,9 @@ impl CliError {
         let message = text.into_iter().find_map(Value::as_str).map_or_else(
             || {
                 let text = String::from_utf8_lossy(&body[..body.len().min(300)]);
-                format!("the server answered {status} {}", text.trim()).trim_end().to_owned()
+                // A page for browsers says nothing here that the number does not.
+                let text = if text.trim_start().starts_with('<') { "" } else { text.trim() };
+                format!("the server answered {status} {text}").trim_end().to_owned()
             },
             str::to_owned,
         );
@@ -83,13 +88,14 @@ impl CliError {
         if let Some(field) = own["field"].as_str() {
             error.message = format!("{field}: {}", error.message);
         }
-        error.hint = own["hint"].as_str().map(str::to_owned);
+        error.hint = own["hint"].as_str().and_then(words::hint);
         error.status = Some(status);
         match status {
             401 => error = error.hint("sign in with: tepui login"),
             409 if json["deployments"].is_array() => {
                 let held = json["deployments"].as_array().into_iter().flatten();
                 let ids = held.filter_map(|d| d["id"].as_str());
+                "a deployment that is under way holds the app".clone_into(&mut error.message);
                 error.details = ids.map(|id| format!("held by deployment {id}")).collect();
                 error = error.hint("wait for it, or repeat with --force to put it aside");
             }

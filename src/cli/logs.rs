@@ -44,13 +44,26 @@ pub async fn run(cx: &mut Context, log: Log) -> Outcome {
     }
     let several = is_app && (running.len() > 1 || log.follow);
     let mut tails = Vec::new();
+    let mut failed = None;
     for task in &running {
         match tail(&cx.client, tasks::id(task), &log).await {
             Ok(tail) => tails.push((tasks::id(task).to_owned(), prefix(task, several), tail)),
-            // Of several tasks the others still count.
-            Err(error) if several => cx.printer.note(&format!("{}: {error}", tasks::id(task)))?,
-            Err(error) => return Err(error),
+            Err(error) => {
+                let error = no_file(error, task, &log.file);
+                if !several {
+                    return Err(error);
+                }
+                // Of several tasks the others still count.
+                cx.printer.note(&error.message)?;
+                failed = Some(error);
+            }
         }
+    }
+    if let Some(error) = failed
+        && tails.is_empty()
+        && !log.follow
+    {
+        return Err(error);
     }
     for (_, prefix, tail) in &tails {
         print(cx, prefix, &tail.text)?;
@@ -61,6 +74,16 @@ pub async fn run(cx: &mut Context, log: Log) -> Outcome {
     let streams = tails.into_iter().map(|(id, prefix, tail)| Stream::new(id, prefix, tail.next));
     let streams: Vec<Stream> = streams.collect();
     follow(cx, &log, streams, is_app).await
+}
+
+/// The agent's "no such file" in words that lead on.
+fn no_file(error: CliError, task: &Value, file: &str) -> CliError {
+    if error.status != Some(404) {
+        return error;
+    }
+    let id = tasks::id(task);
+    CliError { message: format!("{id} has no file {file}"), ..error }
+        .hint(format!("tepui task ls {id} shows its files"))
 }
 
 /// Whether a task has or will have output worth waiting for.
@@ -254,7 +277,7 @@ async fn follow(cx: &mut Context, log: &Log, streams: Vec<Stream>, is_app: bool)
 
 /// The app's tasks that may write; `None` when the app is gone.
 async fn instances(client: &Client, app: &str) -> Outcome<Option<BTreeMap<String, Value>>> {
-    let path = format!("/tepui/v1/apps{}", super::client::app_path(app));
+    let path = format!("/tepui/v1/apps{}", super::client::app_path(app)?);
     match client.get(path).await {
         Ok(app) => {
             let tasks = list(&app, "tasks").filter(|t| may_write(t));

@@ -17,6 +17,10 @@ pub mod session;
 mod tls;
 mod sse;
 mod definition;
+mod group;
+mod foreign;
+mod keys;
+mod editor;
 mod apps;
 mod deploy;
 mod wait;
@@ -35,5 +39,7 @@ mod doctor;
 pub mod daemon;
 mod run;
 mod text;
+mod words;
+mod steady;
 
 pub use run::{Io, main, run};

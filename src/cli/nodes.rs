@@ -15,6 +15,7 @@ use super::{
     tasks,
     text::{count, field, list, mem, number, share},
 };
+use crate::base::alike;
 
 pub async fn run(cx: &mut Context, node: Node) -> Outcome {
     match node {
@@ -52,11 +53,44 @@ async fn show_list(cx: &mut Context) -> Outcome {
 }
 
 async fn get(cx: &mut Context, node: &str) -> Outcome<Value> {
-    let found = cx.client.get(format!("/tepui/v1/nodes/{}", segment(node))).await;
-    found.map_err(|error| match error.status {
-        Some(404) => error.hint("tepui node list shows the nodes there are"),
-        _ => error,
-    })
+    match cx.client.get(format!("/tepui/v1/nodes/{}", segment(node))).await {
+        Err(error) if error.status == Some(404) => short(cx, node, error).await,
+        other => other,
+    }
+}
+
+/// The node whose id begins, or behind its last dash ends, like this; or one that may be meant.
+async fn short(cx: &mut Context, name: &str, error: CliError) -> Outcome<Value> {
+    let all = cx.client.get("/tepui/v1/nodes").await?;
+    let is_meant = |node: &Value| {
+        let id = field(node, "id");
+        id.starts_with(name) || id.rsplit('-').next() == Some(name)
+    };
+    let found: Vec<&Value> = list(&all, "nodes").filter(|n| is_meant(n)).collect();
+    match found.as_slice() {
+        [only] => {
+            let path = format!("/tepui/v1/nodes/{}", segment(field(only, "id")));
+            cx.client.get(path).await
+        }
+        [] => {
+            let hosts = list(&all, "nodes").map(|n| field(n, "host"));
+            Err(match alike::nearest(name, hosts) {
+                Some(host) => error.hint(format!("did you mean {host}?")),
+                None => error.hint("tepui node list shows the nodes there are"),
+            })
+        }
+        several => {
+            let mut error = CliError::usage(format!("{name} may mean several nodes"));
+            let line = |n: &&Value| format!("{}  {}", field(n, "host"), field(n, "id"));
+            error.details = several.iter().map(line).collect();
+            Err(error.hint("write a few more letters"))
+        }
+    }
+}
+
+/// The id of the node that a name means.
+pub async fn id_of(cx: &mut Context, name: &str) -> Outcome<String> {
+    Ok(field(&get(cx, name).await?, "id").to_owned())
 }
 
 async fn show(cx: &mut Context, node: &str) -> Outcome {
@@ -73,6 +107,11 @@ async fn show(cx: &mut Context, node: &str) -> Outcome {
     let memory = format!("{} of {}", mem(&held["mem_mb"]), mem(&total["mem_mb"]));
     cx.printer.line(&format!("memory     {memory} held"))?;
     cx.printer.line(&format!("ports      {}", field(&answer, "ports")))?;
+    for name in ["region", "zone"] {
+        if let Some(value) = answer[name].as_str() {
+            cx.printer.line(&format!("{name:<9}  {value}"))?;
+        }
+    }
     for (name, value) in answer["attributes"].as_object().into_iter().flatten() {
         cx.printer.line(&format!("attribute  {name}={}", value.as_str().unwrap_or_default()))?;
     }
@@ -85,8 +124,8 @@ async fn show(cx: &mut Context, node: &str) -> Outcome {
 }
 
 async fn drain(cx: &mut Context, node: &str, dry_run: bool, wait: Option<Duration>) -> Outcome {
-    get(cx, node).await?;
-    let path = format!("/tepui/v1/nodes/{}/drain", segment(node));
+    let id = id_of(cx, node).await?;
+    let path = format!("/tepui/v1/nodes/{}/drain", segment(&id));
     let answer = cx.client.json(Ask::post(&path).json(&json!({ "dry_run": dry_run }))).await?;
     let n = list(&answer, "instances").count();
     if dry_run {
@@ -103,14 +142,14 @@ async fn drain(cx: &mut Context, node: &str, dry_run: bool, wait: Option<Duratio
     let Some(timeout) = wait else {
         return if cx.printer.json { Ok(cx.printer.value(&answer)?) } else { Ok(()) };
     };
-    until_empty(cx, node, timeout).await
+    until_empty(cx, &id, node, timeout).await
 }
 
-async fn until_empty(cx: &mut Context, node: &str, timeout: Duration) -> Outcome {
+async fn until_empty(cx: &mut Context, id: &str, node: &str, timeout: Duration) -> Outcome {
     let started = Instant::now();
     let mut shown = u64::MAX;
     loop {
-        let answer = get(cx, node).await?;
+        let answer = get(cx, id).await?;
         let left = answer["instances"].as_u64().unwrap_or(0);
         if left == 0 {
             cx.printer.clear()?;
@@ -133,8 +172,8 @@ async fn until_empty(cx: &mut Context, node: &str, timeout: Duration) -> Outcome
 }
 
 async fn undrain(cx: &mut Context, node: &str) -> Outcome {
-    get(cx, node).await?;
-    let path = format!("/tepui/v1/nodes/{}/drain", segment(node));
+    let id = id_of(cx, node).await?;
+    let path = format!("/tepui/v1/nodes/{}/drain", segment(&id));
     let answer = cx.client.json(Ask::post(&path).json(&json!({"cancel": true}))).await?;
     if cx.printer.json {
         return Ok(cx.printer.value(&answer)?);

@@ -8,8 +8,6 @@ use std::{
     sync::Arc,
 };
 
-use clap::Parser as _;
-
 use super::{
     args::{Cli, Command, NodeCommand},
     client::Client,
@@ -51,7 +49,7 @@ pub struct Context {
 /// Runs one command line of the program itself, with threads of its own.
 pub fn main(args: impl IntoIterator<Item = OsString>, mut io: Io) -> u8 {
     let mut printer = printer(&mut io);
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match args::parse(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &mut printer),
     };
@@ -59,7 +57,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut io: Io) -> u8 {
     match &cli.command {
         Command::Dev(args) => return daemon::dev(args),
         Command::Node(NodeCommand { verb: None, daemon }) => return super::daemon::node(daemon),
-        Command::Config(command) => return daemon::config(command),
+        Command::Config(command) => return daemon::config(command, cli.global.json),
         _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -79,7 +77,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut io: Io) -> u8 {
 /// Runs one command line on the caller's runtime and tells the exit code.
 pub async fn run(args: impl IntoIterator<Item = OsString>, mut io: Io) -> u8 {
     let mut printer = printer(&mut io);
-    match Cli::try_parse_from(args) {
+    match args::parse(args) {
         Ok(cli) => run_parsed(cli, io, printer).await,
         Err(error) => usage(&error, &mut printer),
     }
@@ -171,7 +169,10 @@ fn simulate(args: &crate::sim::Args, printer: &mut Printer) -> Outcome<u8> {
     });
     told?;
     printer.clear()?;
-    printer.line(&summary.to_string())?;
+    match printer.json {
+        true => printer.value(&summary.json())?,
+        false => printer.line(&summary.to_string())?,
+    }
     Ok(if summary.is_good() { 0 } else { Exit::Failure as u8 })
 }
 

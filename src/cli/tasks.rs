@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{
-    apps::MARATHON,
+    apps::{self, MARATHON},
     args::Task,
     client::{Ask, app_path, segment},
     error::{CliError, Exit, Outcome},
-    files,
+    files, nodes,
     output::Table,
     run::{Context, repeat},
     text::{age, count, field, list, mem, number},
@@ -18,10 +18,12 @@ pub async fn run(cx: &mut Context, task: Task) -> Outcome {
     match task {
         Task::List { app, node, all, watch } => {
             let mut path = format!("/tepui/v1/tasks?all={all}");
-            for (name, value) in [("app", app), ("node", node)] {
-                if let Some(value) = value {
-                    path.push_str(&format!("&{name}={}", segment(&value)));
-                }
+            if let Some(app) = app {
+                let app = field(&apps::must_exist(cx, &app).await?, "id").to_owned();
+                path.push_str(&format!("&app={}", segment(&app)));
+            }
+            if let Some(node) = node {
+                path.push_str(&format!("&node={}", segment(&nodes::id_of(cx, &node).await?)));
             }
             repeat(cx, watch, async |cx| show_list(cx, &path).await).await
         }
@@ -136,43 +138,75 @@ async fn kill(cx: &mut Context, names: Vec<String>, scale: bool, wipe: bool) -> 
     }
 }
 
-/// The one task a name means: a task id, an instance id, or a beginning of one.
+/// The one task a name means: a task id, an instance id, or a beginning of one, also of the
+/// instance's own number, which logs and the page show.
 pub async fn one(cx: &mut Context, name: &str) -> Outcome<Value> {
-    match cx.client.get(format!("/tepui/v1/tasks/{}", segment(name))).await {
-        Err(error) if error.status == Some(404) => {
-            let all = cx.client.get("/tepui/v1/tasks").await?;
-            let mut alike: Vec<&Value> =
-                list(&all, "tasks").filter(|t| id(t).starts_with(name)).collect();
-            match (alike.pop(), alike.is_empty()) {
-                (Some(only), true) => Ok(only.clone()),
-                (Some(last), false) => {
-                    let mut error = CliError::usage(format!("{name} may mean several tasks"));
-                    error.details = alike.iter().chain([&last]).map(|t| id(t).to_owned()).collect();
-                    Err(error.hint("write a few more letters"))
-                }
-                (None, _) => Err(error.hint("tepui task list shows the tasks there are")),
-            }
-        }
+    match exact(cx, name).await {
+        Err(error) if error.status == Some(404) => short(cx, name, error).await,
         other => other,
     }
 }
 
-/// The tasks a name means: one by its id, or all of an app that are there.
+async fn exact(cx: &mut Context, name: &str) -> Outcome<Value> {
+    // Nothing at all would be the list.
+    let path = if name.is_empty() { "-".to_owned() } else { segment(name) };
+    cx.client.get(format!("/tepui/v1/tasks/{path}")).await
+}
+
+async fn short(cx: &mut Context, name: &str, error: CliError) -> Outcome<Value> {
+    let all = cx.client.get("/tepui/v1/tasks?all=true").await?;
+    let is_meant = |task: &Value| {
+        let number = field(task, "id").rsplit_once("instance-").map_or("", |(_, n)| n);
+        !name.is_empty()
+            && [id(task), field(task, "id"), number].iter().any(|i| i.starts_with(name))
+    };
+    let mut found: Vec<&Value> = list(&all, "tasks").filter(|t| is_meant(t)).collect();
+    if found.len() > 1 {
+        // What runs is meant rather than what has ended.
+        let is_over = |task: &Value| {
+            matches!(field(task, "condition"), "finished" | "failed" | "killed" | "lost" | "gone")
+        };
+        if found.iter().any(|t| !is_over(t)) {
+            found.retain(|t| !is_over(t));
+        }
+    }
+    match found.as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => Err(error.hint("tepui task list shows the tasks there are")),
+        several => {
+            let mut error = CliError::usage(format!("{name} may mean several tasks"));
+            error.details = several.iter().map(|t| id(t).to_owned()).collect();
+            Err(error.hint("write a few more letters"))
+        }
+    }
+}
+
+/// The tasks a name means: one by its id, all of an app that are there, or one by a beginning of
+/// its id.
 pub async fn of_target(cx: &mut Context, target: &str) -> Outcome<Vec<Value>> {
-    if !target.starts_with('/') {
-        match one(cx, target).await {
+    let is_path = target.starts_with('/') || target.is_empty();
+    if !is_path {
+        match exact(cx, target).await {
             Err(error) if error.status == Some(404) => {}
             found => return found.map(|task| vec![task]),
         }
     }
-    let path = format!("/tepui/v1/apps{}", app_path(target));
-    match cx.client.get(path).await {
-        Ok(app) => Ok(list(&app, "tasks").cloned().collect()),
-        Err(error) if error.status == Some(404) => {
-            let text = format!("{target} is neither a task nor an app");
-            Err(CliError::new(Exit::NotFound, text)
-                .hint("tepui app list and tepui task list show what there is"))
+    let path = format!("/tepui/v1/apps{}", app_path(target)?);
+    let error = match cx.client.get(path).await {
+        Ok(app) => return Ok(list(&app, "tasks").cloned().collect()),
+        Err(error) if error.status == Some(404) => error,
+        Err(error) => return Err(error),
+    };
+    if !is_path {
+        match short(cx, target, error).await {
+            Err(error) if error.status == Some(404) => {}
+            found => return found.map(|task| vec![task]),
         }
-        Err(error) => Err(error),
     }
+    let text = format!("{target} is neither a task nor an app");
+    let error = apps::unknown(cx, target, CliError::new(Exit::NotFound, text)).await;
+    Err(match error.hint.as_deref() {
+        Some(hint) if !hint.starts_with("tepui app list") => error,
+        _ => error.hint("tepui app list and tepui task list show what there is"),
+    })
 }

@@ -11,9 +11,10 @@ use super::{
     error::{CliError, Exit, Outcome},
     output::{Tone, paint},
     run::Context,
+    steady,
     text::{field, list, number},
 };
-use crate::base::clock::Timestamp;
+use crate::{base::clock::Timestamp, model::AppId};
 
 /// How often the deployment is looked at.
 const LOOK: Duration = Duration::from_millis(400);
@@ -29,7 +30,14 @@ enum End {
 }
 
 /// Waits for the deployment named in Marathon's answer, unless told not to.
-pub async fn for_change(cx: &mut Context, answer: &Value, change: &Change, what: &str) -> Outcome {
+/// `apps` are those it is about; others may be drawn in.
+pub async fn for_change(
+    cx: &mut Context,
+    answer: &Value,
+    change: &Change,
+    apps: &[&str],
+    what: &str,
+) -> Outcome {
     let id = match field(answer, "deploymentId") {
         "" => list(answer, "deployments").next().map_or("", |d| field(d, "id")),
         id => id,
@@ -41,13 +49,14 @@ pub async fn for_change(cx: &mut Context, answer: &Value, change: &Change, what:
             false => Ok(cx.printer.line(&format!("deployment {id}"))?),
         };
     }
-    follow(cx, id, Some(field(answer, "version")), change.timeout).await
+    follow(cx, id, apps, Some(field(answer, "version")), change.timeout).await
 }
 
 /// Shows a deployment's progress until it ends; an end without its goal is an error.
 pub async fn follow(
     cx: &mut Context,
     id: &str,
+    apps: &[&str],
     version: Option<&str>,
     timeout: Duration,
 ) -> Outcome {
@@ -79,7 +88,16 @@ pub async fn follow(
         sleep(LOOK).await;
     }
     cx.printer.clear()?;
-    conclude(cx, id, version.as_deref(), &seen).await
+    conclude(cx, id, version.as_deref(), &seen).await?;
+    // One that was over before it was looked at is known by what it was asked for.
+    seen.extend(apps.iter().map(|app| AppId::parse(app).as_str().to_owned()));
+    steady::watch(cx, seen.iter(), version.as_deref()).await?;
+    if cx.printer.json {
+        let told = json!({"deploymentId": id, "version": version, "done": true});
+        return Ok(cx.printer.value(&told)?);
+    }
+    let done = paint("done", Tone::Good, cx.printer.colour.1);
+    Ok(cx.printer.note(&done)?)
 }
 
 /// Each action of the present step in a line.
@@ -103,7 +121,7 @@ fn lines(row: &Value) -> Vec<String> {
     lines
 }
 
-/// Tells how it ended.
+/// An end without its goal is an error.
 async fn conclude(
     cx: &mut Context,
     id: &str,
@@ -112,20 +130,14 @@ async fn conclude(
 ) -> Outcome {
     let mut end = End::Done;
     for app in apps {
-        match cx.client.get(format!("/tepui/v1/apps{}", app_path(app))).await {
+        match cx.client.get(format!("/tepui/v1/apps{}", app_path(app)?)).await {
             Ok(shown) => end = worse(end, ended(&shown, version)),
             Err(error) if error.status == Some(404) => {} // removed, as it should be
             Err(error) => return Err(error),
         }
     }
     match end {
-        End::Done if cx.printer.json => {
-            Ok(cx.printer.value(&json!({"deploymentId": id, "version": version, "done": true}))?)
-        }
-        End::Done => {
-            let done = paint("done", Tone::Good, cx.printer.colour.1);
-            Ok(cx.printer.note(&done)?)
-        }
+        End::Done => Ok(()),
         End::TakenBack => {
             let text = format!("deployment {id} was taken back before it was done");
             let first = apps.first().cloned().unwrap_or_default();

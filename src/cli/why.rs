@@ -13,7 +13,7 @@ use super::{
 
 pub async fn run(cx: &mut Context, app: &str, nodes: bool) -> Outcome {
     apps::must_exist(cx, app).await?;
-    let why = cx.client.get(format!("/tepui/v1/apps{}/why", app_path(app))).await?;
+    let why = cx.client.get(format!("/tepui/v1/apps{}/why", app_path(app)?)).await?;
     if cx.printer.json {
         return Ok(cx.printer.value(&why)?);
     }

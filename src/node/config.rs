@@ -34,6 +34,8 @@ impl NodeRole {
     }
 
     fn parse(text: &str) -> Option<Self> {
+        // `public_agent` is how the original's installer wrote it.
+        let text = text.trim().replace('_', "-").to_ascii_lowercase();
         [Self::Master, Self::Agent, Self::PublicAgent].into_iter().find(|r| r.as_str() == text)
     }
 }
@@ -355,11 +357,12 @@ impl Checker<'_> {
 
     fn log_level(&mut self, text: Option<&str>) -> String {
         let text = text.unwrap_or("info");
-        if text.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        let is_filter = text.parse::<tracing_subscriber::EnvFilter>().is_ok();
+        if !is_filter || !text.split(',').all(is_directive) {
             self.fail(
                 "log_level",
-                format!("{text:?} is no filter"),
-                "use error, warn, info, debug",
+                format!("{text:?} is no level"),
+                "use error, warn, info, debug, trace or off, or module=level with commas between",
             );
         }
         text.to_owned()
@@ -374,6 +377,16 @@ impl Checker<'_> {
                 false
             }
         }
+    }
+}
+
+/// Whether a part of a log filter is a level, or a module with one. A bare word that is neither
+/// would name a module that nobody has, and silence everything.
+fn is_directive(part: &str) -> bool {
+    let is_level = |level: &str| level.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    match part.trim().rsplit_once('=') {
+        Some((module, level)) => !module.is_empty() && is_level(level),
+        None => is_level(part.trim()) || part.contains("::"),
     }
 }
 
@@ -449,9 +462,50 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_refused_by_name() {
-        let error = settings::parse("roles: [agent]\nrouterport: 1\n", "f").expect_err("error");
-        assert!(error.to_string().contains("routerport"), "{error}");
+    fn all_keys_that_cannot_be_used_are_refused_with_their_lines() {
+        let text = "\u{feff}roles: [agent]\nrouterport: 1\n# x\ndns_port: many\nflavour: x\n";
+        let error = settings::parse(text, "f").expect_err("error");
+        let lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
+        assert_eq!(lines[0], "f:2: routerport is no setting; did you mean router_port?");
+        assert!(lines[1].starts_with("f:4: dns_port: invalid type"), "{lines:?}");
+        assert_eq!(lines[2..], ["f:5: flavour is no setting"]);
+    }
+
+    #[test]
+    fn misspelt_variables_are_noticed() {
+        let told = |name: &str| {
+            let mut layers = Layers::default();
+            layers.over_environment([(name.to_owned(), "1".to_owned())]).expect("environment");
+            layers.strangers().to_vec()
+        };
+        let meant = "TEPUI_RUOTER_PORT is no setting; did you mean TEPUI_ROUTER_PORT?";
+        assert_eq!(told("TEPUI_RUOTER_PORT"), [meant]);
+        for other in ["TEPUI_URL", "TEPUI_TOKEN", "TEPUI_SOMETHING_ELSE", "PATH"] {
+            assert_eq!(told(other), Vec::<String>::new(), "{other}");
+        }
+    }
+
+    #[test]
+    fn switches_roles_and_levels_are_read_as_people_write_them() {
+        for (text, on) in [("on", true), ("off", false), ("1", true), ("False", false)] {
+            let layers =
+                layers("roles: [master]\naddress: 10.0.0.1\n", &[("TEPUI_COMPAT_PORTS", text)]);
+            assert_eq!(Config::check(&layers).expect("config").compat_ports, on, "{text}");
+        }
+        let file = "roles: [public_agent, master]\naddress: 10.0.0.1\ncompat_ports: off\n";
+        let config = Config::check(&layers(file, &[])).expect("config");
+        assert!(config.has(NodeRole::PublicAgent) && !config.compat_ports);
+        for (level, good) in [
+            ("loud", false),
+            ("warn,tepui=loud", false),
+            ("DEBUG", true),
+            ("info,tepui::agent=debug", true),
+            ("off", true),
+        ] {
+            let file = "roles: [master]\naddress: 10.0.0.1\n";
+            let layers = layers(file, &[("TEPUI_LOG_LEVEL", level)]);
+            assert_eq!(Config::check(&layers).is_ok(), good, "{level}");
+        }
     }
 
     #[test]

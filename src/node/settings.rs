@@ -9,8 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_yaml::Value;
+
+use crate::base::alike;
 
 /// Where a value came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,7 +76,7 @@ pub struct Raw {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_port: Option<u16>,
     /// Whether the original's direct ports (5050 and 8080) are served too.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "switch", default)]
     pub compat_ports: Option<bool>,
     pub max_instances_per_app: Option<u32>,
     /// `host:port` of the masters' peer ports; what an agent needs to find its cluster.
@@ -119,7 +121,7 @@ pub struct Raw {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<String>,
     /// Whether containers are removed when the node stops. For development.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "switch", default)]
     pub destroy_on_exit: Option<bool>,
 }
 
@@ -130,12 +132,36 @@ pub enum SettingsError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{source_name}: {text}")]
     Parse { source_name: String, text: String },
+    /// Every key that cannot be used, each with its place, one to a line.
+    #[error("{}", .0.join("\n"))]
+    Keys(Vec<String>),
+}
+
+/// What a switch may be written as.
+pub fn parse_switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Some(true),
+        "off" | "false" | "no" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn switch<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    match Value::deserialize(from)? {
+        Value::Null => Ok(None),
+        Value::Bool(on) => Ok(Some(on)),
+        Value::Number(n) if n.as_u64() == Some(0) => Ok(Some(false)),
+        Value::Number(n) if n.as_u64() == Some(1) => Ok(Some(true)),
+        Value::String(text) if parse_switch(&text).is_some() => Ok(parse_switch(&text)),
+        _ => Err(D::Error::custom("expected on or off")),
+    }
 }
 
 /// Merged settings and where each came from.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     values: BTreeMap<String, (Value, Source)>,
+    strangers: Vec<String>,
 }
 
 impl Layers {
@@ -155,7 +181,8 @@ impl Layers {
     /// Puts the settings of a YAML file over what is there.
     ///
     /// # Errors
-    /// When it cannot be read, is no YAML, or has an unknown key; the text names line and key.
+    /// When it cannot be read, is no YAML, or has keys that are unknown or unusable; the text names
+    /// line and key of all of them.
     pub fn over_file(&mut self, path: &Path) -> Result<(), SettingsError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
@@ -176,6 +203,7 @@ impl Layers {
         for (name, text) in variables {
             let Some(key) = name.strip_prefix("TEPUI_").map(str::to_lowercase) else { continue };
             if !KEYS.contains(&key.as_str()) {
+                self.strangers.extend(stranger(&name, &key));
                 continue;
             }
             let mut map = serde_yaml::Mapping::new();
@@ -186,6 +214,11 @@ impl Layers {
             self.over(&raw, |_| Source::Environment(name.clone()));
         }
         Ok(())
+    }
+
+    /// Variables that look like misspelt settings, in words. They are without effect.
+    pub fn strangers(&self) -> &[String] {
+        &self.strangers
     }
 
     /// The merged settings.
@@ -214,16 +247,69 @@ impl Layers {
 /// # Errors
 /// When it is no YAML or has an unknown key.
 pub fn parse(text: &str, source_name: &str) -> Result<Raw, SettingsError> {
+    // Editors of other systems put a mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let error = |text: String| SettingsError::Parse { source_name: source_name.to_owned(), text };
     let value: Value = serde_yaml::from_str(text).map_err(|e| error(e.to_string()))?;
-    if value.is_null() {
-        return Ok(Raw::default());
+    let map = match value {
+        Value::Null => return Ok(Raw::default()),
+        Value::Mapping(map) => map,
+        _ => return Err(error("settings are lines of key: value".to_owned())),
+    };
+    let problems: Vec<String> = map
+        .iter()
+        .filter_map(|(key, value)| {
+            let key =
+                key.as_str().map_or_else(|| "a key that is no text".to_owned(), str::to_owned);
+            let place = match line_of(text, &key) {
+                Some(line) => format!("{source_name}:{line}"),
+                None => source_name.to_owned(),
+            };
+            problem(&key, value).map(|problem| format!("{place}: {problem}"))
+        })
+        .collect();
+    if !problems.is_empty() {
+        return Err(SettingsError::Keys(problems));
     }
-    serde_path_to_error::deserialize(value).map_err(|e| {
+    serde_yaml::from_value(Value::Mapping(map)).map_err(|e| error(e.to_string()))
+}
+
+/// What is wrong with one key of a file, by itself.
+fn problem(key: &str, value: &Value) -> Option<String> {
+    if !KEYS.contains(&key) {
+        let meant = alike::nearest(key, KEYS).map(|near| format!("; did you mean {near}?"));
+        return Some(format!("{key} is no setting{}", meant.unwrap_or_default()));
+    }
+    let alone = Value::Mapping([(Value::from(key), value.clone())].into_iter().collect());
+    let read: Result<Raw, _> = serde_path_to_error::deserialize(alone);
+    read.err().map(|e| {
         let path = e.path().to_string();
-        let place = if path == "." { String::new() } else { format!("{path}: ") };
-        error(format!("{place}{}", e.into_inner()))
+        let path = if path == "." { key.to_owned() } else { path };
+        format!("{path}: {}", e.into_inner())
     })
+}
+
+/// The line a key of the top level stands on, from 1.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let is_key = |line: &str| {
+        let rest = line.trim_start_matches(['"', '\'']).strip_prefix(key)?;
+        rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':').then_some(())
+    };
+    let at = text.lines().position(|line| is_key(line).is_some())?;
+    Some(at + 1)
+}
+
+/// Variables of the same beginning that are no settings of a node.
+const OTHER_VARIABLES: [&str; 7] =
+    ["url", "token", "password", "no_input", "user", "flags", "cache"];
+
+/// What to say of a variable that is no setting: nothing, unless it looks like a misspelt one.
+fn stranger(name: &str, key: &str) -> Option<String> {
+    if OTHER_VARIABLES.contains(&key) {
+        return None;
+    }
+    let near = alike::nearest(key, KEYS)?;
+    Some(format!("{name} is no setting; did you mean TEPUI_{}?", near.to_uppercase()))
 }
 
 /// Keys whose values nobody should see over a shoulder or in a report.
@@ -275,12 +361,10 @@ fn environment_value(key: &str, text: &str) -> Value {
         "router_port"
         | "dns_port"
         | "peer_port"
-        | "compat_ports"
         | "max_instances_per_app"
         | "cpus"
         | "mem_mb"
-        | "disk_mb"
-        | "destroy_on_exit" => serde_yaml::from_str(text).unwrap_or_else(|_| Value::from(text)),
+        | "disk_mb" => serde_yaml::from_str(text).unwrap_or_else(|_| Value::from(text)),
         _ => Value::from(text),
     }
 }

@@ -46,6 +46,28 @@ impl Summary {
     pub fn is_good(&self) -> bool {
         self.problems.is_empty()
     }
+
+    /// As one object, for scripts.
+    pub fn json(&self) -> serde_json::Value {
+        let (args, counts) = (&self.args, &self.counts);
+        serde_json::json!({
+            "good": self.is_good(),
+            "problems": self.problems,
+            "seed": args.seed,
+            "nodes": args.nodes,
+            "instances": args.instances,
+            "seconds": args.seconds,
+            "events": counts.events,
+            "commands": counts.commands,
+            "launches": counts.launches,
+            "faults": counts.faults,
+            "checks": self.n_checks,
+            "settled_after_ms": u64::try_from(self.settled_after.as_millis()).unwrap_or(u64::MAX),
+            "took_ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+            // A text: readers of JSON lose the last digits of such numbers.
+            "fingerprint": format!("{:016x}", self.fingerprint),
+        })
+    }
 }
 
 impl fmt::Display for Summary {

@@ -102,7 +102,7 @@ async fn a_refused_definition_names_the_line() {
     let bad = "{\n  \"id\": \"/web\",\n  \"cmd\": \"x\",\n  \"upgradeStrategy\": {\n    \"minimumHealthCapacity\": 1.5\n  }\n}";
     expect![[r#"
         ! error: the definition is refused
-        !   standard input:2:2  /: must not be an empty string
+        !   standard input:2:2  must not be an empty string
         !   standard input:5:32  /upgradeStrategy/minimumHealthCapacity: got 1.5, expected between 0.0 and 1.0
         exit 2
     "#]].assert_eq(&site.run_with("app deploy -", bad, |_| {}).await);
@@ -130,11 +130,12 @@ async fn a_wait_ends_with_the_deployment_or_in_time() {
     "#]].assert_eq(&late.replace(&id, "DEPLOYMENT"));
     let locked = site.run("app scale /web 1").await.replace(&id, "DEPLOYMENT");
     expect![[r#"
-        ! error: App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.
+        ! error: a deployment that is under way holds the app
         !   held by deployment DEPLOYMENT
         ! hint: wait for it, or repeat with --force to put it aside
         exit 5
-    "#]].assert_eq(&locked);
+    "#]]
+    .assert_eq(&locked);
     let watch = format!("deployment watch {id}");
     let cancel = async {
         tokio::time::sleep(std::time::Duration::from_millis(600)).await;
@@ -158,10 +159,10 @@ async fn files_are_refused_with_the_place_before_anything_is_sent() {
     site.check(
         "app deploy none.yaml",
         expect![[r#"
-        ! error: none.yaml: No such file or directory (os error 2)
-        ! hint: name a file of Marathon JSON or YAML, or - for standard input
-        exit 2
-    "#]],
+            ! error: none.yaml: No such file or directory
+            ! hint: name a file of Marathon JSON or YAML, or - for standard input
+            exit 2
+        "#]],
     )
     .await;
     expect![[r#"

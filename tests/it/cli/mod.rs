@@ -27,6 +27,9 @@ use tepui::{
 use super::world::{World, cpus};
 
 mod changes;
+mod definitions;
+mod local;
+mod names;
 
 /// A server and the files of one user.
 struct Site {
@@ -413,13 +416,13 @@ async fn errors_say_what_to_do_next() {
     site.check(
         "app frobnicate",
         expect![[r#"
-        ! error: unrecognized subcommand 'frobnicate'
-        ! 
-        ! Usage: tepui app [OPTIONS] <COMMAND>
-        ! 
-        ! For more information, try '--help'.
-        exit 2
-    "#]],
+            ! error: unrecognized subcommand 'frobnicate'
+            ! 
+            ! Usage: tepui app <COMMAND>
+            ! 
+            ! For more information, try '--help'.
+            exit 2
+        "#]],
     )
     .await;
     site.check("--json node show a9", expect![[r#"
@@ -444,7 +447,7 @@ async fn errors_say_what_to_do_next() {
         env.insert("TEPUI_URL".into(), "http://127.0.0.1:1".into());
     };
     expect![[r#"
-        ! error: cannot reach http://127.0.0.1:1: Connection refused (os error 111)
+        ! error: cannot reach http://127.0.0.1:1: Connection refused
         ! hint: the address comes from TEPUI_URL; tepui doctor looks closer
         exit 7
     "#]]
@@ -477,9 +480,10 @@ async fn output_is_read_by_lines_and_followed_to_the_end() {
     site.check(
         &format!("log {task} -F nothing"),
         expect![[r#"
-        ! error: the agent has no such task or file: nothing
-        exit 3
-    "#]],
+            ! error: a.instance-4dbd006c-980d-430e-aaba-f70654729388._app.1 has no file nothing
+            ! hint: tepui task ls a.instance-4dbd006c-980d-430e-aaba-f70654729388._app.1 shows its files
+            exit 3
+        "#]],
     )
     .await;
     let world = site.world.clone();

@@ -233,7 +233,7 @@ fn feature(settings: &Settings, name: &str, path: &str, v: &mut Violations) {
     v.check(
         settings.has(name),
         path,
-        format!("Feature {name} is not enabled. Enable with --enable_features {name})"),
+        format!("Feature {name} is not enabled: it is not part of this version"),
     );
 }
 

@@ -1,0 +1,115 @@
+//! Whether what was deployed stays up: a deployment ends when its instances run, and one without a
+//! health check may end itself a moment later.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    client::app_path,
+    error::{CliError, Exit, Outcome},
+    run::Context,
+    text::{field, list},
+};
+use crate::base::clock::Timestamp;
+
+/// Long enough for a program with a wrong argument, a missing file or a taken port to end, and for
+/// the agent's report of it.
+const WATCHED: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(400);
+
+/// Watches apps for a moment; the first that loses an instance of this version is an error with
+/// the cause. Apps with health checks were seen healthy already.
+pub async fn watch<'a>(
+    cx: &mut Context,
+    apps: impl Iterator<Item = &'a String>,
+    version: Option<&str>,
+) -> Outcome {
+    let Some(since) = version.and_then(Timestamp::parse) else { return Ok(()) };
+    let mut open: Vec<&String> = apps.collect();
+    let started = Instant::now();
+    loop {
+        let mut left = Vec::new();
+        for app in open {
+            match cx.client.get(format!("/tepui/v1/apps{}", app_path(app)?)).await {
+                Ok(shown) => match judge(&shown, since) {
+                    Verdict::Fails => return Err(fails(&shown)),
+                    Verdict::Runs => left.push(app),
+                    Verdict::Settled => {}
+                },
+                Err(error) if error.status == Some(404) => {} // removed meanwhile
+                Err(error) => return Err(error),
+            }
+        }
+        open = left;
+        if open.is_empty() || started.elapsed() >= WATCHED {
+            return Ok(());
+        }
+        sleep(LOOK).await;
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// An instance of this version ended and is not back.
+    Fails,
+    /// Runs, and may still end.
+    Runs,
+    /// Nothing to wait for: healthy by its own checks, or stopped.
+    Settled,
+}
+
+fn judge(app: &Value, since: Timestamp) -> Verdict {
+    let n = |name: &str| app["instances"][name].as_u64().unwrap_or(0);
+    if n("wanted") == 0 {
+        return Verdict::Settled;
+    }
+    let failure = &app["last_failure"];
+    let time = |name: &str| Timestamp::parse(field(failure, name));
+    let is_ours = time("at").is_some_and(|at| at >= since);
+    let is_up = n("running") >= n("wanted") && !app["waiting"].is_object();
+    // An app that ends at once is up again for a moment at each attempt.
+    let restarts = list(app, "tasks").any(|t| t["restarts"].as_u64().unwrap_or(0) > 0);
+    if is_ours && (!is_up || restarts) {
+        return Verdict::Fails;
+    }
+    let has_checks = app["has_health_checks"].as_bool().unwrap_or(false);
+    if has_checks && n("healthy") >= n("wanted") { Verdict::Settled } else { Verdict::Runs }
+}
+
+fn fails(app: &Value) -> CliError {
+    let (id, failure) = (field(app, "id"), &app["last_failure"]);
+    let text = format!("{id} is deployed but does not stay up: {}", field(failure, "message"));
+    CliError::new(Exit::NotDeployed, text)
+        .hint(format!("what it wrote: tepui log {}", field(failure, "task_id")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_instance_that_ended_since_is_a_failure_until_it_is_back() {
+        let since = Timestamp::parse("2026-01-01T10:00:00.000Z").unwrap();
+        let app = |running: u64, at: &str, restarts: u64| {
+            json!({
+                "id": "/a", "instances": {"wanted": 1, "running": running, "healthy": 0},
+                "last_failure": {"at": at, "message": "exit code 3"},
+                "tasks": [{"restarts": restarts}],
+            })
+        };
+        let (before, after) = ("2026-01-01T09:59:00.000Z", "2026-01-01T10:00:01.000Z");
+        assert_eq!(judge(&app(0, after, 0), since), Verdict::Fails);
+        assert_eq!(judge(&app(1, after, 1), since), Verdict::Fails);
+        assert_eq!(judge(&app(1, before, 4), since), Verdict::Runs);
+        assert_eq!(judge(&app(1, "", 0), since), Verdict::Runs);
+        let healthy = json!({
+            "instances": {"wanted": 2, "running": 2, "healthy": 2}, "has_health_checks": true,
+        });
+        assert_eq!(judge(&healthy, since), Verdict::Settled);
+        assert_eq!(judge(&json!({"instances": {"wanted": 0}}), since), Verdict::Settled);
+    }
+}
