@@ -18,6 +18,7 @@ export class World {
     const n = kind === 'big' ? 120 : kind === 'empty' ? 1 : 6;
     for (let i = 0; i < n; i++) this.addNode(i, zones[i % 6]);
     if (kind !== 'empty') this.demo();
+    if (kind === 'broken') this.broken();
     if (kind === 'big') {
       for (let i = 0; i < 1000; i++) this.addApp({ id: `/load/g${i % 20}/app-${i}`, image: 'busybox:1.36', cpus: 0.1, mem: 32, instances: 3 });
     }
@@ -46,6 +47,29 @@ export class World {
     this.addApp({ id: '/prod/mail/relay', image: 'relay:3', cpus: 0.2, mem: 64, instances: 1, delayed: true });
     this.addApp({ id: '/staging/old-report', image: 'report:0.9', cpus: 0.5, mem: 512, instances: 0 });
     this.addApp({ id: '/tools/grafana', image: 'grafana:12.1', cpus: 0.5, mem: 512, instances: 1, health: true, service: 'grafana' });
+  }
+
+  /** What goes wrong: a dead engine, checks that fail under a deployment, a half-done restart, data at stake. */
+  broken() {
+    const dead = [...this.nodes.values()][3];
+    dead.condition = 'engine_down';
+    dead.engine_away = { since: ago(95), cause: 'connect to /var/run/docker.sock: connection refused' };
+    const sick = this.addApp({ id: '/shop/payments', image: 'payments:7', cpus: 0.5, mem: 256, instances: 2, health: true, unhealthy: 2 });
+    sick.verdict = { state: 'unhealthy', sentence: '2 of 2 instances fail HTTP /health', since: ago(4800), cause: '404 from /health', next: 'look at its log, or correct the path of the check' };
+    this.deployments.set('d0', { id: 'd0000000-1111-4222-8333-444455556666', version: now(), app_ids: [sick.id], step: 1, steps: 1, started_at: ago(4800), actions: [{ app_id: sick.id, action: 'restart', done: 0, of: 2, blocked: '2 of 2 instances fail HTTP /health: 404' }] });
+    const rolling = this.addApp({ id: '/shop/rolling', image: 'rolling:2', cpus: 0.5, mem: 256, instances: 2, health: true });
+    const fresh = rolling.tasks[0];
+    delete fresh.healthy;
+    Object.assign(fresh, { health: [], version: now(), pending: 'its HTTP check has no result yet' });
+    const data = this.addApp({ id: '/shop/data', image: 'postgres:17', cpus: 0.5, mem: 512, instances: 1 });
+    data.spec.container.volumes = [{ containerPath: 'pgdata', mode: 'RW', persistent: { size: 2048 } }];
+    const slept = this.addApp({ id: '/shop/slept', image: 'slept:1', cpus: 0.1, mem: 64, instances: 0 });
+    slept.resumeTo = 4;
+    const made = this.addApp({ id: '/shop/made', image: 'made:1', cpus: 64, mem: 64, instances: 1 });
+    made.version = now();
+    this.deployments.set('d1', { id: 'd1111111-1111-4222-8333-444455556666', version: now(), app_ids: [made.id], creates: [made.id], step: 1, steps: 1, started_at: ago(60), actions: [{ app_id: made.id, action: 'scale', done: 0, of: 1 }] });
+    this.warnings = [{ code: 'engine_down', message: 'The container engine of 1 node does not answer', hint: `look at ${dead.host}: systemctl status docker` }];
+    this.still = true;
   }
 
   addApp(def) {
@@ -108,10 +132,11 @@ export class World {
     const waiting = app.delayed && wanted > 0
       ? { reason: 'launch held back for 5 min after 4 failures: exit code 1', since: ago(280), delayed_until: new Date(Date.now() + 260_000).toISOString() }
       : short > 0 && app.stuck ? { reason: this.why(app).sentence, since: app.stuckSince } : undefined;
-    const condition = app.delayed && wanted > 0 ? 'delayed' : waiting ? 'waiting' : deploying ? 'deploying' : unhealthy ? 'unhealthy' : running.length < wanted ? 'degraded' : wanted === 0 && running.length === 0 ? 'stopped' : 'running';
+    const condition = app.delayed && wanted > 0 ? 'delayed' : waiting ? 'waiting' : unhealthy ? 'unhealthy' : deploying ? 'deploying' : running.length < wanted ? 'degraded' : wanted === 0 && running.length === 0 ? 'stopped' : 'running';
     return {
       id: app.id, condition,
-      instances: { wanted, running: running.length, healthy: running.filter((t) => t.healthy).length, unhealthy, staging: live.length - running.length },
+      ...(app.verdict ? { verdict: app.verdict } : {}),
+      instances: { wanted, ...(wanted === 0 && app.resumeTo ? { resume_to: app.resumeTo } : {}), running: running.length, healthy: running.filter((t) => t.healthy).length, unhealthy, staging: live.length - running.length },
       has_health_checks: !!app.health, ...(waiting ? { waiting } : {}), deployments,
       cpus: app.spec.cpus, mem_mb: app.spec.mem, disk_mb: 0, gpus: 0,
       ...(app.image ? { image: app.image } : {}), ...(app.cmd ? { cmd: app.cmd } : {}),
@@ -192,7 +217,7 @@ export class World {
         instances_healthy: sum((r) => r.instances.healthy), instances_unhealthy: sum((r) => r.instances.unhealthy), instances_staging: sum((r) => r.instances.staging),
         deployments: this.deployments.size,
       },
-      total, allocated, used: { cpus: allocated.cpus * 0.35, mem_mb: allocated.mem_mb * 0.6, disk_mb: 122880, gpus: 0 }, warnings: [], revision: this.revision, at: now(),
+      total, allocated, used: { cpus: allocated.cpus * 0.35, mem_mb: allocated.mem_mb * 0.6, disk_mb: 122880, gpus: 0 }, warnings: this.warnings ?? [], revision: this.revision, at: now(),
     };
   }
 
@@ -226,6 +251,7 @@ export class World {
 
   /** One step of time: about 2 a second. */
   tick() {
+    if (this.still) return;
     for (const app of this.apps.values()) {
       for (const t of this.living(app)) {
         t.log.push(`${now()} \u001b[32mINFO\u001b[0m ${app.id} handled request ${Math.floor(Math.random() * 1e6)} in ${Math.floor(Math.random() * 40)} ms\n`);

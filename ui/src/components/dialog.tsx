@@ -1,7 +1,8 @@
 // A modal question on the browser's own <dialog>: it traps focus, makes the rest inert, closes on
 // Escape and gives the focus back.
-import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { type ReactNode, useId, useRef } from 'react';
 import css from './dialog.module.css';
+import { useModal } from './modal';
 
 export function Dialog({
   title,
@@ -18,11 +19,7 @@ export function Dialog({
 }) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
-    const dialog = ref.current;
-    dialog?.showModal();
-    return () => dialog?.close();
-  }, []);
+  useModal(ref);
   return (
     <dialog
       ref={ref}

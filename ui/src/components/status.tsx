@@ -45,6 +45,7 @@ const PATHS: Record<Shape, JSX.Element> = {
 export function Mark({ look, label, size = 12 }: { look: Look; label?: string; size?: number }) {
   return (
     <svg
+      data-state
       className={`${css.mark} ${css[look.tone]}`}
       width={size}
       height={size}

@@ -1,7 +1,7 @@
 // Tables: sortable heads, one link per row that covers it, drawn in part when they are long.
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDown, ArrowUp } from 'lucide-react';
-import { type ReactNode, useLayoutEffect, useRef, useState } from 'react';
+import { type ReactNode, type RefObject, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import css from './table.module.css';
 
 export interface Column<T> {
@@ -15,6 +15,8 @@ export interface Column<T> {
   align?: 'end';
   /** Where the cell goes on a phone: top line, its end, details, their end, or nowhere. */
   phone?: 'top' | 'end' | 'detail' | 'foot' | 'none';
+  /** Width of the table below which the column is left out; those that matter less go first. */
+  from?: number;
 }
 
 export interface Sort {
@@ -22,6 +24,8 @@ export interface Sort {
   down: boolean;
 }
 
+/** Narrower windows show rows as cards. */
+const PHONE_BELOW = 720;
 /** More rows than this are drawn only where they are seen. */
 const PLAIN_MAX = 100;
 
@@ -43,11 +47,30 @@ interface Props<T> {
   dim?: (row: T) => boolean;
 }
 
-export function Table<T>(props: Props<T>) {
-  const { label, columns, rows } = props;
+/** The columns a table of the present width has room for; on a phone the style sheet decides. */
+function useFitting<T>(columns: Column<T>[]): [RefObject<HTMLDivElement | null>, Column<T>[]] {
+  const ref = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(Number.POSITIVE_INFINITY);
+  useLayoutEffect(() => {
+    const box = ref.current;
+    if (!box) return;
+    const measure = () => setWidth(window.innerWidth < PHONE_BELOW ? Number.POSITIVE_INFINITY : box.clientWidth);
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, []);
+  const fitting = useMemo(() => columns.filter((column) => width >= (column.from ?? 0)), [columns, width]);
+  return [ref, fitting];
+}
+
+export function Table<T>(all: Props<T>) {
+  const [box, columns] = useFitting(all.columns);
+  const props = { ...all, columns };
+  const { label, rows } = props;
   const tracks = columns.map((column) => column.width).join(' ');
   return (
-    <div className={css.scroll}>
+    <div className={css.scroll} ref={box}>
       <div
         role="table"
         aria-label={label}
@@ -134,7 +157,7 @@ function LongBody<T>({ rows, columns, rowKey, dim }: Props<T>) {
   }, []);
   const virtual = useWindowVirtualizer({
     count: rows.length,
-    estimateSize: () => (window.innerWidth < 720 ? 84 : 41),
+    estimateSize: () => (window.innerWidth < PHONE_BELOW ? 84 : 41),
     overscan: 12,
     scrollMargin: top,
     getItemKey: (i) => {

@@ -8,7 +8,7 @@ import {
   useState,
   useSyncExternalStore,
 } from 'react';
-import { Link } from 'wouter';
+import { Link, useLocation } from 'wouter';
 import { ApiError } from '../api/client';
 import { duration } from '../lib/format';
 import css from './ui.module.css';
@@ -209,13 +209,11 @@ export function Meter({
   text: string;
 }) {
   const share = (n: number) => (total > 0 ? Math.min(100, (n / total) * 100) : 0);
+  // Two marks of their own: a bar for what is reserved, a thin line below it for what is used.
   return (
-    <span className={`${css.meter} ${css[hue]}`} role="img" aria-label={`${label}: ${text}`}>
+    <span className={`${css.meter} ${css[hue]}`} role="img" aria-label={`${label}: ${text}`} data-state>
       <span className={css.reserved} style={{ width: `${share(allocated)}%` }} />
       {used !== undefined && <span className={css.used} style={{ width: `${share(used)}%` }} />}
-      {used !== undefined && used > allocated && allocated > 0 && (
-        <span className={css.tick} style={{ left: `${share(allocated)}%` }} />
-      )}
     </span>
   );
 }
@@ -224,17 +222,23 @@ export function Meter({
 export function InstanceBar({
   running,
   wanted,
+  healthy,
   unhealthy,
   staging,
   waiting,
+  checked,
 }: {
   running: number;
   wanted: number;
+  healthy: number;
   unhealthy: number;
   staging: number;
   /** Those on their way have no place yet. */
   waiting: boolean;
+  /** There are health checks: what runs without a result is not green yet. */
+  checked: boolean;
 }) {
+  const pending = checked ? Math.max(0, running - healthy - unhealthy) : 0;
   const most = Math.max(wanted, running + staging, 1);
   const part = (n: number) => `${(n / most) * 100}%`;
   return (
@@ -242,9 +246,10 @@ export function InstanceBar({
       <Changing className="nums">
         {running === wanted ? `${running}` : `${running} / ${wanted}`}
       </Changing>
-      <span className={css.instanceBar} aria-hidden="true">
-        <span className={css.up} style={{ width: part(running - unhealthy) }} />
+      <span className={css.instanceBar} aria-hidden="true" data-state>
+        <span className={css.up} style={{ width: part(running - unhealthy - pending) }} />
         <span className={css.sick} style={{ width: part(unhealthy) }} />
+        <span className={css.coming} style={{ width: part(pending) }} />
         <span className={waiting ? css.held : css.coming} style={{ width: part(staging) }} />
       </span>
     </span>
@@ -301,6 +306,25 @@ export function TabLinks({
   );
 }
 
+/** The page whose heading had the focus last; the first one leaves it where the browser puts it. */
+let landed = window.location.pathname;
+
+/** A heading that takes the focus when its page is reached from another one. */
+function Heading({ children }: { children: ReactNode }) {
+  const ref = useRef<HTMLHeadingElement>(null);
+  const [path] = useLocation();
+  useEffect(() => {
+    if (landed === window.location.pathname) return;
+    landed = window.location.pathname;
+    ref.current?.focus({ preventScroll: true });
+  }, [path]);
+  return (
+    <h1 ref={ref} tabIndex={-1}>
+      {children}
+    </h1>
+  );
+}
+
 /** Title, what it is about, and what can be done. */
 export function PageHead({
   crumbs,
@@ -327,7 +351,7 @@ export function PageHead({
             </ol>
           </nav>
         )}
-        <h1>{title}</h1>
+        <Heading>{title}</Heading>
         {sub && <div className={css.sub}>{sub}</div>}
       </div>
       {actions && <div className={css.actions}>{actions}</div>}

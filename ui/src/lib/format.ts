@@ -1,8 +1,9 @@
 // Numbers and words as a reader sees them.
 import type { Instance } from '../api/types';
 
-/** CPU shares: at most two decimals, none when whole. */
+/** CPU shares: at most two decimals, none when whole; what is not nothing never reads as 0. */
 export function cpus(value: number): string {
+  if (value > 0 && value < 0.005) return '<0.01';
   return (Math.round(value * 100) / 100).toString();
 }
 

@@ -74,6 +74,7 @@ export function instanceLook(task: Instance): Look {
   if (task.condition === 'running' && task.healthy === false) {
     return look('bad', 'octagon', 'Unhealthy');
   }
+  if (task.condition === 'running' && task.pending) return look('moving', 'ring', 'Check pending');
   if (task.condition === 'running' && task.healthy === true) return look('good', 'check', 'Healthy');
   return INSTANCE_LOOK[task.condition] ?? UNKNOWN;
 }

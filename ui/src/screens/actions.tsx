@@ -2,15 +2,16 @@
 import { Copy, ExternalLink, Pause, Play, RotateCw, Scaling, Timer, Trash2 } from 'lucide-react';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { ApiError, api } from '../api/client';
-import type { AppSummary } from '../api/types';
+import { useApp } from '../api/hooks';
+import type { App, AppSummary } from '../api/types';
 import { Dialog } from '../components/dialog';
 import { Check, TextField } from '../components/field';
 import type { MenuItem } from '../components/menu';
 import { toast } from '../components/toast';
 import { Button, Command, Notice } from '../components/ui';
-import { count } from '../lib/format';
+import { count, cpus, mebibytes } from '../lib/format';
 
-export type Ask = 'scale' | 'restart' | 'suspend' | 'delete';
+export type Ask = 'scale' | 'resume' | 'restart' | 'suspend' | 'delete';
 
 /** Items for the menu of one service. */
 export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][] {
@@ -45,11 +46,7 @@ export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][]
         onSelect: () => ask('restart'),
       },
       idle
-        ? {
-            text: 'Resume',
-            icon: <Play size={15} />,
-            onSelect: () => void run(`${app.id}: resuming`, () => api.change(app.id, { instances: 1 })),
-          }
+        ? { text: 'Resume…', icon: <Play size={15} />, onSelect: () => ask('resume') }
         : { text: 'Suspend…', icon: <Pause size={15} />, onSelect: () => ask('suspend') },
     ],
     [
@@ -85,6 +82,8 @@ export function AskDialog({
   onDeleted?: () => void;
 }) {
   if (what === 'scale') return <Scale app={app} onClose={onClose} />;
+  if (what === 'resume') return <Scale app={app} resume onClose={onClose} />;
+  if (what === 'delete') return <Delete app={app} onClose={onClose} onDeleted={onDeleted} />;
   if (what === 'restart') {
     return (
       <Change
@@ -102,28 +101,57 @@ export function AskDialog({
       </Change>
     );
   }
-  if (what === 'suspend') {
-    return (
-      <Change
-        title={`Suspend ${app.id}?`}
-        verb="Suspend"
-        command={`tepui app scale ${app.id} 0`}
-        done={`${app.id}: suspending`}
-        change={(force) => api.change(app.id, { instances: 0 }, force)}
-        onClose={onClose}
-      >
-        <p>
-          {count(app.instances.running, 'running instance')} will be stopped. The definition stays; resume
-          at any time.
-        </p>
-      </Change>
-    );
-  }
+  return (
+    <Change
+      title={`Suspend ${app.id}?`}
+      verb="Suspend"
+      command={`tepui app scale ${app.id} 0`}
+      done={`${app.id}: suspending`}
+      change={(force) => api.change(app.id, { instances: 0 }, force)}
+      onClose={onClose}
+    >
+      <p>
+        {count(app.instances.running, 'running instance')} will be stopped. The definition stays, and
+        so does the number: to resume asks for {app.instances.wanted} again.
+      </p>
+    </Change>
+  );
+}
+
+interface Persistent {
+  path: string;
+  size_mb: number;
+}
+
+/** What a service keeps on its nodes' disks. */
+function persistent(spec: App['spec'] | undefined): Persistent[] {
+  const container = spec?.container as { volumes?: Record<string, unknown>[] } | undefined;
+  return (container?.volumes ?? []).flatMap((volume) => {
+    const kept = volume.persistent as { size?: number } | undefined;
+    return kept ? [{ path: String(volume.containerPath), size_mb: kept.size ?? 0 }] : [];
+  });
+}
+
+/** With data at stake the name is typed. */
+function Delete({
+  app,
+  onClose,
+  onDeleted,
+}: {
+  app: AppSummary;
+  onClose: () => void;
+  onDeleted?: (() => void) | undefined;
+}) {
+  const detail = useApp(app.id);
+  const volumes = persistent(detail.data?.spec);
   return (
     <Change
       title={`Delete ${app.id}?`}
       verb="Delete"
       danger
+      // Until the definition is here nobody knows whether there is data.
+      disabled={detail.isPending}
+      typed={volumes.length > 0 ? app.id : undefined}
       command={`tepui app remove ${app.id}`}
       done={`${app.id}: deleted`}
       change={async (force) => {
@@ -136,19 +164,29 @@ export function AskDialog({
         {count(app.instances.running, 'running instance')} will be stopped and the definition removed
         with its versions. This cannot be undone.
       </p>
+      {volumes.length > 0 && (
+        <Notice tone="bad">
+          <div>
+            <strong>Its persistent data goes with it:</strong>{' '}
+            {volumes.map((volume) => `${volume.path} (${mebibytes(volume.size_mb)} each)`).join(', ')}. A
+            service of the same name will not find it again.
+          </div>
+        </Notice>
+      )}
     </Change>
   );
 }
 
-function Scale({ app, onClose }: { app: AppSummary; onClose: () => void }) {
-  const [text, setText] = useState(String(app.instances.wanted));
+/** A new number of instances; of a suspended service at first the one it had. */
+function Scale({ app, resume, onClose }: { app: AppSummary; resume?: boolean; onClose: () => void }) {
+  const [text, setText] = useState(String(resume ? (app.instances.resume_to ?? 1) : app.instances.wanted));
   const wanted = Number(text);
   const valid = /^\d{1,6}$/.test(text);
   const more = wanted - app.instances.wanted;
   return (
     <Change
-      title={`Scale ${app.id}`}
-      verb={valid ? `Scale to ${wanted}` : 'Scale'}
+      title={`${resume ? 'Resume' : 'Scale'} ${app.id}`}
+      verb={valid ? `${resume ? 'Resume with' : 'Scale to'} ${wanted}` : resume ? 'Resume' : 'Scale'}
       disabled={!valid || more === 0}
       command={`tepui app scale ${app.id} ${valid ? wanted : 'N'}`}
       done={`${app.id}: scaling to ${text}`}
@@ -163,11 +201,11 @@ function Scale({ app, onClose }: { app: AppSummary; onClose: () => void }) {
         value={text}
         onChange={(event) => setText(event.target.value)}
         onFocus={(event) => event.target.select()}
-        autoFocus
+        data-first
         error={valid ? undefined : 'A whole number, 0 or more.'}
         hint={
           more > 0
-            ? `${count(more, 'more instance')}: ${+(more * app.cpus).toFixed(2)} cpus and ${more * app.mem_mb} MiB in all.`
+            ? `${count(more, 'more instance')}: ${cpus(more * app.cpus)} cpus and ${mebibytes(more * app.mem_mb)} in all.`
             : more < 0
               ? `${count(-more, 'instance')} will be stopped.`
               : `Now ${app.instances.wanted}.`
@@ -183,6 +221,7 @@ export function Change({
   verb,
   danger,
   disabled,
+  typed,
   command,
   done,
   change,
@@ -191,8 +230,11 @@ export function Change({
 }: {
   title: string;
   verb: string;
+  /** Something is lost: red, and the focus is on Cancel. */
   danger?: boolean;
   disabled?: boolean;
+  /** A name that must be typed first. */
+  typed?: string | undefined;
   command?: string;
   done: string;
   change: (force: boolean) => Promise<unknown>;
@@ -202,11 +244,13 @@ export function Change({
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError | Error>();
   const [force, setForce] = useState(false);
+  const [name, setName] = useState('');
   const locked = error instanceof ApiError && error.locked;
+  const off = (disabled ?? false) || (locked && !force) || (typed !== undefined && name.trim() !== typed);
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    if (disabled || busy || (locked && !force)) return;
+    if (off || busy) return;
     setBusy(true);
     try {
       await change(force);
@@ -238,14 +282,25 @@ export function Change({
           </div>
         )}
         {locked && <Check label="Cancel that deployment and do this instead" checked={force} onChange={setForce} />}
+        {typed !== undefined && (
+          <TextField
+            label={`Type ${typed} to confirm`}
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+            autoComplete="off"
+            spellCheck={false}
+          />
+        )}
         {command && <Command text={command} />}
         <div style={{ display: 'flex', justifyContent: 'flex-end', gap: 8 }}>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} data-first={danger || undefined}>
+            Cancel
+          </Button>
           <Button
             kind={danger ? 'danger' : 'primary'}
             type="submit"
             busy={busy}
-            disabled={(disabled ?? false) || (locked && !force)}
+            disabled={off}
           >
             {verb}
           </Button>

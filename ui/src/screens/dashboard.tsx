@@ -30,7 +30,8 @@ export function Dashboard() {
       {status.warnings.map((warning) => (
         <Notice key={warning.code} tone="attention">
           <div>
-            <strong>{warning.message}</strong> {warning.hint}
+            <strong>{warning.message}</strong>
+            {warning.hint && <div>{warning.hint}</div>}
           </div>
         </Notice>
       ))}
@@ -65,6 +66,8 @@ export function Dashboard() {
 
 function Sentence({ apps, troubled, nodes }: { apps: AppSummary[]; troubled: number; nodes: NodeSummary[] }) {
   const away = nodes.filter((node) => node.condition === 'lost' || node.condition === 'unreachable').length;
+  const dead = nodes.filter((node) => node.condition === 'engine_down').length;
+  if (dead > 0) return <>{count(dead, 'node')} cannot run containers.</>;
   if (away > 0) return <>{count(away, 'node does', 'nodes do')} not answer.</>;
   if (troubled > 0) return <>{count(troubled, 'service needs', 'services need')} attention.</>;
   if (apps.length === 0) return <>The cluster is ready.</>;
@@ -108,10 +111,21 @@ function Capacity({ status }: { status: Status }) {
                   <span className={css.small}>reserved</span>
                 </span>
               </div>
-              <Meter label={label} hue={hue} total={total[key]} allocated={allocated[key]} used={used?.[key]} text={`${text} reserved`} />
+              <Meter
+                label={label}
+                hue={hue}
+                total={total[key]}
+                allocated={allocated[key]}
+                used={used?.[key]}
+                text={`${text} reserved${used ? `, ${print(used[key])} used` : ''}`}
+              />
               <p className={css.gaugeText}>
-                <span>{text}</span>
-                {used && <span>{print(used[key])} used</span>}
+                <span className={`${css.key} ${css[`key-${hue}`]}`}>{text} reserved</span>
+                {used && (
+                  <span className={`${css.key} ${css.keyUsed}`}>
+                    {print(used[key])} used ({percent(used[key], total[key])})
+                  </span>
+                )}
               </p>
             </div>
           );
@@ -162,7 +176,7 @@ function Recent({ apps }: { apps: AppSummary[] }) {
             <Link href={appHref(app.id)} className={css.recent}>
               <span className="truncate">{app.id}</span>
               <StatusLabel look={appLook(app.condition)} />
-              <InstanceBar {...app.instances} waiting={!!app.waiting} />
+              <InstanceBar {...app.instances} waiting={!!app.waiting} checked={!!app.has_health_checks} />
               <span className="muted">
                 <Age at={app.updated_at} />
               </span>

@@ -27,14 +27,19 @@ export default function Deployments() {
           key={deployment.id}
           flush
           title={<span className="mono">{deployment.id.slice(0, 8)}</span>}
-          aside={<Button onClick={() => setAsked(deployment)}>Roll back…</Button>}
+          aside={
+            <Button onClick={() => setAsked(deployment)}>
+              {(deployment.creates ?? []).length > 0 ? 'Roll back and delete…' : 'Roll back…'}
+            </Button>
+          }
         >
           <ul>
             <DeploymentRow deployment={deployment} />
           </ul>
         </Panel>
       ))}
-      {asked && (
+      {asked && (asked.creates ?? []).length > 0 && <Undo deployment={asked} onClose={() => setAsked(undefined)} />}
+      {asked && (asked.creates ?? []).length === 0 && (
         <Change
           title="Roll this deployment back?"
           verb="Roll back"
@@ -50,5 +55,31 @@ export default function Deployments() {
         </Change>
       )}
     </>
+  );
+}
+
+/** Taking back what made services removes them: that is said, and their name typed. */
+function Undo({ deployment, onClose }: { deployment: Deployment; onClose: () => void }) {
+  const made = deployment.creates ?? [];
+  const [first = ''] = made;
+  const others = deployment.app_ids.filter((id) => !made.includes(id));
+  const what = made.length === 1 ? first : `${made.length} services`;
+  return (
+    <Change
+      title={`Roll back and delete ${what}?`}
+      verb={`Roll back and delete ${what}`}
+      danger
+      typed={first}
+      command={`tepui deployment cancel ${deployment.id}`}
+      done="Rolling back"
+      change={() => api.cancelDeployment(deployment.id)}
+      onClose={onClose}
+    >
+      <p>
+        This deployment makes {made.join(', ')}: there is nothing to go back to, so{' '}
+        {made.length === 1 ? 'it is' : 'they are'} deleted.
+        {others.length > 0 && ` ${others.join(', ')} returns to the version and size before.`}
+      </p>
+    </Change>
   );
 }

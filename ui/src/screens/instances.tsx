@@ -17,6 +17,7 @@ import css from './instances.module.css';
 function detail(task: Instance): string {
   const failing = task.health.find((result) => !result.alive);
   if (failing?.last_failure_cause) return failing.last_failure_cause;
+  if (task.pending) return task.pending;
   if (task.message) return task.message;
   return task.exit_code !== undefined ? `exit code ${task.exit_code}` : '';
 }
@@ -28,6 +29,8 @@ function logHref(task: Instance): string {
 
 export function instanceColumns(options: {
   app: boolean;
+  /** The present version, when instances of another run beside it. */
+  version?: string | undefined;
   kill: (task: Instance) => void;
   go: (href: string) => void;
 }): Column<Instance>[] {
@@ -45,10 +48,18 @@ export function instanceColumns(options: {
         head: 'Instance',
         width: '92px',
         phone: 'top',
+        compare: (a, b) => (a.version ?? '').localeCompare(b.version ?? ''),
         cell: (task) => (
-          <code title={task.task_id ?? task.id} data-task={task.id}>
-            {shortTask(task)}
-          </code>
+          <span className={css.id}>
+            <code title={task.task_id ?? task.id} data-task={task.id}>
+              {shortTask(task)}
+            </code>
+            {options.version !== undefined && (
+              <span className={css.version}>
+                {task.version === options.version ? 'new version' : 'old version'}
+              </span>
+            )}
+          </span>
         ),
       };
   const where: Column<Instance> = {
@@ -83,6 +94,7 @@ export function instanceColumns(options: {
       head: 'Address',
       width: 'minmax(120px, 1fr)',
       phone: 'none',
+      from: 870,
       cell: (task) => (
         <span className="truncate">
           {task.host && task.ports.length > 0 ? `${task.ports.map((port) => `:${port}`).join(' ')}` : ''}
@@ -95,9 +107,10 @@ export function instanceColumns(options: {
     {
       id: 'memory',
       head: 'Memory',
-      width: '124px',
+      width: '144px',
       align: 'end',
       phone: 'none',
+      from: 730,
       compare: (a, b) => (a.used?.mem_mb ?? a.mem_mb) - (b.used?.mem_mb ?? b.mem_mb),
       cell: (task) => (
         <span>
@@ -171,17 +184,36 @@ export function Instances({ app }: { app: App }) {
             : 'None has been placed so far.'}
         </Empty>
       ) : (
-        <InstanceTable rows={rows} label={`Instances of ${app.id}`} />
+        <InstanceTable rows={rows} label={`Instances of ${app.id}`} version={mixed(rows)} />
       )}
     </Panel>
   );
 }
 
-export function InstanceTable({ rows, label, app = false }: { rows: Instance[]; label: string; app?: boolean }) {
+/** The newest version among instances of several; undefined when there is one. */
+function mixed(rows: Instance[]): string | undefined {
+  const versions = [...new Set(rows.filter((task) => !ended(task)).map((task) => task.version ?? ''))];
+  return versions.length > 1 ? versions.sort().at(-1) : undefined;
+}
+
+export function InstanceTable({
+  rows,
+  label,
+  app = false,
+  version,
+}: {
+  rows: Instance[];
+  label: string;
+  app?: boolean;
+  version?: string | undefined;
+}) {
   const [, go] = useLocation();
   const [sort, setSort] = useState<Sort>();
   const [doomed, setDoomed] = useState<Instance>();
-  const columns = useMemo(() => instanceColumns({ app, kill: setDoomed, go }), [app, go]);
+  const columns = useMemo(
+    () => instanceColumns({ app, version, kill: setDoomed, go }),
+    [app, version, go],
+  );
   const shown = useMemo(() => sorted(rows, columns, sort), [rows, columns, sort]);
   return (
     <>

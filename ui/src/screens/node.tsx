@@ -6,7 +6,7 @@ import { queries, useLive, useNode } from '../api/hooks';
 import type { NodeSummary } from '../api/types';
 import { StatusLabel } from '../components/status';
 import { toast } from '../components/toast';
-import { Age, Button, Empty, Failure, Meter, PageHead, Panel, Skeleton } from '../components/ui';
+import { Age, Button, Empty, Failure, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
 import { count, cpus, mebibytes } from '../lib/format';
 import { ended, nodeLook } from '../lib/status';
 import { Change } from './actions';
@@ -37,6 +37,7 @@ export default function NodePage({ id }: { id: string }) {
     );
   }
   const node = { ...detail.data, ...nodes.get(detail.data.id) };
+  const others = [...nodes.values()].filter((other) => other.id !== node.id && other.condition === 'active').length;
   const tasks = detail.data.tasks.filter((task) => !ended(task));
   const away = node.condition === 'draining' || node.condition === 'drained';
 
@@ -82,6 +83,17 @@ export default function NodePage({ id }: { id: string }) {
           )
         }
       />
+      {node.engine_away && (
+        <Notice tone="bad">
+          <div>
+            <strong>The container engine of this node does not answer.</strong>{' '}
+            <span className="muted">
+              (<Age at={node.engine_away.since} />)
+            </span>
+            <div>{node.engine_away.cause}</div>
+          </div>
+        </Notice>
+      )}
       <Panel>
         <Facts node={node} runtime={detail.data.runtime} />
       </Panel>
@@ -105,14 +117,22 @@ export default function NodePage({ id }: { id: string }) {
             void queries.invalidateQueries({ queryKey: ['node'] });
           }}
         >
-          <p>
-            {count(draining.length, 'instance')} will be replaced on other nodes and then stopped here.
-            The node takes no new work until you take it back.
-          </p>
+          <p>{moves(draining.length, others)}</p>
+          <p>The node takes no new work until you take it back.</p>
         </Change>
       )}
     </>
   );
+}
+
+/** What a drain does, as far as it can be known beforehand. */
+function moves(n: number, others: number): string {
+  if (n === 0) return 'Nothing runs here.';
+  const all = count(n, 'instance');
+  if (others === 0) {
+    return `No other node takes work: the ${all} here ${n === 1 ? 'has' : 'have'} no place to go, and will not run until there is one.`;
+  }
+  return `${all} here ${n === 1 ? 'needs' : 'need'} a place on ${count(others, 'other node')}. What finds none, for want of room or by a constraint, will not run until it does.`;
 }
 
 function Facts({ node, runtime }: { node: NodeSummary; runtime: string | undefined }) {
@@ -128,7 +148,8 @@ function Facts({ node, runtime }: { node: NodeSummary; runtime: string | undefin
       {kinds
         .filter(({ key }) => node.total[key] > 0)
         .map(({ hue, label, key, print }) => {
-          const text = `${print(node.allocated[key])} of ${print(node.total[key])} reserved`;
+          const used = node.used ? `, ${print(node.used[key])} used` : '';
+          const text = `${print(node.allocated[key])} of ${print(node.total[key])} reserved${used}`;
           return (
             <div key={key}>
               <dt>{label}</dt>

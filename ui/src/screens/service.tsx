@@ -4,7 +4,7 @@ import { lazy, Suspense, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import { ApiError } from '../api/client';
 import { useApp, useLive } from '../api/hooks';
-import type { App, AppSummary } from '../api/types';
+import type { App, AppSummary, Verdict } from '../api/types';
 import { Menu } from '../components/menu';
 import { StatusLabel } from '../components/status';
 import {
@@ -21,7 +21,7 @@ import {
   TabLinks,
 } from '../components/ui';
 import { appHref, count, cpus, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
-import { appLook } from '../lib/status';
+import { appLook, needsAttention } from '../lib/status';
 import { type Ask, AskDialog, appMenu } from './actions';
 import { DeploymentRow } from './deployment';
 import { Instances } from './instances';
@@ -171,6 +171,7 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
 function Overview({ app, row }: { app: App; row: AppSummary }) {
   return (
     <>
+      {!row.waiting && row.verdict && needsAttention(row) && <Trouble verdict={row.verdict} id={app.id} />}
       {row.waiting && (
         <Notice tone="attention" action={<Link href={appHref(app.id, 'why')}>Why, and what would help</Link>}>
           <div>
@@ -200,6 +201,27 @@ function Overview({ app, row }: { app: App; row: AppSummary }) {
   );
 }
 
+/** What is wrong, since when, and what to do about it. */
+function Trouble({ verdict, id }: { verdict: Verdict; id: string }) {
+  return (
+    <Notice
+      tone={appLook(verdict.state).tone === 'bad' ? 'bad' : 'attention'}
+      action={<Link href={appHref(id, 'logs')}>Logs</Link>}
+    >
+      <div>
+        <strong>{humanise(verdict.sentence)}</strong>{' '}
+        {verdict.since && (
+          <span className="muted">
+            (<Age at={verdict.since} />)
+          </span>
+        )}
+        {verdict.cause && !verdict.sentence.includes(verdict.cause) && <div>{humanise(verdict.cause)}</div>}
+        {verdict.next && <div>{humanise(verdict.next)}</div>}
+      </div>
+    </Notice>
+  );
+}
+
 function LastFailure({ failure }: { failure: NonNullable<App['last_failure']> }) {
   return (
     <Notice tone="bad">
@@ -223,10 +245,10 @@ function LastFailure({ failure }: { failure: NonNullable<App['last_failure']> })
 function Facts({ app }: { app: App }) {
   const [name, ...otherNames] = app.dns_names ?? [];
   const endpoints: Endpoint[] = [
-    ...app.ports.flatMap((port) => (port.vip ? [{ text: port.vip, about: 'virtual address' }] : [])),
     ...(name ? [{ text: name, about: 'DNS name' }] : []),
     ...(app.service_url ? [{ text: app.service_url, about: 'path on this host' }] : []),
   ];
+  const vips = app.ports.flatMap((port) => (port.vip ? [port.vip] : []));
   const labels = Object.entries(app.labels);
   return (
     <Panel title="About">
@@ -255,6 +277,11 @@ function Facts({ app }: { app: App }) {
                 <Endpoints list={otherNames.map((text) => ({ text, about: 'DNS name' }))} />
               </details>
             )}
+          </Fact>
+        )}
+        {vips.length > 0 && (
+          <Fact name="Virtual address">
+            <span className="muted">{vips.join(', ')}: not served yet</span>
           </Fact>
         )}
         {labels.length > 0 && (

@@ -57,7 +57,7 @@ function columns(ask: (what: Ask, app: AppSummary) => void): Column<AppSummary>[
       width: '84px',
       phone: 'end',
       compare: byNumber((app) => app.instances.running),
-      cell: (app) => <InstanceBar {...app.instances} waiting={!!app.waiting} />,
+      cell: (app) => <InstanceBar {...app.instances} waiting={!!app.waiting} checked={!!app.has_health_checks} />,
     },
     {
       id: 'cpus',
@@ -65,6 +65,7 @@ function columns(ask: (what: Ask, app: AppSummary) => void): Column<AppSummary>[
       width: '64px',
       align: 'end',
       phone: 'none',
+      from: 760,
       compare: byNumber((app) => app.cpus * app.instances.wanted),
       cell: (app) => total(app, cpus(app.cpus * app.instances.wanted)),
     },
@@ -74,6 +75,7 @@ function columns(ask: (what: Ask, app: AppSummary) => void): Column<AppSummary>[
       width: '80px',
       align: 'end',
       phone: 'none',
+      from: 680,
       compare: byNumber((app) => app.mem_mb * app.instances.wanted),
       cell: (app) => total(app, mebibytes(app.mem_mb * app.instances.wanted)),
     },
@@ -82,6 +84,7 @@ function columns(ask: (what: Ask, app: AppSummary) => void): Column<AppSummary>[
       head: 'Runs',
       width: 'minmax(120px, 1.3fr)',
       phone: 'none',
+      from: 980,
       compare: byText(whatRuns),
       cell: (app) => (
         <span className={`truncate ${css.runs}`} title={whatRuns(app)}>
@@ -95,6 +98,7 @@ function columns(ask: (what: Ask, app: AppSummary) => void): Column<AppSummary>[
       width: '72px',
       align: 'end',
       phone: 'none',
+      from: 850,
       compare: byText((app) => app.updated_at),
       cell: (app) => <Age at={app.updated_at} />,
     },

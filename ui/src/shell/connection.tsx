@@ -29,7 +29,7 @@ export function ConnectionBanner() {
         {/* Only the first sentence is announced; the counting must not repeat it. */}
         <span aria-live="off">
           {heardAt > 0
-            ? `What you see is ${duration(now - heardAt)} old.`
+            ? `What you see is as of ${new Date(heardAt).toLocaleTimeString()}, ${duration(now - heardAt)} old.`
             : 'Nothing has been received yet.'}{' '}
           {wait > 0 ? `Next try in ${wait} s.` : 'Trying now.'}
         </span>

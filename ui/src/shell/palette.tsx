@@ -2,6 +2,7 @@
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { useApps, useNodes } from '../api/hooks';
+import { useModal } from '../components/modal';
 import { Mark } from '../components/status';
 import { appHref } from '../lib/format';
 import { appLook, type Look, nodeLook } from '../lib/status';
@@ -35,7 +36,23 @@ function rank(text: string, words: string[]): number | undefined {
   return score;
 }
 
-export default function Palette({ onClose }: { onClose: () => void }) {
+/** Words in front of a service's name that lead to one of its views. */
+const VIEWS: Record<string, string> = {
+  log: 'logs',
+  logs: 'logs',
+  why: 'why',
+  config: 'config',
+  configuration: 'config',
+};
+
+/** The view that is asked for, if any, and the words to look for. */
+function parse(query: string): [string | undefined, string[]] {
+  const [first = '', ...rest] = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const verb = rest.length > 0 ? VIEWS[first] : undefined;
+  return verb ? [verb, rest] : [undefined, first ? [first, ...rest] : []];
+}
+
+export function Palette({ onClose }: { onClose: () => void }) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [query, setQuery] = useState('');
@@ -43,17 +60,18 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   const [, go] = useLocation();
   const apps = useApps();
   const nodes = useNodes();
+  useModal(ref);
   useEffect(() => {
-    const dialog = ref.current;
-    dialog?.showModal();
-    return () => dialog?.close();
-  }, []);
+    document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: 'nearest' });
+  }, [id, at]);
 
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const [verb, words] = parse(query);
   const all: Entry[] = [
-    ...PAGES,
-    ...apps.map((app) => ({ href: appHref(app.id), text: app.id, kind: 'Service', look: appLook(app.condition) })),
-    ...nodes.map((node) => ({ href: `/nodes/${node.id}`, text: node.host, kind: 'Node', look: nodeLook(node.condition) })),
+    ...(verb ? [] : PAGES),
+    ...apps.map((app) => ({ href: appHref(app.id, verb), text: app.id, kind: 'Service', look: appLook(app.condition) })),
+    ...(verb
+      ? []
+      : nodes.map((node) => ({ href: `/nodes/${node.id}`, text: node.host, kind: 'Node', look: nodeLook(node.condition) }))),
   ];
   const found = all
     .map((entry) => ({ entry, score: rank(entry.text, words) }))
@@ -94,14 +112,14 @@ export default function Palette({ onClose }: { onClose: () => void }) {
           setAt(0);
         }}
         onKeyDown={key}
-        placeholder="Service, node or page"
+        placeholder="Service, node or page; logs, why or config before a service"
         aria-label="Search services, nodes and pages"
         role="combobox"
         aria-expanded="true"
         aria-controls={`${id}-list`}
         aria-activedescendant={found[at] ? `${id}-${at}` : undefined}
         autoComplete="off"
-        autoFocus
+        data-first
       />
       <div id={`${id}-list`} role="listbox" aria-label="Results" className={css.list}>
         {found.map((entry, i) => (

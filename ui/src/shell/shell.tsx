@@ -11,6 +11,8 @@ import { Services } from '../screens/services';
 import { ConnectionBanner, ConnectionDot } from './connection';
 import { useKeys } from './keys';
 import { Logo } from './logo';
+// Not fetched later: what is typed right after Ctrl K must not be lost.
+import { Palette } from './palette';
 import css from './shell.module.css';
 import { UserMenu } from './user';
 
@@ -20,8 +22,6 @@ const Nodes = lazy(() => import('../screens/nodes'));
 const NodePage = lazy(() => import('../screens/node'));
 const Deployments = lazy(() => import('../screens/deployments'));
 const NotFound = lazy(() => import('../screens/notfound'));
-const loadPalette = () => import('./palette');
-const Palette = lazy(loadPalette);
 const Keyboard = lazy(() => import('./keyboard'));
 
 interface Section {
@@ -47,12 +47,6 @@ export function Shell({ me }: { me: Me }) {
     'g n': () => go('/nodes'),
   });
 
-  // The palette is typed into at once: have it ready before the first Ctrl K.
-  useEffect(() => {
-    const timer = setTimeout(() => void loadPalette(), 1_500);
-    return () => clearTimeout(timer);
-  }, []);
-
   // A new page starts at its top, and says its name to screen readers through the title.
   const page = location.split('?')[0];
   useEffect(() => {
@@ -60,8 +54,9 @@ export function Shell({ me }: { me: Me }) {
     window.scrollTo(0, 0);
   }, [page]);
 
+  const { phase } = useLive();
   return (
-    <div className={css.shell}>
+    <div className={css.shell} data-stale={phase === 'lost' || undefined}>
       <a className={css.skip} href={`${window.location.pathname}#main`}>
         Skip to content
       </a>
@@ -107,8 +102,8 @@ export function Shell({ me }: { me: Me }) {
           </Suspense>
         </main>
       </div>
+      {overlay === 'palette' && <Palette onClose={() => setOverlay(undefined)} />}
       <Suspense>
-        {overlay === 'palette' && <Palette onClose={() => setOverlay(undefined)} />}
         {overlay === 'keyboard' && <Keyboard onClose={() => setOverlay(undefined)} />}
       </Suspense>
     </div>
@@ -116,9 +111,9 @@ export function Shell({ me }: { me: Me }) {
 }
 
 function SideBar({ location }: { location: string }) {
-  const { status } = useLive();
+  const { status, nodes } = useLive();
   const attention = status?.counts.apps_attention ?? 0;
-  const away = status ? status.counts.nodes - status.counts.nodes_active : 0;
+  const away = [...nodes.values()].filter((node) => node.condition !== 'active').length;
   const badges: Record<string, string> = {
     '/services': attention > 0 ? `${attention}` : '',
     '/nodes': away > 0 ? `${away}` : '',

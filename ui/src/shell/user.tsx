@@ -50,7 +50,7 @@ export function UserMenu({
       heading={me.description && me.description !== me.uid ? `${me.description} (${me.uid})` : `Signed in as ${me.uid}`}
       groups={[
         [
-          { text: 'Theme of the system', checked: theme === 'system', onSelect: () => choose('system') },
+          { text: 'As the system', checked: theme === 'system', onSelect: () => choose('system') },
           { text: 'Light', checked: theme === 'light', onSelect: () => choose('light') },
           { text: 'Dark', checked: theme === 'dark', onSelect: () => choose('dark') },
         ],
