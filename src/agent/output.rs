@@ -27,7 +27,7 @@ use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
-use super::{beneath::Dir, runtime::Runtime};
+use super::runtime::Runtime;
 use crate::{
     base::limit,
     host::docker::{
@@ -86,10 +86,7 @@ impl Output {
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
-        let (dir, sandbox) = (Dir::open(&files.dir)?, Dir::open(&files.sandbox)?);
-        let (dir, sandbox) = (Arc::new(dir), Arc::new(sandbox));
-        let open = |name| Rotated::open(dir.clone(), sandbox.clone(), name);
-        let (stdout, stderr) = (open("stdout")?, open("stderr")?);
+        let (stdout, stderr) = (Rotated::open(files, "stdout")?, Rotated::open(files, "stderr")?);
         let skip = (stdout.catch_up(&mut mark.stdout)?, stderr.catch_up(&mut mark.stderr)?);
         let replay = mark.replay();
         Ok(Self {

@@ -69,7 +69,11 @@ pub struct Sandboxes {
 impl Sandboxes {
     /// Below the agent's data directory.
     pub fn new(data_dir: &Path) -> Self {
-        let below = |name: &str| data_dir.join(name);
+        // An operator may have put one of them on another disk, by a link.
+        let below = |name: &str| {
+            let path = data_dir.join(name);
+            fs::read_link(&path).map_or(path.clone(), |target| data_dir.join(target))
+        };
         Self { root: below("sandboxes"), records: below("tasks"), volumes: below("volumes") }
     }
 

@@ -11,32 +11,30 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::Path,
-    sync::Arc,
 };
 
-use super::mark::Written;
-use crate::agent::beneath::{Dir, Owner, give};
+use super::{Files, mark::Written};
+use crate::agent::beneath::{Dir, give};
 
 /// One file with its older part.
 pub(super) struct Rotated {
-    dir: Arc<Dir>,
-    /// Where the task sees it.
-    sandbox: Arc<Dir>,
+    /// The directories are opened when they are needed: a follower holds its two files only.
+    files: Files,
     name: &'static str,
     file: File,
     bytes: u64,
-    owner: Owner,
 }
 
 impl Rotated {
-    /// Opens the file `name` of `dir`, made where it is missing, and shows it in `sandbox`.
-    pub fn open(dir: Arc<Dir>, sandbox: Arc<Dir>, name: &'static str) -> io::Result<Self> {
-        let owner = Some(sandbox.owner()?);
+    /// Opens the file `name`, made where it is missing, and shows it in the sandbox.
+    pub fn open(files: &Files, name: &'static str) -> io::Result<Self> {
+        let dir = Dir::open(&files.dir)?;
+        let owner = Some(Dir::open(&files.sandbox)?.owner()?);
         let file = dir.append(Path::new(name), 0o644, owner)?;
         give(&file, owner)?; // an image's user was not known when it was made
         let bytes = file.metadata()?.len();
-        let rotated = Self { dir, sandbox, name, file, bytes, owner };
-        rotated.show();
+        let rotated = Self { files: files.clone(), name, file, bytes };
+        rotated.show(&dir);
         Ok(rotated)
     }
 
@@ -53,7 +51,7 @@ impl Rotated {
     /// Bytes in the files beyond the mark; points the mark at the file there is now.
     pub fn catch_up(&self, mark: &mut Written) -> io::Result<u64> {
         let inode = self.file.metadata()?.ino();
-        let older = self.dir.stat(Path::new(&older(self.name))).ok();
+        let older = Dir::open(&self.files.dir)?.stat(Path::new(&older(self.name))).ok();
         let total = if mark.inode == inode {
             mark.base + self.bytes
         } else if let Some(older) = older.filter(|o| o.ino() == mark.inode) {
@@ -70,21 +68,25 @@ impl Rotated {
 
     /// Makes the file the older one and begins a new one.
     pub fn rotate(&mut self, written: &mut Written) -> io::Result<()> {
-        self.dir.rename(self.name, &older(self.name))?;
-        self.file = self.dir.append(Path::new(self.name), 0o644, self.owner)?;
+        let dir = Dir::open(&self.files.dir)?;
+        dir.rename(self.name, &older(self.name))?;
+        let owner = Some(Dir::open(&self.files.sandbox)?.owner()?);
+        self.file = dir.append(Path::new(self.name), 0o644, owner)?;
         written.base += self.bytes;
         written.inode = self.file.metadata()?.ino();
         self.bytes = 0;
-        self.show();
+        self.show(&dir);
         Ok(())
     }
 
     /// Gives the files their names in the sandbox, in place of whatever has them there. That one
     /// cannot be shown is no failure: it is written and can be read.
-    fn show(&self) {
+    fn show(&self, dir: &Dir) {
         for name in [self.name.to_owned(), older(self.name)] {
             let path = Path::new(&name);
-            if let Err(error) = self.sandbox.hard_link(&self.dir, path, path)
+            let shown = Dir::open(&self.files.sandbox)
+                .and_then(|sandbox| sandbox.hard_link(dir, path, path));
+            if let Err(error) = shown
                 && error.kind() != io::ErrorKind::NotFound
             {
                 tracing::debug!(name, %error, "output file not shown in the sandbox");
