@@ -435,7 +435,7 @@ async fn output_goes_on_when_a_full_disk_has_room_again() {
                   [ -e /mnt/mesos/sandbox/stop ] && break; sleep 0.02; done; sleep 1000";
     rig.desire(vec![on_host("full", image_container(script))]).await;
     rig.until_condition("full", 1, Condition::Running).await;
-    let stdout = disk.0.join("sandboxes/it_app/full/1.output/stdout");
+    let stdout = disk.0.join("sandboxes/it_app/full/1/stdout");
     let len = || fs::metadata(&stdout).map_or(0, |m| m.len());
     let until = async |what: &str, done: &dyn Fn() -> bool| {
         let deadline = tokio::time::Instant::now() + PATIENCE;
