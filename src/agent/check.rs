@@ -9,7 +9,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use futures_util::StreamExt as _;
 use http::Uri;
 use http_body_util::{BodyExt as _, Limited};
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{net::TcpStream, sync::mpsc, time::Instant};
 
 use super::{
     desired::Key,
@@ -40,6 +40,9 @@ const PROBE_MAX: Duration = Duration::from_secs(60);
 const READINESS_BODY_BYTES_MAX: usize = 64 << 10;
 /// No check runs more often than this.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// A probe that is over so much later than its time-out was held up on this side.
+const ABSENT: Duration = Duration::from_secs(1);
 
 /// What all probes share.
 #[derive(Clone)]
@@ -165,7 +168,7 @@ impl Target {
     }
 
     async fn health(&self, check: &HealthCheck) -> Outcome {
-        let timeout = deadline(check.timeout_ms);
+        let (timeout, began) = (deadline(check.timeout_ms), Instant::now());
         let agent = check.agent_semantics;
         let outcome = match &check.probe {
             Probe::Http { tls, path, port, ignore_1xx, ipv6 } => {
@@ -184,7 +187,12 @@ impl Target {
                 Err(text) => Err(text),
             },
         };
-        outcome.map_or_else(Outcome::Unhealthy, |()| Outcome::Healthy)
+        match outcome {
+            Ok(()) => Outcome::Healthy,
+            // The agent stood still itself: what it missed says nothing about the task.
+            Err(_) if began.elapsed() > timeout + ABSENT => Outcome::Ignored,
+            Err(cause) => Outcome::Unhealthy(cause),
+        }
     }
 
     async fn readiness(&self, check: &ReadinessCheck) -> ReadinessStatus {

@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::clock::Timestamp,
+    base::clock::{Moment, Timestamp},
     model::{
         InstanceId,
         instance::{
@@ -66,11 +66,13 @@ pub struct Known {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kill {
     pub why: Why,
-    /// When SIGTERM was sent.
-    pub at: Timestamp,
+    /// When SIGTERM was sent; after a restart of the agent, the grace begins once more.
+    #[serde(skip)]
+    pub at: Moment,
     pub grace_ms: u64,
     /// When SIGKILL was last sent.
-    pub escalated_at: Option<Timestamp>,
+    #[serde(with = "escalated")]
+    pub escalated_at: Option<Moment>,
 }
 
 /// Why an incarnation is ended.
@@ -186,7 +188,7 @@ impl DesiredSet {
 }
 
 /// What has to be done now. Pure: the same input gives the same actions.
-pub fn plan(desired: &DesiredSet, actual: &Actual, now: Timestamp) -> Vec<Action> {
+pub fn plan(desired: &DesiredSet, actual: &Actual, now: Moment) -> Vec<Action> {
     let mut actions = Vec::new();
     for (key, known) in &actual.tasks {
         actions.extend(for_known(desired, key, known, now));
@@ -205,7 +207,7 @@ pub fn plan(desired: &DesiredSet, actual: &Actual, now: Timestamp) -> Vec<Action
     actions
 }
 
-fn for_known(desired: &DesiredSet, key: &Key, known: &Known, now: Timestamp) -> Option<Action> {
+fn for_known(desired: &DesiredSet, key: &Key, known: &Known, now: Moment) -> Option<Action> {
     let order = desired.wants(key);
     if known.is_ended() {
         let let_go = desired.heard && order.is_none();
@@ -225,11 +227,26 @@ fn for_known(desired: &DesiredSet, key: &Key, known: &Known, now: Timestamp) -> 
 
 impl Kill {
     /// When the next signal is due.
-    fn next_step(&self) -> Timestamp {
+    fn next_step(&self) -> Moment {
         match self.escalated_at {
             Some(at) => at + ESCALATE_AGAIN,
             None => self.at + Duration::from_millis(self.grace_ms),
         }
+    }
+}
+
+/// That SIGKILL was sent is remembered over a restart of the agent; when, means nothing there.
+mod escalated {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::Moment;
+
+    pub fn serialize<S: Serializer>(at: &Option<Moment>, to: S) -> Result<S::Ok, S::Error> {
+        at.is_some().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Moment>, D::Error> {
+        Ok(bool::deserialize(from)?.then_some(Moment::START))
     }
 }
 
@@ -293,7 +310,7 @@ fn end_message(kill: &Kill, exit: &Exit) -> String {
 
 impl Actual {
     /// Notes that an action is being carried out.
-    pub fn begin(&mut self, action: &Action, now: Timestamp) {
+    pub fn begin(&mut self, action: &Action, now: Timestamp, moment: Moment) {
         match action {
             Action::Start(order) => {
                 let report = blank_report(&order.instance, order.incarnation, now);
@@ -304,7 +321,7 @@ impl Actual {
                 if let Some(known) = self.tasks.get_mut(key) {
                     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
                     known.kill =
-                        Some(Kill { why: why.clone(), at: now, grace_ms, escalated_at: None });
+                        Some(Kill { why: why.clone(), at: moment, grace_ms, escalated_at: None });
                     known.report.condition = Condition::Killing;
                     if let Why::Unhealthy(cause) = why {
                         known.report.message.clone_from(cause);
@@ -314,7 +331,7 @@ impl Actual {
             }
             Action::Escalate { key } => {
                 if let Some(kill) = self.tasks.get_mut(key).and_then(|k| k.kill.as_mut()) {
-                    kill.escalated_at = Some(now);
+                    kill.escalated_at = Some(moment);
                 }
             }
             Action::Deny(order) => {
@@ -381,7 +398,7 @@ impl Actual {
     }
 
     /// When `plan` has something to do again if nothing happens until then.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&self) -> Option<Moment> {
         self.tasks
             .values()
             .filter(|k| !k.is_ended())
@@ -405,12 +422,12 @@ impl Actual {
 /// Which reports the leader still has to hear.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
-    told: BTreeMap<Key, (Report, Timestamp)>,
+    told: BTreeMap<Key, (Report, Moment)>,
 }
 
 impl Outbox {
     /// Reports to send now: news, ends the leader has not let go of, and everything once a minute.
-    pub fn due(&mut self, desired: &DesiredSet, actual: &Actual, now: Timestamp) -> Vec<Report> {
+    pub fn due(&mut self, desired: &DesiredSet, actual: &Actual, now: Moment) -> Vec<Report> {
         self.told.retain(|key, _| actual.tasks.contains_key(key));
         let mut due = Vec::new();
         for (key, known) in &actual.tasks {
@@ -439,7 +456,7 @@ impl Outbox {
     }
 
     /// All reports, as a registration carries them; counts as told.
-    pub fn all(&mut self, actual: &Actual, now: Timestamp) -> Vec<Report> {
+    pub fn all(&mut self, actual: &Actual, now: Moment) -> Vec<Report> {
         self.told =
             actual.tasks.iter().map(|(k, t)| (k.clone(), (t.report.clone(), now))).collect();
         actual.tasks.values().map(|t| t.report.clone()).collect()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::desired::Checked;
 use crate::{
-    base::clock::Timestamp,
+    base::clock::{Moment, Timestamp},
     model::{
         container::{HealthCheck, Probe},
         instance::{CheckOutcome, CheckStatus, ReadinessStatus},
@@ -49,12 +49,14 @@ pub struct Health {
     status: Vec<Option<CheckStatus>>,
     readiness: Vec<Option<ReadinessStatus>>,
     info: Option<CheckOutcome>,
-    started_at: Timestamp,
+    /// Grace periods count from here.
+    started: Moment,
 }
 
 impl Health {
-    /// No results yet, or those of `known`, kept over a restart of the agent.
-    pub fn new(spec: &WorkloadSpec, started_at: Timestamp, known: &Checked) -> Self {
+    /// No results yet, or those of `known`, kept over a restart of the agent: then grace periods
+    /// begin once more for checks that never passed.
+    pub fn new(spec: &WorkloadSpec, started: Moment, known: &Checked) -> Self {
         let checks: Vec<HealthCheck> =
             spec.containers.iter().flat_map(|c| c.health_checks.clone()).collect();
         let mut status = vec![None; checks.len()];
@@ -68,7 +70,7 @@ impl Health {
         for (slot, old) in readiness.iter_mut().zip(&known.readiness) {
             *slot = Some(old.clone());
         }
-        Self { checks, status, readiness, info: known.check, started_at }
+        Self { checks, status, readiness, info: known.check, started }
     }
 
     /// All results as they are reported.
@@ -81,10 +83,12 @@ impl Health {
         }
     }
 
-    /// Takes in a finding.
-    pub fn take(&mut self, finding: Finding, now: Timestamp) -> Verdict {
+    /// Takes in a finding of now, on both clocks.
+    pub fn take(&mut self, finding: Finding, now: Timestamp, moment: Moment) -> Verdict {
         let changed = match finding {
-            Finding::Health { index, outcome } => return self.health(index, outcome, now),
+            Finding::Health { index, outcome } => {
+                return self.health(index, outcome, now, moment);
+            }
             Finding::Info(outcome) => self.info.replace(outcome) != Some(outcome),
             Finding::Readiness { index, status } => match self.readiness.get_mut(index) {
                 Some(slot) => {
@@ -98,7 +102,7 @@ impl Health {
         Verdict { changed, kill: None }
     }
 
-    fn health(&mut self, index: u32, outcome: Outcome, now: Timestamp) -> Verdict {
+    fn health(&mut self, index: u32, outcome: Outcome, now: Timestamp, moment: Moment) -> Verdict {
         let nothing = Verdict::default();
         let Ok(at) = usize::try_from(index) else { return nothing };
         let (Some(check), Some(slot)) = (self.checks.get(at), self.status.get_mut(at)) else {
@@ -119,8 +123,8 @@ impl Health {
             }
             Outcome::Unhealthy(cause) => {
                 let was_healthy = slot.as_ref().is_some_and(|s| s.first_success.is_some());
-                let grace_over = self.started_at + Duration::from_millis(check.grace_ms);
-                if !was_healthy && now < grace_over {
+                let grace = Duration::from_millis(check.grace_ms);
+                if !was_healthy && moment.since(self.started) < grace {
                     return nothing;
                 }
                 let status = slot.get_or_insert_with(blank);
@@ -171,7 +175,7 @@ mod tests {
             status: vec![None],
             readiness: vec![],
             info: None,
-            started_at: Timestamp::from_ms(0),
+            started: Moment::START,
         }
     }
 
@@ -179,8 +183,9 @@ mod tests {
     fn failures_to_kill(mut health: Health) -> Option<u32> {
         (1..10).find(|i| {
             let outcome = Outcome::Unhealthy("refused".into());
-            let now = Timestamp::from_ms(100 + i64::from(*i));
-            health.take(Finding::Health { index: 0, outcome }, now).kill.is_some()
+            let moment = Moment::from_ms(100 + u64::from(*i));
+            let finding = Finding::Health { index: 0, outcome };
+            health.take(finding, Timestamp::EPOCH, moment).kill.is_some()
         })
     }
 
@@ -201,13 +206,14 @@ mod tests {
     #[test]
     fn grace_ends_with_the_first_success() {
         let mut h = health(true, 1, 1_000);
+        let hour_ahead = Timestamp::from_ms(3_600_000);
         let fail = || Finding::Health { index: 0, outcome: Outcome::Unhealthy("x".into()) };
-        assert_eq!(h.take(fail(), Timestamp::from_ms(10)), Verdict::default());
-        assert!(h.checked().health.is_empty());
+        let mut take = |finding, ms| h.take(finding, hour_ahead, Moment::from_ms(ms));
+        assert_eq!(take(fail(), 10), Verdict::default(), "no wall clock ends it");
         let ok = Finding::Health { index: 0, outcome: Outcome::Healthy };
-        assert!(h.take(ok.clone(), Timestamp::from_ms(20)).changed);
-        assert!(!h.take(ok, Timestamp::from_ms(30)).changed, "only changes are news");
-        let text = h.take(fail(), Timestamp::from_ms(40)).kill.unwrap();
+        assert!(take(ok.clone(), 20).changed);
+        assert!(!take(ok, 30).changed, "only changes are news");
+        let text = take(fail(), 40).kill.unwrap();
         assert!(text.contains("TCP health check failed 1 times") && text.ends_with("x"), "{text}");
     }
 }

@@ -225,8 +225,7 @@ impl Worker {
                 readiness: report.readiness.clone(),
                 check: report.check,
             };
-            let started_at = report.started_at.unwrap_or(report.at);
-            live.health = Some(Health::new(&order.spec, started_at, &checked));
+            live.health = Some(Health::new(&order.spec, self.clock.moment(), &checked));
             let subject = Subject {
                 key: key.clone(),
                 order: Arc::new(order.clone()),
@@ -240,7 +239,7 @@ impl Worker {
 
     pub(super) fn found(&mut self, key: &Key, finding: Finding, now: Timestamp) {
         let Some(health) = self.live.get_mut(key).and_then(|l| l.health.as_mut()) else { return };
-        let verdict = health.take(finding, now);
+        let verdict = health.take(finding, now, self.clock.moment());
         let checked = health.checked();
         if verdict.changed {
             self.happened(key, Event::Checked(checked), now);

@@ -195,12 +195,12 @@ impl Worker {
 
     fn until_deadline(&self) -> Duration {
         let deadline = self.actual.next_deadline();
-        deadline.map_or(limit::HEARTBEAT, |at| at.since(self.clock.now())).min(limit::HEARTBEAT)
+        deadline.map_or(limit::HEARTBEAT, |at| at.since(self.clock.moment())).min(limit::HEARTBEAT)
     }
 
     fn take(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::Link(ends) => self.open_link(ends, now),
+            Input::Link(ends) => self.open_link(ends),
             Input::LinkLost(number) => {
                 if self.link.as_ref().is_some_and(|l| l.number == number) {
                     tracing::warn!(node = %self.config.info.id, "link to the leader lost");
@@ -237,7 +237,7 @@ impl Worker {
     /// Acts on what is known now and tells the leader the news.
     fn settle(&mut self, now: Timestamp) {
         loop {
-            let actions = desired::plan(&self.desired, &self.actual, now);
+            let actions = desired::plan(&self.desired, &self.actual, self.clock.moment());
             if actions.is_empty() {
                 break;
             }
@@ -247,7 +247,7 @@ impl Worker {
         }
         self.save_dirty();
         let due = match &self.link {
-            Some(_) => self.outbox.due(&self.desired, &self.actual, now),
+            Some(_) => self.outbox.due(&self.desired, &self.actual, self.clock.moment()),
             None => Vec::new(),
         };
         if !due.is_empty() {
@@ -257,7 +257,7 @@ impl Worker {
 
     /// Begins an action and has it done.
     pub(super) fn carry_out(&mut self, action: Action, now: Timestamp) {
-        self.actual.begin(&action, now);
+        self.actual.begin(&action, now, self.clock.moment());
         match action {
             Action::Start(order) => self.start(order),
             Action::Kill { key, why, .. } => {
@@ -274,11 +274,11 @@ impl Worker {
         }
     }
 
-    fn open_link(&mut self, ends: LinkEnds, now: Timestamp) {
+    fn open_link(&mut self, ends: LinkEnds) {
         self.n_links += 1;
         let number = self.n_links;
         let LinkEnds { to_master, mut from_master } = ends;
-        let mut reports = self.outbox.all(&self.actual, now);
+        let mut reports = self.outbox.all(&self.actual, self.clock.moment());
         let rest = reports.split_off(reports.len().min(limit::LINK_PART_ITEMS_MAX));
         let info = self.config.info.clone();
         let hello = Hello { link_version: LINK_VERSION, info, reports };

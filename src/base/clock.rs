@@ -8,6 +8,8 @@
 //! Only this file reads the machine's clocks. Everything else is handed a reading or an
 //! `Arc<dyn Clock>`, so that simulation and tests own time.
 
+mod steady;
+
 use std::{
     fmt,
     ops::{Add, Sub},
@@ -19,6 +21,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+pub use steady::SteadyClock;
 
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 ///

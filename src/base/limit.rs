@@ -101,6 +101,12 @@ pub const AGENT_SILENT_MAX: Duration = Duration::from_secs(5);
 pub const LINK_PART_BYTES_MAX: usize = 1 << 20;
 /// Orders or reports of one message on the agent link: bounds the time one takes to be taken in.
 pub const LINK_PART_ITEMS_MAX: usize = 1_000;
+/// An instance on a node that was silent for this long is replaced, never earlier: a pause, a move to
+/// another host or a new start of the agent are over by then.
+pub const REPLACE_AFTER: Duration = Duration::from_secs(10);
+/// What was replaced is remembered at least this long from the node's last word, so that a healthy
+/// task which comes back is taken back (the original gave an agent 75 s to come back).
+pub const FORGET_AFTER: Duration = Duration::from_secs(75);
 /// One message on the agent link.
 pub const LINK_MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Time a clean stop may take.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{deploy, links::Links, liveness, place};
 use crate::{
     base::{
-        clock::{Clock, Timestamp},
+        clock::{Clock as _, SteadyClock, Timestamp},
         rng::Rng,
         task::Tasks,
     },
@@ -80,7 +80,7 @@ impl Board {
 pub struct Driver {
     pub log: Log<State>,
     pub links: Links,
-    pub clock: Arc<dyn Clock>,
+    pub clock: Arc<SteadyClock>,
     pub rng: Rng,
     pub limits: Limits,
     pub board: Board,
@@ -91,7 +91,7 @@ impl Driver {
     pub fn start(self, tasks: &Tasks) {
         let links = self.links.clone();
         tasks.vital("links", links.dispatch());
-        tasks.vital("terms", terms(self.log.clone(), self.links.clone()));
+        tasks.vital("terms", terms(self.log.clone(), self.links.clone(), self.clock.clone()));
 
         let mut rng = self.rng.child("deploy");
         let mut idle = deploy::Idle::default();
@@ -105,9 +105,9 @@ impl Driver {
             board.set_reports(reports);
             command.into_iter().collect()
         });
-        let links = self.links.clone();
+        let (links, mut early) = (self.links.clone(), liveness::Early::default());
         self.spawn(tasks, "liveness", Duration::from_millis(200), move |state, now| {
-            liveness::step(state, &links.heard(), now)
+            liveness::step(state, &mut early, &links.heard(), now)
         });
     }
 
@@ -172,9 +172,19 @@ async fn propose(log: &Log<State>, commands: Vec<Command>) -> Option<String> {
 }
 
 /// Opens and closes the agents' doors as leadership comes and goes.
-async fn terms(log: Log<State>, links: Links) -> anyhow::Result<()> {
-    let mut leading = false;
+async fn terms(log: Log<State>, links: Links, clock: Arc<SteadyClock>) -> anyhow::Result<()> {
+    let (mut leading, mut complained) = (false, false);
     loop {
+        clock.see(log.state().at);
+        let ahead = clock.ahead();
+        if let Some(ahead) = ahead.filter(|_| !complained) {
+            tracing::warn!(
+                ?ahead,
+                "the cluster's time is ahead of this machine's clock, which was put back or differs \
+                 from another master's; times shown are ahead until it has caught up"
+            );
+        }
+        complained = ahead.is_some();
         let now = log.is_leader();
         if now != leading {
             leading = now;

@@ -99,6 +99,11 @@ impl Heard {
         }
     }
 
+    /// The moment all of this speaks of.
+    pub fn now(&self) -> Moment {
+        self.attended
+    }
+
     /// How long nothing was heard of a node while this leader listened.
     pub fn silence(&self, node: &NodeId) -> Duration {
         let last = self.contacts.get(node).map_or(self.since, |c| c.heard);

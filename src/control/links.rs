@@ -203,7 +203,7 @@ impl Links {
                     }
                     // A node was called lost and is here after all: what its tasks became with it
                     // is put right by its own word.
-                    for node in batch.changes.iter().filter_map(returned) {
+                    for node in batch.changes.iter().filter_map(orders::returned) {
                         if let Some(agent) = agents.get_mut(node)
                             && agent.sent < batch.revision
                         {
@@ -351,10 +351,4 @@ impl Links {
     fn with<R>(&self, node: &NodeId, f: impl FnOnce(&mut Connected) -> R) -> Option<R> {
         self.inner.agents.lock().get_mut(node).map(f)
     }
-}
-
-/// The node that this change made reachable again.
-fn returned(change: &Change) -> Option<&NodeId> {
-    let Change::Node { id, old: Some(old), new: Some(new) } = change else { return None };
-    (new.is_reachable() && !old.is_reachable()).then_some(id)
 }

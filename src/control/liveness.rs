@@ -4,14 +4,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::heard::Heard;
 use crate::{
-    base::clock::Timestamp,
+    base::{
+        clock::{Moment, Timestamp},
+        limit,
+    },
     core::{
         Command, State,
         apply::cluster::expiry,
         deploy::{self, kill},
     },
     model::{
-        instance::{Condition, Goal, Instance, InstanceId, KillReason},
+        instance::{Condition, Goal, InstanceId, KillReason},
         node::{Duty, Node},
         path::AppId,
     },
@@ -24,8 +27,13 @@ const CONFIRM: Duration = Duration::from_secs(1_800);
 /// (DC/OS's `--task_launch_timeout`).
 const STAGE: Duration = Duration::from_secs(86_400);
 
-/// What time has made due.
-pub fn step(state: &State, heard: &Heard, now: Timestamp) -> Vec<Command> {
+/// What the reconciler remembers of instances that are not running yet: since when it has seen them
+/// so. Lost with its leader, which gives them their time once more.
+#[derive(Debug, Default)]
+pub struct Early(BTreeMap<(InstanceId, u32), Moment>);
+
+/// What time has made due. `now` is written down and decides nothing: time passes as `heard` has it.
+pub fn step(state: &State, early: &mut Early, heard: &Heard, now: Timestamp) -> Vec<Command> {
     let mut commands = Vec::new();
     for node in state.nodes.values() {
         // Level-triggered in both directions: whatever the state says and however it came to say
@@ -37,13 +45,8 @@ pub fn step(state: &State, heard: &Heard, now: Timestamp) -> Vec<Command> {
         }
         drain(state, node, now, &mut commands);
     }
-    expire(state, now, &mut commands);
-    let overdue: Vec<InstanceId> = state
-        .instances
-        .values()
-        .filter(|i| i.kill.is_none() && is_overdue(i, now))
-        .map(|i| i.id.clone())
-        .collect();
+    expire(state, heard, &mut commands);
+    let overdue = early.overdue(state, heard.now());
     if !overdue.is_empty() {
         let reason = KillReason::Overdue;
         commands.push(Command::Kill { instances: overdue, wipe: false, reason });
@@ -51,29 +54,51 @@ pub fn step(state: &State, heard: &Heard, now: Timestamp) -> Vec<Command> {
     commands
 }
 
-fn is_overdue(instance: &Instance, now: Timestamp) -> bool {
-    let Some(placement) = &instance.placement else { return false };
-    let waited = now.since(placement.launched_at);
-    match instance.condition {
-        Condition::Provisioned => waited >= CONFIRM,
-        Condition::Staging | Condition::Starting => waited >= STAGE,
-        _ => false,
+impl Early {
+    /// Looks at all instances; tells those that take too long to get running.
+    fn overdue(&mut self, state: &State, now: Moment) -> Vec<InstanceId> {
+        let before = std::mem::take(&mut self.0);
+        let mut overdue = Vec::new();
+        for i in state.instances.values().filter(|i| i.kill.is_none()) {
+            let patience = match i.condition {
+                Condition::Provisioned => CONFIRM,
+                Condition::Staging | Condition::Starting => STAGE,
+                _ => continue,
+            };
+            let key = (i.id.clone(), i.incarnation);
+            let since = before.get(&key).copied().unwrap_or(now);
+            if now.since(since) >= patience {
+                overdue.push(i.id.clone());
+            }
+            self.0.insert(key, since);
+        }
+        overdue
     }
 }
 
-/// Instances on lost nodes turn inactive and are forgotten when their workload's time is up.
-fn expire(state: &State, now: Timestamp, commands: &mut Vec<Command>) {
+/// Instances on lost nodes are replaced when their workload's time is up, and forgotten when that is
+/// done and their later time is up too. Until then one that comes back is taken back.
+fn expire(state: &State, heard: &Heard, commands: &mut Vec<Command>) {
     let (mut inactive, mut expunge) = (Vec::new(), Vec::new());
+    let mut complete: BTreeMap<&AppId, bool> = BTreeMap::new();
     for node in state.nodes.values().filter(|n| !n.is_reachable()) {
+        // Whoever was to come back while this leader stood still has his time from now on.
+        if heard.attention() < limit::REPLACE_AFTER {
+            continue;
+        }
+        let silence = heard.silence(node.id());
         for i in state.instances_on(node.id()) {
             let strategy = state.spec_of(i).map(|s| s.unreachable);
-            let Some((to_inactive, to_expunge)) = strategy.and_then(expiry) else { continue };
-            let waited = now.since(i.since);
+            let Some((replace, forget)) = strategy.and_then(expiry) else { continue };
             match i.condition {
-                Condition::Unreachable | Condition::UnreachableInactive if waited >= to_expunge => {
-                    expunge.push(i.id.clone());
+                Condition::Unreachable if silence >= replace => inactive.push(i.id.clone()),
+                Condition::UnreachableInactive if silence >= forget => {
+                    let is_complete =
+                        *complete.entry(&i.app).or_insert_with(|| is_complete(state, &i.app));
+                    if is_complete {
+                        expunge.push(i.id.clone());
+                    }
                 }
-                Condition::Unreachable if waited >= to_inactive => inactive.push(i.id.clone()),
                 _ => {}
             }
         }
@@ -81,6 +106,12 @@ fn expire(state: &State, now: Timestamp, commands: &mut Vec<Command>) {
     if !inactive.is_empty() || !expunge.is_empty() {
         commands.push(Command::Expire { inactive, expunge });
     }
+}
+
+/// Whether a workload has what it wants without its lost instances.
+fn is_complete(state: &State, app: &AppId) -> bool {
+    let wanted = state.spec(app).map_or(0, |s| s.instances as usize);
+    state.instances_of(app).filter(|i| deploy::is_healthy(state, i)).count() >= wanted
 }
 
 /// A draining node loses its tasks as far as each workload's minimum health allows; when nothing

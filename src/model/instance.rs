@@ -117,6 +117,11 @@ impl Condition {
         )
     }
 
+    /// Its node is not heard; nobody knows what it does.
+    pub fn is_lost(self) -> bool {
+        matches!(self, Self::Unreachable | Self::UnreachableInactive)
+    }
+
     /// The incarnation has ended.
     pub fn is_terminal(self) -> bool {
         matches!(

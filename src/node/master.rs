@@ -20,7 +20,11 @@ use super::{
 };
 use crate::{
     api,
-    base::{clock::Clock, rng::Rng, task::Tasks},
+    base::{
+        clock::{Clock, SteadyClock},
+        rng::Rng,
+        task::Tasks,
+    },
     compat::{dcos, marathon, mesos},
     control::{
         driver::{Board, Driver},
@@ -108,7 +112,10 @@ pub async fn bind(config: &Config, rng: &Rng) -> anyhow::Result<Bound> {
 /// When the log cannot be opened or the cluster not made.
 pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     let Parts { config, clock, mut rng, tasks } = parts;
-    let log = open_log(config, &clock, &rng, tasks).await?;
+    let steady = SteadyClock::over(clock.clone());
+    let written: Arc<dyn Clock> = steady.clone();
+    let log = open_log(config, &written, &rng, tasks).await?;
+    steady.see(log.state().at);
     let passwords = Arc::new(Passwords::default());
     let first_password =
         bootstrap::init(&log, &config.cluster_name, &config.data_dir, &passwords, &mut rng).await?;
@@ -120,7 +127,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     let driver = Driver {
         log: log.clone(),
         links: links.clone(),
-        clock: clock.clone(),
+        clock: steady,
         rng: rng.child("control"),
         limits,
         board: board.clone(),
@@ -149,7 +156,8 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     bound.dns.run(&tasks.child("dns"));
 
     let proofs = (tokens.clone(), passwords.clone());
-    let doors = Doors::open(&handles, config, &clock, &rng, proofs, marathon_port, tasks)?;
+    let clocks = (&clock, &written);
+    let doors = Doors::open(&handles, config, clocks, &rng, proofs, marathon_port, tasks)?;
     let mut servers = vec![bound.router.serve(doors.gateway, tasks)];
     servers.extend(bound.marathon.map(|l| l.serve(doors.marathon, tasks)));
     servers.extend(bound.mesos.map(|l| l.serve(doors.mesos, tasks)));
@@ -189,7 +197,7 @@ impl Doors {
     fn open(
         handles: &Handles,
         config: &Config,
-        clock: &Arc<dyn Clock>,
+        (clock, written): (&Arc<dyn Clock>, &Arc<dyn Clock>),
         rng: &Rng,
         (tokens, passwords): (Arc<Tokens>, Arc<Passwords>),
         marathon_port: u16,
@@ -206,7 +214,7 @@ impl Doors {
         };
         let dialect = marathon::Marathon::new(
             shared.clone(),
-            clock.clone(),
+            written.clone(),
             rng.child("marathon"),
             settings,
             events,
@@ -219,7 +227,7 @@ impl Doors {
             dcos::challenge::refuse,
         )));
         let direct: Arc<dyn Handler> = Arc::new(marathon::Dialect::new(dialect, Some(guard)));
-        let own = api::Api::new(shared.clone(), shared.clone(), clock.clone(), tasks, definition);
+        let own = api::Api::new(shared.clone(), shared.clone(), written.clone(), tasks, definition);
         let streams = own.streams.clone();
         streams.vital("marathon-events", follow_events(hub, follower, streams.cancelled()));
         let guard =
@@ -232,7 +240,7 @@ impl Doors {
             marathon_port,
             started_at: clock.now(),
         };
-        let reads = || mesos::table(shared.clone(), facts.clone(), clock.clone(), tasks);
+        let reads = || mesos::table(shared.clone(), facts.clone(), written.clone(), tasks);
         let mesos: Arc<dyn Handler> = Arc::new(reads());
         let guard = Arc::new(DirectPort(TokenGuard::new(
             tokens.clone(),

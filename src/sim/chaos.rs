@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{
     build,
     node::Behaviour,
-    world::{Ix, World},
+    world::{Ix, Who, World},
 };
 use crate::{
     agent::desired::Key,
@@ -56,6 +56,8 @@ enum End {
     Heal(Ix),
     StartAgent(Ix),
     Activate(Ix),
+    Resume(Who),
+    SetClock(Who, i64),
 }
 
 /// Starts chaos in a world: one act every `pause_ms` on average, at most `instances_max` instances
@@ -124,7 +126,10 @@ pub fn act(world: &mut World) {
         recover(world, &end);
     }
     let roll = chaos.rng.below(100);
-    if roll < 45 || !chaos.with_faults {
+    let deaf = world.is_paused(Who::Leader) || world.is_paused(Who::Log);
+    if deaf {
+        // Clients wait for an answer, and so do operators.
+    } else if roll < 45 || !chaos.with_faults {
         chaos.client(world);
     } else {
         chaos.fault(world);
@@ -139,6 +144,8 @@ fn recover(world: &mut World, end: &End) {
         End::Boot(ix) => world.boot(ix),
         End::Heal(ix) => world.heal(ix),
         End::StartAgent(ix) => world.start_agent(ix),
+        End::Resume(who) => world.resume(who),
+        End::SetClock(who, by_ms) => world.step_clock(who, by_ms),
         End::Activate(ix) => {
             let node = world.nodes[ix].info.id.clone();
             // The node may be unknown yet when its first connection failed.
@@ -277,6 +284,21 @@ impl Chaos {
                 }
             }
             10 if self.rng.below(4) == 0 => world.change_leader(),
+            11..=12 if is_free => {
+                world.pause(Who::Node(ix));
+                self.ends.push((until, End::Resume(Who::Node(ix))));
+            }
+            13 if self.rng.below(4) == 0 => {
+                let who = [Who::Leader, Who::Log][self.pick(2)];
+                world.pause(who);
+                self.ends.push((until, End::Resume(who)));
+            }
+            14 => {
+                let who = [Who::Leader, Who::Node(ix)][self.pick(2)];
+                let by_ms = [6_000, -6_000, 3_600_000, -3_600_000][self.pick(4)];
+                world.step_clock(who, by_ms);
+                self.ends.push((until, End::SetClock(who, -by_ms)));
+            }
             _ => {
                 let keys: Vec<Key> = world.nodes[ix].live().cloned().collect();
                 if !keys.is_empty() {
@@ -290,6 +312,7 @@ impl Chaos {
     fn is_in_trouble(&self, ix: Ix) -> bool {
         self.ends.iter().any(|(_, end)| match end {
             End::Boot(at) | End::Heal(at) | End::StartAgent(at) | End::Activate(at) => *at == ix,
+            End::Resume(who) | End::SetClock(who, _) => *who == Who::Node(ix),
         })
     }
 

@@ -12,6 +12,8 @@
 //! | `world` | clock, queue of events, network, leader |
 //! | `chaos` | random clients and random faults |
 //! | `oracle` | what must hold, and what was promised |
+//! | `witness` | what really became of nodes, against what the leader makes of it |
+//! | `trial` | one misfortune in a calm cluster |
 //! | `script` | the same world by text commands, for stories with a golden transcript |
 
 pub mod build;
@@ -20,6 +22,8 @@ mod node;
 mod oracle;
 mod run;
 pub mod script;
+pub mod trial;
+mod witness;
 mod world;
 
 pub use build::{BenchWorld, bench_world};

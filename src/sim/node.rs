@@ -5,11 +5,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    agent::desired::{self, Action, Actual, Checked, DesiredSet, Event, Exit, Key, Outbox},
-    base::{clock::Timestamp, rng::Rng},
+    agent::desired::{self, Action, Actual, Checked, DesiredSet, Event, Exit, Key, Outbox, Why},
+    base::{
+        clock::{Moment, Timestamp},
+        rng::Rng,
+    },
     model::{
         instance::CheckStatus,
-        link::{Desired, Report},
+        link::{Report, ToAgent},
         node::NodeInfo,
     },
 };
@@ -30,6 +33,13 @@ impl Behaviour {
     /// Containers that do what they should.
     pub const GOOD: Self =
         Self { start_ms: (100, 600), slow_of_1000: 0, fail_of_1000: 0, stubborn_of_1000: 0 };
+}
+
+/// The present on both clocks of a machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Present {
+    pub at: Timestamp,
+    pub moment: Moment,
 }
 
 /// Something that will happen to a container unless it ends before.
@@ -64,6 +74,8 @@ pub struct VirtualNode {
     /// Messages on one connection keep their order.
     pub last_to: Timestamp,
     pub last_from: Timestamp,
+    /// By how much its wall clock is wrong.
+    pub clock_off_ms: i64,
     /// When it looks at its tasks next.
     pub wakes_at: Option<Timestamp>,
     desired: DesiredSet,
@@ -80,6 +92,8 @@ pub struct Work {
     pub fates: Vec<(Key, Fate, Duration)>,
     pub started: Vec<Key>,
     pub ended: Vec<Key>,
+    /// Told to end although they ran.
+    pub killed: Vec<(Key, Why)>,
 }
 
 impl VirtualNode {
@@ -93,6 +107,7 @@ impl VirtualNode {
             is_connected: false,
             last_to: now,
             last_from: now,
+            clock_off_ms: 0,
             wakes_at: None,
             desired: DesiredSet::default(),
             actual: Actual::default(),
@@ -117,12 +132,16 @@ impl VirtualNode {
     }
 
     /// A message of the leader has arrived.
-    pub fn hear(&mut self, message: Desired) {
-        desired::apply_message(&mut self.desired, message);
+    pub fn hear(&mut self, message: ToAgent) {
+        match message {
+            ToAgent::Desired(desired) => desired::apply_message(&mut self.desired, desired),
+            ToAgent::TellAll => self.outbox = Outbox::default(),
+            _ => {}
+        }
     }
 
     /// All that is known here, for a new connection.
-    pub fn all_reports(&mut self, now: Timestamp) -> Vec<Report> {
+    pub fn all_reports(&mut self, now: Moment) -> Vec<Report> {
         self.outbox.all(&self.actual, now)
     }
 
@@ -141,19 +160,19 @@ impl VirtualNode {
     }
 
     /// The machine comes back: records without containers have ended.
-    pub fn boot(&mut self, now: Timestamp) {
+    pub fn boot(&mut self, now: Present) {
         self.is_up = true;
         self.restart_agent();
         let keys: Vec<Key> = self.actual.tasks.keys().cloned().collect();
         for key in keys {
             let exit =
                 Exit { code: None, message: "gone after a reboot".to_owned(), ..Exit::default() };
-            self.actual.happened(&key, Event::Exited { exit, containers: Vec::new() }, now);
+            self.actual.happened(&key, Event::Exited { exit, containers: Vec::new() }, now.at);
         }
     }
 
     /// Something happens to a container. Whether it was there.
-    pub fn happens(&mut self, key: &Key, fate: Fate, now: Timestamp, work: &mut Work) -> bool {
+    pub fn happens(&mut self, key: &Key, fate: Fate, now: Present, work: &mut Work) -> bool {
         if !self.containers.contains_key(key) {
             return false;
         }
@@ -164,7 +183,7 @@ impl VirtualNode {
                     work.fates.push((key.clone(), Fate::Checked(true), after));
                 }
                 Event::Started {
-                    at: now,
+                    at: now.at,
                     addresses: Vec::new(),
                     containers: Vec::new(),
                     ready: true,
@@ -175,7 +194,7 @@ impl VirtualNode {
                 work.ended.push(key.clone());
                 Event::NotStarted { message: "the image is not there".to_owned(), error: false }
             }
-            Fate::Checked(alive) => Event::Checked(self.checked(key, alive, now)),
+            Fate::Checked(alive) => Event::Checked(self.checked(key, alive, now.at)),
             Fate::Exited(code) => {
                 self.containers.remove(key);
                 work.ended.push(key.clone());
@@ -183,29 +202,29 @@ impl VirtualNode {
                 Event::Exited { exit, containers: Vec::new() }
             }
         };
-        if let Some(action) = self.actual.happened(key, event, now) {
+        if let Some(action) = self.actual.happened(key, event, now.at) {
             self.act(&action, &Behaviour::GOOD, now, work);
         }
         true
     }
 
     /// One look at what should be and what is: acts, and tells the leader when it can.
-    pub fn look(&mut self, behaviour: &Behaviour, now: Timestamp, work: &mut Work) {
-        for action in desired::plan(&self.desired, &self.actual, now) {
+    pub fn look(&mut self, behaviour: &Behaviour, now: Present, work: &mut Work) {
+        for action in desired::plan(&self.desired, &self.actual, now.moment) {
             self.act(&action, behaviour, now, work);
         }
         if self.is_connected {
-            work.reports.extend(self.outbox.due(&self.desired, &self.actual, now));
+            work.reports.extend(self.outbox.due(&self.desired, &self.actual, now.moment));
         }
     }
 
     /// When the next look is due if nothing happens.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&self) -> Option<Moment> {
         self.actual.next_deadline()
     }
 
-    fn act(&mut self, action: &Action, behaviour: &Behaviour, now: Timestamp, work: &mut Work) {
-        self.actual.begin(action, now);
+    fn act(&mut self, action: &Action, behaviour: &Behaviour, now: Present, work: &mut Work) {
+        self.actual.begin(action, now.at, now.moment);
         match action {
             Action::Start(order) => {
                 let key = (order.instance.clone(), order.incarnation);
@@ -221,7 +240,8 @@ impl VirtualNode {
                 let fate = if fails { Fate::NotStarted } else { Fate::Started };
                 work.fates.push((key, fate, Duration::from_millis(after)));
             }
-            Action::Kill { key, .. } => {
+            Action::Kill { key, why, .. } => {
+                work.killed.push((key.clone(), why.clone()));
                 let obeys = self.containers.get(key).is_some_and(|c| !c.stubborn);
                 if obeys {
                     let after = Duration::from_millis(20 + self.rng.below(300));

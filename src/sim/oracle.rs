@@ -11,7 +11,10 @@
 //!
 //! It derives everything anew from the state and the containers, never from the code it watches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::node::VirtualNode;
 use crate::{
@@ -25,7 +28,7 @@ use crate::{
     },
     model::{
         deployment::ActionKind,
-        instance::{Condition, Instance, InstanceId, KillOrder, KillReason},
+        instance::{Condition, Goal, Instance, InstanceId, KillOrder, KillReason},
         node::NodeId,
         path::AppId,
         workload::{Operator, WorkloadSpec},
@@ -98,7 +101,14 @@ impl Oracle {
 
     /// Whether a command is judged by what was before it.
     pub fn wants_before(&self, command: &Command) -> bool {
-        matches!(command, Command::PutApps(_) | Command::CancelDeployment { .. })
+        matches!(
+            command,
+            Command::PutApps(_)
+                | Command::CancelDeployment { .. }
+                | Command::NodeReach { .. }
+                | Command::Expire { .. }
+                | Command::Scale(_)
+        )
     }
 
     /// A command was committed. What it touched is looked through, and all of the state if `whole`.
@@ -127,6 +137,7 @@ impl Oracle {
                 }
             }
             (Command::Launch(launches), _) => self.launched(launches, after),
+            (Command::Scale(scale), Some(before)) => self.ended_surplus(&scale.app, before, after),
             _ => {}
         }
     }
@@ -178,6 +189,22 @@ impl Oracle {
                 stay.len(),
                 healthy_min(spec),
             ));
+        }
+    }
+
+    /// Outside deployments only what is too much is ended.
+    fn ended_surplus(&mut self, app: &AppId, before: &State, after: &State) {
+        let Some(spec) = after.spec(app) else { return };
+        let present = |s: &State| {
+            let counts = |i: &&Arc<Instance>| {
+                i.goal == Goal::Running && i.condition != Condition::UnreachableInactive
+            };
+            s.instances_of(app).filter(counts).count()
+        };
+        let (had, left) = (present(before), present(after));
+        if left < had && left < spec.instances as usize {
+            let wanted = spec.instances;
+            self.object(format!("{app}: of {had} instances {left} are left, wanted {wanted}"));
         }
     }
 
@@ -321,7 +348,7 @@ fn counts_as_well(instance: &Instance, seen: &State, now: &State) -> bool {
 }
 
 /// Running, not about to end, and passing its checks.
-fn is_well(state: &State, instance: &Instance) -> bool {
+pub fn is_well(state: &State, instance: &Instance) -> bool {
     let n_checks: usize = state
         .spec_of(instance)
         .map_or(0, |s| s.containers.iter().map(|c| c.health_checks.len()).sum());

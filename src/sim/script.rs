@@ -10,6 +10,7 @@
 //! > run 2.5                 > settle                     > show              > why /web
 //! > crash n1   boot n1      > cut n1   heal n1           > drain n1   activate n1
 //! > exit /web 1             > agent n1 stop|start        > leader            > nodes?
+//! > pause n1   resume n1    (or `leader`, or its `log`)   > clock n1 -3600    (or `leader`)
 //! > undo                    the word `force` behind any change overrides running deployments
 //! ```
 
@@ -17,7 +18,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     build,
-    world::{Ix, Settings, World},
+    world::{Ix, Settings, Who, World},
 };
 use crate::{
     agent::desired::Key,
@@ -199,6 +200,9 @@ impl Script {
         if fault == "exit" {
             return self.exit(words);
         }
+        if ["pause", "resume", "clock"].contains(&fault) {
+            return self.time(fault, words);
+        }
         let ix = self.ix(words.bare(1)?)?;
         let node = self.world.nodes[ix].info.id.clone();
         let duty = match (fault, words.bare(2)) {
@@ -232,6 +236,21 @@ impl Script {
         };
         let outcome = self.world.ask(Command::NodeDuty { node, duty });
         outcome.map(|_| String::new()).map_err(|rejected| rejected.to_string())
+    }
+
+    /// Somebody stands still, goes on, or has his clock set by seconds.
+    fn time(&mut self, what: &str, words: &Words<'_>) -> Result<String, String> {
+        let who = match words.bare(1)? {
+            "leader" => Who::Leader,
+            "log" => Who::Log,
+            host => Who::Node(self.ix(host)?),
+        };
+        match what {
+            "pause" => self.world.pause(who),
+            "resume" => self.world.resume(who),
+            _ => self.world.step_clock(who, parse::<i64>(words.bare(2)?)? * 1000),
+        }
+        Ok(String::new())
     }
 
     /// The first task of an app ends by itself.

@@ -7,20 +7,28 @@
 
 mod faults;
 mod queue;
+mod time;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use queue::Queue;
+use time::Held;
+pub use time::Who;
 
 use super::{
     build::START,
-    node::{Behaviour, Fate, VirtualNode, Work},
+    node::{Behaviour, Fate, Present, VirtualNode, Work},
     oracle::{Committed, Oracle},
+    witness::{self, Witness},
 };
 use crate::{
     agent::desired::Key,
     base::{
-        clock::{Moment, Timestamp},
+        clock::{Clock as _, ManualClock, Moment, SteadyClock, Timestamp},
         rng::Rng,
     },
     control::{self, heard::Heard, links::orders},
@@ -30,7 +38,7 @@ use crate::{
         place::{Limits, Planner, Report as Placing},
     },
     model::{
-        link::{Desired, Report},
+        link::{Report, ToAgent},
         node::{NodeId, NodeInfo},
         path::AppId,
     },
@@ -52,7 +60,7 @@ enum Event {
     ToNode {
         ix: Ix,
         epoch: u32,
-        message: Desired,
+        message: ToAgent,
     },
     /// Reports arrive at the leader.
     FromNode {
@@ -141,9 +149,22 @@ pub struct World {
     pub(super) nodes: Vec<VirtualNode>,
     pub(super) by_id: BTreeMap<NodeId, Ix>,
     pub(super) rng: Rng,
+    /// Real time; the wall clocks of leader and nodes may say something else.
     now: Timestamp,
+    /// The leader's clocks.
+    clock: Arc<ManualClock>,
+    steady: Arc<SteadyClock>,
     queue: Queue,
+    held: Held,
     heard: Heard,
+    /// After standing still, the leader's timers fire before it has read what was sent to it.
+    deaf_until: Timestamp,
+    /// Nodes whose registration waits for the log.
+    greeting: BTreeSet<Ix>,
+    witness: Witness,
+    /// No message was ever lost: nothing waits for the repair of each minute.
+    keeps_messages: bool,
+    early: control::liveness::Early,
     planner: Planner,
     idle: control::deploy::Idle,
     deploy_rng: Rng,
@@ -158,7 +179,9 @@ impl World {
     /// An initialised cluster without nodes.
     pub fn new(seed: u64, settings: Settings) -> Self {
         let rng = Rng::from_seed(seed);
-        let heard = Heard::from(Moment::START);
+        let keeps_messages = settings.lost_of_10000 == 0;
+        let clock = ManualClock::new(START);
+        let steady = SteadyClock::over(clock.clone());
         let mut world = Self {
             settings,
             state: State::default(),
@@ -168,8 +191,16 @@ impl World {
             nodes: Vec::new(),
             by_id: BTreeMap::new(),
             now: START,
+            clock,
+            steady,
             queue: Queue::default(),
-            heard,
+            held: Held::default(),
+            heard: Heard::from(Moment::START),
+            deaf_until: START,
+            greeting: BTreeSet::new(),
+            witness: Witness::default(),
+            keeps_messages,
+            early: control::liveness::Early::default(),
             planner: Planner::default(),
             idle: control::deploy::Idle::default(),
             deploy_rng: rng.child("deploy"),
@@ -196,8 +227,19 @@ impl World {
         self.now
     }
 
-    pub(super) fn moment(&self) -> Moment {
-        Moment::START + self.now.since(START)
+    fn moment(&self) -> Moment {
+        self.clock.moment()
+    }
+
+    /// Both clocks of a node.
+    fn at_node_now(&self, ix: Ix) -> Present {
+        let at = self.now.as_ms() + self.nodes[ix].clock_off_ms;
+        Present { at: Timestamp::from_ms(at), moment: self.moment() }
+    }
+
+    fn pass_until(&mut self, at: Timestamp) {
+        self.clock.advance(at.since(self.now));
+        self.now = self.now.max(at);
     }
 
     /// Adds a machine; its agent looks for the leader at once.
@@ -222,11 +264,11 @@ impl World {
         let until = self.now + time;
         while self.oracle.problems.is_empty() {
             let Some((at, event)) = self.queue.pop_until(until) else { break };
-            self.now = self.now.max(at);
+            self.pass_until(at);
             self.counts.events += 1;
             self.happen(event);
         }
-        self.now = self.now.max(until);
+        self.pass_until(until);
     }
 
     /// Whether nothing is left to do: no deployment, nothing waits, no task on its way.
@@ -273,6 +315,7 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        let Some(event) = self.hold(event) else { return };
         match event {
             Event::Tick => self.tick(),
             Event::Activate(reconciler) => self.activate(reconciler),
@@ -297,11 +340,13 @@ impl World {
     /// Timers of the leader; connected nodes have sent their heartbeats.
     fn tick(&mut self) {
         self.schedule(self.settings.tick, Event::Tick);
-        self.heard.attend(self.moment());
-        for node in self.nodes.iter().filter(|n| n.is_connected) {
-            self.heard.hear(&node.info.id, self.moment(), self.now);
+        self.steady.see(self.state.at);
+        self.listen();
+        for (id, &ix) in &self.by_id {
+            let (state, now) = (&self.state, self.now);
+            let problem = self.witness.unreturned(ix, id, state, self.keeps_messages, now);
+            self.oracle.problems.extend(problem);
         }
-        self.start(Reconciler::Liveness);
         if !self.state.index.waiting.is_empty() {
             self.start(Reconciler::Place);
         }
@@ -330,19 +375,23 @@ impl World {
     }
 
     fn activate(&mut self, reconciler: Reconciler) {
+        let now = self.steady.now();
         let commands = match reconciler {
             Reconciler::Deploy => {
                 let (idle, rng) = (&mut self.idle, &mut self.deploy_rng);
-                control::deploy::step(&self.state, idle, rng, self.now)
+                control::deploy::step(&self.state, idle, rng, now)
             }
             Reconciler::Place => {
                 let limits = &self.settings.limits;
                 let (command, reports) =
-                    control::place::step(&mut self.planner, &self.state, limits, self.now);
+                    control::place::step(&mut self.planner, &self.state, limits, now);
                 self.reports = reports;
                 command.into_iter().collect()
             }
-            Reconciler::Liveness => control::liveness::step(&self.state, &self.heard, self.now),
+            Reconciler::Liveness => {
+                self.heard.attend(self.clock.moment());
+                control::liveness::step(&self.state, &mut self.early, &self.heard, now)
+            }
         };
         // A commit takes what a write to the disks of a majority takes.
         let after = Duration::from_millis(1 + self.network_rng.below(8));
@@ -370,7 +419,7 @@ impl World {
     fn commit(&mut self, command: Command) -> Outcome {
         self.counts.commands += 1;
         let before = self.oracle.wants_before(&command).then(|| self.state.clone());
-        let entry = Stamped { at: self.now, request: None, command };
+        let entry = Stamped { at: self.steady.now(), request: None, command };
         let (outcome, changes) = apply(&mut self.state, &entry);
         if let (Command::Launch(_), Ok(Accepted { n_done, .. })) = (&entry.command, &outcome) {
             self.counts.launches += u64::from(*n_done);
@@ -384,11 +433,20 @@ impl World {
             changes: &changes,
         };
         self.oracle.committed(&committed, is_whole);
+        if let Some(before) = &before {
+            let problem =
+                self.witness.judge(&entry.command, &changes, before, &self.by_id, self.now);
+            self.oracle.problems.extend(problem);
+        }
         if !changes.is_empty() {
             for (node, message) in orders::changed(&self.state, &changes) {
                 if let Some(&ix) = self.by_id.get(&node) {
-                    self.send_orders(ix, message);
+                    self.send(ix, ToAgent::Desired(message));
                 }
+            }
+            for node in changes.iter().filter_map(orders::returned) {
+                let ix = self.by_id[node];
+                self.send(ix, ToAgent::TellAll);
             }
             self.wake();
         }
@@ -408,7 +466,7 @@ impl World {
             && self.network_rng.below(10_000) < self.settings.lost_of_10000
     }
 
-    fn send_orders(&mut self, ix: Ix, message: Desired) {
+    fn send(&mut self, ix: Ix, message: ToAgent) {
         if !self.nodes[ix].is_connected || self.is_lost() {
             return;
         }
@@ -418,7 +476,7 @@ impl World {
         self.schedule(at.since(self.now), Event::ToNode { ix, epoch, message });
     }
 
-    fn at_node(&mut self, ix: Ix, epoch: u32, message: Desired) {
+    fn at_node(&mut self, ix: Ix, epoch: u32, message: ToAgent) {
         let node = &mut self.nodes[ix];
         if node.epoch == epoch && node.is_reachable() {
             node.hear(message);
@@ -453,7 +511,8 @@ impl World {
         let node = &mut self.nodes[ix];
         node.epoch += 1;
         node.is_connected = true;
-        let (info, reports) = (node.info.clone(), node.all_reports(self.now));
+        self.greeting.remove(&ix);
+        let (info, reports) = (node.info.clone(), node.all_reports(self.clock.moment()));
         let id = info.id.clone();
         self.heard.greet(&id, self.moment(), self.now);
         let registered = self.commit(Command::RegisterNode(Box::new(info)));
@@ -461,7 +520,7 @@ impl World {
         let told = self.commit(Command::Report { node: id.clone(), reports });
         debug_assert!(told.is_ok(), "reports are never rejected");
         self.heard.open(&id, self.moment(), self.now);
-        self.send_orders(ix, orders::full(&self.state, &id));
+        self.send(ix, ToAgent::Desired(orders::full(&self.state, &id)));
     }
 
     // ── nodes ───────────────────────────────────────────────────────────────────────────────────
@@ -472,17 +531,18 @@ impl World {
         self.look(ix);
         if self.network_rng.below(6) == 0 {
             let full = orders::full(&self.state, &self.nodes[ix].info.id);
-            self.send_orders(ix, full);
+            self.send(ix, ToAgent::Desired(full));
         }
     }
 
     fn look(&mut self, ix: Ix) {
+        let now = self.at_node_now(ix);
         let node = &mut self.nodes[ix];
-        if !node.is_up || !node.is_agent_up {
+        if !node.is_up || !node.is_agent_up || self.held.holds(Who::Node(ix)) {
             return;
         }
         let mut work = Work::default();
-        node.look(&self.settings.behaviour, self.now, &mut work);
+        node.look(&self.settings.behaviour, now, &mut work);
         self.done(ix, work);
     }
 
@@ -497,7 +557,8 @@ impl World {
             self.schedule(Duration::from_millis(500), again);
             return;
         }
-        if self.nodes[ix].happens(key, fate, self.now, &mut work) {
+        let now = self.at_node_now(ix);
+        if self.nodes[ix].happens(key, fate, now, &mut work) {
             self.done(ix, work);
             self.look_at(ix, self.now + Duration::from_millis(20));
         }
@@ -510,12 +571,15 @@ impl World {
         for key in &work.ended {
             self.oracle.ended(key);
         }
+        for (key, why) in &work.killed {
+            self.oracle.problems.extend(witness::wrongly_ended(key, why, &self.state));
+        }
         for (key, fate, after) in work.fates {
             self.schedule(after, Event::Container { ix, key, fate });
         }
         self.send_reports(ix, work.reports);
         if let Some(at) = self.nodes[ix].next_deadline() {
-            self.look_at(ix, at);
+            self.look_at(ix, self.now + at.since(self.moment()));
         }
     }
 

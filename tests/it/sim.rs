@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 use expect_test::expect_file;
-use tepui::sim::{self, Args, script};
+use tepui::sim::{
+    self, Args, script,
+    trial::{Misfortune, Trial},
+};
 
 /// Every story in `tests/sim` comes out as it is written. `UPDATE_EXPECT=1` writes them anew.
 #[test]
@@ -30,6 +33,29 @@ fn small_worlds_keep_their_promises() {
     for seed in 1..=24 {
         let summary = sim::run(&Args { seed, nodes: 8, instances: 40, seconds: 120 });
         assert!(summary.is_good(), "{summary}");
+    }
+}
+
+/// Pauses, clocks that are set, slow disks and agents that are away, fifty times each: no healthy
+/// container is ended, every count is right ten seconds later, every node is reachable.
+#[test]
+fn misfortunes_of_time_harm_no_container() {
+    use Misfortune as M;
+    let mut all = Vec::new();
+    for ms in [4_000, 7_000, 20_000, 60_000] {
+        all.extend([M::ProcessStops { ms }, M::LeaderStops { ms }, M::AgentStops { ms }]);
+        all.push(M::DiskStalls { ms });
+    }
+    for by_ms in [6_000, -6_000, 3_600_000, -3_600_000] {
+        all.extend([M::ClockSteps { by_ms }, M::LeaderClockSteps { by_ms }]);
+    }
+    all.extend([1_000, 4_000, 10_000, 60_000].map(|ms| M::AgentAway { ms }));
+    for misfortune in all {
+        for seed in 1..=50 {
+            let nodes = 1 + u32::try_from(seed % 3).expect("small");
+            let trial = Trial { seed, nodes, misfortune };
+            trial.run().unwrap_or_else(|problem| panic!("{trial}: {problem}"));
+        }
     }
 }
 

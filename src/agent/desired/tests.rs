@@ -9,6 +9,10 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms)
 }
 
+fn moment(ms: i64) -> Moment {
+    Moment::from_ms(u64::try_from(ms).expect("not before the beginning"))
+}
+
 /// An order for the app `/a`.
 pub fn order(id: &str, incarnation: u32) -> Order {
     let spec = WorkloadSpec {
@@ -61,12 +65,12 @@ impl Agent {
     fn act(&mut self, now: i64) -> Vec<String> {
         let mut names = Vec::new();
         loop {
-            let actions = plan(&self.desired, &self.actual, at(now));
+            let actions = plan(&self.desired, &self.actual, moment(now));
             if actions.is_empty() {
                 return names;
             }
             for action in actions {
-                self.actual.begin(&action, at(now));
+                self.actual.begin(&action, at(now), moment(now));
                 names.push(match action {
                     Action::Start(o) => format!("start {}#{}", o.instance, o.incarnation),
                     Action::Kill { key, why, .. } => format!("kill {}#{} {why:?}", key.0, key.1),
@@ -142,7 +146,7 @@ fn a_kill_escalates_after_the_grace_and_again() {
     agent.hear(delta(vec![killed(order("a", 1))], &[]));
     assert_eq!(agent.act(100), ["kill a#1 Ordered(Request)"]);
     assert_eq!(agent.report("a", 1).condition, Condition::Killing);
-    assert_eq!(agent.actual.next_deadline(), Some(at(3_100)));
+    assert_eq!(agent.actual.next_deadline(), Some(moment(3_100)));
     assert!(agent.act(3_099).is_empty());
     assert_eq!(agent.act(3_100), ["escalate a#1"]);
     assert!(agent.act(13_099).is_empty());
@@ -184,7 +188,7 @@ fn an_unhealthy_task_dies_killed_with_its_cause() {
     agent.act(0);
     agent.runs("a", 1);
     let action = agent.happens("a", 1, Event::Unhealthy("no answer".into()), 5).unwrap();
-    agent.actual.begin(&action, at(5));
+    agent.actual.begin(&action, at(5), moment(5));
     let report = agent.report("a", 1);
     assert_eq!((report.condition, report.message.as_str()), (Condition::Killing, "no answer"));
     assert!(agent.act(6).is_empty(), "it is being killed already");
@@ -214,7 +218,7 @@ fn news_are_told_once_ends_until_the_leader_lets_go() {
     agent.hear(full(vec![order("a", 1)]));
     agent.act(0);
     let due = |outbox: &mut Outbox, agent: &Agent, now| {
-        outbox.due(&agent.desired, &agent.actual, at(now)).len()
+        outbox.due(&agent.desired, &agent.actual, moment(now)).len()
     };
     assert_eq!(due(&mut outbox, &agent, 0), 1);
     assert_eq!(due(&mut outbox, &agent, 1), 0);
@@ -228,5 +232,5 @@ fn news_are_told_once_ends_until_the_leader_lets_go() {
     assert_eq!(due(&mut outbox, &agent, 62_010), 1, "an end is told again");
     agent.hear(delta(vec![], &["a"]));
     assert_eq!(due(&mut outbox, &agent, 64_010), 0);
-    assert_eq!(outbox.all(&agent.actual, at(0)).len(), 1);
+    assert_eq!(outbox.all(&agent.actual, moment(0)).len(), 1);
 }

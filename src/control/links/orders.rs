@@ -103,6 +103,12 @@ fn split(mut orders: Vec<Order>) -> Vec<Vec<Order>> {
     parts
 }
 
+/// The node that this change made reachable again.
+pub fn returned(change: &Change) -> Option<&NodeId> {
+    let Change::Node { id, old: Some(old), new: Some(new) } = change else { return None };
+    (new.is_reachable() && !old.is_reachable()).then_some(id)
+}
+
 /// The order for an instance that has a place; none for one without.
 fn order(state: &State, instance: &Instance) -> Option<Order> {
     let placement = instance.placement.clone()?;

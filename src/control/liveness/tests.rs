@@ -4,9 +4,14 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    base::clock::Moment,
-    model::node::{NodeId, Reach},
-    sim::build::{START, node},
+    core::{apply::reindex, state::App},
+    model::{
+        Pools, WorkloadSpec,
+        instance::{Instance, Placement},
+        node::{NodeId, Reach},
+        workload::UnreachableStrategy,
+    },
+    sim::build::{START, app, node},
 };
 
 fn state(reach: Reach) -> (State, NodeId) {
@@ -17,6 +22,10 @@ fn state(reach: Reach) -> (State, NodeId) {
     let mut state = State { at: START, ..State::default() };
     state.nodes.insert(id.clone(), Arc::new(node));
     (state, id)
+}
+
+fn due(state: &State, heard: &Heard, now: Timestamp) -> Vec<Command> {
+    step(state, &mut Early::default(), heard, now)
 }
 
 fn reaches(commands: &[Command]) -> Vec<bool> {
@@ -42,17 +51,125 @@ fn a_silent_node_is_called_lost_once_and_no_wall_clock_has_a_say() {
     let (state, id) = state(Reach::Reachable);
     for step in [-3_600_000, -6_000, 0, 6_000, 3_600_000] {
         let now = Timestamp::from_ms(START.as_ms() + step);
-        assert!(self::step(&state, &heard_until(4_800, &id), now).is_empty(), "{step}");
-        assert_eq!(reaches(&self::step(&state, &heard_until(5_000, &id), now)), [false], "{step}");
+        assert!(due(&state, &heard_until(4_800, &id), now).is_empty(), "{step}");
+        assert_eq!(reaches(&due(&state, &heard_until(5_000, &id), now)), [false], "{step}");
     }
 }
 
 #[test]
 fn a_node_that_talks_is_reachable_whatever_the_state_says() {
     let (state, id) = state(Reach::Unreachable { since: START });
-    assert_eq!(reaches(&step(&state, &heard_until(1_000, &id), START)), [true]);
-    assert!(reaches(&step(&state, &heard_until(6_000, &id), START)).is_empty());
+    assert_eq!(reaches(&due(&state, &heard_until(1_000, &id), START)), [true]);
+    assert!(reaches(&due(&state, &heard_until(6_000, &id), START)).is_empty());
     let mut greeting = heard_until(1_000, &id);
     greeting.greet(&id, Moment::from_ms(1_000), START);
-    assert!(reaches(&step(&state, &greeting, START)).is_empty(), "its registration does that");
+    assert!(reaches(&due(&state, &greeting, START)).is_empty(), "its registration does that");
+}
+
+/// One app of `wanted` instances, one of them lost with its node, the others running elsewhere.
+fn with_lost(condition: Condition, strategy: UnreachableStrategy, n_well: u32) -> (State, NodeId) {
+    let (mut state, away) = state(Reach::Unreachable { since: START });
+    let spec = WorkloadSpec { unreachable: strategy, ..app("/web", 1, 0.1, 32.0, 0) };
+    let spec = Arc::new(spec);
+    state.specs.insert((spec.id.clone(), spec.version), spec.clone());
+    let (id, last_failure) = (spec.id.clone(), None);
+    state.apps.insert(id.clone(), Arc::new(App { id, spec: spec.clone(), last_failure }));
+    for n in 0..=n_well {
+        let id = InstanceId::from(format!("web.instance-{n}"));
+        let mut i = Instance::scheduled(id.clone(), spec.id.clone(), spec.version, START);
+        i.condition = if n == 0 { condition } else { Condition::Running };
+        i.placement = Some(Placement {
+            node: if n == 0 { away.clone() } else { NodeId::from("elsewhere") },
+            hostname: String::new(),
+            address: std::net::IpAddr::from([10, 0, 0, 1]),
+            allocation: Pools::default(),
+            host_ports: Vec::new(),
+            launched_at: START,
+        });
+        state.instances.insert(id, Arc::new(i));
+    }
+    reindex(&mut state);
+    (state, away)
+}
+
+/// Number of instances that are given up and forgotten after a silence of `s` seconds.
+fn expired(state: &State, silence_s: u64, clock_off_ms: i64) -> (usize, usize) {
+    let mut heard = Heard::from(Moment::START);
+    for ms in (0..=silence_s * 1000).step_by(200) {
+        heard.attend(Moment::from_ms(ms));
+    }
+    let now = Timestamp::from_ms(START.as_ms() + clock_off_ms);
+    let found = due(state, &heard, now).into_iter().find_map(|c| match c {
+        Command::Expire { inactive, expunge } => Some((inactive.len(), expunge.len())),
+        _ => None,
+    });
+    found.unwrap_or_default()
+}
+
+#[test]
+fn a_lost_instance_is_replaced_after_the_floor_or_its_own_time_by_no_wall_clock() {
+    let after = |inactive_s: u64, expunge_s: u64| UnreachableStrategy::After {
+        inactive_ms: inactive_s * 1000,
+        expunge_ms: expunge_s * 1000,
+    };
+    for (strategy, least_s) in [(after(0, 0), 10), (after(3, 5), 10), (after(30, 60), 30)] {
+        let (state, _) = with_lost(Condition::Unreachable, strategy, 0);
+        for off in [-3_600_000, 0, 3_600_000] {
+            assert_eq!(expired(&state, least_s - 1, off), (0, 0), "{strategy:?} {off}");
+            assert_eq!(expired(&state, least_s, off), (1, 0), "{strategy:?} {off}");
+        }
+    }
+    let (state, _) = with_lost(Condition::Unreachable, UnreachableStrategy::Disabled, 0);
+    assert_eq!(expired(&state, 3_600, 0), (0, 0), "never");
+}
+
+#[test]
+fn a_lost_instance_is_forgotten_late_and_only_when_others_do_its_work() {
+    let at_once = UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 };
+    let (alone, _) = with_lost(Condition::UnreachableInactive, at_once, 0);
+    assert_eq!(expired(&alone, 600, 0), (0, 0), "there is no other");
+    let (replaced, _) = with_lost(Condition::UnreachableInactive, at_once, 1);
+    assert_eq!(expired(&replaced, 74, 0), (0, 0), "it may come back");
+    assert_eq!(expired(&replaced, 75, 0), (0, 1));
+    let later = UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 300_000 };
+    let (replaced, _) = with_lost(Condition::UnreachableInactive, later, 1);
+    assert_eq!(expired(&replaced, 299, 0), (0, 0), "as asked");
+    assert_eq!(expired(&replaced, 300, 0), (0, 1));
+}
+
+#[test]
+fn a_leader_that_stood_still_replaces_nothing_before_nodes_had_their_time() {
+    let at_once = UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 };
+    let (state, _) = with_lost(Condition::Unreachable, at_once, 0);
+    let mut heard = Heard::from(Moment::START);
+    for ms in (0..=9_800).step_by(200) {
+        heard.attend(Moment::from_ms(ms));
+    }
+    let expires = |heard: &Heard| {
+        due(&state, heard, START).iter().any(|c| matches!(c, Command::Expire { .. }))
+    };
+    for ms in (60_000..70_000).step_by(200) {
+        heard.attend(Moment::from_ms(ms));
+        assert!(!expires(&heard), "{ms}");
+    }
+    heard.attend(Moment::from_ms(70_000));
+    assert!(expires(&heard));
+}
+
+#[test]
+fn what_never_gets_running_is_ended_after_its_time_by_no_wall_clock() {
+    let at_once = UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 };
+    let (state, _) = with_lost(Condition::Provisioned, at_once, 0);
+    let overdue = |early: &mut Early, s: u64, off_ms: i64| {
+        let mut heard = Heard::from(Moment::START);
+        heard.attend(Moment::from_ms(s * 1000));
+        let now = Timestamp::from_ms(START.as_ms() + off_ms);
+        step(&state, early, &heard, now).iter().any(|c| matches!(c, Command::Kill { .. }))
+    };
+    let mut early = Early::default();
+    for off_ms in [0, 7_200_000, -7_200_000] {
+        assert!(!overdue(&mut early, 100, off_ms), "{off_ms}");
+    }
+    assert!(!overdue(&mut early, 100 + 1_799, 0));
+    assert!(overdue(&mut early, 100 + 1_800, 0));
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{admission, instance::end, tx::Tx};
 use crate::{
+    base::limit,
     core::command::{Accepted, Rejected},
     model::{
         instance::{Condition, Goal, Instance, InstanceId, KillOrder, KillReason},
@@ -99,13 +100,13 @@ pub fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
     Ok(Accepted::default())
 }
 
-/// Unreachable instances whose time has come turn inactive, or are forgotten.
+/// Unreachable instances whose time has come turn inactive, or are forgotten. A node that came back
+/// meanwhile tells itself what became of its tasks.
 pub fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) -> Accepted {
     let mut n_done = 0;
     for id in inactive {
-        if let Some(i) =
-            tx.state.instances.get(id).filter(|i| i.condition == Condition::Unreachable)
-        {
+        let lost = tx.state.instances.get(id).filter(|i| is_away(tx, i));
+        if let Some(i) = lost.filter(|i| i.condition == Condition::Unreachable) {
             let mut instance = (**i).clone();
             instance.condition = Condition::UnreachableInactive;
             tx.put_instance(instance);
@@ -113,8 +114,7 @@ pub fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) 
         }
     }
     for id in expunge {
-        let lost = |c| matches!(c, Condition::Unreachable | Condition::UnreachableInactive);
-        if tx.state.instances.get(id).is_some_and(|i| lost(i.condition)) {
+        if tx.state.instances.get(id).is_some_and(|i| i.condition.is_lost() && is_away(tx, i)) {
             tx.remove_instance(id);
             n_done += 1;
         }
@@ -122,30 +122,33 @@ pub fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) 
     Accepted { n_done, ..Accepted::default() }
 }
 
-/// One instance on a lost node. With the default strategy (0, 0) it is forgotten at once, so that
-/// its replacement starts without delay.
+fn is_away(tx: &Tx<'_>, instance: &Instance) -> bool {
+    let node = instance.placement.as_ref().and_then(|p| tx.state.nodes.get(&p.node));
+    node.is_some_and(|n| !n.is_reachable())
+}
+
+/// One instance on a lost node: out of names and front doors from now on, replaced and forgotten
+/// when its time has come (`expiry`). One that was to end anyway is forgotten at once.
 fn lose(tx: &mut Tx<'_>, mut instance: Instance) {
-    let strategy = tx.state.spec_of(&instance).map(|s| s.unreachable);
     instance.condition = Condition::Unreachable;
     instance.since = tx.at();
     "the node is unreachable".clone_into(&mut instance.message);
     let (id, goal) = (instance.id.clone(), instance.goal);
     tx.put_instance(instance);
-    let at_once = matches!(strategy, None | Some(UnreachableStrategy::After { expunge_ms: 0, .. }));
-    if at_once || goal == Goal::Decommissioned {
+    if goal == Goal::Decommissioned {
         tx.remove_instance(&id);
-    } else if let Some(UnreachableStrategy::After { inactive_ms: 0, .. }) = strategy {
-        expire(tx, &[id], &[]);
     }
 }
 
-/// When an unreachable instance turns inactive and when it is forgotten; `None` = never.
+/// After which silence of its node an instance turns inactive, which means it is replaced, and from
+/// when on it may be forgotten; `None` = never.
 pub fn expiry(strategy: UnreachableStrategy) -> Option<(Duration, Duration)> {
     match strategy {
         UnreachableStrategy::Disabled => None,
-        UnreachableStrategy::After { inactive_ms, expunge_ms } => {
-            Some((Duration::from_millis(inactive_ms), Duration::from_millis(expunge_ms)))
-        }
+        UnreachableStrategy::After { inactive_ms, expunge_ms } => Some((
+            Duration::from_millis(inactive_ms).max(limit::REPLACE_AFTER),
+            Duration::from_millis(expunge_ms).max(limit::FORGET_AFTER),
+        )),
     }
 }
 
@@ -159,9 +162,7 @@ pub fn order_kill(tx: &mut Tx<'_>, mut instance: Instance, goal: Goal, reason: &
         tx.remove_instance(&instance.id);
         return;
     }
-    let lost =
-        matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive);
-    if lost && goal == Goal::Decommissioned {
+    if instance.condition.is_lost() && goal == Goal::Decommissioned {
         tx.remove_instance(&instance.id);
         return;
     }

@@ -135,17 +135,24 @@ pub fn end(
     message: &str,
     unhealthy: bool,
 ) {
+    // One that was replaced while its node was away has no next incarnation, and its end says
+    // nothing about the workload.
+    let is_replaced = tx
+        .state
+        .instances
+        .get(&instance.id)
+        .is_some_and(|i| i.condition == Condition::UnreachableInactive);
     instance.condition = condition;
     instance.since = tx.at();
     message.clone_into(&mut instance.message);
     let asked_for = instance.kill.is_some();
-    let failed = condition.is_failure() && !asked_for;
+    let failed = condition.is_failure() && !asked_for && !is_replaced;
     if unhealthy || (failed && condition != Condition::Finished) {
         note_failure(tx, &instance);
     }
     let mut next = instance.clone();
     tx.put_instance(instance);
-    if next.goal != Goal::Running {
+    if next.goal != Goal::Running || is_replaced {
         tx.remove_instance(&next.id);
         return;
     }

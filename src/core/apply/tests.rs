@@ -10,7 +10,7 @@ use crate::{
     base::{clock::Timestamp, units::Milli},
     core::{
         change::End,
-        command::{Edit, Expect, GroupChange, GroupEdit, Launch},
+        command::{Edit, Expect, GroupChange, GroupEdit, Launch, Scale},
     },
     model::{
         access::{Role, User},
@@ -21,7 +21,7 @@ use crate::{
         node::NodeId,
         path::PathId,
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{UnreachableStrategy, UpgradeStrategy, WorkloadSpec},
+        workload::{UpgradeStrategy, WorkloadSpec},
     },
 };
 use world::{World, app, checked, edit, node, put};
@@ -322,24 +322,54 @@ fn reports_of_another_incarnation_or_from_elsewhere_are_ignored() {
 }
 
 #[test]
-fn tasks_of_a_lost_node_are_replaced_at_once_or_wait_as_asked() {
+fn tasks_of_a_lost_node_are_kept_then_replaced_and_taken_back() {
     let mut w = World::new(1);
-    w.put(app("/now", 1));
-    let mut patient = app("/patient", 1);
-    patient.unreachable = UnreachableStrategy::After { inactive_ms: 60_000, expunge_ms: 120_000 };
-    w.put(patient);
+    w.put(app("/a", 1));
     w.settle();
-    let waiting = w.running("/patient")[0].id.clone();
+    let (lost, uneven) = (w.running("/a")[0].id.clone(), PathId::parse("/a"));
+    let expire = |inactive: &[InstanceId], expunge: &[InstanceId]| Command::Expire {
+        inactive: inactive.to_vec(),
+        expunge: expunge.to_vec(),
+    };
+    let ids = std::slice::from_ref(&lost);
     w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
-    assert!(w.running("/now").is_empty() && w.state.index.uneven.contains(&PathId::parse("/now")));
-    assert_eq!(w.state.instances[&waiting].condition, Condition::Unreachable);
-    assert!(!w.state.index.uneven.contains(&PathId::parse("/patient")));
-    w.ok(Command::Expire { inactive: vec![waiting.clone()], expunge: Vec::new() });
-    assert!(w.state.index.uneven.contains(&PathId::parse("/patient")));
+    assert!(w.running("/a").is_empty(), "out of names and front doors");
+    assert_eq!(w.state.instances[&lost].condition, Condition::Unreachable);
+    assert!(!w.state.index.uneven.contains(&uneven), "not replaced yet");
+    w.ok(expire(ids, &[]));
+    assert!(w.state.index.uneven.contains(&uneven));
     w.ok(Command::RegisterNode(Box::new(node(0))));
-    w.report(&waiting, Condition::Running);
-    assert_eq!(w.state.instances[&waiting].condition, Condition::Running);
-    assert!(!w.state.index.uneven.contains(&PathId::parse("/patient")));
+    w.ok(expire(&[], ids));
+    assert!(w.state.instances.contains_key(&lost), "its node is back: it tells itself");
+    w.report(&lost, Condition::Running);
+    assert_eq!(w.running("/a")[0].id, lost);
+    assert!(!w.state.index.uneven.contains(&uneven));
+}
+
+#[test]
+fn one_that_was_replaced_and_ended_meanwhile_has_no_next_life_and_delays_nobody() {
+    let mut w = World::new(1);
+    w.put(app("/a", 1));
+    w.settle();
+    let lost = w.running("/a")[0].id.clone();
+    w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+    w.ok(Command::Expire { inactive: vec![lost.clone()], expunge: Vec::new() });
+    w.ok(Command::RegisterNode(Box::new(node(0))));
+    w.report(&lost, Condition::Failed);
+    assert!(!w.state.instances.contains_key(&lost));
+    assert!(w.state.delays.is_empty());
+    assert!(w.state.index.uneven.contains(&PathId::parse("/a")), "its replacement is still due");
+}
+
+#[test]
+fn a_repair_that_came_late_ends_only_what_is_too_much_now() {
+    let mut w = World::new(1);
+    w.put(app("/a", 2));
+    w.settle();
+    let retire = vec![w.running("/a")[0].id.clone()];
+    let scale = Scale { app: PathId::parse("/a"), add: Vec::new(), retire };
+    w.ok(Command::Scale(scale));
+    assert!(w.running("/a").iter().all(|i| i.goal == Goal::Running), "two are wanted");
 }
 
 #[test]

@@ -151,7 +151,14 @@ pub fn scale_outside(tx: &mut Tx<'_>, scale: &Scale) -> Result<Accepted, Rejecte
     if tx.state.index.locks.contains_key(&scale.app) {
         return Err(Rejected::StaleStep);
     }
-    scale_app(tx, scale);
+    // As with steps: only what is still due.
+    match tx.state.spec(&scale.app).cloned() {
+        Some(spec) => {
+            let due = deploy::progress::scale(tx.state, &spec, &BTreeSet::new());
+            scale_app(tx, &still_due(scale, &due));
+        }
+        None => scale_app(tx, scale),
+    }
     Ok(Accepted::default())
 }
 

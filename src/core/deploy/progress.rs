@@ -130,6 +130,11 @@ fn replace(state: &State, spec: &WorkloadSpec) -> Due {
     let most = |n: usize| n.min(limit::MOVES_PER_COMMAND_MAX);
     retire.extend(kill::choose(state, spec, &healthy_old, most(n_kill), &none));
     retire.extend(kill::choose(state, spec, &new_present, most(new_surplus), &none));
+    // Whether they come back or not, old ones that were given up are not wanted any more.
+    let given_up = |i: &&Arc<Instance>| {
+        i.condition == Condition::UnreachableInactive && i.goal == Goal::Running
+    };
+    retire.extend(old.iter().filter(given_up).map(|i| i.id.clone()));
 
     let still_there = all.iter().filter(|i| takes_room(i)).count();
     let n_add = wanted

@@ -17,7 +17,8 @@ impl World {
 
     /// The machine comes back, empty.
     pub fn boot(&mut self, ix: Ix) {
-        self.nodes[ix].boot(self.now);
+        let now = self.at_node_now(ix);
+        self.nodes[ix].boot(now);
         self.schedule(Duration::from_secs(1), Event::Connect { ix });
     }
 
@@ -54,6 +55,8 @@ impl World {
         self.reports.clear();
         // What was proposed and not committed is lost with the old leader.
         self.queue.retain(|event| !matches!(event, Event::Commit(..)));
+        self.drop_commits();
+        self.early = Default::default();
         self.busy = [false; 3];
         self.woken = [false; 3];
         for ix in 0..self.nodes.len() {
@@ -76,7 +79,7 @@ impl World {
         there
     }
 
-    fn break_connection(&mut self, ix: Ix, told: bool) {
+    pub(super) fn break_connection(&mut self, ix: Ix, told: bool) {
         let now = self.moment();
         let node = &mut self.nodes[ix];
         node.epoch += 1;
