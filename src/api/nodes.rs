@@ -1,6 +1,6 @@
 //! Nodes: list, one, and moving all work off one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,14 @@ pub async fn invite(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
 struct Drain {
     cancel: bool,
     dry_run: bool,
+    /// Seconds after which the drain ends, done or not.
+    deadline_s: Option<u64>,
 }
+
+/// How long a drain takes at most unless the caller says otherwise.
+const DEADLINE: Duration = Duration::from_secs(3600);
+/// The longest drain: whoever plans further ahead deactivates the node.
+const DEADLINE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 #[derive(Serialize)]
 struct Drained<'a> {
@@ -77,7 +84,12 @@ pub async fn drain(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
     };
     let state = api.state();
     let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
-    if let Some(duty) = new_duty(&api, found, asked.cancel).filter(|_| !asked.dry_run) {
+    let deadline = asked.deadline_s.map_or(DEADLINE, Duration::from_secs);
+    if deadline.is_zero() || deadline > DEADLINE_MAX {
+        let problem = format!("must be between 1 and {} seconds", DEADLINE_MAX.as_secs());
+        return Err(ApiError::invalid("deadline_s", problem));
+    }
+    if let Some(duty) = new_duty(&api, found, &asked, deadline).filter(|_| !asked.dry_run) {
         let node = found.id().clone();
         tracing::info!(target: "audit", uid = call.principal.uid(), %node, ?duty, "node duty");
         api.cluster.propose(Command::NodeDuty { node, duty }).await?;
@@ -90,12 +102,19 @@ pub async fn drain(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
     Ok(reply::json(StatusCode::OK, &Drained { node, instances }))
 }
 
-/// The duty to propose; `None` when the node has it already.
-fn new_duty(api: &Api, node: &Node, cancel: bool) -> Option<Duty> {
-    match (cancel, node.duty) {
-        (true, Duty::Active) | (false, Duty::Draining { .. } | Duty::Drained { .. }) => None,
-        (true, Duty::Draining { .. } | Duty::Drained { .. }) => Some(Duty::Active),
-        (false, Duty::Active) => Some(Duty::Draining { since: api.clock.now() }),
+/// The duty to propose; `None` when the node has it already. Asking again with a deadline sets a new
+/// one.
+fn new_duty(api: &Api, node: &Node, asked: &Drain, deadline: Duration) -> Option<Duty> {
+    let now = api.clock.now();
+    match (asked.cancel, node.duty) {
+        (true, Duty::Active) | (false, Duty::Drained { .. }) => None,
+        (true, _) => Some(Duty::Active),
+        (false, Duty::Draining { since, .. }) => {
+            asked.deadline_s.map(|_| Duty::Draining { since, until: now + deadline })
+        }
+        (false, Duty::Active | Duty::Deactivated { .. }) => {
+            Some(Duty::Draining { since: now, until: now + deadline })
+        }
     }
 }
 

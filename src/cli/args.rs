@@ -291,6 +291,10 @@ pub enum Node {
         /// Longest time to wait
         #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
         timeout: Duration,
+        /// When the drain ends, done or not: what has no place elsewhere stays, the node takes no
+        /// new work
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+        deadline: Duration,
     },
     /// Let a node take work again
     Undrain { node: String },

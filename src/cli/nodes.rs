@@ -21,8 +21,9 @@ pub async fn run(cx: &mut Context, node: Node) -> Outcome {
     match node {
         Node::List { watch } => repeat(cx, watch, show_list).await,
         Node::Show { node } => show(cx, &node).await,
-        Node::Drain { node, dry_run, no_wait, timeout } => {
-            drain(cx, &node, dry_run, (!no_wait).then_some(timeout)).await
+        Node::Drain { node, dry_run, no_wait, timeout, deadline } => {
+            let asked = json!({ "dry_run": dry_run, "deadline_s": deadline.as_secs() });
+            drain(cx, &node, &asked, (!no_wait).then_some(timeout)).await
         }
         Node::Undrain { node } => undrain(cx, &node).await,
         Node::Invite => invite(cx).await,
@@ -123,12 +124,12 @@ async fn show(cx: &mut Context, node: &str) -> Outcome {
     Ok(())
 }
 
-async fn drain(cx: &mut Context, node: &str, dry_run: bool, wait: Option<Duration>) -> Outcome {
+async fn drain(cx: &mut Context, node: &str, asked: &Value, wait: Option<Duration>) -> Outcome {
     let id = id_of(cx, node).await?;
     let path = format!("/tepui/v1/nodes/{}/drain", segment(&id));
-    let answer = cx.client.json(Ask::post(&path).json(&json!({ "dry_run": dry_run }))).await?;
+    let answer = cx.client.json(Ask::post(&path).json(asked)).await?;
     let n = list(&answer, "instances").count();
-    if dry_run {
+    if asked["dry_run"] == true {
         if cx.printer.json {
             return Ok(cx.printer.value(&answer)?);
         }
@@ -158,17 +159,39 @@ async fn until_empty(cx: &mut Context, id: &str, node: &str, timeout: Duration) 
                 false => Ok(cx.printer.note(&format!("nothing runs on {node} any more"))?),
             };
         }
+        if field(&answer, "condition") == "deactivated" {
+            cx.printer.clear()?;
+            let text = format!("the drain met its deadline; {left} tasks stay on {node}");
+            return Err(CliError::new(Exit::TimedOut, text).hint(
+                "it takes no new work; make room elsewhere and drain it again, or undrain it",
+            ));
+        }
         if left != shown {
-            cx.printer.progress(&[format!("  {left} left on {node}")])?;
+            let mut lines = vec![format!("  {left} left on {node}")];
+            lines.extend(waits(&answer));
+            cx.printer.progress(&lines)?;
             shown = left;
         }
         if started.elapsed() >= timeout {
             let text = format!("{left} tasks are still on {node} after {} s", timeout.as_secs());
-            return Err(CliError::new(Exit::TimedOut, text)
+            let reasons: String = waits(&answer).map(|line| format!("\n{line}")).collect();
+            return Err(CliError::new(Exit::TimedOut, text + &reasons)
                 .hint(format!("it goes on; tepui node show {node} shows what is left")));
         }
         sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// What still stands on a draining node, and what it waits for.
+fn waits(node: &Value) -> impl Iterator<Item = String> + '_ {
+    list(&node["drain"], "waits").map(|wait| {
+        format!(
+            "  {} of {}: {}",
+            number(&wait["instances"]),
+            field(wait, "app"),
+            field(wait, "reason")
+        )
+    })
 }
 
 async fn undrain(cx: &mut Context, node: &str) -> Outcome {

@@ -1,21 +1,16 @@
 //! Lost nodes are noticed, their tasks expire in time, draining nodes empty, stuck tasks end.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use super::heard::Heard;
+use super::{drain, heard::Heard};
 use crate::{
     base::{
         clock::{Moment, Timestamp},
         limit,
     },
-    core::{
-        Command, State,
-        apply::cluster::expiry,
-        deploy::{self, kill},
-    },
+    core::{Command, State, apply::cluster::expiry, deploy},
     model::{
-        instance::{Condition, Goal, InstanceId, KillReason},
-        node::{Duty, Node},
+        instance::{Condition, InstanceId, KillReason},
         path::AppId,
     },
 };
@@ -43,7 +38,7 @@ pub fn step(state: &State, early: &mut Early, heard: &Heard, now: Timestamp) -> 
         if reachable != node.is_reachable() {
             commands.push(Command::NodeReach { node: node.id().clone(), reachable });
         }
-        drain(state, node, now, &mut commands);
+        drain::step(state, node, now, &mut commands);
     }
     expire(state, heard, &mut commands);
     let overdue = early.overdue(state, heard.now());
@@ -112,36 +107,6 @@ fn expire(state: &State, heard: &Heard, commands: &mut Vec<Command>) {
 fn is_complete(state: &State, app: &AppId) -> bool {
     let wanted = state.spec(app).map_or(0, |s| s.instances as usize);
     state.instances_of(app).filter(|i| deploy::is_healthy(state, i)).count() >= wanted
-}
-
-/// A draining node loses its tasks as far as each workload's minimum health allows; when nothing
-/// is left it is drained.
-fn drain(state: &State, node: &Node, now: Timestamp, commands: &mut Vec<Command>) {
-    if !matches!(node.duty, Duty::Draining { .. }) || !node.is_reachable() {
-        return;
-    }
-    let mut by_app: BTreeMap<&AppId, Vec<_>> = BTreeMap::new();
-    let mut n_held = 0;
-    for i in state.instances_on(node.id()) {
-        n_held += 1;
-        if i.kill.is_none() && i.goal == Goal::Running {
-            by_app.entry(&i.app).or_default().push(i.clone());
-        }
-    }
-    if n_held == 0 {
-        let duty = Duty::Drained { since: now };
-        commands.push(Command::NodeDuty { node: node.id().clone(), duty });
-        return;
-    }
-    let mut instances = Vec::new();
-    for (app, here) in by_app {
-        let Some(spec) = state.spec(app) else { continue };
-        let n_move = deploy::movable(state, app).min(here.len());
-        instances.extend(kill::choose(state, spec, &here, n_move, &Default::default()));
-    }
-    if !instances.is_empty() {
-        commands.push(Command::Kill { instances, wipe: false, reason: KillReason::Drain });
-    }
 }
 
 #[cfg(test)]

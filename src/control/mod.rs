@@ -8,11 +8,13 @@
 //! |---|---|
 //! | `deploy` | deployments advance; workloads outside them keep their number of instances |
 //! | `place` | waiting instances get a node |
-//! | `liveness` | lost nodes are noticed, their tasks expire; draining nodes empty |
+//! | `liveness` | lost nodes are noticed, their tasks expire |
+//! | `drain` | draining nodes empty |
 //! | `heard` | memory: when each node was last heard of |
 //! | `links` | agents know what should run and the leader what does |
 
 pub mod deploy;
+pub mod drain;
 pub mod driver;
 pub mod heard;
 pub mod links;

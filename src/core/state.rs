@@ -71,6 +71,8 @@ pub struct Index {
     pub waiting: OrdMap<AppId, OrdSet<InstanceId>>,
     /// Which deployment holds a workload.
     pub locks: OrdMap<AppId, DeploymentId>,
+    /// Nodes whose work is to move elsewhere.
+    pub draining: OrdSet<NodeId>,
     /// Workloads outside deployments whose number of instances is not the wanted one.
     pub uneven: OrdSet<AppId>,
     /// How many workloads use a service port.

@@ -73,10 +73,12 @@ pub enum Reach {
 pub enum Duty {
     /// Takes work.
     Active,
-    /// Takes no new work; what runs is moved away.
-    Draining { since: Timestamp },
+    /// Takes no new work; what runs is moved away, until then at the latest.
+    Draining { since: Timestamp, until: Timestamp },
     /// Nothing runs there any more and nothing will.
     Drained { since: Timestamp },
+    /// Takes no new work; what runs stays. A drain that met its deadline leaves a node like this.
+    Deactivated { since: Timestamp },
 }
 
 /// What an agent tells of itself when it registers.
@@ -118,6 +120,11 @@ impl Node {
 
     pub fn is_reachable(&self) -> bool {
         matches!(self.reach, Reach::Reachable)
+    }
+
+    /// Whether its work is to move elsewhere.
+    pub fn is_draining(&self) -> bool {
+        matches!(self.duty, Duty::Draining { .. })
     }
 
     /// Whether new work may be placed here.

@@ -26,6 +26,8 @@ use crate::{
     },
 };
 
+/// How long a drain may take.
+const DRAIN: Duration = Duration::from_secs(3600);
 /// Constraints clients use. All can be met by a whole cluster.
 const CONSTRAINTS: [&str; 7] = [
     "",
@@ -278,7 +280,7 @@ impl Chaos {
             }
             8..=9 if is_free => {
                 let node = world.nodes[ix].info.id.clone();
-                let duty = Duty::Draining { since: world.now() };
+                let duty = Duty::Draining { since: world.now(), until: world.now() + DRAIN };
                 if world.ask(Command::NodeDuty { node, duty }).is_ok() {
                     self.ends.push((until, End::Activate(ix)));
                 }

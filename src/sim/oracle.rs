@@ -167,7 +167,7 @@ impl Oracle {
         }
     }
 
-    /// What a command ended leaves the minimum health. A drain may take one where all are well.
+    /// What a command ended leaves the minimum health.
     fn kept_alive(
         &mut self,
         spec: &WorkloadSpec,
@@ -179,8 +179,7 @@ impl Oracle {
         self.n_checks += 1;
         let well = seen.instances_of(&spec.id).filter(|i| counts_as_well(i, seen, before));
         let (gone, stay): (Vec<_>, Vec<_>) = well.partition(|i| !counts_as_well(i, seen, after));
-        let may_take_one = is_drain && gone.len() == 1 && stay.len() + 1 >= spec.instances as usize;
-        if !gone.is_empty() && stay.len() < healthy_min(spec) && !may_take_one {
+        if !gone.is_empty() && stay.len() < healthy_min(spec) {
             self.object(format!(
                 "{} of {} ends {} healthy instances and leaves {}, below its minimum {}",
                 if is_drain { "a drain" } else { "the upgrade" },

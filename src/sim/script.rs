@@ -35,6 +35,9 @@ use crate::{
     },
 };
 
+/// How long a drain may take.
+const DRAIN: Duration = Duration::from_secs(3600);
+
 /// Runs the commands of a transcript in a new world of `seed`; the transcript as it is now.
 pub fn replay(transcript: &str, seed: u64) -> String {
     let mut script = Script { world: World::new(seed, Settings::default()), n_deployments: 0 };
@@ -230,7 +233,9 @@ impl Script {
                 self.world.start_agent(ix);
                 return Ok(String::new());
             }
-            ("drain", _) => Duty::Draining { since: self.world.now() },
+            ("drain", _) => {
+                Duty::Draining { since: self.world.now(), until: self.world.now() + DRAIN }
+            }
             ("activate", _) => Duty::Active,
             _ => return Err(format!("no command {fault:?}")),
         };
@@ -324,6 +329,7 @@ impl Script {
                 Duty::Active => "active",
                 Duty::Draining { .. } => "draining",
                 Duty::Drained { .. } => "drained",
+                Duty::Deactivated { .. } => "deactivated",
             };
             let free = state.free(node.id()).scalars();
             let n = state.instances_on(node.id()).count();

@@ -198,7 +198,7 @@ async fn metrics_version_and_jsonp() {
 async fn a_drained_agent_says_so() {
     let world = world();
     let node = world.state().nodes.keys().next().unwrap().clone();
-    let duty = tepui::model::node::Duty::Draining { since: START };
+    let duty = tepui::model::node::Duty::Draining { since: START, until: START };
     world.must(tepui::core::Command::NodeDuty { node, duty });
     let agent = &get(&world, "/slaves").await["slaves"][0];
     assert_eq!((&agent["active"], &agent["deactivated"]), (&json!(false), &json!(true)));

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     core::State,
     model::{
-        Node, NodeId, Ranges,
+        AppId, Node, NodeId, Ranges,
         link::EngineAway,
         node::{Duty, NodeKind},
     },
@@ -61,6 +61,25 @@ pub struct NodeDetail<'a> {
     address: std::net::IpAddr,
     revision: u64,
     tasks: Vec<InstanceRow<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain: Option<Drain<'a>>,
+}
+
+/// How far the draining of a node is.
+#[derive(Serialize)]
+struct Drain<'a> {
+    since: Iso,
+    /// When it ends, done or not.
+    until: Iso,
+    waits: Vec<Waits<'a>>,
+}
+
+/// Instances of one app that are still there, and what they wait for.
+#[derive(Serialize)]
+struct Waits<'a> {
+    app: &'a str,
+    instances: usize,
+    reason: &'static str,
 }
 
 /// The row of one node. `last_seen_at` is only in details: in rows it would change all the time.
@@ -110,7 +129,27 @@ pub fn detail<'a>(view: &View<'a>, node: &'a Node) -> NodeDetail<'a> {
         address: node.info.address,
         revision: view.state.revision,
         tasks: instance::rows(view, instances.into_iter()),
+        drain: drain(view.state, node),
     }
+}
+
+fn drain<'a>(state: &'a State, node: &'a Node) -> Option<Drain<'a>> {
+    let Duty::Draining { since, until } = node.duty else { return None };
+    let mut by_app: BTreeMap<&AppId, usize> = BTreeMap::new();
+    for instance in state.instances_on(node.id()) {
+        *by_app.entry(&instance.app).or_default() += 1;
+    }
+    let waits = by_app.into_iter().map(|(app, instances)| {
+        let reason = if state.index.locks.contains_key(app) {
+            "a deployment of the app is under way"
+        } else if state.index.waiting.contains_key(app) {
+            "a replacement has no place elsewhere; `why` of the app says what is missing"
+        } else {
+            "the replacement is not healthy yet, or it is ending"
+        };
+        Waits { app: app.as_str(), instances, reason }
+    });
+    Some(Drain { since: Iso(since), until: Iso(until), waits: waits.collect() })
 }
 
 /// What a node is measured to use, rounded so that rows change only when it matters.
@@ -150,6 +189,7 @@ fn condition(node: &Node, engine_down: bool) -> &'static str {
         (true, Duty::Active) => "active",
         (true, Duty::Draining { .. }) => "draining",
         (true, Duty::Drained { .. }) => "drained",
+        (true, Duty::Deactivated { .. }) => "deactivated",
     }
 }
 

@@ -104,8 +104,8 @@ fn reservations(j: &mut Json<'_>, node: &Node) {
 
 fn drain(j: &mut Json<'_>, node: &Node) {
     let (word, since) = match node.duty {
-        Duty::Active => return,
-        Duty::Draining { since } => ("DRAINING", since),
+        Duty::Active | Duty::Deactivated { .. } => return,
+        Duty::Draining { since, .. } => ("DRAINING", since),
         Duty::Drained { since } => ("DRAINED", since),
     };
     j.object_at("drain_info", |j| {

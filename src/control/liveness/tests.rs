@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
+    base::clock::Moment,
     core::{apply::reindex, state::App},
     model::{
         Pools, WorkloadSpec,
         instance::{Instance, Placement},
-        node::{NodeId, Reach},
+        node::{Duty, Node, NodeId, Reach},
         workload::UnreachableStrategy,
     },
     sim::build::{START, app, node},

@@ -71,7 +71,7 @@ pub fn reach(tx: &mut Tx<'_>, id: &NodeId, reachable: bool) -> Result<Accepted, 
 /// Sets whether a node takes work; draining ends its tasks one app's share at a time elsewhere.
 pub fn duty(tx: &mut Tx<'_>, id: &NodeId, duty: Duty) -> Result<Accepted, Rejected> {
     let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NoSuchNode(id.clone()))?;
-    if std::mem::discriminant(&node.duty) != std::mem::discriminant(&duty) {
+    if node.duty != duty {
         let node = Node { duty, ..(**node).clone() };
         tx.put_node(node);
     }

@@ -175,11 +175,7 @@ pub fn kill(
     let mut n_done = 0;
     for id in instances {
         let Some(instance) = tx.state.instances.get(id) else { continue };
-        // Several nodes may be drained at once, each knowing nothing of the others' orders.
-        if *reason == KillReason::Drain
-            && deploy::is_healthy(tx.state, instance)
-            && deploy::movable(tx.state, &instance.app) == 0
-        {
+        if *reason == KillReason::Drain && !deploy::drain::may_end(tx.state, instance) {
             continue;
         }
         let goal = if wipe { Goal::Decommissioned } else { instance.goal };

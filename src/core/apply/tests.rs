@@ -1,6 +1,7 @@
 //! Stories of the state machine: commands in, state and changes out, invariants after each.
 
 mod bounds;
+mod drain;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc};

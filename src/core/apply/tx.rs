@@ -9,6 +9,7 @@ use crate::{
     core::{
         backoff::Delay,
         change::{Change, End},
+        deploy,
         state::{App, Cluster, Group, Index, State},
     },
     model::{
@@ -109,12 +110,29 @@ impl<'a> Tx<'a> {
     pub fn put_node(&mut self, node: Node) {
         let (id, new) = (node.id().clone(), Arc::new(node));
         let old = self.state.nodes.insert(id.clone(), new.clone());
+        self.note_drain(&id, new.is_draining());
         self.changes.push(Change::Node { id, old, new: Some(new) });
     }
 
     pub fn remove_node(&mut self, id: &crate::model::NodeId) {
         if let Some(old) = self.state.nodes.remove(id) {
+            self.note_drain(id, false);
             self.changes.push(Change::Node { id: id.clone(), old: Some(old), new: None });
+        }
+    }
+
+    /// Whether a node is draining changes how many instances its workloads are taken to have.
+    fn note_drain(&mut self, id: &crate::model::NodeId, draining: bool) {
+        let index = &mut self.state.index;
+        let changed = match draining {
+            true => index.draining.insert(id.clone()).is_none(),
+            false => index.draining.remove(id).is_some(),
+        };
+        if changed {
+            let apps: OrdSet<AppId> = self.state.instances_on(id).map(|i| i.app.clone()).collect();
+            for app in &apps {
+                self.touch(app);
+            }
         }
     }
 
@@ -241,6 +259,8 @@ pub fn reindex(state: &mut State) {
     for instance in state.instances.values() {
         index_instance(&mut index, None, Some(instance));
     }
+    index.draining =
+        state.nodes.values().filter(|n| n.is_draining()).map(|n| n.id().clone()).collect();
     for deployment in state.deployments.values() {
         for app in deployment.changes.keys() {
             index.locks.insert(app.clone(), deployment.id.clone());
@@ -266,7 +286,7 @@ fn is_uneven(state: &State, app: &AppId) -> bool {
     }
     let present = state.index.present.get(app).copied().unwrap_or(0);
     let wanted = state.spec(app).map_or(0, |s| s.instances as usize);
-    present != wanted
+    present.saturating_sub(deploy::drain::n_leaving(state, app)) != wanted
 }
 
 fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instance>) {

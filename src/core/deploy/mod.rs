@@ -4,10 +4,11 @@
 //! state changes and proposes what it returns; there is no memory to lose in a failover
 //! (docs/compat/marathon.md, "Deployments").
 
+pub mod drain;
 pub mod graph;
 pub mod kill;
 pub mod plan;
 pub mod progress;
 
 pub use plan::steps;
-pub use progress::{Due, due, is_healthy, movable};
+pub use progress::{Due, due, is_healthy};

@@ -7,7 +7,7 @@
 
 use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
-use super::kill;
+use super::{drain, kill};
 use crate::{
     base::limit,
     core::{apply::is_present, state::State},
@@ -73,23 +73,30 @@ pub fn scale(state: &State, spec: &WorkloadSpec, victims: &BTreeSet<InstanceId>)
     let n_present = state.index.present.get(&spec.id).copied().unwrap_or(0);
     let wanted = spec.instances as usize;
     let due = Due { app: spec.id.clone(), n_add: 0, retire: Vec::new(), done: false };
-    match n_present.cmp(&wanted) {
+    let settled = || {
+        let is_settled = |i: &Arc<Instance>| {
+            if is_present(i) { is_good(state, spec, i) } else { !is_leaving(i) }
+        };
+        state.instances_of(&spec.id).all(is_settled)
+    };
+    // Those on draining nodes are to be replaced: they do not count, but no step waits for that.
+    let n_leaving = drain::n_leaving(state, &spec.id);
+    match n_present.saturating_sub(n_leaving).cmp(&wanted) {
         Ordering::Less => {
-            let n_add = (wanted - n_present).min(room_to_wait(state, &spec.id));
-            Due { n_add, ..due }
+            let n_missing = (wanted + n_leaving - n_present).min(room_to_wait(state, &spec.id));
+            let n_add = drain::n_replacements(state, spec, n_missing, n_leaving);
+            Due { n_add, done: n_leaving > 0 && n_present >= wanted && settled(), ..due }
         }
         Ordering::Greater => {
-            let present: Vec<Arc<Instance>> =
-                state.instances_of(&spec.id).filter(|i| is_present(i)).cloned().collect();
-            let n = (n_present - wanted).min(limit::MOVES_PER_COMMAND_MAX);
-            Due { retire: kill::choose(state, spec, &present, n, victims), ..due }
+            let staying: Vec<Arc<Instance>> = state
+                .instances_of(&spec.id)
+                .filter(|i| is_present(i) && !drain::leaves(state, i))
+                .cloned()
+                .collect();
+            let n = (staying.len().saturating_sub(wanted)).min(limit::MOVES_PER_COMMAND_MAX);
+            Due { retire: kill::choose(state, spec, &staying, n, victims), ..due }
         }
-        Ordering::Equal => {
-            let is_settled = |i: &Arc<Instance>| {
-                if is_present(i) { is_good(state, spec, i) } else { !is_leaving(i) }
-            };
-            Due { done: state.instances_of(&spec.id).all(is_settled), ..due }
-        }
+        Ordering::Equal => Due { done: settled(), ..due },
     }
 }
 
@@ -172,16 +179,16 @@ fn retire_unhealthy(
 }
 
 /// The two bounds of a rolling replacement.
-struct Bounds {
-    healthy_min: usize,
-    capacity: usize,
+pub(super) struct Bounds {
+    pub healthy_min: usize,
+    pub capacity: usize,
     /// Bound to nodes and no room: one below the minimum is allowed.
     resident_guard: bool,
 }
 
 impl Bounds {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // fractions in 0..=1
-    fn of(spec: &WorkloadSpec, healthy: usize) -> Self {
+    pub fn of(spec: &WorkloadSpec, healthy: usize) -> Self {
         let n = f64::from(spec.instances);
         let healthy_min = (n * spec.upgrade.minimum_health_capacity).ceil() as usize;
         let mut capacity = (n * (1.0 + spec.upgrade.maximum_over_capacity)).floor() as usize;
@@ -194,17 +201,6 @@ impl Bounds {
     }
 }
 
-/// How many healthy instances of `app` may be moved elsewhere now: what is above its minimum
-/// health, and at least one when all are well, so that a single instance can move too.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a fraction of a u32
-pub fn movable(state: &State, app: &AppId) -> usize {
-    let Some(spec) = state.spec(app) else { return 0 };
-    let n_well = state.instances_of(app).filter(|i| is_healthy(state, i)).count();
-    let n_needed = (f64::from(spec.instances) * spec.upgrade.minimum_health_capacity).ceil();
-    let all_well = n_well >= spec.instances as usize;
-    n_well.saturating_sub(n_needed as usize).max(usize::from(all_well && n_well > 0))
-}
-
 /// Running, not about to end, and healthy by its checks where it has any.
 pub fn is_healthy(state: &State, instance: &Instance) -> bool {
     let has_checks = state.spec_of(instance).is_some_and(|s| s.has_health_checks());
@@ -214,12 +210,12 @@ pub fn is_healthy(state: &State, instance: &Instance) -> bool {
 }
 
 /// Healthy, and ready where the workload has readiness checks.
-fn is_good(state: &State, spec: &WorkloadSpec, instance: &Instance) -> bool {
+pub(super) fn is_good(state: &State, spec: &WorkloadSpec, instance: &Instance) -> bool {
     is_healthy(state, instance) && (!spec.has_readiness_checks() || instance.ready)
 }
 
 /// Whether it counts against the capacity: it runs or will.
-fn takes_room(instance: &Instance) -> bool {
+pub(super) fn takes_room(instance: &Instance) -> bool {
     instance.condition.is_active()
         || instance.condition == Condition::Scheduled && instance.goal == Goal::Running
 }

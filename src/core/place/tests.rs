@@ -285,7 +285,7 @@ fn gpu_nodes_and_far_regions_are_kept() {
     let mut far = node(1, star(4.0, 4096.0), &[]);
     far.info.fault_domain = Some(FaultDomain { region: "far".into(), zone: "z".into() });
     let mut drained = node(2, star(4.0, 4096.0), &[]);
-    drained.duty = Duty::Draining { since: NOW };
+    drained.duty = Duty::Draining { since: NOW, until: NOW };
     let nodes = vec![gpu, far, drained];
     let limits = Limits { home_region: Some("home".into()), ..Limits::default() };
     let mut one = state(nodes.clone(), vec![app("/a", 1, 1.0, 64.0, &[])]);
@@ -451,7 +451,7 @@ fn build(nodes: &[(u32, u32, u8, u8, u8)], apps: &[(u32, u32, u32, Vec<u8>, u8, 
         let mut node = node(n, total, attributes);
         match special {
             0 => node.reach = Reach::Unreachable { since: NOW },
-            1 => node.duty = Duty::Draining { since: NOW },
+            1 => node.duty = Duty::Draining { since: NOW, until: NOW },
             2 => {
                 let domain = FaultDomain { region: "far".into(), zone: "z1".into() };
                 node.info.fault_domain = Some(domain);

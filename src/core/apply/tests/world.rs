@@ -109,10 +109,14 @@ impl World {
 
     /// Puts every waiting instance on the first node.
     pub fn launch_all(&mut self) {
+        self.launch_on("n0");
+    }
+
+    pub fn launch_on(&mut self, node: &str) {
         let waiting: Vec<Arc<Instance>> =
             self.state.instances.values().filter(|i| i.waits_for_place()).cloned().collect();
         for instance in waiting {
-            let node = NodeId::from("n0");
+            let node = NodeId::from(node);
             let spec = self.state.spec_of(&instance).expect("spec").clone();
             let free = self.state.free(&node).ports();
             let ports: Vec<u16> = free
