@@ -467,9 +467,7 @@ async fn an_engine_that_is_away_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_set_in_parts_ends_nothing_before_its_last_part() {
     let mut rig = Rig::new().await;
-    let container = |text: &str| plain_container(text);
-    let one = order("one", spec(container("sleep 1000"), NetworkMode::Host), vec![]);
-    let two = order("two", spec(container("sleep 1000"), NetworkMode::Host), vec![]);
+    let (one, two) = (plain("one", "sleep 1000"), plain("two", "sleep 1000"));
     rig.desire(vec![one.clone(), two.clone()]).await;
     rig.until_condition("one", 1, Condition::Running).await;
     rig.until_condition("two", 1, Condition::Running).await;
@@ -492,19 +490,17 @@ async fn a_full_set_in_parts_ends_nothing_before_its_last_part() {
     }
     assert!(running(&rig, "one") && running(&rig, "two"), "both are named by the parts");
     rig.desire(vec![]).await;
-    rig.until_condition("one", 1, Condition::Killed).await;
-    rig.until_condition("two", 1, Condition::Killed).await;
+    rig.until("the end of both", |r| !running(r, "one") && !running(r, "two")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_sends_no_more_than_its_reader_has_room_for() {
     let mut rig = Rig::new().await;
-    rig.desire(vec![order("s", spec(plain_container("sleep 1000"), NetworkMode::Host), vec![])])
-        .await;
-    let report = rig.until_condition("s", 1, Condition::Running).await;
+    rig.desire(vec![plain("s", "sleep 1000")]).await;
+    rig.until_condition("s", 1, Condition::Running).await;
     let exec = Question::Exec {
         instance: InstanceId::from("s"),
-        container: report.containers[0].name.clone(),
+        container: String::new(),
         command: Command::Shell("while :; do echo yes; done".into()),
         tty: false,
         stdin: false,

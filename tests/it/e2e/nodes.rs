@@ -129,3 +129,53 @@ fn a_used_or_invented_token_lets_nobody_in() {
     assert_eq!(out.status.code(), Some(1), "{text}");
     assert!(text.contains("used already"), "{text}");
 }
+
+#[test]
+fn a_drain_replaces_first_and_ends_by_its_deadline() {
+    let system = System::start();
+    let (_a1, _a2) = (Agent::join(&system, "a1"), Agent::join(&system, "a2"));
+    wait("both are nodes", PATIENCE, || {
+        ["a1", "a2"].iter().all(|name| node(&system, name).is_some())
+    });
+    // Two that are healthy only a while after their start.
+    let app = json!({"id": "/two", "cmd": "sleep 2; touch ok; sleep 1000", "instances": 2,
+                     "cpus": 0.05, "mem": 32, "constraints": [["hostname", "LIKE", "a1|a2"]],
+                     "healthChecks": [{"protocol": "COMMAND", "command": {"value": "test -e ok"},
+                                       "intervalSeconds": 1, "gracePeriodSeconds": 60}]});
+    system.marathon("POST", "/v2/apps", Some(&app));
+    let app = system.wait_running("/two", 2);
+    let from = app["tasks"][0]["host"].as_str().expect("host").to_owned();
+    let out = system.cli(&["node", "drain", &from, "--no-wait"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let mut least = u64::MAX;
+    let took = wait("the node is drained", PATIENCE, || {
+        least = least.min(system.app("/two")["tasksHealthy"].as_u64().unwrap_or(0));
+        node(&system, &from).is_some_and(|n| n["condition"] == "drained")
+    });
+    println!("drained in {took:?}, never fewer than {least} healthy");
+    assert_eq!(least, 2, "replaced before it is ended");
+    let app = system.wait_running("/two", 2);
+    let tasks = app["tasks"].as_array().expect("tasks");
+    assert!(tasks.iter().all(|t| t["host"] != from.as_str()), "{app:#}");
+
+    // With no room elsewhere nothing ends, it is said why, and time is up.
+    let to = if from == "a1" { "a2" } else { "a1" };
+    let before: Vec<Value> = tasks.iter().map(|t| t["id"].clone()).collect();
+    system.cli(&["node", "drain", to, "--no-wait", "--deadline", "6s"]);
+    wait("it says what is missing", PATIENCE, || {
+        let shown = system.get(&format!("/tepui/v1/nodes/{to}")).json();
+        shown["drain"]["waits"][0]["reason"].as_str().is_some_and(|r| r.contains("no place"))
+    });
+    wait("the drain is over", PATIENCE, || {
+        node(&system, to).is_some_and(|n| n["condition"] == "deactivated")
+    });
+    let app = system.wait_running("/two", 2);
+    let mut after: Vec<Value> =
+        app["tasks"].as_array().expect("tasks").iter().map(|t| t["id"].clone()).collect();
+    after.sort_by_key(ToString::to_string);
+    let mut before = before;
+    before.sort_by_key(ToString::to_string);
+    assert_eq!(before, after, "the same tasks as before");
+    system.cli(&["node", "undrain", to]);
+    assert_eq!(node(&system, to).expect("node")["condition"], "active");
+}
