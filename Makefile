@@ -26,7 +26,7 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start pauses soak bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
+.PHONY: help run build test quick first-start pauses fuzz soak bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -59,6 +59,9 @@ first-start: prepare-test build ## the demo on an engine that never ran before, 
 pauses: prepare-test build ## processes stopped, clocks stepped, agents away, on two hosts; about an hour
 	@installer/prepare.sh rig
 	tests/machine/pauses.sh $(TEPUI) $(ARGS)
+
+fuzz: prepare-test ## mutated input for every parser a stranger reaches, SECONDS=60 each
+	FUZZ_SECONDS=$(or $(SECONDS),60) cargo test --test it fuzz:: -- --nocapture
 
 soak: prepare-test build ## half an hour of changes and faults on two hosts
 	@installer/prepare.sh rig

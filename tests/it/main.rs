@@ -10,6 +10,7 @@ mod dcos;
 mod dns;
 mod door;
 mod e2e;
+mod fuzz;
 mod marathon;
 mod masters;
 mod mesos;

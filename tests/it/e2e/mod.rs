@@ -11,4 +11,5 @@ mod identity;
 mod nodes;
 mod sessions;
 mod pauses;
+mod scale;
 pub mod system;
