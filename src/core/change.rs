@@ -40,6 +40,7 @@ pub enum Change {
     Spec {
         id: AppId,
         version: Timestamp,
+        old: Option<Arc<WorkloadSpec>>,
         new: Option<Arc<WorkloadSpec>>,
     },
     /// An instance may change several times in one command; each is told, in order.

@@ -240,7 +240,14 @@ impl Doors {
             marathon_port,
             started_at: clock.now(),
         };
-        let reads = || mesos::table(shared.clone(), facts.clone(), written.clone(), tasks);
+        let history = Arc::new(mesos::History::default());
+        let follower = handles.log.subscribe(None);
+        let following = mesos::history::follow(history.clone(), follower, tasks.cancelled());
+        tasks.vital("mesos-history", following);
+        let reads = || {
+            let (shared, facts, history) = (shared.clone(), facts.clone(), history.clone());
+            mesos::table(shared, facts, history, written.clone(), tasks)
+        };
         let mesos: Arc<dyn Handler> = Arc::new(reads());
         let guard = Arc::new(DirectPort(TokenGuard::new(
             tokens.clone(),

@@ -148,7 +148,7 @@ impl Tables {
         };
         Self {
             marathon: Dialect::new(Arc::new(marathon), Some(guard.clone())),
-            mesos: mesos::table(cluster.clone(), facts, clock, tasks).guard(guard),
+            mesos: mesos::table(cluster.clone(), facts, Arc::default(), clock, tasks).guard(guard),
         }
     }
 

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use tepui::{
     base::task::Tasks,
     compat::mesos::{self, Facts},
-    core::State,
+    core::{Command, State},
     http::{
         Body, Response,
         auth::{Principal, Trusted},
     },
-    model::node::NodeKind,
+    model::{instance::Condition, node::NodeKind},
 };
 
 use super::world::{START, World};
@@ -42,7 +42,8 @@ async fn answer(world: &Arc<World>, path: &str) -> Response {
         started_at: START,
     };
     let tasks = Tasks::new("test");
-    let table = mesos::table(Arc::new(Master(world.clone())), facts, world.clock.clone(), &tasks);
+    let (history, clock) = (world.history.clone(), world.clock.clone());
+    let table = mesos::table(Arc::new(Master(world.clone())), facts, history, clock, &tasks);
     let table = table.guard(Arc::new(Trusted(Principal::new("admin"))));
     let response = table.answer(http::Request::get(path).body(Body::empty()).unwrap()).await;
     // The whole body, before the task group goes.
@@ -203,4 +204,57 @@ async fn a_drained_agent_says_so() {
     let agent = &get(&world, "/slaves").await["slaves"][0];
     assert_eq!((&agent["active"], &agent["deactivated"]), (&json!(false), &json!(true)));
     assert_eq!(agent["drain_info"]["state"], "DRAINING");
+}
+
+#[tokio::test]
+async fn tasks_that_have_ended_are_listed_and_counted() {
+    let world = world();
+    let before = get(&world, "/metrics/snapshot").await;
+    for name in ["tasks_failed", "tasks_finished", "tasks_killed", "outstanding_offers"] {
+        assert_eq!(before[format!("master/{name}")], 0.0, "{name}");
+    }
+    assert_eq!(before["master/slave_registrations"], 3.0);
+    let ids: Vec<String> = world.state().instances.keys().map(ToString::to_string).collect();
+    let failed = world.state().instances[ids[0].as_str()].task_id("");
+    world.report(&ids[0], Condition::Failed, |r| r.message = "exited with status 3".into());
+    // A removed app takes its definition along with its last instance.
+    world.put("/grp/web", None);
+    world.settle();
+    assert!(world.state().instances.is_empty() && world.state().specs.is_empty());
+    let tasks = get(&world, "/tasks?limit=-1&order=asc").await;
+    let states: Vec<(&str, &str)> = tasks["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| (t["id"].as_str().unwrap(), t["state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(states.len(), 2, "{states:?}");
+    assert!(states.contains(&(failed.as_str(), "TASK_FAILED")), "{states:?}");
+    assert!(states.iter().any(|(_, state)| *state == "TASK_KILLED"), "{states:?}");
+    let one = get(&world, &format!("/tasks?task_id={failed}")).await;
+    assert_eq!(one["tasks"].as_array().unwrap().len(), 1);
+    assert_eq!(one["tasks"][0]["name"], "web.grp");
+    let statuses = one["tasks"][0]["statuses"].as_array().unwrap();
+    assert_eq!(statuses.last().unwrap()["state"], "TASK_FAILED");
+    let state = get(&world, "/state").await;
+    assert_eq!(state["frameworks"][0]["completed_tasks"].as_array().unwrap().len(), 2);
+    let after = get(&world, "/metrics/snapshot").await;
+    assert_eq!(after["master/tasks_failed"], 1.0);
+    assert_eq!(after["master/tasks_killed"], 1.0);
+}
+
+#[tokio::test]
+async fn a_lost_agents_tasks_stay_listed_as_unreachable() {
+    let world = World::new();
+    world.app("/web", 1, |_| {});
+    let state = world.state();
+    let instance = state.instances.values().next().unwrap();
+    let node = instance.placement.as_ref().unwrap().node.clone();
+    world.must(Command::NodeReach { node, reachable: false });
+    world.settle();
+    let task = get(&world, &format!("/tasks?task_id={}", instance.task_id(""))).await;
+    assert_eq!(task["tasks"][0]["state"], "TASK_UNREACHABLE", "{task}");
+    let shown = get(&world, "/state").await;
+    let lost = &shown["frameworks"][0]["unreachable_tasks"];
+    assert_eq!(lost[0]["id"], instance.task_id(""), "{lost}");
 }

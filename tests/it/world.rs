@@ -24,6 +24,7 @@ use tepui::{
         rng::Rng,
         units::Milli,
     },
+    compat::mesos::History,
     core::{
         self, Accepted, Command, Outcome, Stamped, State,
         command::{DeployStep, Edit, Expect, Init, PutApps, Scale},
@@ -53,6 +54,8 @@ pub struct World {
     /// Files of every sandbox, by path.
     pub files: Mutex<BTreeMap<String, Vec<u8>>>,
     reports: Mutex<BTreeMap<AppId, Arc<place::Report>>>,
+    /// What the Mesos dialect remembers of ended tasks.
+    pub history: Arc<History>,
     pub usage: Mutex<BTreeMap<NodeId, Arc<Usage>>>,
 }
 
@@ -74,6 +77,7 @@ impl World {
             rng: Mutex::new(Rng::from_seed(7)),
             files: Mutex::default(),
             reports: Mutex::default(),
+            history: Arc::default(),
             usage: Mutex::default(),
         });
         let admin = User {
@@ -102,7 +106,8 @@ impl World {
         let at = self.clock.now();
         let mut state = self.state.lock();
         let mut next = (**state).clone();
-        let (outcome, _) = core::apply(&mut next, &Stamped { at, request: None, command });
+        let (outcome, changes) = core::apply(&mut next, &Stamped { at, request: None, command });
+        self.history.take(&changes, &next);
         *state = Arc::new(next);
         self.revision.send_replace(state.revision);
         outcome

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    history::Past,
     json::Json,
     marathon_id, resource,
     routes::Facts,
@@ -27,15 +28,16 @@ const CAPABILITIES: [&str; 6] = [
 const FAILOVER_TIMEOUT: Milli = Milli::whole(604_800);
 
 /// How much is told.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
-    Full,
+#[derive(Clone, Copy)]
+pub enum Detail<'a> {
+    /// With its tasks, also those that have ended.
+    Full(&'a Past),
     /// With counts instead of tasks.
     Summary,
 }
 
 /// The framework as a list element.
-pub fn framework(j: &mut Json<'_>, state: &State, facts: &Facts, detail: Detail) {
+pub fn framework(j: &mut Json<'_>, state: &State, facts: &Facts, detail: Detail<'_>) {
     let id = marathon_id(state);
     let used = used(state);
     j.object(|j| {
@@ -52,13 +54,13 @@ pub fn framework(j: &mut Json<'_>, state: &State, facts: &Facts, detail: Detail)
             j.bool_at(name, value);
         }
         match detail {
-            Detail::Full => full(j, state, &id, &used),
+            Detail::Full(past) => full(j, state, &id, &used, past),
             Detail::Summary => summary(j, state),
         }
     });
 }
 
-fn full(j: &mut Json<'_>, state: &State, id: &str, used: &Resources) {
+fn full(j: &mut Json<'_>, state: &State, id: &str, used: &Resources, past: &Past) {
     j.text_at("user", "root");
     j.quantity_at("failover_timeout", FAILOVER_TIMEOUT);
     j.bool_at("checkpoint", true);
@@ -84,10 +86,22 @@ fn full(j: &mut Json<'_>, state: &State, id: &str, used: &Resources) {
                     }
                 }
             }
+            // A lost agent's tasks stay listed when others have taken their place.
+            for ended in past.ended.iter().filter(|e| lost && task::is_unreachable(&e.instance)) {
+                tasks.write_made_from(j, &ended.instance, Some(&ended.spec));
+            }
         });
     }
+    let completed = || past.ended.iter().filter(|e| !task::is_unreachable(&e.instance));
     j.list_at("completed_tasks", |j| {
-        state.apps.values().for_each(|app| task::ended(j, app, id, &app.spec.role));
+        // What ended before this process began is remembered as each app's last failure only.
+        let is_known = |id: &str| completed().any(|e| task::has_id(&e.instance, &e.spec, id));
+        let older = state.apps.values().filter(|app| {
+            app.last_failure.as_ref().is_some_and(|failure| !is_known(&failure.task_id))
+        });
+        older.for_each(|app| task::ended(j, app, id, &app.spec.role));
+        let mut tasks = Tasks::new(state, id);
+        completed().for_each(|e| tasks.write_made_from(j, &e.instance, Some(&e.spec)));
     });
     for name in ["offers", "executors"] {
         j.list_at(name, |_| {});

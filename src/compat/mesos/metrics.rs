@@ -1,7 +1,7 @@
-//! `/metrics/snapshot`: the gauges dashboards read. Counters Mesos keeps of its own messages have
-//! no counterpart here and are left out (docs/compat/mesos.md, "Metrics").
+//! `/metrics/snapshot`: the gauges and counters dashboards read. Counters Mesos keeps of its own
+//! messages have no counterpart here and are left out (docs/compat/mesos.md, "Metrics").
 
-use super::{json::Json, task::Counts};
+use super::{history::Counters, json::Json, task::Counts};
 use crate::{
     base::{clock::Timestamp, units::Milli},
     core::State,
@@ -15,7 +15,7 @@ pub struct Own {
     pub leads: bool,
 }
 
-pub fn snapshot(j: &mut Json<'_>, state: &State, own: &Own) {
+pub fn snapshot(j: &mut Json<'_>, state: &State, counters: &Counters, own: &Own) {
     j.object(|j| {
         j.float_at("master/uptime_secs", own.now.since(own.started_at).as_secs_f64());
         j.float_at("master/elected", f64::from(u8::from(own.leads)));
@@ -24,6 +24,11 @@ pub fn snapshot(j: &mut Json<'_>, state: &State, own: &Own) {
             j.float_at(&format!("master/frameworks_{name}"), f64::from(n));
         }
         tasks(j, state);
+        for (name, n) in counters.each() {
+            j.float_at(&format!("master/{name}"), n as f64);
+        }
+        // No framework of others is offered anything yet.
+        j.float_at("master/outstanding_offers", 0.0);
         resources(j, state);
         machine(j);
     });

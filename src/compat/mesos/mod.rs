@@ -5,17 +5,20 @@
 //! the state on a blocking thread and sent piece by piece, so that a cluster of 20,000 agents and
 //! 400,000 tasks holds nobody else up and never lies in memory as one text.
 //!
-//! `json` writes, `resource`, `agent`, `framework` and `task` are the objects, `routes` the table.
+//! `json` writes, `resource`, `agent`, `framework` and `task` are the objects, `history` remembers
+//! tasks that have ended, `routes` is the table.
 
 pub mod json;
 pub mod resource;
 pub mod agent;
 pub mod task;
 pub mod framework;
+pub mod history;
 mod state;
 mod metrics;
 pub mod routes;
 
+pub use history::History;
 pub use routes::{Cluster, Facts, Mesos, table};
 
 /// The version of Mesos whose shapes these are; clients read features from it.

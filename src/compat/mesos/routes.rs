@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
+    history::{History, Past},
     json::Json,
     metrics,
     state::{self, Wanted},
@@ -69,6 +70,7 @@ impl Facts {
 pub struct Mesos {
     cluster: Arc<dyn Cluster>,
     facts: Arc<Facts>,
+    history: Arc<History>,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     writers: Arc<Semaphore>,
@@ -78,12 +80,13 @@ pub struct Mesos {
 pub fn table(
     cluster: Arc<dyn Cluster>,
     facts: Facts,
+    history: Arc<History>,
     clock: Arc<dyn Clock>,
     tasks: &Tasks,
 ) -> Table<Mesos> {
     let (facts, tasks) = (Arc::new(facts), tasks.child("mesos"));
     let writers = Arc::new(Semaphore::new(WRITERS_MAX));
-    Table::new(Arc::new(Mesos { cluster, facts, clock, tasks, writers }), routes())
+    Table::new(Arc::new(Mesos { cluster, facts, history, clock, tasks, writers }), routes())
 }
 
 macro_rules! twins {
@@ -126,18 +129,20 @@ async fn whole(mesos: Arc<Mesos>, call: Call) -> Response {
 }
 
 async fn summary(mesos: Arc<Mesos>, call: Call) -> Response {
-    mesos.write(callback(&call), state::summary).await
+    mesos.write(callback(&call), |j, state, facts, _| state::summary(j, state, facts)).await
 }
 
 async fn slaves(mesos: Arc<Mesos>, call: Call) -> Response {
     let only = call.query().get("slave_id").map(str::to_owned);
-    mesos.write(callback(&call), move |j, state, _| state::slaves(j, state, only.as_deref())).await
+    mesos
+        .write(callback(&call), move |j, state, _, _| state::slaves(j, state, only.as_deref()))
+        .await
 }
 
 async fn frameworks(mesos: Arc<Mesos>, call: Call) -> Response {
     let only = call.query().get("framework_id").map(str::to_owned);
-    let write = move |j: &mut Json<'_>, state: &State, facts: &Facts| {
-        state::framework_list(j, state, facts, only.as_deref());
+    let write = move |j: &mut Json<'_>, state: &State, facts: &Facts, past: &Past| {
+        state::framework_list(j, state, facts, past, only.as_deref());
     };
     mesos.write(callback(&call), write).await
 }
@@ -145,7 +150,10 @@ async fn frameworks(mesos: Arc<Mesos>, call: Call) -> Response {
 async fn task_list(mesos: Arc<Mesos>, call: Call) -> Response {
     match wanted(&call) {
         Ok(wanted) => {
-            mesos.write(callback(&call), move |j, state, _| state::tasks(j, state, &wanted)).await
+            let write = move |j: &mut Json<'_>, state: &State, _: &Facts, past: &Past| {
+                state::tasks(j, state, past, &wanted);
+            };
+            mesos.write(callback(&call), write).await
         }
         Err(text) => reply::text(StatusCode::BAD_REQUEST, text),
     }
@@ -187,11 +195,14 @@ async fn snapshot(mesos: Arc<Mesos>, call: Call) -> Response {
         now: mesos.clock.now(),
         leads: mesos.cluster.leads(),
     };
-    mesos.write(callback(&call), move |j, state, _| metrics::snapshot(j, state, &own)).await
+    let write = move |j: &mut Json<'_>, state: &State, _: &Facts, past: &Past| {
+        metrics::snapshot(j, state, &past.counters, &own);
+    };
+    mesos.write(callback(&call), write).await
 }
 
 async fn version(mesos: Arc<Mesos>, call: Call) -> Response {
-    let write = |j: &mut Json<'_>, _: &State, facts: &Facts| {
+    let write = |j: &mut Json<'_>, _: &State, facts: &Facts, _: &Past| {
         j.object(|j| {
             j.text_at("version", super::VERSION);
             j.text_at("build_date", &facts.started_at.to_string());
@@ -222,7 +233,7 @@ impl Mesos {
     /// `jsonp=<name>` the JSON is wrapped into a call of that function.
     async fn write<F>(&self, callback: Option<String>, write: F) -> Response
     where
-        F: FnOnce(&mut Json<'_>, &State, &Facts) + Send + 'static,
+        F: FnOnce(&mut Json<'_>, &State, &Facts, &Past) + Send + 'static,
     {
         let Ok(slot) = self.writers.clone().acquire_owned().await else {
             return reply::empty(StatusCode::SERVICE_UNAVAILABLE);
@@ -231,6 +242,7 @@ impl Mesos {
         let (sender, body) = stream::channel(PIECES_MAX);
         let (state, facts, runtime) =
             (self.cluster.latest(), self.facts.clone(), Handle::current());
+        let past = self.history.past();
         let writing = tokio::task::spawn_blocking(move || {
             let _slot = slot;
             let mut sink =
@@ -241,7 +253,7 @@ impl Mesos {
                 return;
             }
             let mut json = Json::new(&mut sink);
-            write(&mut json, &state, &facts);
+            write(&mut json, &state, &facts, &past);
             json.finish();
             if callback.is_some() {
                 sink(b");".to_vec());

@@ -3,6 +3,7 @@
 use super::{
     agent::{self, agent},
     framework::{self, framework},
+    history::Past,
     json::Json,
     marathon_id,
     routes::Facts,
@@ -11,14 +12,14 @@ use super::{
 use crate::{
     base::clock::Timestamp,
     core::State,
-    model::{Instance, node::FaultDomain},
+    model::{Instance, WorkloadSpec, node::FaultDomain},
 };
 
 /// What every master can do.
 const CAPABILITIES: [&str; 3] = ["AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"];
 
 /// `/state`.
-pub fn state(j: &mut Json<'_>, state: &State, facts: &Facts) {
+pub fn state(j: &mut Json<'_>, state: &State, facts: &Facts, past: &Past) {
     let cluster = state.cluster.as_deref();
     j.object(|j| {
         j.text_at("version", super::VERSION);
@@ -45,7 +46,7 @@ pub fn state(j: &mut Json<'_>, state: &State, facts: &Facts) {
         j.text_at("cluster", cluster.map_or("", |c| &c.name));
         j.object_at("flags", |j| j.text_at("cluster", cluster.map_or("", |c| &c.name)));
         agents(j, state, agent::Detail::Plain);
-        frameworks(j, state, facts, framework::Detail::Full);
+        frameworks(j, state, facts, framework::Detail::Full(past));
         for name in ["orphan_tasks", "unregistered_frameworks"] {
             j.list_at(name, |_| {});
         }
@@ -77,11 +78,17 @@ pub fn slaves(j: &mut Json<'_>, state: &State, only: Option<&str>) {
 }
 
 /// `/frameworks`, all or one.
-pub fn framework_list(j: &mut Json<'_>, state: &State, facts: &Facts, only: Option<&str>) {
+pub fn framework_list(
+    j: &mut Json<'_>,
+    state: &State,
+    facts: &Facts,
+    past: &Past,
+    only: Option<&str>,
+) {
     j.object(|j| {
         j.list_at("frameworks", |j| {
             if only.is_none_or(|only| only == marathon_id(state)) {
-                framework(j, state, facts, framework::Detail::Full);
+                framework(j, state, facts, framework::Detail::Full(past));
             }
         });
         for name in ["completed_frameworks", "unregistered_frameworks"] {
@@ -101,29 +108,33 @@ pub struct Wanted {
     pub ascending: bool,
 }
 
-/// `/tasks`: by the time they were launched.
-pub fn tasks(j: &mut Json<'_>, state: &State, wanted: &Wanted) {
+/// `/tasks`: by the time they were launched; those that have ended too, as far as they are
+/// remembered.
+pub fn tasks(j: &mut Json<'_>, state: &State, past: &Past, wanted: &Wanted) {
     let id = marathon_id(state);
     let framework_fits = wanted.framework.as_deref().is_none_or(|f| f == id);
+    // A task's id is its instance's id and more; `Tasks::only` looks at the whole of it.
     let fits = |instance: &Instance| {
         wanted.task.as_deref().is_none_or(|task| task.starts_with(instance.id.as_str()))
     };
-    let mut found: Vec<(Timestamp, &Instance)> = state
-        .instances
-        .values()
-        .filter(|i| framework_fits && fits(i))
-        .filter_map(|i| Some((i.placement.as_ref()?.launched_at, &**i)))
+    let alive = state.instances.values().map(|i| (&**i, None));
+    let ended = past.ended.iter().map(|e| (&*e.instance, Some(&*e.spec)));
+    let mut found: Vec<(Timestamp, &Instance, Option<&WorkloadSpec>)> = alive
+        .chain(ended)
+        .filter(|(i, _)| framework_fits && fits(i))
+        .filter_map(|(i, spec)| Some((i.placement.as_ref()?.launched_at, i, spec)))
         .collect();
-    found.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.id.cmp(&y.id)));
+    let key = |i: &Instance| (i.id.clone(), i.incarnation);
+    found.sort_by(|(a, x, _), (b, y, _)| a.cmp(b).then_with(|| key(x).cmp(&key(y))));
     if !wanted.ascending {
         found.reverse();
     }
-    let mut tasks = Tasks::new(state, &id);
+    let mut tasks = Tasks::new(state, &id).only(wanted.task.as_deref());
     let limit = wanted.limit.unwrap_or(usize::MAX);
     j.object(|j| {
         j.list_at("tasks", |j| {
             let page = found.into_iter().skip(wanted.offset).take(limit);
-            page.for_each(|(_, instance)| tasks.write(j, instance));
+            page.for_each(|(_, instance, spec)| tasks.write_made_from(j, instance, spec));
         });
     });
 }
@@ -150,7 +161,7 @@ fn agents(j: &mut Json<'_>, state: &State, detail: agent::Detail) {
     j.list_at("recovered_slaves", |_| {});
 }
 
-fn frameworks(j: &mut Json<'_>, state: &State, facts: &Facts, detail: framework::Detail) {
+fn frameworks(j: &mut Json<'_>, state: &State, facts: &Facts, detail: framework::Detail<'_>) {
     j.list_at("frameworks", |j| framework(j, state, facts, detail));
     j.list_at("completed_frameworks", |_| {});
 }

@@ -74,6 +74,7 @@ pub fn names<'a>(state: &'a State, instance: &'a Instance) -> impl Iterator<Item
 pub struct Tasks<'a> {
     state: &'a State,
     framework: &'a str,
+    only: Option<&'a str>,
     shared: Option<(Timestamp, &'a WorkloadSpec, Vec<Shared>)>,
 }
 
@@ -86,12 +87,28 @@ struct Shared {
 
 impl<'a> Tasks<'a> {
     pub fn new(state: &'a State, framework: &'a str) -> Self {
-        Self { state, framework, shared: None }
+        Self { state, framework, only: None, shared: None }
+    }
+
+    /// Writes nothing but the task with this id, when there is one.
+    pub fn only(self, id: Option<&'a str>) -> Self {
+        Self { only: id, ..self }
     }
 
     /// The tasks of one instance as list elements.
     pub fn write(&mut self, j: &mut Json<'_>, instance: &'a Instance) {
-        let Some(spec) = self.state.spec_of(instance).map(|s| &**s) else { return };
+        self.write_made_from(j, instance, None);
+    }
+
+    /// As `write`, for an instance whose definition the state may have forgotten.
+    pub fn write_made_from(
+        &mut self,
+        j: &mut Json<'_>,
+        instance: &'a Instance,
+        spec: Option<&'a WorkloadSpec>,
+    ) {
+        let known = || self.state.spec_of(instance).map(|s| &**s);
+        let Some(spec) = spec.or_else(known) else { return };
         if instance.placement.is_none() {
             return;
         }
@@ -105,6 +122,9 @@ impl<'a> Tasks<'a> {
         for (container, shared) in spec.containers.iter().zip(parts) {
             let ports = Ports::of(instance, container, first_port);
             first_port += container.ports.len();
+            if self.only.is_some_and(|only| only != instance.task_id(&container.name)) {
+                continue;
+            }
             task(j, self.state, instance, spec, container, shared, &ports);
         }
     }
@@ -379,6 +399,12 @@ pub fn ended(j: &mut Json<'_>, app: &crate::core::state::App, framework: &str, r
             });
         });
     });
+}
+
+/// Whether a task of the instance has this id.
+pub fn has_id(instance: &Instance, spec: &WorkloadSpec, id: &str) -> bool {
+    id.starts_with(instance.id.as_str())
+        && spec.containers.iter().any(|c| instance.task_id(&c.name) == id)
 }
 
 /// Whether Mesos lists the instance's tasks as out of reach.

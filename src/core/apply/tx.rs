@@ -80,13 +80,14 @@ impl<'a> Tx<'a> {
 
     pub fn put_spec(&mut self, spec: Arc<WorkloadSpec>) {
         let (id, version) = (spec.id.clone(), spec.version);
-        self.state.specs.insert((id.clone(), version), spec.clone());
-        self.changes.push(Change::Spec { id, version, new: Some(spec) });
+        let old = self.state.specs.insert((id.clone(), version), spec.clone());
+        self.changes.push(Change::Spec { id, version, old, new: Some(spec) });
     }
 
     pub fn remove_spec(&mut self, id: &AppId, version: Timestamp) {
-        if self.state.specs.remove(&(id.clone(), version)).is_some() {
-            self.changes.push(Change::Spec { id: id.clone(), version, new: None });
+        let old = self.state.specs.remove(&(id.clone(), version));
+        if old.is_some() {
+            self.changes.push(Change::Spec { id: id.clone(), version, old, new: None });
         }
     }
 

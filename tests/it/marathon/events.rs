@@ -1,7 +1,10 @@
 //! The event stream of a life: names in order, frames as on the wire.
 
 use http_body_util::BodyExt as _;
-use tepui::http::{Body, Response};
+use tepui::{
+    http::{Body, Response},
+    model::instance::Condition,
+};
 
 use super::{cluster::Cluster, golden::masked};
 
@@ -27,6 +30,29 @@ fn names(text: &str) -> Vec<&str> {
         text.split("\r\n").filter_map(|line| line.strip_prefix("event: ")).collect();
     names.dedup();
     names
+}
+
+/// The states that status updates tell, in order.
+fn statuses(text: &str) -> Vec<String> {
+    let bodies = text.split("\r\n").filter_map(|line| line.strip_prefix("data: "));
+    let events = bodies.map(|body| serde_json::from_str::<serde_json::Value>(body).unwrap());
+    let updates = events.filter(|event| event["eventType"] == "status_update_event");
+    updates.map(|event| event["taskStatus"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_task_that_is_prepared_for_long_is_told_when_it_starts() {
+    let cluster = Cluster::new(1);
+    let uri = "/v2/events?event_type=status_update_event";
+    let mut updates = ask(&cluster, "GET", uri, "").await.into_body();
+    ask(&cluster, "POST", "/v2/apps", r#"{"id":"/a","cmd":"sleep 100"}"#).await;
+    cluster.deploy();
+    cluster.deploy();
+    cluster.place();
+    cluster.run_agents(Condition::Staging);
+    assert_eq!(statuses(&drain(&mut updates).await), [""; 0]);
+    cluster.run_agents(Condition::Running);
+    assert_eq!(statuses(&drain(&mut updates).await), ["TASK_STARTING", "TASK_RUNNING"]);
 }
 
 async fn ask(cluster: &std::sync::Arc<Cluster>, method: &str, uri: &str, body: &str) -> Response {
@@ -70,6 +96,7 @@ async fn a_life_is_told_in_order() {
         ],
         "{text}"
     );
+    assert_eq!(statuses(&text), ["TASK_STARTING", "TASK_RUNNING"]);
     let first = text.split("\r\n\r\n").next().unwrap();
     assert_eq!(
         masked(first),

@@ -178,7 +178,14 @@ impl Events<'_> {
         };
         let before = old.map(|old| old.condition);
         if before != Some(new.condition) {
-            self.status(new);
+            let was_starting = before == Some(Condition::Starting);
+            if new.condition == Condition::Running
+                && before.is_some_and(is_launching)
+                && !was_starting
+            {
+                self.status(new, Condition::Starting);
+            }
+            self.status(new, new.condition);
             self.condition(new);
         }
         let is_same = |old: &&Instance| old.incarnation == new.incarnation;
@@ -187,12 +194,16 @@ impl Events<'_> {
         }
     }
 
-    /// What an agent told about a task; conditions no agent tells are left out.
-    fn status(&mut self, instance: &Instance) {
+    /// What an agent told about a task; conditions that no agent of the original tells are left out.
+    /// Staging is one: there the first word was TASK_STARTING, right before TASK_RUNNING.
+    fn status(&mut self, instance: &Instance, condition: Condition) {
         let Some(placement) = &instance.placement else { return };
         if matches!(
-            instance.condition,
-            Condition::Scheduled | Condition::Provisioned | Condition::UnreachableInactive
+            condition,
+            Condition::Scheduled
+                | Condition::Provisioned
+                | Condition::Staging
+                | Condition::UnreachableInactive
         ) {
             return;
         }
@@ -205,7 +216,7 @@ impl Events<'_> {
             let fields = json!({
                 "slaveId": placement.node.as_str(),
                 "taskId": instance.task_id(name),
-                "taskStatus": instance.condition.task_state(),
+                "taskStatus": condition.task_state(),
                 "message": instance.message,
                 "appId": instance.app.as_str(),
                 "host": placement.hostname,
@@ -277,6 +288,11 @@ impl Events<'_> {
             self.push("app_terminated_event", json!({ "appId": app.as_str() }));
         }
     }
+}
+
+/// On the way up, not yet running.
+fn is_launching(condition: Condition) -> bool {
+    matches!(condition, Condition::Provisioned | Condition::Staging | Condition::Starting)
 }
 
 /// The group whose content a deployment changes: the parent of its one app, else the root.
