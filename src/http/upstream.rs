@@ -75,7 +75,7 @@ impl Connector {
             } else {
                 Wire::Plain(tcp)
             };
-            Ok(UpstreamIo { wire, moved: Moved::default() })
+            Ok(UpstreamIo { wire, moved: Moved::default(), is_deaf: false })
         };
         match tokio::time::timeout(limit::UPSTREAM_CONNECT, connect).await {
             Ok(outcome) => outcome.map_err(ConnectError::Refused),
@@ -99,9 +99,41 @@ impl Moved {
 }
 
 /// An open connection to an upstream.
+///
+/// An upstream may answer before it has read everything (413 to a large upload) and close; what is
+/// still sent is then answered by a reset. The answer lies in our receive buffer all the same, so a
+/// failed write is not the end: the rest goes nowhere, and reading tells what there was.
 pub struct UpstreamIo {
     wire: Wire,
     pub moved: Moved,
+    /// The upstream takes nothing any more.
+    is_deaf: bool,
+}
+
+impl UpstreamIo {
+    /// The outcome of writing `n_all` bytes, with a peer that has gone turned into one that takes all.
+    fn written(&mut self, outcome: io::Result<usize>, n_all: usize) -> io::Result<usize> {
+        match outcome {
+            Ok(n) => {
+                self.moved.add(n);
+                Ok(n)
+            }
+            Err(error) if has_gone(&error) => {
+                self.is_deaf = true;
+                Ok(n_all)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a failed write only says that the other side reads no more.
+fn has_gone(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(
+        error.kind(),
+        K::BrokenPipe | K::ConnectionReset | K::ConnectionAborted | K::NotConnected
+    )
 }
 
 enum Wire {
@@ -131,12 +163,14 @@ impl AsyncWrite for UpstreamIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let n = ready!(match &mut self.wire {
+        if self.is_deaf {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let outcome = ready!(match &mut self.wire {
             Wire::Plain(io) => Pin::new(io).poll_write(cx, buf),
             Wire::Tls(io) => Pin::new(io).poll_write(cx, buf),
-        })?;
-        self.moved.add(n);
-        Poll::Ready(Ok(n))
+        });
+        Poll::Ready(self.written(outcome, buf.len()))
     }
 
     fn poll_write_vectored(
@@ -144,12 +178,15 @@ impl AsyncWrite for UpstreamIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let n = ready!(match &mut self.wire {
+        let n_all = bufs.iter().map(|buf| buf.len()).sum();
+        if self.is_deaf {
+            return Poll::Ready(Ok(n_all));
+        }
+        let outcome = ready!(match &mut self.wire {
             Wire::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
             Wire::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-        })?;
-        self.moved.add(n);
-        Poll::Ready(Ok(n))
+        });
+        Poll::Ready(self.written(outcome, n_all))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -160,10 +197,14 @@ impl AsyncWrite for UpstreamIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
+        if self.is_deaf {
+            return Poll::Ready(Ok(()));
+        }
+        let outcome = ready!(match &mut self.wire {
             Wire::Plain(io) => Pin::new(io).poll_flush(cx),
             Wire::Tls(io) => Pin::new(io).poll_flush(cx),
-        }
+        });
+        Poll::Ready(self.written(outcome.map(|()| 0), 0).map(|_| ()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

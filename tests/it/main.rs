@@ -19,5 +19,6 @@ mod quorum;
 mod router;
 mod sim;
 mod tidy;
+mod upload;
 mod verdict;
 mod world;
