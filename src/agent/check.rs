@@ -244,7 +244,7 @@ impl Target {
         let (ip, port) = self.address(port, agent, ipv6)?;
         match tokio::time::timeout(timeout, TcpStream::connect((ip, port))).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(format!("{ip}:{port}: {error}")),
+            Ok(Err(error)) => Err(format!("{ip}:{port}: {}", chain(&error))),
             Err(_) => Err(format!("{ip}:{port}: no connection within {timeout:?}")),
         }
     }

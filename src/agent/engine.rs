@@ -13,7 +13,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use super::runtime::{Launch, Progress, Runtime};
 use crate::{
-    base::limit,
+    base::{error::chain, limit},
     host::docker::{
         ContainerPlan, Engine, EngineError, Found,
         cgroup::{self, GroupUsage},
@@ -132,9 +132,9 @@ impl EngineRuntime {
         let data = PathBuf::from(self.engine.data_root().await?);
         let read = tokio::task::spawn_blocking(move || Root::of_node(&data)).await;
         let refused = |message: String| EngineError::Refused { status: 500, message };
-        let root = read
-            .map_err(|e| refused(e.to_string()))?
-            .map_err(|e| refused(format!("cannot read this node's root directory: {e}")))?;
+        let root = read.map_err(|e| refused(chain(&e)))?.map_err(|e| {
+            refused(format!("cannot read this node's root directory: {}", chain(&e)))
+        })?;
         let root = Arc::new(root);
         *slot = Some((Instant::now(), root.clone()));
         Ok(root)
@@ -145,7 +145,7 @@ impl EngineRuntime {
         let (repo, tag) = root.image();
         let archive = root.archive().map_err(|e| EngineError::Refused {
             status: 500,
-            message: format!("cannot make the image of plain commands: {e}"),
+            message: format!("cannot make the image of plain commands: {}", chain(&e)),
         })?;
         self.engine.import(&repo, &tag, archive).await
     }

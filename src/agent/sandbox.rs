@@ -303,7 +303,7 @@ fn failed(path: &str, error: &io::Error) -> AskError {
         Errno::ENOENT | Errno::ENOTDIR => AskError::NotFound(path.to_owned()),
         Errno::EXDEV | Errno::ENAMETOOLONG => AskError::Invalid(format!("{path} cannot be opened")),
         _ if error.kind() == io::ErrorKind::InvalidInput => AskError::Invalid(error.to_string()),
-        _ => AskError::Failed(error.to_string()),
+        _ => AskError::Failed(crate::base::error::chain(error)),
     }
 }
 

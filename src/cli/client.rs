@@ -131,7 +131,7 @@ impl Client {
         let io = io.map_err(|_| self.unreachable("no answer within 5 s"))??;
         let (mut sender, connection) = http1::handshake(TokioIo::new(io))
             .await
-            .map_err(|error| self.unreachable(&error.to_string()))?;
+            .map_err(|error| self.unreachable(&crate::base::error::chain(&error)))?;
         self.tasks.connection("http", async move {
             if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, "connection ended");
@@ -175,7 +175,7 @@ impl Client {
         let port = uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
         let tcp = TcpStream::connect((host, port))
             .await
-            .map_err(|error| self.unreachable(&error.to_string()))?;
+            .map_err(|error| self.unreachable(&crate::base::error::chain(&error)))?;
         tcp.set_nodelay(true).ok();
         let Some(tls) = &self.tls else { return Ok(Box::new(tcp)) };
         let name = ServerName::try_from(host.to_owned())

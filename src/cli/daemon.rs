@@ -329,6 +329,6 @@ fn out(text: &str) {
 }
 
 fn fail(text: &str, code: u8) -> u8 {
-    let _ = writeln!(std::io::stderr(), "error: {text}");
+    let _ = writeln!(std::io::stderr(), "error: {}", crate::base::error::plain(text));
     code
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::error::CliError;
+use crate::base::error::plain;
 
 /// Where output goes and how.
 pub struct Printer {
@@ -145,9 +146,9 @@ impl Printer {
             return writeln!(self.err, "{}", error.json());
         }
         let head = paint("error:", Tone::Bad, self.colour.1);
-        writeln!(self.err, "{head} {}", error.message)?;
+        writeln!(self.err, "{head} {}", plain(&error.message))?;
         for detail in &error.details {
-            writeln!(self.err, "  {detail}")?;
+            writeln!(self.err, "  {}", plain(detail))?;
         }
         if let Some(hint) = &error.hint {
             let head = paint("hint:", Tone::Good, self.colour.1);

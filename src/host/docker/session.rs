@@ -55,9 +55,10 @@ impl Engine {
                 let output = output.map(move |item| match item {
                     Ok(LogOutput::StdErr { message }) => Ok((true, message)),
                     Ok(other) => Ok((false, other.into_bytes())),
-                    Err(error) => {
-                        Err(EngineError::Away { socket: socket.clone(), cause: error.to_string() })
-                    }
+                    Err(error) => Err(EngineError::Away {
+                        socket: socket.clone(),
+                        cause: crate::base::error::chain(&error),
+                    }),
                 });
                 Ok(Session { id: made.id, output: Box::pin(output), input })
             }
