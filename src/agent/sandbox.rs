@@ -72,7 +72,7 @@ impl Sandboxes {
         // An operator may have put one of them on another disk, by a link.
         let below = |name: &str| {
             let path = data_dir.join(name);
-            fs::read_link(&path).map_or(path.clone(), |target| data_dir.join(target))
+            fs::read_link(&path).map_or(path, |target| data_dir.join(target))
         };
         Self { root: below("sandboxes"), records: below("tasks"), volumes: below("volumes") }
     }

@@ -89,7 +89,7 @@ impl Tasks {
     }
 
     /// Starts a task that is made anew by `make` after each error, with a delay growing from 100 ms
-    /// to 10 s; an end without error ends it.
+    /// to 10 s; an end without error ends it. It is dropped when the group is cancelled.
     pub fn restart<M, F>(&self, name: &'static str, mut make: M)
     where
         M: FnMut() -> F + Send + 'static,
@@ -99,7 +99,8 @@ impl Tasks {
         self.track("restart", name, async move {
             let mut delay = Duration::from_millis(100);
             loop {
-                match catch(make()).await {
+                let Some(outcome) = cancel.run_until_cancelled(catch(make())).await else { return };
+                match outcome {
                     Ok(()) => return,
                     Err(error) => tracing::warn!(task = name, %error, "task failed, restarting"),
                 }

@@ -1,6 +1,6 @@
 //! Lost nodes are noticed, their tasks expire in time, draining nodes empty, stuck tasks end.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{drain, heard::Heard};
 use crate::{

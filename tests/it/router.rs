@@ -29,7 +29,7 @@ pub fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-fn serve(tasks: &Tasks, limits: Limits, handler: impl Handler) -> Server {
+pub fn serve(tasks: &Tasks, limits: Limits, handler: impl Handler) -> Server {
     let listener = Listener::bind(loopback()).unwrap().with_limits(limits);
     listener.serve(Arc::new(handler), tasks)
 }
@@ -90,7 +90,7 @@ impl Client {
     }
 }
 
-async fn exchange(addr: SocketAddr, request: &str) -> String {
+pub async fn exchange(addr: SocketAddr, request: &str) -> String {
     let mut client = Client::connect(addr).await;
     client.send(request).await;
     client.rest().await
@@ -101,7 +101,7 @@ fn get(path: &str) -> String {
 }
 
 /// Shows the request back as text.
-async fn mirror(request: Request) -> Response {
+pub async fn mirror(request: Request) -> Response {
     let (head, content) = request.into_parts();
     let content = body::read(content, 1 << 20).await.unwrap();
     let mut text = format!("{} {}\n", head.method, head.uri);

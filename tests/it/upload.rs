@@ -1,12 +1,15 @@
-//! An upstream that answers an upload before it has read it.
+//! Requests that end otherwise than they began: an upload answered before it was read, an upgrade that
+//! is not passed on.
 
-use tepui::base::task::Tasks;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tepui::{base::task::Tasks, http::serve::Limits};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 
-use super::router::{Client, DEADLINE, front, loopback};
+use super::router::{Client, DEADLINE, exchange, front, loopback, mirror, serve};
 
 /// The upstream looks at the head, refuses, and closes with the upload unread.
 #[tokio::test]

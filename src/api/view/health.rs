@@ -10,7 +10,7 @@ use crate::model::{
 const COMMAND_CHARS_MAX: usize = 60;
 
 /// The check that a result is about.
-pub fn check_at<'a>(spec: &'a WorkloadSpec, index: u32) -> Option<&'a HealthCheck> {
+pub fn check_at(spec: &WorkloadSpec, index: u32) -> Option<&HealthCheck> {
     spec.containers.iter().flat_map(|c| &c.health_checks).nth(index as usize)
 }
 

@@ -214,7 +214,7 @@ impl<'a> Facts<'a> {
         self.present.iter().filter(|i| !is_up(self.view.state, i)).find_map(|instance| {
             let place = instance.placement.as_ref()?;
             if let Some(away) = node::engine_away(self.view, &place.node) {
-                return Some((away.cause.clone(), engine_next(&place.hostname)));
+                return Some((away.cause, engine_next(&place.hostname)));
             }
             let node = self.view.state.nodes.get(&place.node)?;
             (!node.is_reachable()).then(|| {
@@ -235,7 +235,7 @@ impl<'a> Facts<'a> {
         let text = format!("{who} cannot go on: the container engine of {host} does not answer");
         Some(
             Verdict::of(AppCondition::EngineDown, text, Some(away.since))
-                .because(away.cause.clone())
+                .because(away.cause)
                 .next(engine_next(host)),
         )
     }
@@ -262,7 +262,7 @@ impl<'a> Facts<'a> {
         // Between two instances that a check has ended: nothing fails at this very moment.
         let failure = self.failure.filter(|f| f.state == Condition::Killed.task_state())?;
         let is_successor = |i: &&Instance| i.id == failure.instance && !is_up(state, i);
-        self.present.iter().any(|i| is_successor(&i)).then(|| {
+        self.present.iter().any(is_successor).then(|| {
             let text = "an instance was ended because its health check failed, and started anew";
             Verdict::of(AppCondition::Unhealthy, text, Some(failure.at))
                 .because(failure.message.clone())
