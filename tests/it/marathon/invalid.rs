@@ -244,7 +244,7 @@ const RULES: &[Case] = &[
     (
         r#"{"id":"/a","cmd":"sleep 1","secrets":{"s":{"source":"x"}}}"#,
         422,
-        r#"[{"path":"/secrets","errors":["Feature secrets is not enabled."#,
+        r#"[{"path":"/secrets","errors":["Feature secrets is not enabled: it is not part of this version"]"#,
     ),
     (
         r#"{"id":"/a","cmd":"sleep 1","instances":2,"labels":{"MARATHON_SINGLE_INSTANCE_APP":"true"}}"#,

@@ -77,6 +77,8 @@ fn replacements_come_first_and_must_be_healthy() {
         assert_eq!(end(&mut w), 0);
         w.agents_act();
         if n == 2 {
+            assert_eq!(end(&mut w), 0, "the other's replacement is not healthy yet");
+            w.report_with(&new[1], Condition::Running, Some(true));
             assert_eq!(end(&mut w), 1);
             w.agents_act();
         }
