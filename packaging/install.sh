@@ -19,10 +19,6 @@ put() {
 put_settings() { [ -e "$dest$3" ] || put "$@"; }
 
 put 755 "$program" "$prefix/bin/tepui"
-# The old name too, unless another program has it; a package decides that where it is installed.
-if [ -z "$dest" ] && ! command -v dcos >/dev/null 2>&1 && [ ! -e "$prefix/bin/dcos" ]; then
-  ln -s tepui "$prefix/bin/dcos"
-fi
 sed "s|/usr/bin/|$prefix/bin/|; s|/usr/share/|$prefix/share/|" "$here/packaging/tepui.service" \
   | put 644 - "$prefix/lib/systemd/system/tepui.service"
 put_settings 644 "$here/config/tepui.yaml" /etc/tepui/tepui.yaml
