@@ -56,9 +56,13 @@ impl Drop for Open {
 }
 
 impl Sessions {
+    /// Bytes for a session; none at all on standard input are its end.
     pub fn data(&mut self, id: u64, channel: Channel, bytes: Vec<u8>) {
         let Some(session) = self.open.get(&id) else { return };
-        if session.input.try_send(Some((channel, bytes))).is_err() {
+        let is_end = channel == Channel::Stdin && bytes.is_empty();
+        let piece = (!is_end).then_some((channel, bytes));
+        // A full queue ends the session.
+        if session.input.try_send(piece).is_err() {
             self.open.remove(&id);
         }
     }

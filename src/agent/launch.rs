@@ -246,9 +246,10 @@ fn published(order: &Order, container: &ContainerSpec) -> Vec<PublishedPort> {
 /// CPU shares always, a quota only where a limit is given; memory at least 32 MB.
 fn limits(container: &ContainerSpec) -> LimitsPlan {
     let cpus = container.resources.cpus;
-    let shares = (cpus.get() * SHARES_PER_CPU / 1000).max(SHARES_MIN);
+    // Saturating: whoever asks for more than there is in the world gets the most there is.
+    let shares = (cpus.get().saturating_mul(SHARES_PER_CPU) / 1000).max(SHARES_MIN);
     let quota = match container.limits.cpus {
-        Some(Limit::At(cpus)) => Some((cpus.get() * 100).max(1000)),
+        Some(Limit::At(cpus)) => Some(cpus.get().saturating_mul(100).max(1000)),
         Some(Limit::Unlimited) | None => None,
     };
     let memory = match container.limits.mem {
@@ -259,7 +260,8 @@ fn limits(container: &ContainerSpec) -> LimitsPlan {
     LimitsPlan {
         cpu_shares: Some(shares),
         cpu_quota_us: quota,
-        memory_bytes: memory.map(|m| m.max(Milli::whole(MEMORY_MB_MIN)).get() * (1 << 20) / 1000),
+        memory_bytes: memory
+            .map(|m| m.max(Milli::whole(MEMORY_MB_MIN)).get().saturating_mul(1 << 20) / 1000),
         gpus: u32::try_from(container.resources.gpus.floor()).unwrap_or(0),
     }
 }
@@ -370,4 +372,21 @@ pub fn in_sandbox(path: &str, site: &Site<'_>) -> Result<PathBuf, BadSpec> {
         .components()
         .all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
     if stays { Ok(site.sandbox.join(relative)) } else { Err(BadSpec::Outside(path.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_beyond_all_measure_are_the_most_there_is() {
+        let mut container = ContainerSpec::default();
+        container.resources.cpus = Milli::from_f64(1e17);
+        container.limits.cpus = Some(Limit::At(Milli::from_f64(1e17)));
+        container.limits.mem = Some(Limit::At(Milli::from_f64(1e17)));
+        let plan = limits(&container);
+        assert_eq!(plan.cpu_quota_us, Some(i64::MAX));
+        assert!(plan.cpu_shares.is_some_and(|shares| shares > 0));
+        assert!(plan.memory_bytes.is_some_and(|bytes| bytes > 1 << 50));
+    }
 }

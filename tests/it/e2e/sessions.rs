@@ -43,3 +43,28 @@ fn sessions_that_read_nothing_hold_up_nobody() {
     assert_eq!(String::from_utf8_lossy(&out.stdout), "heard\n");
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
+
+/// What ends on this side ends on the other: a command that reads to the end of its input comes to it.
+#[test]
+fn the_end_of_the_input_reaches_the_command() {
+    use std::io::Write as _;
+    let system = System::start();
+    let app = json!({"id": "/reads", "cmd": "sleep 1000", "cpus": 0.05, "mem": 32});
+    system.marathon("POST", "/v2/apps", Some(&app));
+    system.wait_running("/reads", 1);
+    let mut child = Command::new(TEPUI)
+        .args(["exec", "-i", "/reads", "--", "cat"])
+        .env("TEPUI_URL", format!("http://{}", system.router))
+        .env("TEPUI_TOKEN", &system.token)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("the program runs");
+    child.stdin.take().expect("a pipe").write_all(b"hi\n").expect("written");
+    wait("cat ends with its input", Duration::from_secs(10), || {
+        child.try_wait().expect("asked").is_some()
+    });
+    let out = child.wait_with_output().expect("output");
+    assert_eq!((out.status.code(), &out.stdout[..]), (Some(0), &b"hi\n"[..]));
+}

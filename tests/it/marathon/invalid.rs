@@ -34,6 +34,11 @@ const TYPES: &[Case] = &[
         r#"[{"path":"/cpus","errors":["error.min"]}]"#,
     ),
     (r#"{"id":"/a","cmd":"sleep 1","mem":-1}"#, 422, r#"[{"path":"/mem","errors":["error.min"]}]"#),
+    (
+        r#"{"id":"/a","cmd":"sleep 1","resourceLimits":{"cpus":1e17,"mem":1e17}}"#,
+        422,
+        r#"[{"path":"/resourceLimits/cpus","errors":["error.max"]},{"path":"/resourceLimits/mem","errors":["error.max"]}]"#,
+    ),
     (r#"{"id":"/a","cmd":""}"#, 422, r#"[{"path":"/cmd","errors":["error.minLength"]}]"#),
     (
         r#"{"id":"/a","cmd":"sleep 1","backoffFactor":0.9}"#,

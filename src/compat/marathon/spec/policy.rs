@@ -35,6 +35,9 @@ pub struct ResourceLimits {
     pub mem: Option<Limit>,
 }
 
+/// No machine has so many CPUs, nor a petabyte of memory (in MB); ten times as much would overflow.
+const LIMIT_MAX: f64 = 1e9;
+
 /// A bound or the word `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
@@ -145,7 +148,7 @@ impl Read for Limit {
     fn read(at: At<'_>) -> Option<Self> {
         match at.value {
             Value::String(_) => at.one_of(&[("unlimited", Self::Unlimited)]),
-            _ => at.number(0.0, f64::MAX).map(|n| Self::At(Num(n))),
+            _ => at.number(0.0, LIMIT_MAX).map(|n| Self::At(Num(n))),
         }
     }
 }
