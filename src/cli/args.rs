@@ -55,8 +55,8 @@ pub struct Global {
     /// Login token [env: TEPUI_TOKEN]
     #[arg(long, global = true, value_name = "TOKEN", hide = true)]
     pub token: Option<String>,
-    /// Trust the certificates in this PEM file
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Trust the certificates in this PEM file [env: TEPUI_CA]
+    #[arg(long, alias = "cacert", global = true, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Do not check the server's certificate
     #[arg(long, global = true)]
@@ -388,11 +388,14 @@ pub struct Exec {
 
 #[derive(Debug, Clone, Args)]
 pub struct Login {
-    /// Address of the cluster, as http://host:8000
+    /// Address of the cluster, as https://host
     pub address: Option<String>,
     /// User name
     #[arg(long, short, default_value = "admin")]
     pub user: String,
+    /// Trust the cluster's own authority by its SHA-256, as a node prints it when it starts
+    #[arg(long, value_name = "HEX")]
+    pub ca_fingerprint: Option<String>,
     /// Read the password from standard input
     #[arg(long)]
     pub password_stdin: bool,

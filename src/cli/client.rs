@@ -83,6 +83,7 @@ impl Client {
         insecure: bool,
         tasks: &Tasks,
     ) -> Outcome<Self> {
+        let ca = ca.or(session.ca.as_deref());
         let tls = match session.url.starts_with("https:") {
             true => Some(tls::config(ca, insecure)?),
             false => None,
@@ -119,6 +120,15 @@ impl Client {
         let status = response.status();
         if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);
+        }
+        if let (true, Some(to)) =
+            (status.is_redirection(), response.headers().get(header::LOCATION))
+        {
+            let to = String::from_utf8_lossy(to.as_bytes()).into_owned();
+            let text = format!("{} sends elsewhere: {to}", self.session.url);
+            let error = CliError::new(Exit::Unreachable, text);
+            let base = to.split('/').take(3).collect::<Vec<_>>().join("/");
+            return Err(error.hint(format!("use that address: tepui login {base}")));
         }
         let body = read(response.into_body()).await.unwrap_or_default();
         Err(CliError::of_answer(status.as_u16(), &body))
@@ -182,9 +192,16 @@ impl Client {
             .map_err(|error| CliError::usage(format!("{host}: {error}")))?;
         let stream = TlsConnector::from(tls.clone()).connect(name, tcp).await;
         Ok(Box::new(stream.map_err(|error| {
-            self.unreachable(&crate::base::error::chain(&error)).hint(
-                "trust the cluster's authority with --ca FILE, or skip the check with --insecure",
-            )
+            let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+            match inner {
+                _ if tls::speaks_plainly(&error) => {
+                    let text = format!("{} speaks plain HTTP", self.session.url);
+                    let plain = self.session.url.replacen("https:", "http:", 1);
+                    CliError::new(Exit::Unreachable, text).hint(format!("its address is {plain}"))
+                }
+                Some(bad) => tls::explain(&format!("{host}:{port}"), bad),
+                None => self.unreachable(&crate::base::error::chain(&error)),
+            }
         })?))
     }
 

@@ -310,8 +310,16 @@ fn greet(ready: &Ready, dev: bool, data_dir: &std::path::Path) {
         Some(Login::InFile(file)) => format!("  first password in {}", file.display()),
         None => String::new(),
     };
-    match ready.master {
-        Some(at) => out(&format!("tepui is ready  http://{}{login}  dns {}\n", at.router, at.dns)),
+    match &ready.master {
+        Some(at) => {
+            out(&format!("tepui is ready  {}{login}  dns {}\n", at.url, at.dns));
+            if let Some((file, fingerprint)) = &at.ca {
+                out(&format!(
+                    "  the cluster's own authority vouches for it, sha256 {fingerprint}\n"
+                ));
+                out(&format!("  curl --cacert {} {}\n", file.display(), at.url));
+            }
+        }
         None => out("tepui is ready  (agent)\n"),
     }
     if dev && std::io::stdout().is_terminal() {

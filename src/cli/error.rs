@@ -90,6 +90,11 @@ impl CliError {
         }
         error.hint = own["hint"].as_str().and_then(words::hint);
         error.status = Some(status);
+        // The router answers browsers with a page.
+        if status == 401 && json.is_null() {
+            "the cluster does not know this login: it has ended, or there is none"
+                .clone_into(&mut error.message);
+        }
         match status {
             401 => error = error.hint("sign in with: tepui login"),
             409 if json["deployments"].is_array() => {

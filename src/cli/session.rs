@@ -4,10 +4,15 @@
 //! flags, `TEPUI_URL`/`TEPUI_TOKEN`, `tepui-dev/client.env` in the working directory (a `tepui
 //! dev` started here), the remembered login, `/var/lib/tepui/client.env` (this machine is a node).
 //! A token given by flag or environment wins over the one beside the address.
+//!
+//! The working directory may be anybody's work, a cloned repository say. What lies there is
+//! believed only as what `tepui dev` writes: an address of this machine, with its own token. A token
+//! or a password given for somewhere else is never sent to it.
 
 use std::{
     fs,
     io::Write as _,
+    net::IpAddr,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
@@ -29,33 +34,76 @@ pub struct Session {
     pub token: Option<String>,
     /// Where the address was found, for people.
     pub source: String,
+    /// Authorities to trust there instead of this machine's.
+    pub ca: Option<PathBuf>,
+}
+
+/// What a `client.env` says.
+#[derive(Debug, Default)]
+struct Saved {
+    url: Option<String>,
+    token: Option<String>,
+    ca: Option<PathBuf>,
 }
 
 impl Session {
     /// Finds the session; an error names the ways to have one.
     pub fn find(global: &Global, io: &Io) -> Outcome<Self> {
-        let token = global.token.clone().or_else(|| io.var("TEPUI_TOKEN"));
-        let given = [(&global.url, "--url"), (&io.var("TEPUI_URL"), "TEPUI_URL")]
-            .into_iter()
-            .find_map(|(url, source)| url.clone().map(|url| (url, source.to_owned())));
-        if let Some((url, source)) = given {
-            let token = token.or_else(|| remembered_token(io, &url));
-            return Ok(Self { url: canonical(&url)?, token, source });
+        let token = given_token(global, io);
+        // A token given by hand was given for another place.
+        let is_free = given_url(global, io).is_none() && token.is_none();
+        if is_free && let Some(here) = started_here(io) {
+            return Ok(here);
+        }
+        Self::find_remembered(global, io)
+    }
+
+    /// As `find`, but whatever lies in the working directory is not looked at.
+    pub fn find_remembered(global: &Global, io: &Io) -> Outcome<Self> {
+        let (token, ca) = (given_token(global, io), io.var("TEPUI_CA").map(PathBuf::from));
+        if let Some((url, source)) = given_url(global, io) {
+            let saved = remembered(io, &url).unwrap_or_default();
+            let (token, ca) = (token.or(saved.token), ca.or(saved.ca));
+            return Ok(Self { url: canonical(&url)?, token, source, ca });
         }
         let files = [
-            Some(io.cwd.join("tepui-dev/client.env")),
             login_file(io),
             Some(PathBuf::from("/var/lib/tepui/client.env")).filter(|_| io.system_files),
         ];
         for file in files.into_iter().flatten() {
-            if let Some((Some(url), beside)) = read(&file) {
+            if let Some(saved) = read(&file)
+                && let Some(url) = &saved.url
+            {
                 let source = file.display().to_string();
-                return Ok(Self { url: canonical(&url)?, token: token.or(beside), source });
+                let (token, ca) = (token.or(saved.token), ca.or(saved.ca));
+                return Ok(Self { url: canonical(url)?, token, source, ca });
             }
         }
         Err(CliError::new(Exit::Unreachable, "no cluster is known")
             .hint("start one with: tepui dev   or sign in to one with: tepui login URL"))
     }
+}
+
+fn given_token(global: &Global, io: &Io) -> Option<String> {
+    global.token.clone().or_else(|| io.var("TEPUI_TOKEN"))
+}
+
+fn given_url(global: &Global, io: &Io) -> Option<(String, String)> {
+    [(&global.url, "--url"), (&io.var("TEPUI_URL"), "TEPUI_URL")]
+        .into_iter()
+        .find_map(|(url, source)| url.clone().map(|url| (url, source.to_owned())))
+}
+
+/// The `tepui dev` of the working directory: on this machine only.
+fn started_here(io: &Io) -> Option<Session> {
+    let file = io.cwd.join("tepui-dev/client.env");
+    let saved = read(&file)?;
+    let url = canonical(&saved.url?).ok()?;
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?.trim_matches(['[', ']']);
+    let is_here = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let source = file.display().to_string();
+    is_here.then_some(Session { url, token: saved.token, source, ca: None })
 }
 
 /// An address as the client uses it: with scheme, without trailing slash.
@@ -83,21 +131,46 @@ pub fn login_file(io: &Io) -> Option<PathBuf> {
 }
 
 /// Remembers a login, readable by its owner only.
-pub fn remember(io: &Io, url: &str, token: &str) -> Outcome<PathBuf> {
-    let file = login_file(io).ok_or_else(|| {
+pub fn remember(io: &Io, url: &str, token: &str, ca: Option<&Path>) -> Outcome<PathBuf> {
+    let file = place(io)?;
+    let mut text = format!("TEPUI_URL={url}\nTEPUI_TOKEN={token}\n");
+    if let Some(ca) = ca {
+        let ca = std::path::absolute(ca)?;
+        text += &format!("TEPUI_CA={}\n", ca.display());
+    }
+    write_private(&file, &text)?;
+    Ok(file)
+}
+
+/// Keeps the certificate of an authority to be trusted with the login.
+pub fn remember_ca(io: &Io, pem: &str) -> Outcome<PathBuf> {
+    let file = place(io)?.with_file_name("ca.pem");
+    write_private(&file, pem)?;
+    Ok(file)
+}
+
+/// The authority that was trusted for this address before.
+pub fn remembered_ca(io: &Io, url: &str) -> Option<PathBuf> {
+    remembered(io, url)?.ca
+}
+
+fn place(io: &Io) -> Outcome<PathBuf> {
+    login_file(io).ok_or_else(|| {
         CliError::failure("there is no place to remember the login")
             .hint("set HOME, or pass TEPUI_URL and TEPUI_TOKEN yourself")
-    })?;
+    })
+}
+
+/// Written beside and renamed: a crash leaves the old file, never half of a new one.
+fn write_private(file: &Path, text: &str) -> Outcome {
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // Written beside and renamed: a crash leaves the old login, never half of a new one.
     let beside = file.with_extension("new");
     fs::remove_file(&beside).ok();
     let mut to = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    to.write_all(format!("TEPUI_URL={url}\nTEPUI_TOKEN={token}\n").as_bytes())?;
+    to.write_all(text.as_bytes())?;
     to.sync_all()?;
-    fs::rename(&beside, &file)?;
-    Ok(file)
+    Ok(fs::rename(&beside, file)?)
 }
 
 /// Forgets the login; false when there was none.
@@ -110,14 +183,14 @@ pub fn forget(io: &Io) -> Outcome<bool> {
     }
 }
 
-/// The remembered token, when it belongs to this address.
-fn remembered_token(io: &Io, url: &str) -> Option<String> {
-    let (known, token) = read(&login_file(io)?)?;
-    (canonical(&known?).ok()? == canonical(url).ok()?).then_some(token).flatten()
+/// The remembered login, when it belongs to this address.
+fn remembered(io: &Io, url: &str) -> Option<Saved> {
+    let saved = read(&login_file(io)?)?;
+    (canonical(saved.url.as_deref()?).ok()? == canonical(url).ok()?).then_some(saved)
 }
 
-/// Address and token of a `client.env`.
-fn read(file: &Path) -> Option<(Option<String>, Option<String>)> {
+/// What a `client.env` says.
+fn read(file: &Path) -> Option<Saved> {
     if fs::metadata(file).ok()?.len() > FILE_BYTES_MAX {
         return None;
     }
@@ -127,5 +200,6 @@ fn read(file: &Path) -> Option<(Option<String>, Option<String>)> {
         let found = lines.filter(|(k, _)| *k == key).map(|(_, v)| v.trim().to_owned()).next_back();
         found.filter(|v| !v.is_empty())
     };
-    Some((value("TEPUI_URL"), value("TEPUI_TOKEN")))
+    let (url, token) = (value("TEPUI_URL"), value("TEPUI_TOKEN"));
+    Some(Saved { url, token, ca: value("TEPUI_CA").map(PathBuf::from) })
 }

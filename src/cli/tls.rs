@@ -1,14 +1,26 @@
-//! TLS towards the cluster: the system's authorities, those of `--ca`, or none with `--insecure`.
+//! TLS towards the cluster: the system's authorities, those of `--ca` or of the remembered login, or
+//! none with `--insecure`; and how an authority nobody knows yet is met for the first time.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
+use sha2::{Digest as _, Sha256};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
 
-use super::error::{CliError, Outcome};
+use super::error::{CliError, Exit, Outcome};
 use crate::http::trust::AnyCertificate;
+
+/// How long connecting and a handshake may take.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What to trust.
 pub fn config(ca: Option<&Path>, insecure: bool) -> Outcome<Arc<ClientConfig>> {
@@ -21,6 +33,10 @@ pub fn config(ca: Option<&Path>, insecure: bool) -> Outcome<Arc<ClientConfig>> {
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         return Ok(Arc::new(builder.with_no_client_auth()));
     }
+    Ok(Arc::new(builder.with_root_certificates(roots(ca)?).with_no_client_auth()))
+}
+
+fn roots(ca: Option<&Path>) -> Outcome<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(file) => {
@@ -40,5 +56,166 @@ pub fn config(ca: Option<&Path>, insecure: bool) -> Outcome<Arc<ClientConfig>> {
             let _counts = roots.add_parsable_certificates(own);
         }
     }
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    Ok(roots)
+}
+
+/// What answers at an address.
+pub enum Found {
+    /// A server whose certificate is trusted already.
+    Trusted,
+    /// A server whose certificate is good for its name by an authority that is not trusted yet.
+    Stranger(Introduced),
+    /// Something that does not speak TLS.
+    Plain,
+}
+
+/// An authority met for the first time.
+pub struct Introduced {
+    der: CertificateDer<'static>,
+}
+
+impl Introduced {
+    /// SHA-256 in lower-case hex, as the cluster prints it.
+    pub fn fingerprint(&self) -> String {
+        Sha256::digest(&self.der).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// As a file to trust from now on.
+    pub fn pem(&self) -> String {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(&self.der);
+        let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
+        for line in text.as_bytes().chunks(64) {
+            pem.extend(line.iter().map(|byte| char::from(*byte)));
+            pem.push('\n');
+        }
+        pem + "-----END CERTIFICATE-----\n"
+    }
+}
+
+/// Looks who answers at `host:port`, trusting what `ca` says. Nothing is sent but a handshake.
+pub async fn look(host: &str, port: u16, ca: Option<&Path>) -> Outcome<Found> {
+    let address = format!("{host}:{port}");
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|error| CliError::usage(format!("{host}: {error}")))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let failure = |error: &dyn std::fmt::Display| CliError::failure(error.to_string());
+    let seen =
+        Arc::new(Witness { trust: AnyCertificate(provider.clone()), chain: Mutex::default() });
+    let config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failure(&error))?
+        .dangerous()
+        .with_custom_certificate_verifier(seen.clone())
+        .with_no_client_auth();
+    let unreachable =
+        |why: String| CliError::new(Exit::Unreachable, format!("cannot reach {address}: {why}"));
+    let tcp = match timeout(LOOK, TcpStream::connect((host, port))).await {
+        Ok(Ok(tcp)) => tcp,
+        Ok(Err(error)) => return Err(unreachable(error.to_string())),
+        Err(_) => return Err(unreachable("no answer within 5 s".to_owned())),
+    };
+    match timeout(LOOK, TlsConnector::from(Arc::new(config)).connect(name.clone(), tcp)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) if speaks_plainly(&error) => return Ok(Found::Plain),
+        Ok(Err(error)) => return Err(unreachable(crate::base::error::chain(&error))),
+        Err(_) => return Err(unreachable("no TLS handshake within 5 s".to_owned())),
+    }
+    let chain = std::mem::take(&mut *seen.chain.lock());
+    let judge = |roots: RootCertStore| {
+        let (leaf, between) = chain.split_first().ok_or(CertificateError::BadEncoding)?;
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|error| rustls::Error::General(error.to_string()))?;
+        verifier.verify_server_cert(leaf, between, &name, &[], UnixTime::now()).map(|_| ())
+    };
+    match judge(roots(ca)?) {
+        Ok(()) => return Ok(Found::Trusted),
+        Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
+        Err(error) => return Err(explain(&address, &error)),
+    }
+    // The cluster shows its authority behind the certificate; others need not.
+    let authority = chain.last().filter(|_| chain.len() > 1).cloned();
+    let Some(der) = authority else { return Err(unknown(&address)) };
+    let mut roots = RootCertStore::empty();
+    roots.add(der.clone()).map_err(|_| unknown(&address))?;
+    judge(roots).map_err(|error| explain(&address, &error))?;
+    Ok(Found::Stranger(Introduced { der }))
+}
+
+/// Whether the other side answered with something that is no TLS.
+pub fn speaks_plainly(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
+}
+
+/// Why a certificate is not taken, and what would help.
+pub fn explain(address: &str, error: &rustls::Error) -> CliError {
+    use CertificateError as Bad;
+    let rustls::Error::InvalidCertificate(bad) = error else {
+        return CliError::new(Exit::Unreachable, format!("{address}: {error}"));
+    };
+    let text = match bad {
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+            let text = format!("the certificate of {address} is for other names");
+            return CliError::new(Exit::Login, text)
+                .hint("use one of its names, or add this one to tls_names of the node");
+        }
+        Bad::Expired | Bad::ExpiredContext { .. } => "has expired",
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => "is not valid yet; look at the clocks",
+        Bad::UnknownIssuer => return unknown(address),
+        _ => return CliError::new(Exit::Login, format!("{address}: {bad}")),
+    };
+    CliError::new(Exit::Login, format!("the certificate of {address} {text}"))
+}
+
+fn unknown(address: &str) -> CliError {
+    let text = format!("nobody this machine trusts vouches for {address}");
+    CliError::new(Exit::Login, text)
+        .hint("meet the cluster with: tepui login ADDRESS   or trust its authority with --ca FILE")
+}
+
+/// Takes any certificate and keeps it, to be judged afterwards.
+#[derive(Debug)]
+struct Witness {
+    trust: AnyCertificate,
+    chain: Mutex<Vec<CertificateDer<'static>>>,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let all = std::iter::once(leaf).chain(between).map(|c| c.clone().into_owned());
+        *self.chain.lock() = all.collect();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.trust.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.trust.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.trust.supported_verify_schemes()
+    }
 }

@@ -33,6 +33,7 @@ pub mod node;
 #[cfg(test)]
 mod tests;
 mod verify;
+pub mod web;
 
 use files::{pem, read_pem, write_private};
 use verify::RoleVerifier;

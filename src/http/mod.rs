@@ -28,6 +28,7 @@ pub mod pattern;
 pub mod pool;
 pub mod proxy;
 pub mod query;
+pub mod redact;
 pub mod relay;
 pub mod reply;
 pub mod route;

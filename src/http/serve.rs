@@ -5,7 +5,7 @@
 //! closes idle connections. Cancelling the task group drops what is left.
 //!
 //! Listeners of one `Crowd` share bounds by peer, see there. A listener's own bounds: connections at
-//! a time (the permit comes before the accept, so more wait in the kernel),
+//! a time (the permit comes before the accept, so more wait in the kernel), TLS handshakes at a time,
 //! size of a request head (431), time for a TLS handshake and a head, time a peer may leave our
 //! bytes unread. Bodies are bounded by whoever reads them (`body::read`).
 
@@ -52,6 +52,17 @@ const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 const WINDOW_BYTES: u32 = limit::CONNECTION_BYTES_MAX as u32;
 /// How often a quiet HTTP/2 peer is asked whether it is still there.
 const H2_PING_EVERY: Duration = Duration::from_secs(20);
+/// TLS handshakes of one listener at a time: each costs a signature before anybody is known.
+const HANDSHAKES_MAX: usize = 256;
+/// How long a handshake may take once it has begun.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// First byte of every TLS connection (RFC 8446 §5.1: a handshake record).
+const TLS_HANDSHAKE: u8 = 0x16;
+/// What a client is told that speaks plain HTTP to a port with TLS.
+const SPEAKS_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 71\r\nConnection: close\r\n\r\n\
+    400 Bad Request: this port speaks HTTPS; ask again with https:// there\n";
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -190,6 +201,7 @@ impl Listener {
             crowd: self.crowd,
             drain: CancellationToken::new(),
             slots: Arc::new(Semaphore::new(self.limits.connections_max)),
+            handshakes: Semaphore::new(HANDSHAKES_MAX),
             n_open: AtomicUsize::new(0),
             next_id: AtomicU64::new(Rng::from_os().below(u64::MAX)),
         });
@@ -241,6 +253,7 @@ struct Shared {
     crowd: Option<Arc<Crowd>>,
     drain: CancellationToken,
     slots: Arc<Semaphore>,
+    handshakes: Semaphore,
     n_open: AtomicUsize,
     next_id: AtomicU64,
 }
@@ -344,16 +357,41 @@ async fn greet(stream: TcpStream, shared: &Shared) -> Option<(Guarded, bool)> {
         let h2 = io.starts_with_h2().await.ok()?;
         return Some((io, h2));
     };
-    match acceptor.accept(stream).await {
-        Ok(tls) => {
+    // Who says nothing takes no place among the handshakes.
+    let mut first = [0];
+    if stream.peek(&mut first).await.ok()? == 0 {
+        return None;
+    }
+    if first != [TLS_HANDSHAKE] {
+        say_that_this_is_tls(stream).await;
+        return None;
+    }
+    let _place = shared.handshakes.acquire().await.ok()?;
+    match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(tls)) => {
             let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
             Some((Guarded::new(Transport::Tls(Box::new(tls)), stall), h2))
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             tracing::debug!(%error, "TLS handshake failed");
             None
         }
+        Err(_) => None,
     }
+}
+
+/// Answers a request in clear without reading it, and waits a moment so that the answer is not lost
+/// in a reset.
+async fn say_that_this_is_tls(mut stream: TcpStream) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let said = async {
+        stream.write_all(SPEAKS_TLS).await?;
+        stream.shutdown().await?;
+        let mut rest = [0; 1024];
+        while stream.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), said).await;
 }
 
 async fn serve_h1(io: Guarded, service: Service, shared: &Shared) -> Result<(), hyper::Error> {

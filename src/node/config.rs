@@ -40,6 +40,21 @@ impl NodeRole {
     }
 }
 
+/// How the front door proves who it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Tls {
+    /// It does not: plain HTTP.
+    Off,
+    /// By a certificate that the cluster's own authority makes.
+    Own,
+    /// By files of the operator's, in PEM.
+    Files { certificate: PathBuf, key: PathBuf },
+}
+
+/// Usual ports of HTTP and HTTPS.
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
+
 /// The checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -50,6 +65,12 @@ pub struct Config {
     pub address: IpAddr,
     pub listen: IpAddr,
     pub router_port: u16,
+    /// How the admin router speaks.
+    pub tls: Tls,
+    /// Further names its own certificate is for.
+    pub tls_names: Vec<String>,
+    /// Port that only sends to the one with TLS; `None`: there is none.
+    pub redirect_port: Option<u16>,
     pub dns_port: u16,
     /// `None`: those of /etc/resolv.conf.
     pub dns_upstreams: Option<Vec<SocketAddr>>,
@@ -57,6 +78,8 @@ pub struct Config {
     pub dns_allow: Vec<IpNet>,
     pub peer_port: u16,
     pub compat_ports: bool,
+    /// Networks that may read at the direct ports without signing in.
+    pub open_reads: Vec<IpNet>,
     /// Instances one app may ask for.
     pub max_instances_per_app: u32,
     pub masters: Vec<String>,
@@ -95,6 +118,7 @@ pub fn dev_defaults() -> Raw {
         address: Some("127.0.0.1".into()),
         listen: Some("127.0.0.1".into()),
         router_port: Some(8000),
+        tls: Some("off".into()),
         dns_port: Some(5300),
         peer_port: Some(0),
         compat_ports: Some(false),
@@ -109,7 +133,7 @@ pub fn node_defaults() -> Raw {
         data_dir: Some("/var/lib/tepui".into()),
         cluster_name: Some("tepui".into()),
         listen: Some("0.0.0.0".into()),
-        router_port: Some(80),
+        tls: Some("own".into()),
         dns_port: Some(53),
         peer_port: Some(5070),
         compat_ports: Some(true),
@@ -140,16 +164,23 @@ impl Config {
         let roles = c.roles(raw.roles.as_deref().unwrap_or_default());
         let address = c.address(raw.address.as_deref());
         let listen = c.parse("listen", raw.listen.as_deref(), "0.0.0.0", IP_FIX);
+        let tls = c.tls(&raw);
+        let usual = if tls == Tls::Off { HTTP_PORT } else { HTTPS_PORT };
+        let router_port = raw.router_port.unwrap_or(usual);
         let config = Self {
             data_dir: raw.data_dir.clone().unwrap_or_default(),
             cluster_name: raw.cluster_name.clone().unwrap_or_default(),
             hostname: raw.hostname.clone().unwrap_or_else(|| address.to_string()),
-            router_port: raw.router_port.unwrap_or_default(),
+            redirect_port: c.redirect_port(&raw, &tls, router_port),
+            router_port,
+            tls,
+            tls_names: raw.tls_names.clone().unwrap_or_default(),
             dns_port: raw.dns_port.unwrap_or_default(),
             dns_upstreams: c.upstreams(raw.dns_upstreams.as_deref()),
             dns_allow: c.networks("dns_allow", raw.dns_allow.as_deref().unwrap_or_default()),
             peer_port: raw.peer_port.unwrap_or_default(),
             compat_ports: raw.compat_ports.unwrap_or_default(),
+            open_reads: c.networks("open_reads", raw.open_reads.as_deref().unwrap_or_default()),
             max_instances_per_app: c.instances_max(raw.max_instances_per_app),
             masters: c.masters(raw.masters.as_deref().unwrap_or_default(), &roles),
             join_token: c.join_token(raw.join_token.as_deref(), &roles),
@@ -215,6 +246,48 @@ impl Checker<'_> {
             self.fail(key, format!("{text:?} is no IP address"), fix);
             IpAddr::V4(Ipv4Addr::LOCALHOST)
         })
+    }
+
+    /// Files win over the setting, which then must not be off.
+    fn tls(&mut self, raw: &Raw) -> Tls {
+        const BOTH: &str = "set tls_cert and tls_key, or neither";
+        let how = raw.tls.as_deref().unwrap_or("own");
+        if !["own", "off"].contains(&how) {
+            let fix = "use own (a certificate of the cluster's own authority) or off";
+            self.fail("tls", format!("{how:?} is no way"), fix);
+        }
+        match (&raw.tls_cert, &raw.tls_key) {
+            (None, None) if how == "off" => Tls::Off,
+            (None, None) => Tls::Own,
+            (Some(_), None) => {
+                self.fail("tls_key", "is missing beside tls_cert", BOTH);
+                Tls::Own
+            }
+            (None, Some(_)) => {
+                self.fail("tls_cert", "is missing beside tls_key", BOTH);
+                Tls::Own
+            }
+            (Some(certificate), Some(key)) => {
+                if how == "off" {
+                    self.fail("tls", "is off, yet tls_cert is given", "leave one of them out");
+                }
+                Tls::Files { certificate: certificate.clone(), key: key.clone() }
+            }
+        }
+    }
+
+    /// The usual pair of ports comes together; with others the plain one is there when it is named.
+    fn redirect_port(&mut self, raw: &Raw, tls: &Tls, router_port: u16) -> Option<u16> {
+        match (raw.redirect_port, tls) {
+            (Some(_), Tls::Off) => {
+                let fix = "leave it out, or let the admin router speak TLS";
+                self.fail("redirect_port", "has no HTTPS to send to", fix);
+                None
+            }
+            (Some(port), _) => Some(port),
+            (None, Tls::Off) => None,
+            (None, _) => (router_port == HTTPS_PORT).then_some(HTTP_PORT),
+        }
     }
 
     fn roles(&mut self, names: &[String]) -> BTreeSet<NodeRole> {
@@ -399,124 +472,4 @@ fn default_address() -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::node::settings;
-
-    fn layers(file: &str, environment: &[(&str, &str)]) -> Layers {
-        let mut layers = Layers::default();
-        layers.over(&node_defaults(), |_| Source::BuiltIn);
-        let raw = settings::parse(file, "test.yaml").expect("settings");
-        layers.over(&raw, |_| Source::File("test.yaml".into()));
-        let variables = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        layers.over_environment(variables).expect("environment");
-        layers
-    }
-
-    #[test]
-    fn later_sources_win_and_are_told() {
-        let layers = layers(
-            "roles: [master]\naddress: 10.0.0.1\nrouter_port: 8080\n",
-            &[("TEPUI_ROUTER_PORT", "9090"), ("TEPUI_ATTRIBUTES", "rack:r1;ssd:yes")],
-        );
-        let config = Config::check(&layers).expect("config");
-        assert_eq!(config.router_port, 9090);
-        assert_eq!(config.attributes["rack"], "r1");
-        assert_eq!(config.hostname, "10.0.0.1");
-        assert_eq!(layers.source("router_port").to_string(), "environment TEPUI_ROUTER_PORT");
-        assert_eq!(layers.source("address").to_string(), "test.yaml");
-        assert_eq!(layers.source("docker").to_string(), "built in");
-    }
-
-    #[test]
-    fn all_that_is_wrong_is_told_with_key_and_fix() {
-        let layers = layers(
-            "roles: [slave]\naddress: here\nplacement: random\nports: 5-1\nregion: eu\n",
-            &[],
-        );
-        let errors = Config::check(&layers).expect_err("errors");
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            [
-                "roles (test.yaml): \"slave\" is no role; use master, agent or public-agent (--role repeats)",
-                "address (test.yaml): \"here\" is no IP address; write an IP address such as 10.0.0.5",
-                "zone (not set): is missing beside region; set both or neither",
-                "ports (test.yaml): \"5-1\" is no range of ports; write ranges such as 1025-2180,31000-32000",
-                "placement (test.yaml): \"random\" is no policy; use spread or pack",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_master_that_is_told_to_join_says_that_it_cannot() {
-        for (key, text) in
-            [("masters", "masters: [10.0.0.1:5070]"), ("join_token", "join_token: x.y")]
-        {
-            let layers = layers(&format!("roles: [master]\naddress: 10.0.0.2\n{text}\n"), &[]);
-            let errors = Config::check(&layers).expect_err("refused");
-            assert_eq!(errors.len(), 1, "{errors:?}");
-            assert_eq!(errors[0].key, key);
-            assert!(errors[0].problem.contains("cluster of its own"), "{}", errors[0]);
-        }
-    }
-
-    #[test]
-    fn all_keys_that_cannot_be_used_are_refused_with_their_lines() {
-        let text = "\u{feff}roles: [agent]\nrouterport: 1\n# x\ndns_port: many\nflavour: x\n";
-        let error = settings::parse(text, "f").expect_err("error");
-        let lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
-        assert_eq!(lines[0], "f:2: routerport is no setting; did you mean router_port?");
-        assert!(lines[1].starts_with("f:4: dns_port: invalid type"), "{lines:?}");
-        assert_eq!(lines[2..], ["f:5: flavour is no setting"]);
-    }
-
-    #[test]
-    fn misspelt_variables_are_noticed() {
-        let told = |name: &str| {
-            let mut layers = Layers::default();
-            layers.over_environment([(name.to_owned(), "1".to_owned())]).expect("environment");
-            layers.strangers().to_vec()
-        };
-        let meant = "TEPUI_RUOTER_PORT is no setting; did you mean TEPUI_ROUTER_PORT?";
-        assert_eq!(told("TEPUI_RUOTER_PORT"), [meant]);
-        for other in ["TEPUI_URL", "TEPUI_TOKEN", "TEPUI_SOMETHING_ELSE", "PATH"] {
-            assert_eq!(told(other), Vec::<String>::new(), "{other}");
-        }
-    }
-
-    #[test]
-    fn switches_roles_and_levels_are_read_as_people_write_them() {
-        for (text, on) in [("on", true), ("off", false), ("1", true), ("False", false)] {
-            let layers =
-                layers("roles: [master]\naddress: 10.0.0.1\n", &[("TEPUI_COMPAT_PORTS", text)]);
-            assert_eq!(Config::check(&layers).expect("config").compat_ports, on, "{text}");
-        }
-        let file = "roles: [public_agent, master]\naddress: 10.0.0.1\ncompat_ports: off\n";
-        let config = Config::check(&layers(file, &[])).expect("config");
-        assert!(config.has(NodeRole::PublicAgent) && !config.compat_ports);
-        for (level, good) in [
-            ("loud", false),
-            ("warn,tepui=loud", false),
-            ("DEBUG", true),
-            ("info,tepui::agent=debug", true),
-            ("off", true),
-        ] {
-            let file = "roles: [master]\naddress: 10.0.0.1\n";
-            let layers = layers(file, &[("TEPUI_LOG_LEVEL", level)]);
-            assert_eq!(Config::check(&layers).is_ok(), good, "{level}");
-        }
-    }
-
-    #[test]
-    fn the_shipped_file_is_valid() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/tepui.yaml");
-        let mut layers = Layers::default();
-        layers.over(&node_defaults(), |_| Source::BuiltIn);
-        layers.over_file(file.as_ref()).expect("readable settings");
-        // Left out, it is that of the default route, which a test machine may not have.
-        let address = [("TEPUI_ADDRESS".to_owned(), "10.0.0.5".to_owned())];
-        layers.over_environment(address).expect("environment");
-        Config::check(&layers).expect("usable settings");
-    }
-}
+mod tests;

@@ -56,6 +56,8 @@ pub struct Me {
     pub peers: String,
     /// `host:port` where old clients look for Marathon's own API.
     pub marathon: String,
+    /// Where old clients look for Mesos' own API. Every master serves it at the same port.
+    pub mesos: SocketAddr,
 }
 
 impl Handles {
@@ -84,8 +86,14 @@ impl mesos::Cluster for Handles {
         self.log.leader().is_some_and(|(id, _)| id == self.log.id())
     }
 
+    /// Clients keep their own path and change host and port only, so this is never the router.
     fn leader(&self) -> Option<SocketAddr> {
-        Self::leader(self)?.address.parse().ok()
+        let (id, member) = self.log.leader()?;
+        if id == self.log.id() {
+            return Some(self.me.mesos);
+        }
+        let host = member.address.rsplit_once(':').map_or(&*member.address, |(host, _)| host);
+        Some(SocketAddr::new(host.parse().ok()?, self.me.mesos.port()))
     }
 }
 

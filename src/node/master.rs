@@ -6,7 +6,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use ::http::{Method, StatusCode, request::Parts as RequestParts};
+use ::http::{Method, StatusCode};
 use anyhow::Context as _;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     bootstrap,
     config::Config,
+    direct::{self, DirectDoor, Strangers},
     door::{self, Door},
+    front::{Front, ToHttps},
     handles::{Handles, Me},
     names, peers,
 };
@@ -35,11 +37,10 @@ use crate::{
     host::pki::Authority,
     http::{
         Body, Request, Response,
-        auth::{Guard, Passwords, Principal, TokenGuard, Tokens},
+        auth::{Basic, Passwords, TokenGuard, Tokens},
         crowd::Crowd,
         proxy::Proxy,
         reply,
-        route::Access,
         serve::{Handler, Listener, Server},
     },
     log::{Disk, Follower, Log, LogConfig},
@@ -56,6 +57,7 @@ const MARATHON_PORT: u16 = 8080;
 /// Listeners that hold their ports and do not answer yet.
 pub struct Bound {
     pub router: Listener,
+    redirect: Option<Listener>,
     marathon: Option<Listener>,
     mesos: Option<Listener>,
     dns: dns::serve::Server,
@@ -72,6 +74,8 @@ pub struct Master {
     pub first_password: Option<String>,
     pub tokens: Arc<Tokens>,
     pub passwords: Arc<Passwords>,
+    /// What the front door shows, where it speaks TLS.
+    pub front: Option<Arc<Front>>,
     servers: Vec<Server>,
     /// Answers that go on for ever.
     streams: Tasks,
@@ -93,17 +97,19 @@ pub async fn bind(config: &Config, rng: &Rng) -> anyhow::Result<Bound> {
     let at = |port| SocketAddr::new(config.listen, port);
     let crowd = Crowd::of_process();
     let router = Listener::bind(at(config.router_port))?.in_crowd(crowd.clone());
-    let compat = |port| {
-        let listener = config.compat_ports.then(|| Listener::bind(at(port))).transpose()?;
+    let taken = |port: Option<u16>| {
+        let listener = port.map(|port| Listener::bind(at(port))).transpose()?;
         anyhow::Ok(listener.map(|listener| listener.in_crowd(crowd.clone())))
     };
+    let redirect = taken(config.redirect_port)?;
+    let compat = |port| taken(config.compat_ports.then_some(port));
     let marathon = compat(MARATHON_PORT)?;
     let mesos = compat(MESOS_PORT)?;
     let own = [at(config.dns_port)];
     let options = names::options(config, &own, Vec::new());
     let dns = dns::serve::Server::bind(&own, &options, rng.child("dns"))?;
     let peers = peers::bind(at(config.peer_port)).await?;
-    Ok(Bound { router, marathon, mesos, dns, peers })
+    Ok(Bound { router, redirect, marathon, mesos, dns, peers })
 }
 
 /// Starts a master on bound listeners.
@@ -146,6 +152,10 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         router: reach(router.port()),
         peers: reach(peers_port),
         marathon: reach(marathon_port),
+        mesos: SocketAddr::new(
+            config.address,
+            if config.compat_ports { MESOS_PORT } else { router.port() },
+        ),
     };
     let handles =
         Handles { log: log.clone(), links, board, door, tasks: tasks.clone(), me: Arc::new(me) };
@@ -157,12 +167,38 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
 
     let proofs = (tokens.clone(), passwords.clone());
     let clocks = (&clock, &written);
-    let doors = Doors::open(&handles, config, clocks, &rng, proofs, marathon_port, tasks)?;
-    let mut servers = vec![bound.router.serve(doors.gateway, tasks)];
+    let pki_dir = peers::pki_dir(&config.data_dir);
+    let cluster = log.state().cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
+    let front = Front::open(config, &pki_dir, &cluster, &clock, tasks)?;
+    let ca = match &front {
+        Some((front, _)) if !front.is_own => None,
+        _ => Some(Authority::load_or_create(&pki_dir, &cluster, clock.now())?.certificate_pem()),
+    };
+    let (front, tls) = front.unzip();
+    let how = How { marathon_port, over_tls: tls.is_some(), ca: ca.clone() };
+    let doors = Doors::open(&handles, config, clocks, &rng, proofs, how, tasks)?;
+    let listener = match tls {
+        Some(tls) => bound.router.with_tls(tls),
+        None => bound.router,
+    };
+    let mut servers = vec![listener.serve(doors.gateway, tasks)];
+    let to_https = ToHttps { ca, port: router.port(), address: config.address };
+    servers.extend(bound.redirect.map(|l| l.serve(Arc::new(to_https), tasks)));
     servers.extend(bound.marathon.map(|l| l.serve(doors.marathon, tasks)));
     servers.extend(bound.mesos.map(|l| l.serve(doors.mesos, tasks)));
     let streams = doors.streams;
-    Ok(Master { handles, router, dns, names, first_password, tokens, passwords, servers, streams })
+    Ok(Master {
+        handles,
+        router,
+        dns,
+        names,
+        first_password,
+        tokens,
+        passwords,
+        front,
+        servers,
+        streams,
+    })
 }
 
 impl Master {
@@ -185,6 +221,15 @@ async fn follow_events(
     ended.unwrap_or(Ok(()))
 }
 
+/// How the doors are reached.
+struct How {
+    marathon_port: u16,
+    /// Whether the front door speaks TLS.
+    over_tls: bool,
+    /// What clients may trust it by.
+    ca: Option<String>,
+}
+
 /// The handlers behind the listeners.
 struct Doors {
     gateway: Arc<dyn Handler>,
@@ -200,7 +245,7 @@ impl Doors {
         (clock, written): (&Arc<dyn Clock>, &Arc<dyn Clock>),
         rng: &Rng,
         (tokens, passwords): (Arc<Tokens>, Arc<Passwords>),
-        marathon_port: u16,
+        How { marathon_port, over_tls, ca }: How,
         tasks: &Tasks,
     ) -> anyhow::Result<Self> {
         let shared = Arc::new(handles.clone());
@@ -212,21 +257,27 @@ impl Doors {
             instances_max: config.max_instances_per_app,
             ..Default::default()
         };
-        let dialect = marathon::Marathon::new(
+        let mut dialect = marathon::Marathon::new(
             shared.clone(),
             written.clone(),
             rng.child("marathon"),
             settings,
             events,
         );
+        // Without a port of its own the dialect is reached through the front door.
+        dialect.tls = over_tls && !config.compat_ports;
         let dialect = Arc::new(dialect);
         let marathon: Arc<dyn Handler> = Arc::new(marathon::Dialect::new(dialect.clone(), None));
-        let guard = Arc::new(DirectPort(TokenGuard::new(
-            tokens.clone(),
-            clock.clone(),
-            dcos::challenge::refuse,
-        )));
-        let direct: Arc<dyn Handler> = Arc::new(marathon::Dialect::new(dialect, Some(guard)));
+        let basic =
+            Basic::new(tokens.accounts().clone(), passwords.clone(), &mut rng.child("basic"));
+        let direct = Direct {
+            guard: direct::guard(tokens.clone(), clock.clone()),
+            basic: Arc::new(basic),
+            strangers: Arc::new(Strangers { open_reads: config.open_reads.clone() }),
+        };
+        let strangers = direct.strangers.clone();
+        let direct_marathon =
+            direct.door(Arc::new(marathon::Dialect::new(dialect, Some(strangers))));
         let own = api::Api::new(shared.clone(), shared.clone(), written.clone(), tasks, definition);
         let streams = own.streams.clone();
         streams.vital("marathon-events", follow_events(hub, follower, streams.cancelled()));
@@ -249,12 +300,7 @@ impl Doors {
             mesos::table(shared, facts, history, written.clone(), tasks)
         };
         let mesos: Arc<dyn Handler> = Arc::new(reads());
-        let guard = Arc::new(DirectPort(TokenGuard::new(
-            tokens.clone(),
-            clock.clone(),
-            dcos::challenge::refuse,
-        )));
-        let direct_mesos: Arc<dyn Handler> = Arc::new(reads().guard(guard));
+        let direct_mesos = direct.door(Arc::new(reads().guard(direct.strangers.clone())));
         let mounts = dcos::gateway::Mounts {
             ui: Some(Arc::new(page)),
             api: Some(api),
@@ -269,6 +315,7 @@ impl Doors {
                 public_address: Some(config.address),
                 address: config.address,
                 hostname: config.hostname.clone(),
+                ca,
             },
             tokens,
             passwords,
@@ -278,24 +325,26 @@ impl Doors {
             checks_tokens: true,
             mounts,
         });
-        Ok(Self { gateway: Arc::new(gateway), marathon: direct, mesos: direct_mesos, streams })
+        Ok(Self {
+            gateway: Arc::new(gateway),
+            marathon: direct_marathon,
+            mesos: direct_mesos,
+            streams,
+        })
     }
 }
 
-/// The guard of the original's direct ports: looking is free inside the cluster, as it was there;
-/// changing anything needs a token.
-struct DirectPort(TokenGuard);
+/// What the direct ports have in common.
+struct Direct {
+    guard: Arc<TokenGuard>,
+    basic: Arc<Basic>,
+    strangers: Arc<Strangers>,
+}
 
-impl Guard for DirectPort {
-    fn admit(&self, request: &RequestParts, access: Access) -> Result<Principal, Response> {
-        match access {
-            Access::Open | Access::Read => {
-                let caller = self.0.caller(request.into());
-                let known = caller.map(|caller| caller.principal().clone());
-                Ok(known.unwrap_or_else(|_| Principal::anonymous()))
-            }
-            Access::Write | Access::Admin => self.0.admit(request, access),
-        }
+impl Direct {
+    fn door(&self, dialect: Arc<dyn Handler>) -> Arc<dyn Handler> {
+        let (guard, basic) = (self.guard.clone(), self.basic.clone());
+        Arc::new(DirectDoor { dialect, guard, basic })
     }
 }
 

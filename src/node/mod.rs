@@ -10,6 +10,8 @@ pub mod names;
 pub mod local;
 pub mod door;
 pub mod member;
+pub mod direct;
+pub mod front;
 pub mod master;
 pub mod agent;
 pub mod roles;

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,9 +16,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     agent, bootstrap,
     config::{Config, NodeRole},
+    front::Front,
     local::Local,
     master::{self, Master},
-    names,
+    names, peers,
 };
 use crate::{
     base::{clock::SystemClock, limit, rng::Rng, task::Tasks},
@@ -50,10 +51,13 @@ pub enum Login {
 }
 
 /// Where a master answers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Addresses {
-    pub router: SocketAddr,
+    /// Of the admin router.
+    pub url: String,
     pub dns: SocketAddr,
+    /// File and fingerprint of the authority that vouches for it, when it is the cluster's own.
+    pub ca: Option<(PathBuf, String)>,
 }
 
 /// Runs a node until it is told to stop. `ready` is called when an app can be deployed.
@@ -149,11 +153,20 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
         wait_for(&master, &node).await;
     }
     let (router, dns) = (reachable(config, master.router), reachable(config, master.dns));
+    let url = url(master.front.as_deref(), router);
+    let ca = match master.front.as_deref() {
+        Some(front) if front.is_own => {
+            let path = peers::pki_dir(&config.data_dir).join("ca.crt");
+            let path = std::path::absolute(&path).unwrap_or(path);
+            Some((path, front.fingerprint().unwrap_or_default()))
+        }
+        Some(_) | None => None,
+    };
     let local = Local {
         data_dir: config.data_dir.clone(),
-        url: format!("http://{router}"),
+        url: url.clone(),
         dns,
-        ca: None,
+        ca: ca.as_ref().map(|(path, _)| path.clone()),
         log: master.handles.log.clone(),
         tokens: master.tokens.clone(),
         passwords: master.passwords.clone(),
@@ -165,8 +178,19 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
         Some(password) => Some(Login::First(bootstrap::ADMIN.to_owned(), password.clone())),
         None => file.exists().then_some(Login::InFile(file)),
     };
-    let told = Ready { master: Some(Addresses { router, dns }), login, warnings };
+    let told = Ready { master: Some(Addresses { url, dns, ca }), login, warnings };
     Ok(Started { master: Some(master), told })
+}
+
+/// Where clients find the admin router; over TLS under a name its certificate is for.
+fn url(front: Option<&Front>, router: SocketAddr) -> String {
+    let Some(front) = front else { return format!("http://{router}") };
+    let name = match front.name.parse() {
+        Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
+        Ok(IpAddr::V4(_)) | Err(_) => front.name.clone(),
+    };
+    let port = if router.port() == 443 { String::new() } else { format!(":{}", router.port()) };
+    format!("https://{name}{port}")
 }
 
 /// The address clients use for a listener that may be bound to all.

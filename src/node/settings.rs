@@ -62,6 +62,23 @@ pub struct Raw {
     /// Port of the admin router; 0 takes any free one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub router_port: Option<u16>,
+    /// How the admin router speaks: `own` is HTTPS with a certificate of the cluster's own authority,
+    /// `off` is plain HTTP.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text_or_off", default)]
+    pub tls: Option<String>,
+    /// Certificate of the operator's for the admin router (PEM, those between it and its authority
+    /// behind it). Read again when it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its key (PEM).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// Further names and addresses the admin router's own certificate is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_names: Option<Vec<String>>,
+    /// Port that only sends to HTTPS. Default: 80 beside 443, else none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_port: Option<u16>,
     /// Port of the DNS server; 0 takes any free one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns_port: Option<u16>,
@@ -79,6 +96,9 @@ pub struct Raw {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "switch", default)]
     pub compat_ports: Option<bool>,
     pub max_instances_per_app: Option<u32>,
+    /// Networks that may read at the direct ports without signing in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_reads: Option<Vec<String>>,
     /// `host:port` of the masters' peer ports; what an agent needs to find its cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masters: Option<Vec<String>>,
@@ -123,6 +143,15 @@ pub struct Raw {
     /// Whether containers are removed when the node stops. For development.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "switch", default)]
     pub destroy_on_exit: Option<bool>,
+}
+
+/// A text, where YAML takes some words for a switch.
+fn text_or_off<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Null => None,
+        Value::Bool(on) => Some(if on { "on" } else { "off" }.to_owned()),
+        other => Some(serde_yaml::from_value(other).map_err(serde::de::Error::custom)?),
+    })
 }
 
 /// Why settings cannot be read.
@@ -316,7 +345,7 @@ fn stranger(name: &str, key: &str) -> Option<String> {
 pub const SECRETS: [&str; 1] = ["join_token"];
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 28] = [
+pub const KEYS: [&str; 34] = [
     "roles",
     "data_dir",
     "cluster_name",
@@ -324,12 +353,18 @@ pub const KEYS: [&str; 28] = [
     "address",
     "listen",
     "router_port",
+    "tls",
+    "tls_cert",
+    "tls_key",
+    "tls_names",
+    "redirect_port",
     "dns_port",
     "dns_upstreams",
     "dns_allow",
     "peer_port",
     "compat_ports",
     "max_instances_per_app",
+    "open_reads",
     "masters",
     "join_token",
     "docker",
@@ -349,7 +384,7 @@ pub const KEYS: [&str; 28] = [
 
 fn environment_value(key: &str, text: &str) -> Value {
     match key {
-        "roles" | "masters" | "dns_upstreams" | "dns_allow" => {
+        "roles" | "masters" | "dns_upstreams" | "dns_allow" | "open_reads" | "tls_names" => {
             Value::Sequence(text.split(',').map(|s| Value::from(s.trim())).collect())
         }
         "attributes" => {
@@ -359,6 +394,7 @@ fn environment_value(key: &str, text: &str) -> Value {
             )
         }
         "router_port"
+        | "redirect_port"
         | "dns_port"
         | "peer_port"
         | "max_instances_per_app"

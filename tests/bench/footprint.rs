@@ -71,7 +71,7 @@ pub fn run(_: &Plan) -> anyhow::Result<Section> {
 /// Resident bytes of a master and of an agent that joined it, in processes of their own.
 fn apart(docker: &str, scratch: &Scratch) -> anyhow::Result<[u64; 2]> {
     const PATIENCE: Duration = Duration::from_secs(30);
-    let common = "address: 127.0.0.1\nlisten: 127.0.0.1\ncompat_ports: false\nrouter_port: 0\n\
+    let common = "address: 127.0.0.1\nlisten: 127.0.0.1\ncompat_ports: false\nrouter_port: 0\ntls: off\n\
                   dns_port: 0\npeer_port: 0\n";
     let start = |name: &str, settings: String| -> anyhow::Result<Server> {
         let data_dir = scratch.file(name);

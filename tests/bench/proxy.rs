@@ -241,6 +241,7 @@ pub fn serve_door(args: &[String]) -> anyhow::Result<()> {
                 public_address: None,
                 address: Ipv4Addr::LOCALHOST.into(),
                 hostname: "bench".to_owned(),
+                ca: None,
             },
             tokens: Arc::new(tokens()),
             passwords: Arc::default(),

@@ -68,4 +68,6 @@ pub struct Facts {
     /// Where other nodes reach this master.
     pub address: IpAddr,
     pub hostname: String,
+    /// Certificate of the authority behind the front door's own, in PEM.
+    pub ca: Option<String>,
 }

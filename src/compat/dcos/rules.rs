@@ -81,6 +81,8 @@ pub const RULES: &[Rule] = &[
     rule(Under("/acs/api/v1"), Pass::Token(Access::Admin), part(Part::Iam)),
     rule(Is("/dcos-metadata/dcos-version.json"), Pass::Open, part(Part::System)),
     rule(Is("/dcos-metadata/ui-config.json"), Pass::Open, part(Part::System)),
+    rule(Is("/ca/dcos-ca.crt"), Pass::Open, part(Part::System)),
+    rule(Is("/ca/tepui-ca.crt"), Pass::Open, part(Part::System)),
     rule(Under("/dcos-metadata/"), READ, part(Part::System)),
     rule(Is("/metadata"), READ, part(Part::System)),
     rule(Is("/capabilities"), READ, part(Part::Cosmos)),
@@ -190,6 +192,8 @@ mod tests {
                 Under("/acs/api/v1/auth/"),
                 Is("/dcos-metadata/dcos-version.json"),
                 Is("/dcos-metadata/ui-config.json"),
+                Is("/ca/dcos-ca.crt"),
+                Is("/ca/tepui-ca.crt"),
                 Is("/exhibitor/exhibitor/v1/cluster/status"),
             ]
         );

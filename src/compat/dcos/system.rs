@@ -36,6 +36,8 @@ pub fn table(system: System) -> Table<System> {
     let routes = vec![
         get("/dcos-metadata/dcos-version.json", Access::Open, version),
         get("/dcos-metadata/ui-config.json", Access::Open, show_ui_config),
+        get("/ca/dcos-ca.crt", Access::Open, authority),
+        get("/ca/tepui-ca.crt", Access::Open, authority),
         get("/metadata", Access::Read, metadata),
         get("/capabilities", Access::Read, capabilities),
         get("/pkgpanda/active.buildinfo.full.json", Access::Read, build_info),
@@ -83,6 +85,17 @@ async fn version(system: Arc<System>, _: Call) -> Response {
         "bootstrap-id": build,
         "dcos-variant": "open",
     })))
+}
+
+/// The certificate that clients trust the front door by.
+async fn authority(system: Arc<System>, _: Call) -> Response {
+    match &system.facts.ca {
+        Some(pem) => reply::content(StatusCode::OK, "application/x-x509-ca-cert", pem.clone()),
+        None => reply::text(
+            StatusCode::NOT_FOUND,
+            "404 Not Found: the certificate here is not made by the cluster\n",
+        ),
+    }
 }
 
 async fn show_ui_config(system: Arc<System>, _: Call) -> Response {

@@ -4,7 +4,7 @@
 //! what was found right is remembered by a keyed digest, and counts while the user's hash is the
 //! same. The password itself is kept nowhere.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header};
@@ -17,7 +17,7 @@ use crate::base::rng::Rng;
 /// Pairs remembered; a full table is only emptied.
 const VERIFIED_MAX: usize = 1024;
 
-/// Checks names and passwords.
+/// Checks names and passwords, and remembers what was right.
 pub struct Basic {
     accounts: Arc<dyn Accounts>,
     passwords: Arc<Passwords>,
@@ -40,13 +40,19 @@ impl Basic {
     }
 
     /// The user of the request's name and password.
-    pub async fn check(&self, headers: &HeaderMap) -> Result<Holder, Refusal> {
+    pub async fn check(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+    ) -> Result<Holder, Refusal> {
         let (uid, password) = pair(headers).ok_or(Refusal::Password)?;
         let hash = self.accounts.password_hash(&uid);
         let digest = self.digest(&uid, &password);
         let is_known = hash.is_some() && self.verified.lock().get(&digest) == hash.as_ref();
         if !is_known {
-            if !self.passwords.verify(password, hash.clone()).await {
+            // Guessers wait here as at the sign-in.
+            let judged = self.passwords.sign_in(&uid, peer, password, hash.clone()).await;
+            if !judged.map_err(|_| Refusal::TooMany)? {
                 return Err(Refusal::Password);
             }
             let mut verified = self.verified.lock();

@@ -8,7 +8,9 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority,
+};
 use http_body::Body as _;
 
 use super::{Guard, Holder, Lease, Principal, Refusal, Tokens, cookie_token, header_token};
@@ -17,6 +19,8 @@ use crate::{
     http::{Body, Origin, Request, Response, query::Query, route::Access, serve::RequestId},
 };
 
+/// Where a browser says what page made it ask, at trustworthy addresses.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Query parameter that asks for an answer as a script.
 const SCRIPT_PARAMETER: &str = "jsonp";
 
@@ -63,11 +67,23 @@ impl Asked<'_> {
         if acts && !self.comes_from_our_page() { Err(Refusal::Foreign) } else { Ok(()) }
     }
 
+    /// Whether a name and a password may stand for this request. Clients that are no browsers send
+    /// none of the headers that tell where a request comes from.
+    pub fn trusts_password(&self) -> Result<(), Refusal> {
+        let is_told = [header::ORIGIN, header::REFERER, SEC_FETCH_SITE]
+            .into_iter()
+            .any(|name| self.headers.contains_key(name));
+        match self.trusts_ambient() {
+            Err(Refusal::Foreign) if !is_told => Ok(()),
+            judged => judged,
+        }
+    }
+
     /// Whether the browser says that a page of this very origin asked. `Sec-Fetch-Site` is sent to
     /// trustworthy addresses only, `Origin` with every change, `Referer` by old browsers.
     fn comes_from_our_page(&self) -> bool {
-        let text = |name: header::HeaderName| self.headers.get(name).map(HeaderValue::as_bytes);
-        let site = self.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        let text = |name: HeaderName| self.headers.get(name).map(HeaderValue::as_bytes);
+        let site = self.headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
         if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
             return false;
         }
@@ -103,7 +119,9 @@ impl Asked<'_> {
 pub enum Credential {
     /// A token in a header.
     Token,
-    /// Something browsers send by themselves.
+    /// A name and a password.
+    Password,
+    /// A cookie, which browsers send by themselves.
     Ambient,
 }
 

@@ -208,6 +208,18 @@ fn a_cookie_counts_for_a_change_only_from_our_own_page() {
     assert_eq!(with_cookie(true, "POST", "/x", &plain), foreign, "a page that came in clear");
     let safe = [("origin", "https://door:8000")];
     assert_eq!(with_cookie(true, "POST", "/x", &safe), fine);
+    // Nor does a browser's memory of a password, while scripts send no such headers.
+    for (method, path, more, want) in [
+        ("POST", "/x", &[][..], Ok(())),
+        ("POST", "/x", &[("origin", "http://door:8000")], Ok(())),
+        ("POST", "/x", &[("origin", "http://evil")], Err(Refusal::Foreign)),
+        ("POST", "/x", &[("referer", "http://evil/")], Err(Refusal::Foreign)),
+        ("POST", "/x", &[site("cross-site")], Err(Refusal::Foreign)),
+        ("GET", "/x?jsonp=f", &[], Err(Refusal::Script)),
+    ] {
+        let request = ask(method, path, more);
+        assert_eq!(Asked::from(&request).trusts_password(), want, "{method} {path} {more:?}");
+    }
     // The header is sent by whoever means it.
     let header = format!("token={token}");
     for path in ["/x", "/x?jsonp=f"] {
@@ -280,14 +292,14 @@ async fn a_name_and_a_password_count_while_they_are_right() {
     let right = offer("ann:se:cret");
     assert!(Basic::is_offered(&right) && !Basic::is_offered(&HeaderMap::new()));
     // The second time from memory: with no slot left to hash in, it is still answered.
-    assert_eq!(uid(basic.check(&right).await), Ok("ann".to_owned()));
+    assert_eq!(uid(basic.check(&right, None).await), Ok("ann".to_owned()));
     passwords.slots.close();
-    assert_eq!(uid(basic.check(&right).await), Ok("ann".to_owned()));
+    assert_eq!(uid(basic.check(&right, None).await), Ok("ann".to_owned()));
     for wrong in ["ann:secret", "ann", "bob:se:cret", "key-only:", ":", ""] {
-        assert_eq!(basic.check(&offer(wrong)).await, Err(Refusal::Password), "{wrong}");
+        assert_eq!(basic.check(&offer(wrong), None).await, Err(Refusal::Password), "{wrong}");
     }
     known.set("ann", 2, Some("$argon2id$other".to_owned()));
-    assert_eq!(basic.check(&right).await, Err(Refusal::Password), "another password");
+    assert_eq!(basic.check(&right, None).await, Err(Refusal::Password), "another password");
     known.users.lock().remove("ann");
-    assert_eq!(basic.check(&right).await, Err(Refusal::Password), "no such user");
+    assert_eq!(basic.check(&right, None).await, Err(Refusal::Password), "no such user");
 }

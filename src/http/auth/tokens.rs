@@ -65,6 +65,8 @@ pub enum Refusal {
     NoUid,
     #[error("Wrong name or password.")]
     Password,
+    #[error("Too many wrong passwords; wait before you try again.")]
+    TooMany,
     /// The credential is one a browser sends by itself, and a page of another site may have made
     /// it do so.
     #[error("A change was asked for by a page of another origin.")]

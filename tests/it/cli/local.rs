@@ -39,7 +39,9 @@ fn settings_are_shown_with_source_and_without_secrets() {
     let (out, ..) = tepui(dir.path(), "config show --role agent --role master --json", &env);
     let shown: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(shown["join_token"]["value"], "(hidden)");
-    assert_eq!(shown["router_port"]["value"], 80);
+    assert_eq!(shown["peer_port"]["value"], 5070);
+    // 443, or 80 without TLS: nothing chose one.
+    assert_eq!(shown["router_port"]["value"], Value::Null);
     assert_eq!(shown["address"]["source"], "environment TEPUI_ADDRESS");
     assert!(!out.contains("secret\""));
 }
@@ -84,7 +86,6 @@ fn help_tells_each_commands_own_defaults_and_no_options_of_all() {
     for (text, in_dev) in [
         ("[default: 8000]", true),
         ("[default: 5300]", true),
-        ("[default: 80]", false),
         ("[default: 53]", false),
         ("[default: /var/lib/tepui]", false),
         ("[default: info]", false),

@@ -30,6 +30,7 @@ mod changes;
 mod definitions;
 mod local;
 mod names;
+mod session;
 
 /// A server and the files of one user.
 struct Site {

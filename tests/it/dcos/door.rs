@@ -226,6 +226,7 @@ impl Door {
                 public_address: Some([192, 0, 2, 7].into()),
                 address: [10, 0, 0, 1].into(),
                 hostname: "master-1".to_owned(),
+                ca: Some("-----BEGIN CERTIFICATE-----\n".to_owned()),
             },
             tokens,
             passwords: Arc::default(),

@@ -9,6 +9,7 @@ use tepui::{
     model::{instance::Condition, node::Reach},
 };
 
+mod direct;
 mod door;
 mod strangers;
 mod targets;

@@ -1,0 +1,145 @@
+//! Layers of settings, what they become, and how what is wrong is told.
+
+use super::*;
+use crate::node::settings;
+
+fn layers(file: &str, environment: &[(&str, &str)]) -> Layers {
+    let mut layers = Layers::default();
+    layers.over(&node_defaults(), |_| Source::BuiltIn);
+    let raw = settings::parse(file, "test.yaml").expect("settings");
+    layers.over(&raw, |_| Source::File("test.yaml".into()));
+    let variables = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    layers.over_environment(variables).expect("environment");
+    layers
+}
+
+#[test]
+fn later_sources_win_and_are_told() {
+    let layers = layers(
+        "roles: [master]\naddress: 10.0.0.1\nrouter_port: 8080\n",
+        &[("TEPUI_ROUTER_PORT", "9090"), ("TEPUI_ATTRIBUTES", "rack:r1;ssd:yes")],
+    );
+    let config = Config::check(&layers).expect("config");
+    assert_eq!(config.router_port, 9090);
+    assert_eq!(config.attributes["rack"], "r1");
+    assert_eq!(config.hostname, "10.0.0.1");
+    assert_eq!(layers.source("router_port").to_string(), "environment TEPUI_ROUTER_PORT");
+    assert_eq!(layers.source("address").to_string(), "test.yaml");
+    assert_eq!(layers.source("docker").to_string(), "built in");
+}
+
+#[test]
+fn the_front_door_speaks_tls_unless_told_otherwise() {
+    let config = |file: &str| {
+        let file = format!("roles: [master]\naddress: 10.0.0.1\n{file}");
+        Config::check(&layers(&file, &[]))
+            .map(|c| (c.tls, c.router_port, c.redirect_port))
+            .map_err(|errors| errors[0].to_string())
+    };
+    assert_eq!(config(""), Ok((Tls::Own, 443, Some(80))));
+    assert_eq!(config("tls: off\n"), Ok((Tls::Off, 80, None)));
+    assert_eq!(config("router_port: 8443\n"), Ok((Tls::Own, 8443, None)));
+    let named = "router_port: 8443\nredirect_port: 8080\n";
+    assert_eq!(config(named), Ok((Tls::Own, 8443, Some(8080))));
+    let files = Tls::Files { certificate: "/a".into(), key: "/b".into() };
+    assert_eq!(config("tls_cert: /a\ntls_key: /b\n"), Ok((files, 443, Some(80))));
+    for (file, problem) in [
+        ("tls_cert: /a\n", "tls_key (not set): is missing beside tls_cert"),
+        ("tls_key: /a\n", "tls_cert (not set): is missing beside tls_key"),
+        ("tls: maybe\n", "\"maybe\" is no way"),
+        ("tls: off\ntls_cert: /a\ntls_key: /b\n", "is off, yet tls_cert is given"),
+        ("tls: off\nredirect_port: 81\n", "has no HTTPS to send to"),
+    ] {
+        let error = config(file).unwrap_err();
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_with_key_and_fix() {
+    let layers =
+        layers("roles: [slave]\naddress: here\nplacement: random\nports: 5-1\nregion: eu\n", &[]);
+    let errors = Config::check(&layers).expect_err("errors");
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "roles (test.yaml): \"slave\" is no role; use master, agent or public-agent (--role repeats)",
+            "address (test.yaml): \"here\" is no IP address; write an IP address such as 10.0.0.5",
+            "zone (not set): is missing beside region; set both or neither",
+            "ports (test.yaml): \"5-1\" is no range of ports; write ranges such as 1025-2180,31000-32000",
+            "placement (test.yaml): \"random\" is no policy; use spread or pack",
+        ]
+    );
+}
+
+#[test]
+fn a_master_that_is_told_to_join_says_that_it_cannot() {
+    for (key, text) in [("masters", "masters: [10.0.0.1:5070]"), ("join_token", "join_token: x.y")]
+    {
+        let layers = layers(&format!("roles: [master]\naddress: 10.0.0.2\n{text}\n"), &[]);
+        let errors = Config::check(&layers).expect_err("refused");
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].key, key);
+        assert!(errors[0].problem.contains("cluster of its own"), "{}", errors[0]);
+    }
+}
+
+#[test]
+fn all_keys_that_cannot_be_used_are_refused_with_their_lines() {
+    let text = "\u{feff}roles: [agent]\nrouterport: 1\n# x\ndns_port: many\nflavour: x\n";
+    let error = settings::parse(text, "f").expect_err("error");
+    let lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
+    assert_eq!(lines[0], "f:2: routerport is no setting; did you mean router_port?");
+    assert!(lines[1].starts_with("f:4: dns_port: invalid type"), "{lines:?}");
+    assert_eq!(lines[2..], ["f:5: flavour is no setting"]);
+}
+
+#[test]
+fn misspelt_variables_are_noticed() {
+    let told = |name: &str| {
+        let mut layers = Layers::default();
+        layers.over_environment([(name.to_owned(), "1".to_owned())]).expect("environment");
+        layers.strangers().to_vec()
+    };
+    let meant = "TEPUI_RUOTER_PORT is no setting; did you mean TEPUI_ROUTER_PORT?";
+    assert_eq!(told("TEPUI_RUOTER_PORT"), [meant]);
+    for other in ["TEPUI_URL", "TEPUI_TOKEN", "TEPUI_SOMETHING_ELSE", "PATH"] {
+        assert_eq!(told(other), Vec::<String>::new(), "{other}");
+    }
+}
+
+#[test]
+fn switches_roles_and_levels_are_read_as_people_write_them() {
+    for (text, on) in [("on", true), ("off", false), ("1", true), ("False", false)] {
+        let layers =
+            layers("roles: [master]\naddress: 10.0.0.1\n", &[("TEPUI_COMPAT_PORTS", text)]);
+        assert_eq!(Config::check(&layers).expect("config").compat_ports, on, "{text}");
+    }
+    let file = "roles: [public_agent, master]\naddress: 10.0.0.1\ncompat_ports: off\n";
+    let config = Config::check(&layers(file, &[])).expect("config");
+    assert!(config.has(NodeRole::PublicAgent) && !config.compat_ports);
+    for (level, good) in [
+        ("loud", false),
+        ("warn,tepui=loud", false),
+        ("DEBUG", true),
+        ("info,tepui::agent=debug", true),
+        ("off", true),
+    ] {
+        let file = "roles: [master]\naddress: 10.0.0.1\n";
+        let layers = layers(file, &[("TEPUI_LOG_LEVEL", level)]);
+        assert_eq!(Config::check(&layers).is_ok(), good, "{level}");
+    }
+}
+
+#[test]
+fn the_shipped_file_is_valid() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/tepui.yaml");
+    let mut layers = Layers::default();
+    layers.over(&node_defaults(), |_| Source::BuiltIn);
+    layers.over_file(file.as_ref()).expect("readable settings");
+    // Left out, it is that of the default route, which a test machine may not have.
+    let address = [("TEPUI_ADDRESS".to_owned(), "10.0.0.5".to_owned())];
+    layers.over_environment(address).expect("environment");
+    Config::check(&layers).expect("usable settings");
+}
