@@ -33,10 +33,11 @@ struct Cluster {
     authority: Authority,
     addresses: BTreeMap<MemberId, SocketAddr>,
     running: BTreeMap<MemberId, (Log<Tally>, Tasks)>,
+    timing: Timing,
 }
 
 impl Cluster {
-    async fn start() -> Self {
+    async fn start(timing: Timing) -> Self {
         let mut listeners = BTreeMap::new();
         for id in 1..=3 {
             listeners.insert(id, TcpListener::bind("127.0.0.1:0").await.unwrap());
@@ -46,6 +47,7 @@ impl Cluster {
             authority: Authority::create("test", SystemClock.now()).unwrap(),
             addresses: listeners.iter().map(|(id, l)| (*id, l.local_addr().unwrap())).collect(),
             running: BTreeMap::new(),
+            timing,
         };
         for (id, listener) in listeners {
             cluster.open(id, listener).await;
@@ -75,7 +77,7 @@ impl Cluster {
             id,
             members: self.addresses.iter().map(|(id, a)| (*id, member(a))).collect(),
             disk: Disk::at(self.dir.path().join(id.to_string())),
-            timing: Timing::default(),
+            timing: self.timing,
             retention: Retention { n_entries: 64, n_bytes: 1 << 20 },
             rng: Rng::from_os(),
         };
@@ -118,7 +120,10 @@ fn ops(client: u32, n: u32) -> Vec<Op> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_master_takes_commands_and_a_clean_stop_hands_leadership_over() {
-    let mut cluster = Cluster::start().await;
+    // Elections so slow that no busy machine can take one for a hand-over.
+    let [election_min, election_max] = [4000, 4500].map(Duration::from_millis);
+    let timing = Timing { election_min, election_max, ..Timing::default() };
+    let mut cluster = Cluster::start(timing).await;
     for id in 1..=3u32 {
         let log = cluster.log(u64::from(id));
         let op = Op { client: id, n: 0 };
@@ -132,13 +137,13 @@ async fn every_master_takes_commands_and_a_clean_stop_hands_leadership_over() {
     cluster.log(other).propose(Op { client: 9, n: 0 }).await.unwrap();
     let gap = stopped.elapsed();
     // An election would take at least twice the shortest time-out.
-    assert!(gap < 2 * Timing::default().election_min, "took {gap:?}: not handed over");
+    assert!(gap < 2 * election_min, "took {gap:?}: not handed over");
     cluster.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_was_away_for_long_gets_the_whole_state() {
-    let mut cluster = Cluster::start().await;
+    let mut cluster = Cluster::start(Timing::default()).await;
     let away = *cluster.running.keys().find(|id| **id != cluster.leader()).unwrap();
     cluster.log(away).propose(Op { client: 1, n: 0 }).await.unwrap();
     cluster.stop(away).await;
@@ -171,7 +176,7 @@ async fn a_master_that_was_away_for_long_gets_the_whole_state() {
 async fn a_node_that_is_no_master_cannot_reach_the_log() {
     use tepui::log::peer::transport::Connect as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let cluster = Cluster::start().await;
+    let cluster = Cluster::start(Timing::default()).await;
     let agent = cluster.identity(7, Role::Agent).client_config().unwrap();
     let connect = TlsConnect::new(agent, Role::Master.server_name());
     let address = cluster.addresses[&1].to_string();
