@@ -51,7 +51,7 @@ pause() { kill -STOP "${node[$1]}"; sleep "$2"; kill -CONT "${node[$1]}"; }
 clock() { for i in 1 2; do echo "$1" >"$work/$i/clock.new"; mv "$work/$i/clock.new" "$work/$i/clock"; done; }
 step() { clock "$1"; sleep 8; clock +0; }
 away() { kill -KILL "${node[$1]}"; wait "${node[$1]}" 2>/dev/null; sleep "$2"; node_start "$1"; sleep 3; }
-engine_killed() { kill -KILL "${engine[$1]}"; wait "${engine[$1]}" 2>/dev/null; rm -f "$work/$1/docker.pid"; sleep 5; engine_start "$1"; within 60 engine_answers "$1"; }
+engine_killed() { kill -KILL "${engine[$1]}"; wait "${engine[$1]}" 2>/dev/null; sleep 5; engine_back "$1"; }
 
 for round in $(seq "$rounds"); do
   for s in 4 7 20 60; do

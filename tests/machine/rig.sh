@@ -35,6 +35,19 @@ engine_start() { # engine_start HOST
     -H "unix://$dir/docker.sock" --live-restore >>"$dir/dockerd.log" 2>&1 &
   engine[$1]=$!
 }
+# After a kill, as a service manager does it: again until it stays. An engine whose containerd was just
+# killed with it may give up its own start.
+engine_back() { # engine_back HOST
+  local try
+  for try in 1 2 3 4; do
+    rm -f "$work/$1/docker.pid"
+    engine_start "$1"
+    within 40 sh -c "[ -S '$work/$1/docker.sock' ] && DOCKER_HOST=unix://$work/$1/docker.sock docker info >/dev/null 2>&1 || ! kill -0 ${engine[$1]} 2>/dev/null"
+    if engine_answers "$1"; then return; fi
+    end "${engine[$1]}"; wait "${engine[$1]}" 2>/dev/null
+  done
+  bad "the engine of host $1 does not come back"
+}
 engine_answers() { docker_on "$1" info >/dev/null 2>&1; }
 # Where a clock's offset is set, tepui runs with it; the monotonic clock goes on as it is.
 faketime=$(find /usr/lib -name libfaketimeMT.so.1 2>/dev/null | head -1)

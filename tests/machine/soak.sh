@@ -69,7 +69,7 @@ fault() {
     2) echo "   host $host is restarted"; end "${node[$host]}"; node_start "$host" ;;
     3) [ -n "$RIG_CLOCKS" ] && { id=$(((RANDOM % 2 * 2 - 1) * (RANDOM % 3600 + 5))); echo "   clocks step by $id s"; clock "$(printf '%+d' $id)"; sleep 3; clock +0; } ;;
     4) echo "   the engine of host $host is killed"; kill -KILL "${engine[$host]}"; wait "${engine[$host]}" 2>/dev/null
-      rm -f "$work/$host/docker.pid"; sleep $((RANDOM % 4)); engine_start "$host"; within 60 engine_answers "$host" ;;
+      sleep $((RANDOM % 4)); engine_back "$host" ;;
     5) id=$(running_on "$host" | shuf -n1 --random-source=<(yes "$RANDOM") | cut -d' ' -f2)
       [ -n "$id" ] && { echo "   a container of host $host is killed"; docker_on "$host" kill "$id" >/dev/null 2>&1; } ;;
     6) id=$(running_on "$host" | shuf -n1 --random-source=<(yes "$RANDOM") | cut -d' ' -f2)
