@@ -130,6 +130,8 @@ async fn every_master_takes_commands_and_a_clean_stop_hands_leadership_over() {
         log.propose(op).await.unwrap();
         assert_eq!(log.state().times(op), 1, "whoever proposed here sees it here");
     }
+    // A leader that was only just elected holds to its own vote for that long.
+    sleep(election_max).await;
     let leader = cluster.leader();
     cluster.stop(leader).await;
     let stopped = Instant::now();
