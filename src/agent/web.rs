@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::{base::task::Tasks, http::trust::AnyCertificate};
+use crate::base::{task::Tasks, trust::Judge};
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ impl Trust {
     /// Anybody's: for probes, which ask whether a task answers and not who it is
     /// (docs/compat/containers.md, "Health checks").
     pub fn anybody() -> Self {
-        let verifier = Arc::new(AnyCertificate(provider()));
+        let verifier = Judge::taking_all(&provider());
         let config =
             builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
         Self(TlsConnector::from(Arc::new(config)))

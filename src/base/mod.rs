@@ -7,4 +7,5 @@ pub mod id;
 pub mod limit;
 pub mod rng;
 pub mod task;
+pub mod trust;
 pub mod units;

@@ -5,11 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
+    CertificateError, ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
 use sha2::{Digest as _, Sha256};
@@ -17,7 +13,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
 use super::error::{CliError, Exit, Outcome};
-use crate::http::trust::AnyCertificate;
+use crate::base::trust::{Judge, Shown};
 
 /// How long connecting and a handshake may take.
 const LOOK: Duration = Duration::from_secs(5);
@@ -29,7 +25,7 @@ pub fn config(ca: Option<&Path>, insecure: bool) -> Outcome<Arc<ClientConfig>> {
         .with_safe_default_protocol_versions()
         .map_err(|error| CliError::failure(error.to_string()))?;
     if insecure {
-        let verifier = Arc::new(AnyCertificate(provider));
+        let verifier = Judge::taking_all(&provider);
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         return Ok(Arc::new(builder.with_no_client_auth()));
     }
@@ -100,13 +96,19 @@ pub async fn look(host: &str, port: u16, ca: Option<&Path>) -> Outcome<Found> {
         .map_err(|error| CliError::usage(format!("{host}: {error}")))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let failure = |error: &dyn std::fmt::Display| CliError::failure(error.to_string());
-    let seen =
-        Arc::new(Witness { trust: AnyCertificate(provider.clone()), chain: Mutex::default() });
+    // Whatever is shown is taken and kept, to be judged afterwards.
+    let seen: Arc<Mutex<Vec<CertificateDer<'static>>>> = Arc::default();
+    let kept = seen.clone();
+    let witness = Judge::by(&provider, move |shown| {
+        let all = std::iter::once(shown.certificate).chain(shown.behind);
+        *kept.lock() = all.map(|der| der.clone().into_owned()).collect();
+        Ok(())
+    });
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| failure(&error))?
         .dangerous()
-        .with_custom_certificate_verifier(seen.clone())
+        .with_custom_certificate_verifier(witness)
         .with_no_client_auth();
     let unreachable =
         |why: String| CliError::new(Exit::Unreachable, format!("cannot reach {address}: {why}"));
@@ -121,14 +123,11 @@ pub async fn look(host: &str, port: u16, ca: Option<&Path>) -> Outcome<Found> {
         Ok(Err(error)) => return Err(unreachable(crate::base::error::chain(&error))),
         Err(_) => return Err(unreachable("no TLS handshake within 5 s".to_owned())),
     }
-    let chain = std::mem::take(&mut *seen.chain.lock());
+    let chain = std::mem::take(&mut *seen.lock());
     let judge = |roots: RootCertStore| {
-        let (leaf, between) = chain.split_first().ok_or(CertificateError::BadEncoding)?;
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifier.verify_server_cert(leaf, between, &name, &[], UnixTime::now()).map(|_| ())
+        let (certificate, behind) = chain.split_first().ok_or(CertificateError::BadEncoding)?;
+        let shown = Shown { certificate, behind, name: &name, now: UnixTime::now() };
+        shown.is_vouched_for(roots, &provider)
     };
     match judge(roots(ca)?) {
         Ok(()) => return Ok(Found::Trusted),
@@ -174,48 +173,4 @@ fn unknown(address: &str) -> CliError {
     let text = format!("nobody this machine trusts vouches for {address}");
     CliError::new(Exit::Login, text)
         .hint("meet the cluster with: tepui login ADDRESS   or trust its authority with --ca FILE")
-}
-
-/// Takes any certificate and keeps it, to be judged afterwards.
-#[derive(Debug)]
-struct Witness {
-    trust: AnyCertificate,
-    chain: Mutex<Vec<CertificateDer<'static>>>,
-}
-
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let all = std::iter::once(leaf).chain(between).map(|c| c.clone().into_owned());
-        *self.chain.lock() = all.collect();
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.trust.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.trust.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.trust.supported_verify_schemes()
-    }
 }

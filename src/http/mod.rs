@@ -34,7 +34,6 @@ pub mod reply;
 pub mod route;
 pub mod serve;
 pub mod stream;
-pub mod trust;
 pub mod tunnel;
 pub mod upstream;
 

@@ -23,9 +23,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::trust::AnyCertificate;
-
-use crate::base::limit;
+use crate::base::{limit, trust::Judge};
 
 /// Where to connect and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,7 +54,7 @@ impl Default for Connector {
             .with_safe_default_protocol_versions()
             .expect("the built-in provider supports the default versions")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_custom_certificate_verifier(Judge::taking_all(&provider))
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self { tls: TlsConnector::from(Arc::new(config)) }
