@@ -4,16 +4,11 @@
 //! events, and keeps nothing but where in the text it is. Everything but the text values inside an
 //! object (or text) named `env` goes through unchanged.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
-
 use bytes::Bytes;
 use http::header;
-use http_body::Frame;
+use http_body_util::BodyExt as _;
 
-use super::{Body, BoxError, Response};
+use super::{Body, Response};
 
 /// The field whose values are nobody's business.
 const FIELD: &[u8] = b"env";
@@ -130,36 +125,13 @@ pub fn hide(mut response: Response) -> Response {
         *response.body_mut() = Body::full(hidden);
     } else {
         let body = std::mem::take(response.body_mut());
-        *response.body_mut() = Body::stream(Hidden { body, redactor: Redactor::default() });
+        let mut redactor = Redactor::default();
+        let hidden =
+            body.map_frame(move |frame| frame.map_data(|piece| Bytes::from(redactor.pass(&piece))));
+        *response.body_mut() = Body::stream(hidden);
     }
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response
-}
-
-/// A body that passes through the filter.
-struct Hidden {
-    body: Body,
-    redactor: Redactor,
-}
-
-impl http_body::Body for Hidden {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let frame = frame.map(|frame| {
-            frame.map(|frame| frame.map_data(|bytes| self.redactor.pass(&bytes).into()))
-        });
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
 }
 
 #[cfg(test)]

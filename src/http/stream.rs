@@ -4,17 +4,14 @@
 //! reference counts. A reader whose queue is full is cut, never buffered without bound: its body
 //! ends with an error, the client sees a broken stream and connects again.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
-
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::poll_fn};
 use http::{HeaderValue, StatusCode, header};
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
+use http_body_util::{BodyStream, StreamBody};
 use tokio::sync::mpsc;
 
-use super::{Body, BoxError, Response, auth::Lease, reply};
+use super::{Body, Response, auth::Lease, reply};
 
 /// The writing end. Cheap to clone; the stream ends when all are gone.
 #[derive(Debug, Clone)]
@@ -49,24 +46,12 @@ impl Sender {
     }
 }
 
-struct Receiver(mpsc::Receiver<Bytes>);
-
-impl http_body::Body for Receiver {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.0.poll_recv(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
-    }
-}
-
 /// A stream whose reader may be `capacity` frames behind.
 pub fn channel(capacity: usize) -> (Sender, Body) {
-    let (sender, receiver) = mpsc::channel(capacity);
-    (Sender(sender), Body::stream(Receiver(receiver)))
+    let (sender, mut receiver) = mpsc::channel(capacity);
+    let frames =
+        poll_fn(move |cx| receiver.poll_recv(cx).map(|next| next.map(Frame::data).map(Ok)));
+    (Sender(sender), Body::stream(StreamBody::new(frames)))
 }
 
 /// `body` as `text/event-stream`, not to be cached or buffered on the way.
@@ -86,38 +71,10 @@ pub fn response(body: Body) -> Response {
 /// `response`, whose body ends with the caller's credential when it is one that goes on.
 pub fn leased(response: Response, lease: Option<Lease>) -> Response {
     let Some(lease) = lease.filter(|_| response.body().bytes().is_none()) else { return response };
-    response.map(|body| Body::stream(Leased { body, ended: Box::pin(lease.ended()) }))
-}
-
-/// A body that ends early when `ended` resolves.
-struct Leased {
-    body: Body,
-    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
-
-impl http_body::Body for Leased {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.ended.as_mut().poll(cx).is_ready() {
-            self.body = Body::empty();
-            self.ended = Box::pin(std::future::pending());
-        }
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // It may be cut, so no length is promised.
-        SizeHint::default()
-    }
+    response.map(|body| {
+        let frames = BodyStream::new(body).take_until(lease.ended());
+        Body::stream(StreamBody::new(frames))
+    })
 }
 
 /// One SSE event. `name` and `id` must hold no line break; `data` may.
