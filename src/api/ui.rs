@@ -13,6 +13,7 @@
 //! Leaves the connection, authentication of data and everything dynamic to the router.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::OnceLock;
 
@@ -21,6 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use parking_lot::Mutex;
 use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
 
@@ -70,14 +72,32 @@ pub fn page(path: &str, accept_encoding_gzip: bool) -> Option<Asset> {
     } else {
         "public, max-age=86400"
     };
-    encode(bytes_of(stored.data), &tag, accept_encoding_gzip).map(|(bytes, gzipped, etag)| Asset {
+    let bytes = if accept_encoding_gzip {
+        bytes_of(stored.data)
+    } else {
+        expanded(name, &bytes_of(stored.data))?
+    };
+    Some(Asset {
         bytes,
-        gzipped,
-        etag,
+        gzipped: accept_encoding_gzip,
+        etag: etag(&tag, accept_encoding_gzip),
         content_type: content_type(name),
         cache_control: cache,
         content_security_policy: None,
     })
+}
+
+/// A file for clients without gzip. Expanded once: anybody may ask for it, as often as he likes and
+/// many times at once.
+fn expanded(name: &str, stored: &[u8]) -> Option<Bytes> {
+    static EXPANDED: Mutex<BTreeMap<String, Bytes>> = Mutex::new(BTreeMap::new());
+    let mut all = EXPANDED.lock();
+    if let Some(bytes) = all.get(name) {
+        return Some(bytes.clone());
+    }
+    let bytes = expand(stored)?;
+    all.insert(name.to_owned(), bytes.clone());
+    Some(bytes)
 }
 
 /// The whole answer to a GET or HEAD, with 304 for a client that has the file already.
@@ -211,12 +231,6 @@ fn inline_hashes(html: &str, tag: &str) -> String {
         rest = next;
     }
     out
-}
-
-/// The stored gzip bytes as the client takes them, with the tag of that form.
-fn encode(stored: Bytes, tag: &str, gzip: bool) -> Option<(Bytes, bool, String)> {
-    let bytes = if gzip { stored } else { expand(&stored)? };
-    Some((bytes, gzip, etag(tag, gzip)))
 }
 
 fn expand(stored: &[u8]) -> Option<Bytes> {
