@@ -150,7 +150,8 @@ impl State {
 
     /// Instances of a workload, by id.
     pub fn instances_of(&self, app: &AppId) -> impl Iterator<Item = &Arc<Instance>> {
-        self.index.by_app.get(app).into_iter().flatten().filter_map(|id| self.instances.get(id))
+        let ids = self.index.by_app.get(app).into_iter().flatten();
+        ids.filter_map(|id| self.instances.get(id)).inspect(|_| looked::one())
     }
 
     /// How many instances a workload lacks that are not made yet: more than
@@ -207,5 +208,25 @@ impl State {
     pub fn outcome(&self, request: RequestId) -> Option<&Outcome> {
         let revision = self.index.requests.get(&request)?;
         self.requests.get(revision).map(|(_, outcome)| outcome)
+    }
+}
+
+/// How many instances were looked at on this thread: for tests of what work grows with.
+pub(crate) mod looked {
+    #[cfg(not(test))]
+    pub const fn one() {}
+
+    #[cfg(test)]
+    thread_local!(static N: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
+
+    #[cfg(test)]
+    pub fn one() {
+        N.set(N.get() + 1);
+    }
+
+    /// The number since the last call.
+    #[cfg(test)]
+    pub fn take() -> u64 {
+        N.replace(0)
     }
 }

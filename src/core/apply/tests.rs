@@ -3,6 +3,7 @@
 mod access;
 mod bounds;
 mod drain;
+mod steps;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc};
