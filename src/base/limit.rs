@@ -23,6 +23,16 @@ pub const KNOWN_BYTES_MAX: usize = 256 << 20;
 pub const DESCRIPTORS_RESERVE: usize = 256;
 /// Connections served however few descriptors there are.
 pub const CONNECTIONS_MIN: usize = 32;
+/// What a request being answered takes beside its head and body: its task, its place in the
+/// connection.
+pub const REQUEST_BYTES: usize = 8 << 10;
+/// Processor time of strangers of one address: one part in so many of one processor.
+pub const STRANGER_STRETCH: u32 = 16;
+/// Processor time a stranger may use before that share counts: a page with all its files, in a
+/// build without optimisation too.
+pub const STRANGER_BURST: Duration = Duration::from_millis(250);
+/// Shares of the loopback address: reverse proxies bring many callers from there.
+pub const LOOPBACK_SHARES: u32 = 4;
 /// A connection without a credential that asks for nothing is closed after this.
 pub const STRANGER_IDLE: Duration = Duration::from_secs(60);
 /// Largest request body an API accepts. An app definition is a few kB; a group of thousands of

@@ -1,10 +1,12 @@
 //! Ground layer: time, randomness, ids, units, tasks, errors and bounds. Uses nothing of ours.
 
+pub mod address;
 pub mod alike;
 pub mod clock;
 pub mod error;
 pub mod id;
 pub mod limit;
+pub mod pace;
 pub mod rng;
 pub mod task;
 pub mod trust;

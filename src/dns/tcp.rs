@@ -2,7 +2,8 @@
 //!
 //! Everything is bounded: connections, the wait for a query, the time a slow reader may take. When
 //! there are too many connections the one that has been silent for longest makes room (RFC 7766
-//! §6.2.3), so that silent ones shut nobody out.
+//! §6.2.3), so that silent ones shut nobody out. What one address asks in a row is answered at the
+//! pace of its share of a processor.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +28,10 @@ use super::{
     answer::{self, Transport, Verdict},
     serve::Shared,
 };
-use crate::base::task::Tasks;
+use crate::base::{
+    pace::{Paces, paced},
+    task::Tasks,
+};
 
 /// Connections served at a time by one listener. The original had a hundred acceptors.
 const CONNECTIONS_MAX: usize = 256;
@@ -87,17 +91,18 @@ impl Drop for Place {
 
 /// Accepts until it is dropped.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, tasks: Tasks) {
-    let connections = Arc::new(Connections::default());
+    let (connections, paces) = (Arc::new(Connections::default()), Paces::default());
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
+                let Some(purse) = paces.admit(client.ip()) else { continue };
                 let shared = Arc::clone(&shared);
                 let mut place = Place::take(&connections);
                 tasks.connection("dns tcp", async move {
                     let end = place.end.clone();
                     // A client that breaks off is no event.
                     let talk = converse(stream, client.ip(), &shared, &mut place);
-                    let _ended = end.run_until_cancelled(talk).await;
+                    let _ended = end.run_until_cancelled(paced(Some(purse), talk)).await;
                 });
             }
             Err(error) => {

@@ -29,7 +29,8 @@ pub use tokens::{Accounts, Holder, Lease, Refusal, TOKEN_LIFE, TOKEN_LIFE_MAX, T
 
 /// The cookie browsers carry their token in; the original's name, which old pages set themselves.
 pub const AUTH_COOKIE: &str = "dcos-acs-auth-cookie";
-/// Password hashes computed at a time: each takes 19 MiB and some 20 ms of a core.
+/// Password hashes computed at a time: each takes 19 MiB and some 20 ms of a core. Half of the
+/// processors go on with everything else.
 const HASHES_AT_ONCE_MAX: usize = 2;
 
 /// The one a request acts for.
@@ -109,7 +110,9 @@ pub struct Passwords {
 
 impl Default for Passwords {
     fn default() -> Self {
-        let slots = Arc::new(Semaphore::new(HASHES_AT_ONCE_MAX));
+        let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let n_slots = (n_processors / 2).clamp(1, HASHES_AT_ONCE_MAX);
+        let slots = Arc::new(Semaphore::new(n_slots));
         Self { slots, attempts: Attempts::default() }
     }
 }

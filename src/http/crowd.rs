@@ -11,6 +11,7 @@
 //! | connections of one address | half of all | as above |
 //! | strangers, strangers of one address | `Bounds` | the oldest leaves |
 //! | bytes of heads and bodies being read | `Bounds`, by kind and by address | 429 for the address, 503 for all |
+//! | processor time of strangers | `base::pace`, by address and for all | they stand still for a while |
 //!
 //! Reverse proxies and the machine itself bring many callers from one address: the loopback's
 //! shares are larger.
@@ -27,7 +28,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::limit;
+use crate::base::{
+    address, limit,
+    pace::{Paces, Purse},
+};
 
 /// What a crowd may be.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +91,7 @@ pub struct Crowd {
     bounds: Bounds,
     inner: Mutex<Inner>,
     n_sent_away: AtomicU64,
+    paces: Paces,
 }
 
 #[derive(Default)]
@@ -110,7 +115,8 @@ struct Peer {
 
 impl Crowd {
     pub fn new(bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { bounds, inner: Mutex::default(), n_sent_away: AtomicU64::new(0) })
+        let (inner, n_sent_away) = (Mutex::default(), AtomicU64::new(0));
+        Arc::new(Self { bounds, inner, n_sent_away, paces: Paces::default() })
     }
 
     /// The one crowd of this process: descriptors and memory are the process's.
@@ -128,9 +134,11 @@ impl Crowd {
         self.n_sent_away.load(Ordering::Relaxed)
     }
 
-    /// Takes a place for a connection; `None` when there is none and nobody can be sent away.
+    /// Takes a place for a connection; `None` when there is none and nobody can be sent away, or
+    /// when its address has kept a processor busy for too long already.
     pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Seat>> {
-        let peer = peer.to_canonical();
+        let purse = self.paces.admit(peer)?;
+        let peer = address::owner(peer);
         let mut inner = self.inner.lock();
         let of_peer = inner.peers.get(&peer);
         let n_own = of_peer.map_or(0, |p| p.n_seats);
@@ -160,7 +168,8 @@ impl Crowd {
         drop(inner);
         let (known, n_open, n_served) =
             (AtomicBool::new(false), AtomicUsize::new(0), AtomicU64::new(0));
-        Some(Arc::new(Seat { crowd: self.clone(), id, peer, leave, known, n_open, n_served }))
+        let crowd = self.clone();
+        Some(Arc::new(Seat { crowd, id, peer, purse, leave, known, n_open, n_served }))
     }
 
     /// Tells the oldest stranger of `peer` to leave; false when there is none.
@@ -184,6 +193,7 @@ pub struct Seat {
     crowd: Arc<Crowd>,
     id: u64,
     peer: IpAddr,
+    purse: Arc<Purse>,
     leave: CancellationToken,
     known: AtomicBool,
     n_open: AtomicUsize,
@@ -196,6 +206,7 @@ impl Seat {
         if self.known.swap(true, Ordering::Relaxed) {
             return;
         }
+        self.purse.free();
         let mut inner = self.crowd.inner.lock();
         let gone = inner.peers.get_mut(&self.peer).and_then(|p| p.strangers.remove(&self.id));
         if gone.is_some() {
@@ -206,6 +217,11 @@ impl Seat {
     /// Whether a good credential was shown.
     pub fn is_known(&self) -> bool {
         self.known.load(Ordering::Relaxed)
+    }
+
+    /// What the connection pays with for the processor.
+    pub fn purse(&self) -> &Arc<Purse> {
+        &self.purse
     }
 
     /// Resolves when the connection is to be closed to make room.

@@ -43,10 +43,15 @@ use super::{
     io::{Guarded, Transport},
     reply::{self, Reply as _},
 };
-use crate::base::{limit, rng::Rng, task::Tasks};
+use crate::base::{
+    limit,
+    pace::{Purse, paced},
+    rng::Rng,
+    task::Tasks,
+};
 
-/// Requests one HTTP/2 connection may have open (browsers open six connections of one each).
-const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// Requests one HTTP/2 connection may have open: what RFC 9113 §6.5.2 asks for at least.
+const STREAMS_PER_CONNECTION_MAX: u32 = 100;
 /// What one HTTP/2 connection may send before anybody reads it.
 #[allow(clippy::cast_possible_truncation)] // 256 KiB
 const WINDOW_BYTES: u32 = limit::CONNECTION_BYTES_MAX as u32;
@@ -303,7 +308,7 @@ async fn accept(tcp: TcpListener, shared: Arc<Shared>) {
 async fn seated(stream: TcpStream, peer: SocketAddr, slot: Slot, seat: Option<Arc<Seat>>) {
     let Some(seat) = seat else { return connection(stream, peer, slot, None).await };
     tokio::select! {
-        () = connection(stream, peer, slot, Some(seat.clone())) => {}
+        () = paced(Some(seat.purse().clone()), connection(stream, peer, slot, Some(seat.clone()))) => {}
         () = seat.sent_away() => tracing::debug!(%peer, "connection closed to make room"),
         () = idle(&seat) => tracing::debug!(%peer, "connection closed: it asks for nothing"),
     }
@@ -413,7 +418,8 @@ async fn serve_h1(io: Guarded, service: Service, shared: &Shared) -> Result<(), 
 }
 
 async fn serve_h2(io: Guarded, service: Service, shared: &Shared) -> Result<(), hyper::Error> {
-    let connection = http2::Builder::new(Streams(shared.tasks.clone()))
+    let purse = service.seat.as_ref().map(|seat| seat.purse().clone());
+    let connection = http2::Builder::new(Streams { tasks: shared.tasks.clone(), purse })
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .initial_connection_window_size(WINDOW_BYTES)
@@ -431,9 +437,12 @@ async fn serve_h2(io: Guarded, service: Service, shared: &Shared) -> Result<(), 
     connection.await
 }
 
-/// Runs HTTP/2 streams as tasks of the listener's group.
+/// Runs HTTP/2 streams as tasks of the listener's group, at the pace of their connection.
 #[derive(Clone)]
-struct Streams(Tasks);
+struct Streams {
+    tasks: Tasks,
+    purse: Option<Arc<Purse>>,
+}
 
 impl<F> hyper::rt::Executor<F> for Streams
 where
@@ -441,7 +450,8 @@ where
     F::Output: Send,
 {
     fn execute(&self, stream: F) {
-        self.0.connection("h2 stream", async move {
+        let stream = paced(self.purse.clone(), stream);
+        self.tasks.connection("h2 stream", async move {
             stream.await;
         });
     }
@@ -497,12 +507,13 @@ async fn answer(shared: &Shared, request: Request) -> Response {
     })
 }
 
-/// About what a head takes in memory.
+/// About what a request takes in memory before its body is read.
 fn head_bytes(request: &Request) -> usize {
     const PER_HEADER: usize = 64;
     let headers = request.headers().iter();
     let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + PER_HEADER);
-    request.uri().path().len() + request.uri().query().map_or(0, str::len) + headers.sum::<usize>()
+    let target = request.uri().path().len() + request.uri().query().map_or(0, str::len);
+    limit::REQUEST_BYTES + target + headers.sum::<usize>()
 }
 
 /// Requests of this process whose handler panicked.

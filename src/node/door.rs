@@ -27,11 +27,12 @@ use crate::{
     base::{
         clock::{Clock, Timestamp},
         error::chain,
+        pace::paced,
         rng::Rng,
         task::Tasks,
     },
     control::links::{Links, Peer, Shown},
-    core::{Accepted, Command, State, apply::admission, command::Join},
+    core::{Accepted, Command, Rejected, State, apply::admission, command::Join},
     host::pki::{
         self, Authority, Role, Subject,
         node::{Asked, Facts, Named, draw_serial},
@@ -131,12 +132,13 @@ impl Door {
                 continue;
             };
             self.renew_own()?;
-            let place = self.waiting.enter(peer.ip());
-            let lost = place.lost();
+            // Closed at once when its address costs too much already.
+            let Some(place) = self.waiting.enter(peer.ip()) else { continue };
+            let (lost, purse) = (place.lost(), place.purse());
             let (door, links, inner) = (self.clone(), links.clone(), tasks.clone());
             tasks.connection("peer", async move {
                 let served = tokio::select! {
-                    served = door.serve(stream, peer, links, inner, place) => served,
+                    served = paced(Some(purse), door.serve(stream, peer, links, inner, place)) => served,
                     () = lost.cancelled() => Err(anyhow::anyhow!("made room for others")),
                 };
                 if let Err(error) = served {
@@ -182,8 +184,7 @@ impl Door {
             }
             Purpose::Agent => {
                 let facts = facts(&tls)?;
-                drop(place);
-                self.link(tls, facts, peer, links, &tasks).await;
+                self.link(tls, facts, (peer, place), links, &tasks).await;
                 Ok(())
             }
         }
@@ -194,13 +195,14 @@ impl Door {
         &self,
         tls: TlsStream<TcpStream>,
         facts: Facts,
-        peer: SocketAddr,
+        (peer, place): (SocketAddr, Place),
         links: Links,
         tasks: &Tasks,
     ) {
         let wire = transport::leader_end(tls, tasks);
         let state = self.log.state();
         let Err(why) = admission::check(&state, &facts.node, &facts.serial) else {
+            place.proved();
             let certificate = Some(Shown { serial: facts.serial, key: facts.key });
             links.serve(wire, Peer { node: facts.node, certificate }).await;
             return;
@@ -235,11 +237,16 @@ impl Door {
         request: JoinRequest,
         host: &str,
     ) -> Result<(String, NodeId, Vec<u8>), String> {
+        let invitation = Sha256::digest(&request.secret).into();
+        // What a stranger made up costs nobody a write of the log.
+        if !self.log.state().invitations.contains_key(&invitation) {
+            return Err(Rejected::NotInvited.to_string());
+        }
         let asked = Asked::read(&request.request).map_err(|error| chain(&error))?;
         let now = self.clock.now();
         let serial = draw_serial(&mut self.rng.lock());
         let join = Join {
-            invitation: Sha256::digest(&request.secret).into(),
+            invitation,
             key: asked.key(),
             serial: serial.clone(),
             expires_at: now + self.authority.life(),

@@ -317,6 +317,24 @@ async fn certificates_the_cluster_did_not_give_are_refused() {
 }
 
 #[tokio::test]
+async fn a_made_up_invitation_costs_no_write_of_the_log() {
+    let master = Master::start().await;
+    let (token, _) = master.door.invite().await.unwrap();
+    let (_, fingerprint) = token.split_once('.').unwrap();
+    let before = master.log.state().revision;
+    for n in 0..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let made_up = format!("{n:032}.{fingerprint}");
+        let refused = master.join_with(dir.path(), &made_up).await.err().expect("refused");
+        assert!(format!("{refused:#}").contains("token"), "{refused:#}");
+    }
+    assert_eq!(master.log.state().revision, before);
+    let dir = tempfile::tempdir().unwrap();
+    master.join_with(dir.path(), &token).await.expect("the real one is good");
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
 async fn silent_connections_do_not_hold_the_door() {
     let master = Master::start().await;
     let mut silent = Vec::new();

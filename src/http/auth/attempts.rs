@@ -16,8 +16,13 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::base::address;
+
 /// Attempts whose password is being hashed or waits for it.
 const OPEN_MAX: usize = 32;
+/// Places beyond those for names that signed in from the same address before: strangers of many
+/// addresses can fill all others.
+const OPEN_GOOD_MAX: usize = 8;
 /// Failures older than this are forgotten.
 const MEMORY: Duration = Duration::from_secs(15 * 60);
 /// Names and addresses remembered.
@@ -75,18 +80,19 @@ impl Attempts {
     /// Begins an attempt of `peer` for `name`, or says how long to wait.
     pub fn begin(&self, name: &str, peer: IpAddr) -> Result<Attempt, TooMany> {
         let now = Instant::now();
-        let peer = peer.to_canonical();
+        let peer = address::owner(peer);
         let name: Box<str> = name.chars().take(NAME_BYTES_MAX).collect::<String>().into();
         let pair = Key(Some(peer), Some(name.clone()));
         let mut inner = self.0.lock();
         inner.forget(now);
         let mut keys = vec![(pair.clone(), &OF_PAIR)];
-        if !inner.good.contains(&pair) {
+        let is_good = inner.good.contains(&pair);
+        if !is_good {
             let of_peer = if peer.is_loopback() { &OF_LOOPBACK } else { &OF_PEER };
             keys.push((Key(Some(peer), None), of_peer));
             keys.push((Key(None, Some(name)), &OF_NAME));
         }
-        if inner.n_open >= OPEN_MAX {
+        if inner.n_open >= OPEN_MAX + if is_good { OPEN_GOOD_MAX } else { 0 } {
             return Err(TooMany { wait: Duration::from_secs(1) });
         }
         for (key, policy) in &keys {
@@ -220,6 +226,17 @@ mod tests {
         assert!(n_taken <= 2 * OF_PEER.free as usize + 2, "{n_taken}");
         attempts.begin("ann", ip(1)).unwrap().right();
         attempts.begin("ann", ip(3)).unwrap().right();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guessers_of_many_addresses_leave_places_for_those_who_were_here_before() {
+        let attempts = Attempts::default();
+        attempts.begin("ann", ip(1)).unwrap().right();
+        let open: Vec<Attempt> =
+            (2..200).filter_map(|n| attempts.begin(&format!("u{n}"), ip(n)).ok()).collect();
+        assert_eq!(open.len(), OPEN_MAX);
+        assert!(attempts.begin("bob", ip(201)).is_err());
+        attempts.begin("ann", ip(1)).unwrap().right();
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,12 +6,17 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::Arc,
 };
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+
+use crate::base::{
+    address,
+    pace::{Paces, Purse},
+};
 
 /// Unproved connections of one address; a handshake takes milliseconds.
 const PER_PEER_MAX: usize = 16;
@@ -22,6 +27,7 @@ const ALL_MAX: usize = 256;
 #[derive(Default)]
 pub struct Waiting {
     inner: Mutex<Inner>,
+    paces: Paces,
 }
 
 #[derive(Default)]
@@ -37,12 +43,15 @@ pub struct Place {
     peer: IpAddr,
     number: u64,
     lost: CancellationToken,
+    purse: Arc<Purse>,
 }
 
 impl Waiting {
-    /// A place for a new connection; when there is none, another loses its own.
-    pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Place {
-        let peer = network(peer);
+    /// A place for a new connection; when there is none, another loses its own. `None` when the
+    /// peer has kept a processor busy for too long already.
+    pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+        let purse = self.paces.admit(peer)?;
+        let peer = address::owner(peer);
         let mut inner = self.inner.lock();
         if inner.by_peer.get(&peer).is_some_and(|queue| queue.len() >= PER_PEER_MAX) {
             inner.drop_oldest(peer);
@@ -55,7 +64,7 @@ impl Waiting {
         inner.next += 1;
         inner.n += 1;
         inner.by_peer.entry(peer).or_default().push_back((number, lost.clone()));
-        Place { waiting: self.clone(), peer, number, lost }
+        Some(Place { waiting: self.clone(), peer, number, lost, purse })
     }
 }
 
@@ -85,6 +94,16 @@ impl Inner {
 }
 
 impl Place {
+    /// The peer has proved who it is.
+    pub fn proved(self) {
+        self.purse.free();
+    }
+
+    /// What the connection pays with for the processor.
+    pub fn purse(&self) -> Arc<Purse> {
+        self.purse.clone()
+    }
+
     /// Cancelled when the place goes to another; never after it was dropped.
     pub fn lost(&self) -> CancellationToken {
         self.lost.clone()
@@ -94,17 +113,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.waiting.inner.lock().remove(self.peer, self.number);
-    }
-}
-
-/// The part of an address that one owner holds: all of an IPv4 address, 64 bits of an IPv6 one.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => {
-            let bits = v6.to_bits() & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from_bits(bits))
-        }
     }
 }
 
@@ -119,10 +127,10 @@ mod tests {
     #[test]
     fn a_peer_that_opens_too_many_loses_its_own_oldest() {
         let waiting = Arc::new(Waiting::default());
-        let other = waiting.enter(peer(2));
-        let mine: Vec<Place> = (0..PER_PEER_MAX).map(|_| waiting.enter(peer(1))).collect();
+        let other = waiting.enter(peer(2)).unwrap();
+        let mine: Vec<Place> = (0..PER_PEER_MAX).map(|_| waiting.enter(peer(1)).unwrap()).collect();
         assert!(mine.iter().all(|p| !p.lost().is_cancelled()));
-        let last = waiting.enter(peer(1));
+        let last = waiting.enter(peer(1)).unwrap();
         assert!(mine[0].lost().is_cancelled() && !mine[1].lost().is_cancelled());
         assert!(!other.lost().is_cancelled() && !last.lost().is_cancelled());
         drop(mine);
@@ -134,24 +142,14 @@ mod tests {
         let waiting = Arc::new(Waiting::default());
         let mut places = Vec::new();
         for n in 0..250 {
-            places.push(waiting.enter(peer(n)));
+            places.push(waiting.enter(peer(n)).unwrap());
         }
         for _ in 0..6 {
-            places.push(waiting.enter(peer(7)));
+            places.push(waiting.enter(peer(7)).unwrap());
         }
-        let newcomer = waiting.enter(peer(251));
+        let newcomer = waiting.enter(peer(251)).unwrap();
         assert!(places[7].lost().is_cancelled(), "the oldest of peer 7");
         assert_eq!(places.iter().filter(|p| p.lost().is_cancelled()).count(), 1);
         assert!(!newcomer.lost().is_cancelled());
-    }
-
-    #[test]
-    fn neighbours_in_one_ipv6_network_are_one_peer() {
-        let [a, b, c] = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"]
-            .map(|text| network(text.parse().expect("address")));
-        assert_eq!(a, b);
-        assert_ne!(a, c);
-        let mapped = network("::ffff:10.0.0.1".parse().expect("address"));
-        assert_eq!(mapped, peer(1));
     }
 }

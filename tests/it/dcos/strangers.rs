@@ -1,9 +1,13 @@
 //! What callers without a token can cost: bodies, guesses, connections.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tepui::{
-    base::task::Tasks,
+    base::{limit, task::Tasks},
     http::{
         Request,
         crowd::{Bounds, Crowd},
@@ -70,4 +74,63 @@ async fn idle_connections_of_strangers_make_room_for_the_next() {
     assert_eq!(crowd.n_sent_away(), 41);
     let ended = tokio::time::timeout(Duration::from_secs(5), idle[0].read(&mut [0])).await;
     assert!(matches!(ended, Ok(Ok(0) | Err(_))), "the oldest was closed: {ended:?}");
+}
+
+/// Asks over and over on connections of its own from an address of the loopback network.
+async fn asks(from: [u8; 4], server: SocketAddr, pause: Duration, time: Duration) -> Vec<Duration> {
+    let mut waited = Vec::new();
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        let began = Instant::now();
+        let asked = async {
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::from((from, 0)))?;
+            let mut tcp = socket.connect(server).await?;
+            tcp.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await?;
+            let mut answer = String::new();
+            tcp.read_to_string(&mut answer).await?;
+            std::io::Result::Ok(answer.ends_with("fine"))
+        };
+        // One that was closed for want of a share got nothing.
+        let left = until.saturating_duration_since(Instant::now()) + Duration::from_secs(2);
+        if let Ok(Ok(true)) = tokio::time::timeout(left, asked).await {
+            waited.push(began.elapsed());
+        }
+        tokio::time::sleep(pause).await;
+    }
+    waited
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_keeps_a_processor_busy_waits_and_nobody_else_does() {
+    const WORK: Duration = Duration::from_millis(10);
+    const TIME: Duration = Duration::from_secs(4);
+    let (tasks, crowd) = (Tasks::new("t"), Crowd::new(Bounds::of_descriptors(1024)));
+    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let handler = |_: Request| async {
+        let clock = || nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
+        let began = Duration::from(clock().unwrap());
+        while Duration::from(clock().unwrap()) < began + WORK {}
+        reply::text(http::StatusCode::OK, "fine")
+    };
+    let server = listener.in_crowd(crowd).serve(Arc::new(handler), &tasks);
+    let address = server.local_addr();
+    let greedy: Vec<_> = (0..16)
+        .map(|_| tokio::spawn(asks([127, 0, 0, 2], address, Duration::from_millis(5), TIME)))
+        .collect();
+    let modest = asks([127, 0, 0, 3], address, Duration::from_millis(200), TIME).await;
+    let mut n_greedy = 0;
+    for one in greedy {
+        n_greedy += one.await.unwrap().len();
+    }
+    let longest = modest.iter().max().copied().unwrap_or_default();
+    println!(
+        "{n_greedy} answers for the greedy; {} for the modest, {longest:?} at most",
+        modest.len()
+    );
+    // A quarter of a processor, what may be used at once, and one round of all connections more.
+    let share = TIME / 4 + limit::STRANGER_BURST + WORK * 40;
+    assert!(n_greedy as u32 <= share.as_millis() as u32 / WORK.as_millis() as u32, "{n_greedy}");
+    assert!(n_greedy >= 20, "{n_greedy}");
+    assert!(modest.len() >= 4 && longest < Duration::from_secs(3), "{longest:?}");
 }
