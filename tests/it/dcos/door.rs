@@ -201,6 +201,7 @@ pub fn labels<'a>(name: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &
 /// A front door over a world.
 pub struct Door {
     pub world: Arc<World>,
+    pub gateway: Arc<Gateway>,
     pub server: Server,
     pub token: String,
     tasks: Tasks,
@@ -244,8 +245,9 @@ impl Door {
             },
         });
         let listener = Listener::bind(SocketAddr::new(LOCAL, 0)).unwrap();
-        let server = listener.serve(Arc::new(gateway), &tasks);
-        Self { world, server, token, tasks }
+        let gateway = Arc::new(gateway);
+        let server = listener.serve(gateway.clone(), &tasks);
+        Self { world, gateway, server, token, tasks }
     }
 
     /// A service of the cluster that shows what it was asked.

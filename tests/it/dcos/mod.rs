@@ -10,7 +10,7 @@ use tepui::{
 };
 
 mod direct;
-mod door;
+pub mod door;
 mod strangers;
 mod targets;
 

@@ -1,0 +1,233 @@
+//! One parser each.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use tepui::{
+    base::{clock::Timestamp, rng::Rng},
+    compat::dcos::Known,
+    dns::{answer::fuzz_answer, wire},
+    host::pki::node::{Asked as CertificateRequest, Request as NodeRequest},
+    http::{
+        Body, Handler as _,
+        auth::{Asked, Basic, Passwords, TOKEN_LIFE, Tokens, cookie_token, header_token},
+        body::{check_values, parse_json},
+        head,
+        pattern::{Pattern, segments},
+        query::{Query, cookie, percent_decode},
+        redact::Redactor,
+    },
+    model::{PathId, link::FromAgent, link::Usage},
+    node::{
+        front::ToHttps,
+        peers::{self, JoinRequest},
+    },
+};
+
+use super::{class, fuzz};
+use crate::dcos::door::{NOW, World};
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(work)
+}
+
+#[test]
+fn request_targets() {
+    let seeds: [&[u8]; 4] = [b"/service/marathon/v2/apps?x=1", b"*", b"http://a:1/b", b"[::1]:80"];
+    let patterns = ["/v2/apps/{id...}/tasks/{task}", "/v2/{id...}", "/"].map(Pattern::new);
+    fuzz("targets", &seeds, |bytes| {
+        let Ok(target) = Uri::try_from(bytes) else { return 0 };
+        let verdict = head::check(&Method::GET, &target, &HeaderMap::new()).is_ok();
+        assert!(!verdict || target.path().starts_with('/'), "{target}");
+        let path: Vec<&str> = segments(target.path()).collect();
+        let found = patterns.iter().filter(|p| p.matches(&path).is_some()).count();
+        class((verdict, found, path.len().min(40), percent_decode(target.path()).len() % 8))
+    });
+}
+
+#[test]
+fn queries_and_cookies() {
+    let seeds: [&[u8]; 3] = [b"embed=apps.tasks&force=true", b"a=%2f&a=+&&=", b"a=b; c=\"d\"; e"];
+    fuzz("queries", &seeds, |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let query = Query::parse(&text);
+        class((query.get("a").map(str::len), cookie(&text, "c").map(str::len)))
+    });
+}
+
+#[test]
+fn tokens_in_headers() {
+    let seeds: [&[u8]; 4] =
+        [b"token=a.b.c", b"Bearer a.b.c", b"Basic YTpi", b"dcos-acs-auth-cookie=a; b=c"];
+    fuzz("tokens in headers", &seeds, |bytes| {
+        let Ok(value) = HeaderValue::from_bytes(bytes) else { return 0 };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, value.clone());
+        let cookie = cookie_token(&headers).map(str::len);
+        headers.insert(header::AUTHORIZATION, value);
+        class((cookie, header_token(&headers).map(str::len), Basic::is_offered(&headers)))
+    });
+}
+
+#[test]
+fn forged_tokens() {
+    let world = block_on(World::new());
+    let tokens = Tokens::new(Arc::new(Known(world)));
+    let good = tokens.issue("admin", NOW, TOKEN_LIFE).unwrap();
+    let none = good.replacen("HS256", "none", 1);
+    let unsigned = good.rsplit_once('.').unwrap().0.to_owned() + ".";
+    let seeds = [good.as_bytes(), none.as_bytes(), unsigned.as_bytes(), b"a.b.c"];
+    fuzz("forged tokens", &seeds, |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let judged = tokens.check(&text, NOW);
+        // The signature's last letter holds two bits that count for nothing.
+        let same = text.len() == good.len() && text[..text.len() - 1] == good[..good.len() - 1];
+        assert!(judged.is_err() || same, "taken: {text}");
+        let late = tokens.check(&text, Timestamp::from_ms(i64::MAX));
+        assert!(late.is_err(), "for ever: {text}");
+        class(judged.err())
+    });
+}
+
+#[test]
+fn names_and_passwords() {
+    let world = block_on(World::new());
+    let basic =
+        Basic::new(Arc::new(Known(world)), Arc::new(Passwords::default()), &mut Rng::from_seed(3));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let seeds: [&[u8]; 4] =
+        [b"Basic YWRtaW46aHVudGVyMw==", b"basic  Og==", b"Basic YWRtaW4=", b"Basic //79"];
+    let mut n = 0_u32;
+    fuzz("names and passwords", &seeds, |bytes| {
+        let Ok(value) = HeaderValue::from_bytes(bytes) else { return 0 };
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+        n += 1;
+        // Some of two addresses, each of which soon has to wait.
+        let peer = IpAddr::from((0x0A00_0000 + n / 64 % 2).to_be_bytes());
+        let judged = runtime.block_on(basic.check(&headers, Some(peer)));
+        assert!(judged.is_err(), "let in");
+        class((judged.err(), Basic::is_offered(&headers)))
+    });
+}
+
+#[test]
+fn pages_that_ask() {
+    let seeds: [&[u8]; 5] = [
+        b"https://door\ndoor\nsame-origin",
+        b"null\ndoor\ncross-site",
+        b"http://door:80/x\ndoor\n",
+        b"https://[::1]:443\n[::1]\nnone",
+        b"https://evil@door\ndoor\n",
+    ];
+    fuzz("pages that ask", &seeds, |bytes| {
+        let parts: Vec<&[u8]> = bytes.splitn(3, |b| *b == b'\n').collect();
+        let mut headers = HeaderMap::new();
+        for (name, value) in [header::ORIGIN, header::HOST].into_iter().zip(&parts) {
+            let Ok(value) = HeaderValue::from_bytes(value) else { return 0 };
+            headers.insert(name, value);
+        }
+        if let Some(Ok(site)) = parts.get(2).map(|site| HeaderValue::from_bytes(site)) {
+            headers.insert("sec-fetch-site", site);
+        }
+        let (method, uri) = (Method::POST, Uri::from_static("/v2/apps"));
+        let asked = Asked { method: &method, uri: &uri, headers: &headers, origin: None };
+        let judged = asked.trusts_ambient();
+        if judged.is_ok() && headers.contains_key(header::ORIGIN) {
+            let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+            let host = text(header::HOST).unwrap_or_default().to_ascii_lowercase();
+            let host = host.rsplit('@').next().unwrap_or_default().to_owned();
+            let host = host.split(':').next().unwrap_or_default();
+            let from = text(header::ORIGIN).unwrap_or_default().to_ascii_lowercase();
+            assert!(from.contains(host), "{from} for {host}");
+        }
+        class((judged, asked.trusts_password()))
+    });
+}
+
+#[test]
+fn hosts_to_send_on_to() {
+    let plain = ToHttps { ca: None, port: 443, address: [10, 0, 0, 5].into() };
+    let seeds: [&[u8]; 4] = [b"m1:80 /a/b?c", b"[::1]:80 /", b"u@h /x", b"evil/path //x"];
+    fuzz("hosts", &seeds, |bytes| {
+        let at = bytes.iter().position(|b| *b == b' ').unwrap_or(bytes.len());
+        let (host, target) = bytes.split_at(at);
+        let Ok(target) = Uri::try_from(target.trim_ascii()) else { return 0 };
+        let mut request = http::Request::new(Body::empty());
+        *request.uri_mut() = target;
+        let Ok(host) = HeaderValue::from_bytes(host) else { return 1 };
+        request.headers_mut().insert(header::HOST, host);
+        if head::check(request.method(), request.uri(), request.headers()).is_err() {
+            return 2;
+        }
+        let answer = block_on(plain.call(request));
+        let location = answer.headers().get(header::LOCATION).map(|l| l.as_bytes().to_vec());
+        assert!(location.as_ref().is_some_and(|l| l.starts_with(b"https://")), "{location:?}");
+        class(location.map(|l| l.len() % 32))
+    });
+}
+
+#[test]
+fn ids_and_json() {
+    let seeds: [&[u8]; 4] = [
+        b"/shop/../web//a",
+        br#"{"uid":"a","password":"b\""}"#,
+        b"[[[0,1]]]",
+        br#"{"env":{"A":"b"},"x":[{"env":"y"}]}"#,
+    ];
+    fuzz("json", &seeds, |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let id = PathId::parse(&text);
+        assert_eq!(PathId::parse(id.as_str()), id);
+        let json = parse_json::<serde_json::Value>(bytes);
+        let hidden = Redactor::default().pass(bytes);
+        if json.is_ok() {
+            let shown: serde_json::Value = serde_json::from_slice(&hidden).expect("still JSON");
+            assert!(shown.pointer("/env/A").is_none_or(|v| !v.is_string() || v == "(hidden)"));
+        }
+        let error = json.err().map(|e| e.to_string().split(" at line").next().map(str::to_owned));
+        class((id.check_size().is_ok(), check_values(bytes).is_ok(), error))
+    });
+}
+
+#[test]
+fn join_messages() {
+    let request = NodeRequest::new().unwrap().to_der().unwrap();
+    let join = JoinRequest { secret: "s".repeat(32), request: request.clone(), host: "h".into() };
+    let mut message = Vec::new();
+    block_on(peers::send(&mut message, &join)).unwrap();
+    fuzz("joins", &[&message, &request], |bytes| {
+        let mut stream = bytes;
+        let received: anyhow::Result<JoinRequest> = block_on(peers::receive(&mut stream));
+        let der = received.as_ref().map_or(bytes, |join| &join.request);
+        let asked = CertificateRequest::read(der).map(|asked| asked.key());
+        class((received.is_ok(), asked.map_err(|error| error.to_string())))
+    });
+}
+
+#[test]
+fn messages_of_agents() {
+    let message = postcard::to_stdvec(&FromAgent::Heartbeat(Usage::default())).unwrap();
+    fuzz("messages of agents", &[&message, &[0; 64], &[1; 64], &[2; 64], &[3; 64]], |bytes| {
+        let read = postcard::from_bytes::<FromAgent>(bytes);
+        class(
+            read.map(|message| std::mem::discriminant(&message)).map_err(|error| error.to_string()),
+        )
+    });
+}
+
+#[test]
+fn dns_messages() {
+    let question = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01\x03web\x08marathon\x05mesos\
+        \x00\x00\x01\x00\x01\x00\x00\x29\x10\x00\x00\x00\x00\x00\x00\x00";
+    let service = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04_web\x04_tcp\x08marathon\
+        \x05mesos\x00\x00\x21\x00\x01";
+    let reverse =
+        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x011\x010\x010\x02127\x07in-addr\
+        \x04arpa\x00\x00\x0c\x00\x01";
+    let pointer = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\xc0\x0c\x00\x01\x00\x01";
+    fuzz("dns", &[question, service, reverse, pointer], |bytes| {
+        fuzz_answer(bytes);
+        class(wire::parse(bytes).map(|query| query.name().len()).map_err(|why| format!("{why:?}")))
+    });
+}
