@@ -26,7 +26,7 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start pauses fuzz soak bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
+.PHONY: help run build test quick first-start pauses fuzz strangers soak bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -62,6 +62,9 @@ pauses: prepare-test build ## processes stopped, clocks stepped, agents away, on
 
 fuzz: prepare-test ## mutated input for every parser a stranger reaches, SECONDS=60 each
 	FUZZ_SECONDS=$(or $(SECONDS),60) cargo test --test it fuzz:: -- --nocapture
+
+strangers: prepare-test ui ## what callers without a token can cost; prints a table, writes docs/strangers.md
+	cargo bench --bench strangers -- --write docs/strangers.md $(ARGS)
 
 soak: prepare-test build ## half an hour of changes and faults on two hosts
 	@installer/prepare.sh rig

@@ -26,8 +26,9 @@ pub const CONNECTIONS_MIN: usize = 32;
 /// What a request being answered takes beside its head and body: its task, its place in the
 /// connection.
 pub const REQUEST_BYTES: usize = 8 << 10;
-/// Processor time of strangers of one address: one part in so many of one processor.
-pub const STRANGER_STRETCH: u32 = 16;
+/// Processor time of strangers of one address: one part in so many of one processor. With what the
+/// kernel and the runtime do around it, which nobody can be charged with, it stays below a tenth.
+pub const STRANGER_STRETCH: u32 = 20;
 /// Processor time a stranger may use before that share counts: a page with all its files, in a
 /// build without optimisation too.
 pub const STRANGER_BURST: Duration = Duration::from_millis(250);

@@ -3,7 +3,8 @@
 //!
 //! What a connection costs (its handshake, heads, answers) is what its task was on a processor for,
 //! so no way to be expensive has to be foreseen. It is charged to the owner of the peer's address.
-//! One who is ahead of his share is not refused: his tasks stand still until he has caught up. What
+//! One who is ahead of his share is not refused: his tasks stand still until he has caught up, and
+//! then go on one at a time, in the order they came. What
 //! was charged for a connection is given back when its peer turns out to be known, and such a
 //! connection pays nothing any more: signing in often, or many users behind one address, cost no
 //! wait.
@@ -16,7 +17,7 @@ use std::{
     net::IpAddr,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -24,7 +25,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep},
+};
 
 use super::{address, limit};
 
@@ -38,7 +42,7 @@ const ACCEPT: Duration = Duration::from_micros(50);
 /// How much of one processor, and how much at once.
 #[derive(Debug, Clone, Copy)]
 struct Share {
-    /// Time that passes for each unit of processor time: 16 is a sixteenth of a processor.
+    /// Time that passes for each unit of processor time: 20 is a twentieth of a processor.
     stretch: u32,
     /// Of so many processors.
     processors: u32,
@@ -75,11 +79,15 @@ struct Account {
     share: Share,
     /// When what was used so far would have been due at the steady share.
     paid_until: Mutex<Instant>,
+    /// Held by the one of the owner's tasks that goes on next, while he is ahead: were all to go on
+    /// at once, they would use as many times what is theirs.
+    turn: Arc<Semaphore>,
 }
 
 impl Account {
     fn new(share: Share, now: Instant) -> Arc<Self> {
-        Arc::new(Self { share, paid_until: Mutex::new(now) })
+        let turn = Arc::new(Semaphore::new(1));
+        Arc::new(Self { share, paid_until: Mutex::new(now), turn })
     }
 
     /// How far the owner is ahead of a burst that is a `part`th of his own.
@@ -121,6 +129,12 @@ impl Default for Paces {
 }
 
 impl Paces {
+    /// Those of this process: one address has one share, whichever of our ports it comes to.
+    pub fn of_process() -> Self {
+        static PACES: OnceLock<Paces> = OnceLock::new();
+        PACES.get_or_init(Self::default).clone()
+    }
+
     /// A purse for a new connection; `None` when its owner is so far ahead that it is better closed.
     pub fn admit(&self, peer: IpAddr) -> Option<Arc<Purse>> {
         let (owner, now) = (address::owner(peer), Instant::now());
@@ -182,6 +196,15 @@ impl Purse {
         self.own.ahead(now, 1).max(of_all)
     }
 
+    /// Resolves when more may be done, with the turn to do it.
+    async fn turn(self: Arc<Self>) -> Option<OwnedSemaphorePermit> {
+        let turn = self.own.turn.clone().acquire_owned().await;
+        while !self.wait().is_zero() && !self.is_free() {
+            sleep(self.wait()).await;
+        }
+        turn.ok()
+    }
+
     fn charge(&self, used: Duration) {
         let now = Instant::now();
         *self.used.lock() += used;
@@ -194,12 +217,14 @@ impl Purse {
 pub struct Paced<F> {
     purse: Option<Arc<Purse>>,
     work: Pin<Box<F>>,
-    wait: Option<Pin<Box<Sleep>>>,
+    turn: Option<Turn>,
 }
+
+type Turn = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>;
 
 /// `work` at the pace of `purse`; without one, at its own.
 pub fn paced<F: Future>(purse: Option<Arc<Purse>>, work: F) -> Paced<F> {
-    Paced { purse, work: Box::pin(work), wait: None }
+    Paced { purse, work: Box::pin(work), turn: None }
 }
 
 impl<F: Future> Future for Paced<F> {
@@ -210,17 +235,15 @@ impl<F: Future> Future for Paced<F> {
         let Some(purse) = this.purse.as_ref().filter(|purse| !purse.is_free()) else {
             return this.work.as_mut().poll(cx);
         };
-        loop {
-            if let Some(wait) = &mut this.wait {
-                ready!(wait.as_mut().poll(cx));
-                this.wait = None;
-            }
-            let wait = purse.wait();
-            if wait.is_zero() {
-                break;
-            }
-            this.wait = Some(Box::pin(tokio::time::sleep(wait)));
+        if this.turn.is_none() && !purse.wait().is_zero() {
+            this.turn = Some(Box::pin(purse.clone().turn()));
         }
+        // Kept until what follows is paid for.
+        let _turn = match &mut this.turn {
+            Some(turn) => Some(ready!(turn.as_mut().poll(cx))),
+            None => None,
+        };
+        this.turn = None;
         let began = on_processor();
         let polled = this.work.as_mut().poll(cx);
         let used = on_processor().saturating_sub(began);
@@ -251,14 +274,13 @@ mod tests {
         let (until, mut used) = (Instant::now() + time, Duration::ZERO);
         while Instant::now() < until {
             // A connection for each piece: leaving does not clear the account.
-            match paces.admit(peer) {
-                Some(purse) if purse.wait().is_zero() => {
-                    purse.charge(piece);
-                    used += piece + ACCEPT;
-                }
-                Some(purse) => tokio::time::sleep(purse.wait()).await,
-                None => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
+            let Some(purse) = paces.admit(peer) else {
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            drop(purse.clone().turn().await);
+            purse.charge(piece);
+            used += piece + ACCEPT;
         }
         used
     }

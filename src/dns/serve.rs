@@ -43,6 +43,8 @@ use crate::base::{rng::Rng, task::Tasks};
 
 /// The socket buffers: a burst of queries waits here while a thread is off the processor.
 const SOCKET_BUFFER_BYTES: usize = 1 << 20;
+/// TCP connections that may wait to be accepted.
+const TCP_BACKLOG: i32 = 1024;
 /// How often a blocked UDP thread looks up, should waking it fail.
 const LOOK_UP: Duration = Duration::from_secs(1);
 /// Attempts to find a port that is free for UDP and TCP both.
@@ -356,7 +358,7 @@ impl Listener {
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for _ in 0..if address.port() == 0 { PORT_ATTEMPTS } else { 1 } {
             // TCP first: it does not share its port, so a second server fails here.
-            let tcp = TcpListener::bind(address)?;
+            let tcp = bind_tcp(address)?;
             let address = SocketAddr::new(address.ip(), tcp.local_addr()?.port());
             let udp: io::Result<Vec<_>> =
                 (0..n_workers).map(|_| bind_udp(address).map(Arc::new)).collect();
@@ -367,6 +369,15 @@ impl Listener {
         }
         Err(last)
     }
+}
+
+/// With a long queue, so that many connections at once push out nobody's.
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(TCP_BACKLOG)?;
+    Ok(socket.into())
 }
 
 fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -91,7 +91,7 @@ impl Drop for Place {
 
 /// Accepts until it is dropped.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, tasks: Tasks) {
-    let (connections, paces) = (Arc::new(Connections::default()), Paces::default());
+    let (connections, paces) = (Arc::new(Connections::default()), Paces::of_process());
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {

@@ -115,14 +115,19 @@ struct Peer {
 
 impl Crowd {
     pub fn new(bounds: Bounds) -> Arc<Self> {
+        Self::paced(bounds, Paces::default())
+    }
+
+    fn paced(bounds: Bounds, paces: Paces) -> Arc<Self> {
         let (inner, n_sent_away) = (Mutex::default(), AtomicU64::new(0));
-        Arc::new(Self { bounds, inner, n_sent_away, paces: Paces::default() })
+        Arc::new(Self { bounds, inner, n_sent_away, paces })
     }
 
     /// The one crowd of this process: descriptors and memory are the process's.
     pub fn of_process() -> Arc<Self> {
         static CROWD: OnceLock<Arc<Crowd>> = OnceLock::new();
-        CROWD.get_or_init(|| Self::new(Bounds::of_descriptors(raise_descriptors()))).clone()
+        let bounds = || Bounds::of_descriptors(raise_descriptors());
+        CROWD.get_or_init(|| Self::paced(bounds(), Paces::of_process())).clone()
     }
 
     pub fn bounds(&self) -> &Bounds {

@@ -68,6 +68,8 @@ const SPEAKS_TLS: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 71\r\nConnection: close\r\n\r\n\
     400 Bad Request: this port speaks HTTPS; ask again with https:// there\n";
+/// Connections that may wait to be accepted; the kernel takes no more than it is set to.
+const BACKLOG: i32 = 4096;
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -167,7 +169,7 @@ impl Listener {
     /// Claims `addr`; port 0 takes any free one.
     pub fn bind(addr: SocketAddr) -> Result<Self, BindError> {
         let listen = || {
-            let std = std::net::TcpListener::bind(addr)?; // SO_REUSEADDR is set by std
+            let std = listen_on(addr)?;
             std.set_nonblocking(true)?;
             let local = std.local_addr()?;
             Ok((TcpListener::from_std(std)?, local))
@@ -223,6 +225,17 @@ impl Listener {
         });
         Server { addr: self.addr, shared }
     }
+}
+
+/// As the standard library does it, but with a long queue: while somebody opens thousands of
+/// connections, one that finds it full would be tried again by its client only after a second.
+fn listen_on(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// A serving listener.
@@ -289,7 +302,11 @@ async fn accept(tcp: TcpListener, shared: Arc<Shared>) {
             Ok((stream, peer)) => {
                 let seat = match shared.crowd.as_ref().map(|crowd| crowd.enter(peer.ip())) {
                     Some(Some(seat)) => Some(seat),
-                    Some(None) => continue, // closed at once: there is no place, nor will be soon
+                    Some(None) => {
+                        // There is no place, nor will be soon: closed at once and without ceremony.
+                        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                        continue;
+                    }
                     None => None,
                 };
                 let slot = Slot::new(permit, shared.clone());

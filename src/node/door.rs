@@ -27,7 +27,7 @@ use crate::{
     base::{
         clock::{Clock, Timestamp},
         error::chain,
-        pace::paced,
+        pace::{Paces, paced},
         rng::Rng,
         task::Tasks,
     },
@@ -94,7 +94,7 @@ impl Door {
             clock,
             rng: Mutex::new(rng),
             own: ArcSwap::from_pointee(own),
-            waiting: Arc::default(),
+            waiting: Arc::new(Waiting::paced(Paces::of_process())),
         })
     }
 

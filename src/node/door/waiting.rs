@@ -47,6 +47,11 @@ pub struct Place {
 }
 
 impl Waiting {
+    /// None yet; what they cost the processor is paid by `paces`.
+    pub fn paced(paces: Paces) -> Self {
+        Self { paces, ..Self::default() }
+    }
+
     /// A place for a new connection; when there is none, another loses its own. `None` when the
     /// peer has kept a processor busy for too long already.
     pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {

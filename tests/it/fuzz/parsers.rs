@@ -134,11 +134,14 @@ fn pages_that_ask() {
         let asked = Asked { method: &method, uri: &uri, headers: &headers, origin: None };
         let judged = asked.trusts_ambient();
         if judged.is_ok() && headers.contains_key(header::ORIGIN) {
-            let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-            let host = text(header::HOST).unwrap_or_default().to_ascii_lowercase();
+            let text = |name| {
+                let value = headers.get(name).map(HeaderValue::as_bytes);
+                String::from_utf8_lossy(value.unwrap_or_default()).to_ascii_lowercase()
+            };
+            let host = text(header::HOST);
             let host = host.rsplit('@').next().unwrap_or_default().to_owned();
             let host = host.split(':').next().unwrap_or_default();
-            let from = text(header::ORIGIN).unwrap_or_default().to_ascii_lowercase();
+            let from = text(header::ORIGIN);
             assert!(from.contains(host), "{from} for {host}");
         }
         class((judged, asked.trusts_password()))

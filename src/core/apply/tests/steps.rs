@@ -150,7 +150,6 @@ fn a_command_costs_no_more_than_there_are_instances() {
         let mut large = Large::new();
         let up = large.scale(n);
         let down = large.scale(2);
-        println!("{n}: {up:?} {down:?}");
         for work in [&up, &down] {
             assert!(work.n_looked_max <= 4 * n_most + 100, "{n}: {work:?}");
             assert!(work.n_written_max <= 2 * moves + 10, "{n}: {work:?}");
