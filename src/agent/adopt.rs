@@ -2,12 +2,13 @@
 //!
 //! `watch` keeps one event stream open and lists all containers after each connect and every
 //! minute; the worker compares the list with what it knows. A container of ours that nobody knows
-//! is adopted when it runs and removed when it does not.
+//! is adopted when it runs and removed when it does not. One that has ended and runs again, started
+//! by somebody else, is removed: its end was told, and another may run in its place.
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
-use tokio::sync::mpsc;
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::{Notify, mpsc};
 
 use super::{
     desired::{Event, Exit, Key},
@@ -21,6 +22,7 @@ use crate::{
         clock::{Clock, Timestamp},
         error::chain,
         rng::Rng,
+        task::Tasks,
     },
     host::docker::{
         EngineError, Found,
@@ -31,9 +33,16 @@ use crate::{
 
 /// All containers are listed this often, whatever the events said.
 const LIST_EVERY: Duration = Duration::from_secs(60);
+/// An engine that has just come up may not have looked at all its containers yet, and what ended
+/// while it was away is never told by an event.
+const LIST_SOON: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
+/// Events that wait for the worker.
+const EVENTS_MAX: usize = 4096;
 /// Waits between tries to reach an engine that is away.
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// The code of a container whose first process was ended by SIGKILL, or that was ended for memory.
+const SIGKILLED: i32 = 137;
 /// Events are asked for from a little before the list, so that none falls between.
 const OVERLAP_S: i64 = 2;
 
@@ -67,6 +76,47 @@ async fn watch_once(runtime: &dyn Runtime, clock: &dyn Clock, to: &mpsc::Sender<
         Ok(events) => events,
         Err(error) => return chain(&error),
     };
+    let lost = Notify::new();
+    tokio::select! {
+        text = hand_on(&mut events, &lost, to) => text,
+        text = list_again(runtime, &lost, to) => text,
+    }
+}
+
+/// Hands events on until there are no more. The reader waits for nobody but the engine, which is
+/// slowed down by a reader that has stopped; what the worker is too busy to take is lost, which is
+/// told by `lost`.
+async fn hand_on(
+    events: &mut (impl Stream<Item = EngineEvent> + Unpin),
+    lost: &Notify,
+    to: &mpsc::Sender<Input>,
+) -> String {
+    let (queue, mut taken) = mpsc::channel(EVENTS_MAX);
+    let read = async {
+        while let Some(event) = events.next().await {
+            if queue.try_send(event).is_err() {
+                lost.notify_one();
+            }
+        }
+        "the container engine ended its event stream".to_owned()
+    };
+    let give = async {
+        while let Some(event) = taken.recv().await {
+            if to.send(Input::Engine(event)).await.is_err() {
+                return String::new();
+            }
+        }
+        to.closed().await;
+        String::new()
+    };
+    tokio::select! {
+        text = read => text,
+        text = give => text,
+    }
+}
+
+/// Lists all containers at once, soon again and then every minute, and when events were lost.
+async fn list_again(runtime: &dyn Runtime, lost: &Notify, to: &mpsc::Sender<Input>) -> String {
     if let Err(error) = runtime.warm_up().await {
         if error.is_away() {
             return chain(&error);
@@ -74,20 +124,20 @@ async fn watch_once(runtime: &dyn Runtime, clock: &dyn Clock, to: &mpsc::Sender<
         // Image tasks still run; a plain command will say the same.
         tracing::error!(%error, "plain commands cannot be run");
     }
-    let mut list = tokio::time::interval(LIST_EVERY);
+    let mut soon = LIST_SOON.into_iter();
     loop {
-        tokio::select! {
-            event = events.next() => match event {
-                Some(event) => drop(to.send(Input::Engine(event)).await),
-                None => return "the container engine ended its event stream".to_owned(),
-            },
-            _ = list.tick() => match runtime.list().await {
-                Ok(found) => drop(to.send(Input::Listed(found)).await),
-                Err(error) => return chain(&error),
-            },
+        match runtime.list().await {
+            Ok(found) => {
+                if to.send(Input::Listed(found)).await.is_err() {
+                    return String::new();
+                }
+            }
+            Err(error) => return chain(&error),
         }
-        if to.is_closed() {
-            return String::new();
+        let wait = soon.next().unwrap_or(LIST_EVERY);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = lost.notified() => tracing::warn!("events of the engine were lost; listing"),
         }
     }
 }
@@ -96,11 +146,31 @@ impl Worker {
     pub(super) fn engine_event(&mut self, event: EngineEvent) {
         match event {
             EngineEvent::OutOfMemory { id } => self.out_of_memory(&id),
+            // Only the engine knows whether that was for memory.
+            EngineEvent::Died { id, exit_code: Some(SIGKILLED) } => {
+                self.look_at_end(id, Some(SIGKILLED));
+            }
             EngineEvent::Died { id, exit_code: Some(code) } => {
                 let exit = Exit { code: Some(code), ..Exit::default() };
                 self.container_ended(&id, exit);
             }
-            EngineEvent::Died { id, exit_code: None } => self.look_at_end(id),
+            EngineEvent::Died { id, exit_code: None } => self.look_at_end(id, None),
+            EngineEvent::Started { id } => self.started_again(&id),
+        }
+    }
+
+    /// Removes a container that was started after its end was told.
+    fn started_again(&self, id: &str) {
+        let over = match self.by_container.get(id) {
+            Some(key) => {
+                self.live.get(key).is_some_and(|live| live.has_ended(id))
+                    || self.actual.tasks.get(key).is_some_and(|known| known.is_ended())
+            }
+            None => self.graves.values().any(|grave| grave.containers.iter().any(|c| c == id)),
+        };
+        if over {
+            tracing::warn!(container = id, "an ended task's container was started again: removed");
+            remove_running(self.runtime.clone(), &self.tasks, id.to_owned());
         }
     }
 
@@ -156,6 +226,9 @@ impl Worker {
     /// A container of ours: known, adopted or removed.
     fn meet(&mut self, found: &Found, now: Timestamp) {
         if self.by_container.contains_key(&found.id) {
+            if found.state == FoundState::Running {
+                self.started_again(&found.id);
+            }
             return;
         }
         let Some(key) = key_of(found) else { return };
@@ -219,34 +292,63 @@ impl Worker {
             let now = self.clock.now();
             return self.happened(key, event, now);
         }
+        if !live.tended {
+            self.end_old_commands(key);
+        }
         self.tend(key);
         for (member, listed) in ended {
             if listed {
-                self.look_at_end(member.id);
+                self.look_at_end(member.id, None);
             } else {
                 self.container_ended(&member.id, Exit::default());
             }
         }
     }
 
-    /// Asks the engine how a container ended.
-    fn look_at_end(&self, id: String) {
+    /// Commands that a former process of ours started in the containers have no listener any more.
+    fn end_old_commands(&self, key: &Key) {
+        let Some(live) = self.live.get(key) else { return };
+        for id in live.running_ids() {
+            let (runtime, marks) = (self.runtime.clone(), self.prober.marks.clone());
+            let id = id.to_owned();
+            self.tasks.connection("old-commands", async move {
+                if let Err(error) = runtime.exec_end_others(&id, marks.own()).await {
+                    tracing::debug!(container = id, %error, "old commands are not looked for");
+                }
+            });
+        }
+    }
+
+    /// Asks the engine how a container ended. `told`: the code the engine told its end with.
+    fn look_at_end(&self, id: String, told: Option<i32>) {
         let (runtime, inbox) = (self.runtime.clone(), self.inbox.clone());
+        let tasks = self.tasks.clone();
         self.tasks.connection("inspect", async move {
             let exit = match runtime.inspect(&id).await {
+                // Started again meanwhile, by somebody else.
+                Ok(Inspected { running: true, .. }) if told.is_some() => {
+                    remove_running(runtime.clone(), &tasks, id.clone());
+                    Exit { code: told, ..Exit::default() }
+                }
                 Ok(Inspected { running: true, .. }) => return,
                 Ok(end) => Exit {
-                    code: end.exit_code,
+                    code: end.exit_code.or(told),
                     out_of_memory: end.out_of_memory,
+                    at: end.finished_at,
                     message: String::new(),
                 },
-                Err(EngineError::NoSuch(_)) => Exit::default(),
+                Err(EngineError::NoSuch(_)) => Exit { code: told, ..Exit::default() },
                 Err(error) => {
                     tracing::debug!(container = id, %error, "end not known yet");
                     return; // the next list asks again
                 }
             };
-            drop(inbox.send(Input::Ended { id, exit }).await);
+            drop(inbox.send(Input::Ended { id: id.clone(), exit }).await);
+            if told.is_some() {
+                // Its start may have been told while this was asked, when its end was not known yet.
+                tokio::time::sleep(RETRY).await;
+                remove_running(runtime, &tasks, id);
+            }
         });
     }
 
@@ -273,9 +375,50 @@ impl Worker {
     }
 }
 
+/// Removes a container if it runs; one that does not is kept for a while for people to look at.
+fn remove_running(runtime: Arc<dyn Runtime>, tasks: &Tasks, id: String) {
+    tasks.connection("remove", async move {
+        let removed = match runtime.inspect(&id).await {
+            Ok(Inspected { running: true, .. }) => runtime.remove(&id).await,
+            Ok(_) | Err(EngineError::NoSuch(_)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(container = id, %error, "cannot remove a container"); // the next list tries
+        }
+    });
+}
+
 /// The incarnation a container's labels name.
 fn key_of(found: &Found) -> Option<Key> {
     let instance = found.labels.get(LABEL_INSTANCE)?;
     let incarnation = found.labels.get(LABEL_INCARNATION)?.parse().ok()?;
     Some((InstanceId::from(instance.as_str()), incarnation))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reader_of_events_goes_on_when_the_worker_does_not() {
+        let (to, mut inbox) = mpsc::channel(1);
+        let n_events = EVENTS_MAX * 3;
+        let mut n_read = 0;
+        let events = (0..n_events).map(|n| EngineEvent::OutOfMemory { id: n.to_string() });
+        // After the last the engine is silent.
+        let mut events =
+            stream::iter(events).inspect(|_| n_read += 1).chain(stream::pending()).boxed_local();
+        let lost = Notify::new();
+        let reader = hand_on(&mut events, &lost, &to);
+        let wait = Duration::from_secs(1);
+        assert!(tokio::time::timeout(wait, reader).await.is_err(), "it goes on");
+        drop(events);
+        assert_eq!(n_read, n_events);
+        let told = tokio::time::timeout(wait, lost.notified()).await;
+        assert!(told.is_ok(), "a list makes up for it");
+        assert!(matches!(inbox.try_recv(), Ok(Input::Engine(_))));
+    }
 }

@@ -6,12 +6,12 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
 use http::Uri;
 use http_body_util::{BodyExt as _, Limited};
 use tokio::{net::TcpStream, sync::mpsc, time::Instant};
 
 use super::{
+    command::{Commands, Marks},
     desired::Key,
     health::{Finding, Outcome},
     record::Member,
@@ -22,7 +22,6 @@ use super::{
 use crate::{
     base::{error::chain, task::Tasks},
     core::env,
-    host::docker::session::ExecPlan,
     model::{
         container::{
             Command, ContainerSpec, HealthCheck, InfoCheck, Probe, ProbePort, ReadinessCheck,
@@ -50,6 +49,7 @@ pub struct Prober {
     pub runtime: Arc<dyn Runtime>,
     pub trust: Trust,
     pub tasks: Tasks,
+    pub marks: Arc<Marks>,
     pub to: mpsc::Sender<Input>,
 }
 
@@ -116,15 +116,17 @@ async fn health_loop(target: Target, check: HealthCheck, index: u32) {
     } else {
         interval.min(FIRST_PROBE_MAX)
     };
+    let commands = target.commands();
     tokio::time::sleep(first).await;
     loop {
-        let outcome = target.health(&check).await;
+        let outcome = target.health(&check, &commands).await;
         target.tell(Finding::Health { index, outcome }).await;
         tokio::time::sleep(interval).await;
     }
 }
 
 async fn info_loop(target: Target, check: InfoCheck) {
+    let commands = target.commands();
     tokio::time::sleep(Duration::from_millis(check.delay_ms)).await;
     let timeout = deadline(check.timeout_ms);
     loop {
@@ -137,7 +139,7 @@ async fn info_loop(target: Target, check: InfoCheck) {
             Probe::Tcp { port, ipv6 } => {
                 CheckOutcome::Tcp(target.tcp(*port, true, *ipv6, timeout).await.is_ok())
             }
-            Probe::Command(command) => match target.command(command, timeout).await {
+            Probe::Command(command) => match target.command(command, timeout, &commands).await {
                 Ok(code) => CheckOutcome::Command(code),
                 Err(_) => CheckOutcome::Command(-1),
             },
@@ -167,7 +169,7 @@ impl Target {
         drop(self.prober.to.send(message).await);
     }
 
-    async fn health(&self, check: &HealthCheck) -> Outcome {
+    async fn health(&self, check: &HealthCheck, commands: &Commands) -> Outcome {
         let (timeout, began) = (deadline(check.timeout_ms), Instant::now());
         let agent = check.agent_semantics;
         let outcome = match &check.probe {
@@ -181,7 +183,7 @@ impl Target {
                 }
             }
             Probe::Tcp { port, ipv6 } => self.tcp(*port, agent, *ipv6, timeout).await,
-            Probe::Command(command) => match self.command(command, timeout).await {
+            Probe::Command(command) => match self.command(command, timeout, commands).await {
                 Ok(0) => Ok(()),
                 Ok(code) => Err(format!("Command exited with status {code}")),
                 Err(text) => Err(text),
@@ -249,28 +251,29 @@ impl Target {
         }
     }
 
-    async fn command(&self, command: &Command, timeout: Duration) -> Result<i32, String> {
+    fn commands(&self) -> Commands {
+        let Prober { runtime, tasks, marks, .. } = self.prober.clone();
+        Commands { runtime, tasks, marks, turn: Arc::default() }
+    }
+
+    async fn command(
+        &self,
+        command: &Command,
+        timeout: Duration,
+        commands: &Commands,
+    ) -> Result<i32, String> {
         let argv = match command {
             Command::Shell(text) => ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
             Command::Args(args) => args.clone(),
             Command::Image => return Err("the check names no command".to_owned()),
         };
+        let id = self.container_id().ok_or_else(|| "the container is gone".to_owned())?;
+        commands.run(id, argv, timeout).await
+    }
+
+    fn container_id(&self) -> Option<&str> {
         let name = &self.container.name;
-        let member = self.subject.members.iter().find(|m| m.name == *name);
-        let id = &member.ok_or_else(|| "the container is gone".to_owned())?.id;
-        let runtime = &self.prober.runtime;
-        let run = async {
-            let plan = ExecPlan { command: argv, ..ExecPlan::default() };
-            let mut session = runtime.exec(id, plan).await.map_err(|e| chain(&e))?;
-            while session.output.next().await.is_some() {}
-            runtime.exec_exit_code(&session.id).await.map_err(|e| chain(&e))
-        };
-        match tokio::time::timeout(timeout, run).await {
-            Ok(Ok(Some(code))) => Ok(code),
-            Ok(Ok(None)) => Err("the command closed its output but goes on".to_owned()),
-            Ok(Err(text)) => Err(text),
-            Err(_) => Err(format!("Command has not returned after {timeout:?}")),
-        }
+        self.subject.members.iter().find(|m| m.name == *name).map(|m| m.id.as_str())
     }
 
     fn uri(

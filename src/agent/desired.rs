@@ -138,7 +138,10 @@ pub enum Event {
 pub struct Exit {
     /// `None`: nobody can tell any more.
     pub code: Option<i32>,
+    /// The end itself was for reaching the limit of memory.
     pub out_of_memory: bool,
+    /// When it ended, where the engine was asked.
+    pub at: Option<Timestamp>,
     /// A text for people, without what happens on a kill.
     pub message: String,
 }
@@ -276,7 +279,9 @@ impl Known {
         asked.unwrap_or(KILL_GRACE)
     }
 
-    fn end(&mut self, exit: Exit, containers: Vec<ContainerStatus>, at: Timestamp) {
+    fn end(&mut self, exit: Exit, containers: Vec<ContainerStatus>, now: Timestamp) {
+        // The engine's clock may be another one: an end is never told for later than now.
+        let at = exit.at.unwrap_or(now).min(now);
         let report = &mut self.report;
         let (condition, message) = match &self.kill {
             Some(kill) => (Condition::Killed, end_message(kill, &exit)),

@@ -13,7 +13,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use super::runtime::{Launch, Progress, Runtime};
 use crate::{
-    base::{error::chain, limit},
+    base::{clock::Timestamp, error::chain, limit},
     host::docker::{
         ContainerPlan, Engine, EngineError, Found,
         cgroup::{self, GroupUsage},
@@ -22,7 +22,7 @@ use crate::{
         plan::Rights,
         processes,
         rooted::Root,
-        session::{ExecPlan, Session},
+        session::{EndPlan, ExecPlan, Session},
         stop::{Step, Stop},
     },
 };
@@ -31,12 +31,23 @@ use crate::{
 pub const LABEL_CLUSTER: &str = "tepui.cluster";
 /// Label that says which agent made it.
 pub const LABEL_AGENT: &str = "tepui.agent";
+/// What says of a network that an agent made it.
+const NETWORK_LABELS: [&str; 2] = [LABEL_CLUSTER, LABEL_AGENT];
 /// How long the layout of the node's root is taken as unchanged.
 const ROOT_FRESH: Duration = Duration::from_secs(60);
+/// The engine's words for a network's name that several have. Another agent of this engine may have
+/// made its own at the same moment, and removes it when it sees ours.
+const DOUBLE: &str = "is ambiguous";
+const DOUBLE_TRIES: u32 = 3;
+const DOUBLE_WAIT: Duration = Duration::from_millis(500);
+/// The engine's words for a directory to mount that is not there.
+const NO_SOURCE: &str = "bind source path does not exist";
 
 /// How often a container is looked at whose processes are ending.
 const POLL: Duration = Duration::from_millis(50);
 const POLL_MAX: Duration = Duration::from_millis(500);
+/// Networks of ours that nobody has used for this long are removed; the next start makes them again.
+const NETWORK_IDLE: Duration = Duration::from_secs(600);
 
 /// Containers of one agent on one engine.
 pub struct EngineRuntime {
@@ -60,6 +71,20 @@ impl EngineRuntime {
         }
     }
 
+    /// Removes networks made by this agent that no container has and nobody asked for within `idle`;
+    /// returns their names.
+    pub async fn remove_unused_networks(
+        &self,
+        idle: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<String>, EngineError> {
+        let gone = self.engine.remove_unused_networks(LABEL_AGENT, &self.agent, idle, now).await?;
+        for name in &gone {
+            tracing::info!(network = name, "unused network removed");
+        }
+        Ok(gone)
+    }
+
     async fn create_container(
         &self,
         launch: &Launch,
@@ -73,17 +98,31 @@ impl EngineRuntime {
             self.engine.pull(&plan.image, &launch.logins, progress).await?;
         }
         plan.init &= !*self.without_init.lock();
-        match self.create_replacing(&plan).await {
-            Err(EngineError::NoSuch(_)) if launch.is_plain => {
-                self.make_root_image().await?;
-                self.create_replacing(&plan).await
+        let ours = plan.labels.iter().filter(|(name, _)| NETWORK_LABELS.contains(&name.as_str()));
+        plan.network_labels = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let (mut has_looked, mut has_image) = (false, launch.force_pull);
+        loop {
+            match self.create_replacing(&plan).await {
+                // A directory of the node that has gone since its root was looked at.
+                Err(EngineError::Refused { message, .. })
+                    if launch.is_plain && !has_looked && message.contains(NO_SOURCE) =>
+                {
+                    has_looked = true;
+                    *self.root.lock().await = None;
+                    plan.mounts.clone_from(&launch.plan.mounts);
+                    self.root_plan(&mut plan).await?;
+                }
+                Err(EngineError::NoSuch(_)) if !has_image => {
+                    has_image = true;
+                    if launch.is_plain {
+                        self.make_root_image().await?;
+                    } else {
+                        progress(format!("pulling image {}", plan.image));
+                        self.engine.pull(&plan.image, &launch.logins, progress).await?;
+                    }
+                }
+                outcome => return outcome,
             }
-            Err(EngineError::NoSuch(_)) if !launch.force_pull => {
-                progress(format!("pulling image {}", plan.image));
-                self.engine.pull(&plan.image, &launch.logins, progress).await?;
-                self.create_replacing(&plan).await
-            }
-            outcome => outcome,
         }
     }
 
@@ -152,7 +191,15 @@ impl EngineRuntime {
 
     async fn start_container(&self, id: &str) -> Result<(), EngineError> {
         let permit = self.starts.acquire().await;
-        let outcome = self.engine.start(id).await;
+        let mut outcome = self.engine.start(id).await;
+        for _ in 0..DOUBLE_TRIES {
+            let Err(EngineError::Refused { message, .. }) = &outcome else { break };
+            if !message.contains(DOUBLE) {
+                break;
+            }
+            tokio::time::sleep(DOUBLE_WAIT).await;
+            outcome = self.engine.start(id).await;
+        }
         drop(permit);
         if let Err(EngineError::Refused { message, .. }) = &outcome
             && message.contains("docker-init")
@@ -267,6 +314,18 @@ impl Runtime for EngineRuntime {
         self.engine.exec(id, plan).boxed()
     }
 
+    fn exec_end<'a>(&'a self, id: &'a str, plan: EndPlan) -> BoxFuture<'a, bool> {
+        async move { self.engine.end_exec(id, &plan).await }.boxed()
+    }
+
+    fn exec_end_others<'a>(
+        &'a self,
+        id: &'a str,
+        keep: &'a str,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        self.engine.end_other_execs(id, keep).boxed()
+    }
+
     fn exec_resize<'a>(
         &'a self,
         session: &'a str,
@@ -281,6 +340,10 @@ impl Runtime for EngineRuntime {
         session: &'a str,
     ) -> BoxFuture<'a, Result<Option<i32>, EngineError>> {
         self.engine.exec_exit_code(session).boxed()
+    }
+
+    fn tidy(&self, now: Timestamp) -> BoxFuture<'_, Result<(), EngineError>> {
+        async move { self.remove_unused_networks(NETWORK_IDLE, now).await.map(drop) }.boxed()
     }
 
     fn usage(&self, id: &str) -> Option<GroupUsage> {

@@ -15,7 +15,10 @@ use tokio::{
 use super::worker::{Input, Worker};
 use crate::{
     base::error::chain,
-    host::docker::{EngineError, session::ExecPlan},
+    host::docker::{
+        EngineError,
+        session::{EndPlan, ExecPlan},
+    },
     model::{
         InstanceId,
         container::Command,
@@ -67,15 +70,6 @@ impl Sessions {
         }
     }
 
-    pub fn end_of_input(&mut self, id: u64) {
-        if let Some(session) = self.open.get(&id) {
-            // A full queue: the session ends instead, which ends its input too.
-            if session.input.try_send(None).is_err() {
-                self.open.remove(&id);
-            }
-        }
-    }
-
     /// The reader has room for `n` pieces more.
     pub fn credit(&self, id: u64, n: u32) {
         let Some(session) = self.open.get(&id) else { return };
@@ -83,6 +77,7 @@ impl Sessions {
         session.credit.add_permits(room.min(n as usize));
     }
 
+    /// Nobody listens to a session any more.
     pub fn close(&mut self, id: u64) {
         self.open.remove(&id);
     }
@@ -165,7 +160,8 @@ impl Worker {
             return Err(AskError::Failed(format!("{SESSIONS_MAX} sessions are open")));
         }
         let env = if tty { vec!["TERM=xterm".to_owned()] } else { Vec::new() };
-        let plan = ExecPlan { command, tty, stdin, env, user: None, working_dir: None };
+        let mark = self.prober.marks.next();
+        let plan = ExecPlan { command, tty, stdin, env, user: None, working_dir: None, mark };
         Ok(Wanted { id, container: running, plan })
     }
 
@@ -205,13 +201,37 @@ async fn next_within<S: Stream + Unpin>(credit: &Semaphore, output: &mut S) -> O
     piece
 }
 
-/// Runs a session to its end; an error means that it never began.
+/// Runs a session to its end; an error means that it never began. A command whose listener has gone
+/// is ended.
 async fn run(
+    runtime: &dyn super::runtime::Runtime,
+    wanted: Wanted,
+    pieces: mpsc::Receiver<Piece>,
+    to: &mpsc::Sender<FromAgent>,
+    credit: &Semaphore,
+) -> Result<Option<i32>, AskError> {
+    let (container, mark) = (wanted.container.clone(), wanted.plan.mark.clone());
+    let mut session = None;
+    let ended = join(runtime, wanted, pieces, to, credit, &mut session).await?;
+    if ended.is_none()
+        && let Some(session) = session
+    {
+        let plan = EndPlan { mark, session, gently: true };
+        if !runtime.exec_end(&container, plan).await {
+            tracing::warn!(container, "a command nobody listens to cannot be ended");
+        }
+    }
+    Ok(ended)
+}
+
+/// Joins a command and its listener until one of them ends; `None`: the command goes on.
+async fn join(
     runtime: &dyn super::runtime::Runtime,
     wanted: Wanted,
     mut pieces: mpsc::Receiver<Piece>,
     to: &mpsc::Sender<FromAgent>,
     credit: &Semaphore,
+    started_as: &mut Option<String>,
 ) -> Result<Option<i32>, AskError> {
     let Wanted { id, container, plan } = wanted;
     let tty = plan.tty;
@@ -219,6 +239,7 @@ async fn run(
         EngineError::NoSuch(text) => AskError::NotFound(text),
         other => AskError::Failed(chain(&other)),
     })?;
+    *started_as = Some(session.id.clone());
     let (mut output, mut input) = (session.output, Some(session.input));
     let started = FromAgent::Answer { id, answer: Ok(Answer::Started) };
     if to.send(started).await.is_err() {
@@ -275,7 +296,7 @@ async fn run(
                         drop(done.shutdown().await);
                     }
                 }
-                // Nobody listens any more: the connection is dropped, the command sees a hang-up.
+                // Nobody listens any more.
                 None => return Ok(None),
             },
         }

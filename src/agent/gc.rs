@@ -105,6 +105,9 @@ impl Job {
                 return Vec::new(); // the engine is away; the next round tries again
             }
         }
+        if let Err(error) = self.runtime.tidy(self.now).await {
+            tracing::debug!(%error, "the engine is not tidied"); // the next round tries again
+        }
         let sandboxes = self.sandboxes.clone();
         let doomed: Vec<(Key, AppId)> = graves
             .into_iter()

@@ -1,18 +1,14 @@
 //! The worker's part about single incarnations: starting, tending, ending, forgetting them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use nix::sys::signal::Signal;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     check::Subject,
     desired::{Checked, Event, Exit, Key, Known},
+    exit::{self, MemorySeen},
     gc::Grave,
     health::{Finding, Health},
     launch::INFRA,
@@ -28,7 +24,6 @@ use crate::{
         AppId,
         instance::{Condition, ContainerStatus},
         link::Order,
-        workload::Kind,
     },
 };
 
@@ -44,7 +39,8 @@ pub struct Live {
     /// Checks and followers run.
     pub tended: bool,
     exits: BTreeMap<String, Exit>,
-    out_of_memory: BTreeSet<String>,
+    /// When one of a container's processes was last ended for memory.
+    out_of_memory: BTreeMap<String, Timestamp>,
     health: Option<Health>,
     checks: CancellationToken,
     followers: Vec<oneshot::Receiver<()>>,
@@ -62,13 +58,18 @@ impl Live {
             launch: None,
             tended: false,
             exits: BTreeMap::new(),
-            out_of_memory: BTreeSet::new(),
+            out_of_memory: BTreeMap::new(),
             health: None,
             checks: CancellationToken::new(),
             followers: Vec::new(),
             ending: false,
             first_failure: None,
         }
+    }
+
+    /// Whether a container is known to have ended.
+    pub fn has_ended(&self, id: &str) -> bool {
+        self.exits.contains_key(id)
     }
 
     /// Containers that are not known to have ended.
@@ -296,7 +297,7 @@ impl Worker {
     pub(super) fn out_of_memory(&mut self, id: &str) {
         let key = self.by_container.get(id);
         if let Some(live) = key.and_then(|key| self.live.get_mut(key)) {
-            live.out_of_memory.insert(id.to_owned());
+            live.out_of_memory.insert(id.to_owned(), self.clock.now());
         }
     }
 
@@ -308,9 +309,14 @@ impl Worker {
         if live.exits.contains_key(id) {
             return;
         }
-        exit.out_of_memory |= live.out_of_memory.contains(id);
-        let memory = self.actual.tasks.get(&key).and_then(|k| memory_mb(k, &member.name));
-        exit.message = exit_text(&exit, member.is_plain, memory);
+        let now = self.clock.now();
+        let before = live.out_of_memory.get(id).map(|at| now.since(*at));
+        let seen = MemorySeen { flag: exit.out_of_memory, before };
+        // Told to end, it was ended by that: the same code comes from our own SIGKILL.
+        let told = self.actual.tasks.get(&key).is_some_and(|known| known.kill.is_some());
+        exit.out_of_memory = !told && seen.was_the_end(exit.code);
+        let spec = self.actual.tasks.get(&key).and_then(|k| exit::spec_of(k, &member.name));
+        exit.message = exit::text(&exit, seen, member.is_plain, spec);
         let failed = exit.code != Some(0);
         live.exits.insert(id.to_owned(), exit.clone());
         if failed && live.first_failure.is_none() {
@@ -436,70 +442,10 @@ fn statuses(live: &Live, now: Timestamp) -> Vec<ContainerStatus> {
             Some(ContainerStatus {
                 name: m.name.clone(),
                 condition: if ok { Condition::Finished } else { Condition::Failed },
-                since: now,
+                since: exit.at.unwrap_or(now).min(now),
                 exit_code: exit.code,
                 message: exit.message.clone(),
             })
         })
         .collect()
-}
-
-fn memory_mb(known: &Known, container: &str) -> Option<i64> {
-    let order = known.order.as_ref()?;
-    let is_pod = order.spec.kind == Kind::Pod;
-    let spec = order.spec.containers.iter().find(|c| !is_pod || c.name == container)?;
-    Some(spec.resources.mem.floor())
-}
-
-/// What people read about an end (docs/compat/containers.md, "How a task ends").
-fn exit_text(exit: &Exit, is_plain: bool, memory_mb: Option<i64>) -> String {
-    if exit.out_of_memory {
-        let limit = memory_mb.map(|mb| format!(" of {mb} MB")).unwrap_or_default();
-        return format!("Memory limit exceeded: the limit{limit} was reached");
-    }
-    let what = if is_plain { "Command" } else { "Container" };
-    match exit.code {
-        None => "The container is gone, nobody knows how it ended".to_owned(),
-        Some(code) if is_plain && code > 128 => match signal_name(code - 128) {
-            Some(name) => format!("{what} terminated with signal {name}"),
-            None => format!("{what} exited with status {code}"),
-        },
-        Some(code) => format!("{what} exited with status {code}"),
-    }
-}
-
-fn signal_name(number: i32) -> Option<&'static str> {
-    let signal = Signal::try_from(number).ok()?;
-    Some(match signal {
-        Signal::SIGTERM => "Terminated",
-        Signal::SIGKILL => "Killed",
-        Signal::SIGINT => "Interrupt",
-        Signal::SIGHUP => "Hangup",
-        Signal::SIGABRT => "Aborted",
-        Signal::SIGSEGV => "Segmentation fault",
-        other => other.as_str(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ends_in_words() {
-        let exit = |code| Exit { code, ..Exit::default() };
-        for (exit, plain, text) in [
-            (exit(Some(3)), true, "Command exited with status 3"),
-            (exit(Some(143)), true, "Command terminated with signal Terminated"),
-            (exit(Some(137)), false, "Container exited with status 137"),
-            (exit(None), false, "The container is gone, nobody knows how it ended"),
-            (
-                Exit { code: Some(137), out_of_memory: true, ..Exit::default() },
-                false,
-                "Memory limit exceeded: the limit of 32 MB was reached",
-            ),
-        ] {
-            assert_eq!(exit_text(&exit, plain, Some(32)), text);
-        }
-    }
 }

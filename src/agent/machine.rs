@@ -135,6 +135,7 @@ impl Sampler {
             load_1m: load().unwrap_or(0.0),
             tasks: usages,
             engine_away: None,
+            ports_held: Ranges::default(),
         }
     }
 

@@ -21,13 +21,13 @@ use tokio::sync::broadcast;
 
 use super::runtime::{Launch, Progress, Runtime};
 use crate::{
-    base::task::Tasks,
+    base::{clock::Timestamp, task::Tasks},
     host::docker::{
         EngineError, Found,
         cgroup::GroupUsage,
         engine::{EngineEvent, FoundState, Inspected},
         logs::LogPiece,
-        session::{ExecPlan, Session},
+        session::{EndPlan, ExecPlan, Session},
     },
 };
 
@@ -206,8 +206,10 @@ impl Runtime for MemoryRuntime {
 
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
         async move {
+            let events = &self.inner.events; // nobody listening is fine
             let (after, code) = self.with(id, |c| {
                 c.state = FoundState::Running;
+                drop(events.send(EngineEvent::Started { id: id.to_owned() }));
                 Ok((number_after(&c.command, "sleep "), number_after(&c.command, "exit ")))
             })?;
             if let Some(code) = code {
@@ -264,6 +266,18 @@ impl Runtime for MemoryRuntime {
         async { Err(EngineError::Refused { status: 501, message }) }.boxed()
     }
 
+    fn exec_end<'a>(&'a self, _: &'a str, _: EndPlan) -> BoxFuture<'a, bool> {
+        async { true }.boxed()
+    }
+
+    fn exec_end_others<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        async { Ok(()) }.boxed()
+    }
+
     fn exec_resize<'a>(
         &'a self,
         session: &'a str,
@@ -278,6 +292,10 @@ impl Runtime for MemoryRuntime {
         session: &'a str,
     ) -> BoxFuture<'a, Result<Option<i32>, EngineError>> {
         async move { Err(EngineError::NoSuch(session.to_owned())) }.boxed()
+    }
+
+    fn tidy(&self, _: Timestamp) -> BoxFuture<'_, Result<(), EngineError>> {
+        async { self.inner.up().map(drop) }.boxed()
     }
 
     fn usage(&self, _: &str) -> Option<GroupUsage> {

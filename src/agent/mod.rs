@@ -31,9 +31,12 @@ pub mod web;
 pub mod fetch;
 pub mod cache;
 pub mod unpack;
+pub mod ports;
 pub mod prepare;
 pub mod output;
+pub mod exit;
 pub mod health;
+pub mod command;
 pub mod check;
 mod worker;
 pub mod live;
@@ -89,6 +92,7 @@ pub fn start(
         runtime: runtime.clone(),
         trust: web::Trust::anybody(),
         tasks: tasks.clone(),
+        marks: Arc::default(),
         to: inbox.clone(),
     };
     let worker = worker::Worker::new(worker::Parts {

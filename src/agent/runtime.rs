@@ -5,13 +5,14 @@
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
+use crate::base::clock::Timestamp;
 use crate::host::docker::{
     ContainerPlan, EngineError, Found,
     cgroup::GroupUsage,
     engine::{EngineEvent, Inspected},
     images::RegistryLogins,
     logs::LogPiece,
-    session::{ExecPlan, Session},
+    session::{EndPlan, ExecPlan, Session},
 };
 
 /// Told with each step of a preparation that takes long.
@@ -37,7 +38,8 @@ pub trait Runtime: Send + Sync {
 
     fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Inspected, EngineError>>;
 
-    /// Deaths from `since` (seconds since the epoch) on; the stream ends when the engine goes away.
+    /// Starts and deaths from `since` (seconds since the epoch) on; the stream ends when the engine
+    /// goes away.
     fn events(
         &self,
         since: i64,
@@ -82,6 +84,17 @@ pub trait Runtime: Send + Sync {
         plan: ExecPlan,
     ) -> BoxFuture<'a, Result<Session, EngineError>>;
 
+    /// Ends every process of a command in container `id`; `true` once none is left and none will
+    /// come.
+    fn exec_end<'a>(&'a self, id: &'a str, plan: EndPlan) -> BoxFuture<'a, bool>;
+
+    /// Ends the commands of container `id` that still run and whose marks do not begin with `keep`.
+    fn exec_end_others<'a>(
+        &'a self,
+        id: &'a str,
+        keep: &'a str,
+    ) -> BoxFuture<'a, Result<(), EngineError>>;
+
     fn exec_resize<'a>(
         &'a self,
         session: &'a str,
@@ -93,6 +106,9 @@ pub trait Runtime: Send + Sync {
         &'a self,
         session: &'a str,
     ) -> BoxFuture<'a, Result<Option<i32>, EngineError>>;
+
+    /// Removes what containers left on the engine and nobody uses any more.
+    fn tidy(&self, now: Timestamp) -> BoxFuture<'_, Result<(), EngineError>>;
 
     /// CPU time and memory of a running container, where known.
     fn usage(&self, id: &str) -> Option<GroupUsage>;

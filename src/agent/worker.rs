@@ -22,6 +22,7 @@ use super::{
     link::LinkEnds,
     live::Live,
     machine::{Sampler, UsageOf},
+    ports::{self, Refused},
     prepare::Starter,
     record::Member,
     runtime::Runtime,
@@ -34,8 +35,11 @@ use crate::{
         task::Tasks,
     },
     host::docker::{Found, engine::EngineEvent},
-    model::link::{
-        Desired, EngineAway, FromAgent, Hello, LINK_VERSION, Order, Report, ToAgent, Usage,
+    model::{
+        Ranges,
+        link::{
+            Desired, EngineAway, FromAgent, Hello, LINK_VERSION, Order, Report, ToAgent, Usage,
+        },
     },
 };
 
@@ -116,6 +120,8 @@ pub struct Worker {
     outbox: Outbox,
     link: Option<Link>,
     n_links: u64,
+    /// Ports the engine refused to publish.
+    refused: Refused,
     usage: Usage,
     /// Since when the engine is away; `None` while it answers.
     away_since: Option<Timestamp>,
@@ -161,6 +167,7 @@ impl Worker {
             outbox: Outbox::default(),
             link: None,
             n_links: 0,
+            refused: Refused::default(),
             usage: Usage::default(),
             away_since: None,
             sampler: Some(Box::default()),
@@ -205,6 +212,7 @@ impl Worker {
                 if self.link.as_ref().is_some_and(|l| l.number == number) {
                     tracing::warn!(node = %self.config.info.id, "link to the leader lost");
                     self.link = None;
+                    self.sessions.close_all();
                 }
             }
             Input::Master(number, message) => {
@@ -212,7 +220,10 @@ impl Worker {
                     self.hear(message);
                 }
             }
-            Input::Task(key, event) => self.happened(&key, event, now),
+            Input::Task(key, event) => {
+                self.note_ports(&key, &event, now);
+                self.happened(&key, event, now);
+            }
             Input::Created(key, member) => self.created(&key, member),
             Input::NoEngine(key, text) => self.no_engine(key, text, now),
             Input::Engine(event) => self.engine_event(event),
@@ -317,6 +328,7 @@ impl Worker {
             ToAgent::Refused(why) => {
                 tracing::error!(node = %self.config.info.id, why, "the leader refuses this agent");
                 self.link = None;
+                self.sessions.close_all();
             }
             ToAgent::Removed(why) => {
                 tracing::error!(node = %self.config.info.id, why, "this node's tasks are ended");
@@ -340,7 +352,7 @@ impl Worker {
             ToAgent::TellAll => self.outbox = Outbox::default(),
             ToAgent::Ask { id, question } => self.asked(id, question),
             ToAgent::Data { id, channel, bytes } => self.sessions.data(id, channel, bytes),
-            ToAgent::End { id } => self.sessions.end_of_input(id),
+            ToAgent::End { id } => self.sessions.close(id),
             ToAgent::Credit { id, n } => self.sessions.credit(id, n),
         }
     }
@@ -394,8 +406,30 @@ impl Worker {
         self.usage.clone()
     }
 
+    /// A start that failed because somebody else has a port: the leader is to know it before it
+    /// tries again.
+    fn note_ports(&mut self, key: &Key, event: &Event, now: Timestamp) {
+        let Event::NotStarted { message, .. } = event else { return };
+        let order = self.actual.tasks.get(key).and_then(|known| known.order.as_ref());
+        if order.is_some_and(|order| self.refused.note(order, message, now)) {
+            self.usage.ports_held = self.usage.ports_held.union(&self.refused.ports(now));
+            if let Some(link) = &self.link {
+                drop(link.news.try_send(FromAgent::Heartbeat(self.usage.clone())));
+            }
+        }
+    }
+
+    /// Ports given to tasks that have not ended.
+    fn own_ports(&self) -> Ranges {
+        let alive = self.actual.tasks.values().filter(|known| !known.is_ended());
+        let ports = alive.filter_map(|known| known.order.as_ref());
+        let ports = ports.flat_map(|order| order.placement.host_ports.iter().flatten());
+        Ranges::of_numbers(ports.map(|port| u64::from(*port)))
+    }
+
     fn sample(&mut self) {
         let Some(mut sampler) = self.sampler.take() else { return };
+        let (own, refused) = (self.own_ports(), self.refused.ports(self.clock.now()));
         let containers = self
             .live
             .iter()
@@ -408,7 +442,8 @@ impl Worker {
         let data_dir = self.config.data_dir.clone();
         self.tasks.connection("usage", async move {
             let work = move || {
-                let usage = sampler.sample(&*runtime, containers, &data_dir);
+                let mut usage = sampler.sample(&*runtime, containers, &data_dir);
+                usage.ports_held = ports::listening().minus(&own).union(&refused);
                 (sampler, usage)
             };
             if let Ok((sampler, usage)) = tokio::task::spawn_blocking(work).await {

@@ -51,7 +51,7 @@ impl Timestamp {
 
     /// Time passed since `earlier`; zero when `earlier` lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
     /// Parses any ISO-8601 date-time with an offset or `Z`; fractions beyond milliseconds are cut.

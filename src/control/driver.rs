@@ -98,9 +98,12 @@ impl Driver {
         self.spawn(tasks, "deploy", Duration::from_secs(5), move |state, now| {
             deploy::step(state, &mut idle, &mut rng, now)
         });
-        let (limits, board) = (self.limits.clone(), self.board.clone());
-        let mut planner = Planner::default();
+        let (mut limits, board) = (self.limits.clone(), self.board.clone());
+        let (mut planner, links) = (Planner::default(), self.links.clone());
         self.spawn(tasks, "place", Duration::from_millis(500), move |state, now| {
+            if !state.index.waiting.is_empty() {
+                limits.ports_held = links.ports_held();
+            }
             let (command, reports) = place::step(&mut planner, state, &limits, now);
             board.set_reports(reports);
             command.into_iter().collect()

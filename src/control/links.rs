@@ -33,6 +33,7 @@ use crate::{
     core::{Change, State},
     log::{Log, feed::Step},
     model::{
+        Ranges,
         credential::{Digest, Serial},
         link::{
             Answer, AskError, Channel, Desired, FromAgent, Question, SESSION_WINDOW, ToAgent, Usage,
@@ -262,7 +263,11 @@ impl Links {
             Err(_) => Err(AskError::TimedOut),
         };
         if let Err(error) = started {
-            self.with(node, |agent| agent.sessions.remove(&id));
+            self.with(node, |agent| {
+                agent.sessions.remove(&id);
+                // It may be started yet, and nobody would listen.
+                let _ = agent.input.try_send(ToAgent::End { id });
+            });
             return Err(error);
         }
         let (input, mut typed) = mpsc::channel::<(Channel, Vec<u8>)>(SESSION_PIECES_MAX);
@@ -285,6 +290,16 @@ impl Links {
     /// The latest usage sample of a connected agent.
     pub fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
         self.inner.agents.lock().get(node).and_then(|a| a.usage.clone())
+    }
+
+    /// Ports of each connected node that others than its tasks hold.
+    pub fn ports_held(&self) -> BTreeMap<NodeId, Ranges> {
+        let agents = self.inner.agents.lock();
+        let held = agents.iter().filter_map(|(node, agent)| {
+            let ports = agent.usage.as_ref().map(|usage| &usage.ports_held)?;
+            (!ports.is_empty()).then(|| (node.clone(), ports.clone()))
+        });
+        held.collect()
     }
 
     /// When each node was last heard of, as of now.

@@ -15,6 +15,7 @@ use super::{
         ReadinessStatus,
     },
     node::{NodeId, NodeInfo},
+    resource::Ranges,
     workload::WorkloadSpec,
 };
 use crate::base::clock::Timestamp;
@@ -71,11 +72,13 @@ pub enum ToAgent {
         id: u64,
         question: Question,
     },
+    /// Bytes for stream `id`; none at all on standard input are the end of that input.
     Data {
         id: u64,
         channel: Channel,
         bytes: Vec<u8>,
     },
+    /// Nobody listens to stream `id` any more: its command is ended.
     End {
         id: u64,
     },
@@ -147,6 +150,8 @@ pub struct Usage {
     pub disk_bytes: u64,
     pub load_1m: f64,
     pub tasks: Vec<TaskUsage>,
+    /// Ports of the node that others than its tasks hold.
+    pub ports_held: Ranges,
     /// Set while the container engine does not answer.
     pub engine_away: Option<EngineAway>,
 }

@@ -5,6 +5,7 @@
 //! do not see each other's containers.
 
 mod hostile;
+mod others;
 mod rig;
 mod stop;
 
@@ -399,7 +400,8 @@ async fn a_command_in_a_running_task() {
     let bytes = b"through and back".to_vec();
     let input = ToAgent::Data { id: 7, channel: Channel::Stdin, bytes: bytes.clone() };
     rig.ends.to_agent.send(input).await.unwrap();
-    rig.ends.to_agent.send(ToAgent::End { id: 7 }).await.unwrap();
+    let end = ToAgent::Data { id: 7, channel: Channel::Stdin, bytes: Vec::new() };
+    rig.ends.to_agent.send(end).await.unwrap();
     rig.until("end of the command", |r| r.over.contains_key(&7)).await;
     assert_eq!(rig.over[&7], Some(5));
     let all = |rig: &Rig, id, channel| -> Vec<u8> {

@@ -109,10 +109,12 @@ impl Cursor {
     }
 
     /// Launches `instance` on the best node, taking the resources; `None` when no node is left.
+    /// `n_before`: how often it was launched before.
     pub fn place(
         &mut self,
         ledger: &mut Ledger,
         instance: &InstanceId,
+        n_before: u32,
     ) -> Option<(NodeIx, Launch)> {
         let mut aside: SmallVec<[Reverse<(u32, u32, u32)>; 4]> = SmallVec::new();
         let mut launch = None;
@@ -130,7 +132,7 @@ impl Cursor {
                 }
                 Verdict::Yes => {}
             }
-            if let Some(done) = self.place_in(cell as usize, ledger, instance) {
+            if let Some(done) = self.place_in(cell as usize, ledger, instance, n_before) {
                 self.order.push(Reverse((self.count(cell as usize), rank, cell)));
                 launch = Some(done);
                 break;
@@ -145,6 +147,7 @@ impl Cursor {
         cell: usize,
         ledger: &mut Ledger,
         instance: &InstanceId,
+        n_before: u32,
     ) -> Option<(NodeIx, Launch)> {
         while let Some(Reverse(key)) = self.cells[cell].nodes.pop() {
             let ix = node_of(key);
@@ -158,7 +161,7 @@ impl Cursor {
                 self.cells[cell].nodes.push(Reverse(key_now));
                 continue;
             }
-            let Some(launch) = self.needs.launch(ledger, ix, instance) else { continue };
+            let Some(launch) = self.needs.launch(ledger, ix, instance, n_before) else { continue };
             ledger.take(ix, &launch.allocation);
             self.rules.add(ix);
             *self.here.entry(ix).or_default() += 1;

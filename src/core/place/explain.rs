@@ -479,7 +479,7 @@ pub fn explain_spec(
     let n_tried = n_missing.min(u32::try_from(limits.launches_max).unwrap_or(u32::MAX));
     while n_placed < n_tried {
         let id = InstanceId::new(format!("{}.instance-{n_placed}", spec.id.safe()));
-        if cursor.place(&mut ledger, &id).is_none() {
+        if cursor.place(&mut ledger, &id, 0).is_none() {
             break;
         }
         n_placed += 1;

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::{
     ledger::{Ledger, NodeIx, RoleIx},
-    ports::PortNeeds,
+    ports::{PortNeeds, start},
 };
 use crate::{
     base::units::Milli,
@@ -93,11 +93,18 @@ impl Needs {
     }
 
     /// What `instance` would take on a node; `None` when it does not fit.
-    pub fn launch(&self, ledger: &Ledger, ix: NodeIx, instance: &InstanceId) -> Option<Launch> {
+    /// `n_before`: how often it was launched before.
+    pub fn launch(
+        &self,
+        ledger: &Ledger,
+        ix: NodeIx,
+        instance: &InstanceId,
+        n_before: u32,
+    ) -> Option<Launch> {
         if !ledger.free(ix, &self.roles).contains(&self.scalars) {
             return None;
         }
-        let mut chosen = self.ports.choose(ledger, ix, &self.roles, instance)?;
+        let mut chosen = self.ports.choose(ledger, ix, &self.roles, start(instance, n_before))?;
         let mut allocation = Pools::default();
         let mut left = self.scalars;
         for pool in ledger.pools(ix, &self.roles) {

@@ -43,6 +43,8 @@ pub struct Ledger {
     /// Used share of the scarcest scalar, in thousandths.
     tight: Vec<u16>,
     usable: Vec<bool>,
+    /// Ports others hold, by node.
+    held: Vec<Ranges>,
 }
 
 impl Ledger {
@@ -57,6 +59,21 @@ impl Ledger {
             ledger.take(ix, &lease.resources);
         }
         ledger
+    }
+
+    /// Says which ports of which nodes are held by others.
+    pub(super) fn set_held(&mut self, held: &BTreeMap<NodeId, Ranges>) {
+        self.held.fill(Ranges::default());
+        for (id, ports) in held {
+            if let Some(ix) = self.find(id) {
+                self.held[ix as usize].clone_from(ports);
+            }
+        }
+    }
+
+    /// Ports of a node that others hold.
+    pub(super) fn held(&self, ix: NodeIx) -> &Ranges {
+        &self.held[ix as usize]
     }
 
     /// The leases that hold something now, with the nodes they are on.
@@ -83,6 +100,7 @@ impl Ledger {
             total: Vec::with_capacity(n),
             tight: Vec::with_capacity(n),
             usable: Vec::with_capacity(n),
+            held: Vec::with_capacity(n),
         }
     }
 
@@ -102,6 +120,7 @@ impl Ledger {
         self.total.push(node.info.total.scalars());
         self.tight.push(0);
         self.usable.push(false);
+        self.held.push(Ranges::default());
         self.nodes.push(node.clone());
         self.reset(ix, node, used);
     }

@@ -26,7 +26,7 @@ use crate::{
         framework::Lease,
         node::{Node, NodeId},
         path::AppId,
-        resource::Pools,
+        resource::{Pools, Ranges},
         workload::WorkloadSpec,
     },
 };
@@ -57,6 +57,9 @@ pub struct Limits {
     /// Region of the masters; workloads leave it only when they name a region or zone. `None`
     /// opens all regions.
     pub home_region: Option<String>,
+    /// Ports that programs which are no tasks hold on their node: given to nobody who takes any
+    /// port, while there are others.
+    pub ports_held: BTreeMap<NodeId, Ranges>,
 }
 
 impl Default for Limits {
@@ -68,6 +71,7 @@ impl Default for Limits {
             policy: Policy::default(),
             gpus_are_scarce: true,
             home_region: None,
+            ports_held: BTreeMap::new(),
         }
     }
 }
@@ -130,9 +134,12 @@ impl Planner {
             base.ledger.take(ix, &lease.resources);
             base.touched.insert(ix);
         }
-        if *limits != base.limits || !leases.is_empty() {
+        base.ledger.set_held(&limits.ports_held);
+        // Held ports decide which are given, not whether something fits.
+        let limits_of_fit = Limits { ports_held: BTreeMap::new(), ..limits.clone() };
+        if limits_of_fit != base.limits || !leases.is_empty() {
             base.blocked.clear();
-            base.limits = limits.clone();
+            base.limits = limits_of_fit;
         }
         let mut queue = Waiting::gather(state, now);
         queue.retain(|waiting| match base.blocked.get(&waiting.spec.id) {
@@ -314,7 +321,10 @@ impl<'a> Round<'a, '_> {
             if waiting.hold.is_some() {
                 return false;
             }
-            let Some((ix, launch)) = cursor.place(&mut self.base.ledger, id) else { return false };
+            let n_before = self.state.instances.get(id).map_or(0, |i| i.incarnation);
+            let Some((ix, launch)) = cursor.place(&mut self.base.ledger, id, n_before) else {
+                return false;
+            };
             self.base.touched.insert(ix);
             self.shares.take(&waiting.spec.role, &launch.allocation);
             if cursor.rules.counts_instances() {

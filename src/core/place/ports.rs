@@ -1,8 +1,10 @@
 //! Host ports: what a spec asks for and which numbers an instance gets on a node.
 //!
-//! Any-ports look random but are a function of the instance id, so that a plan can be repeated:
-//! counting starts at a hash of the id and goes on upward, which makes them consecutive whenever
-//! the node's ports are (docs/compat/marathon.md, "Host ports").
+//! Any-ports look random but are a function of the instance id and of how often it was launched, so
+//! that a plan can be repeated: counting starts at a hash of the two and goes on upward, which makes
+//! them consecutive whenever the node's ports are (docs/compat/marathon.md, "Host ports"). Ports that
+//! other programs of the node are known to hold come last; a start that failed for one nobody knew of
+//! gets another one the next time.
 
 use std::collections::BTreeMap;
 
@@ -99,13 +101,13 @@ impl PortNeeds {
                 .all(|&n| ledger.pools(ix, roles).any(|p| ledger.pool_ports(p).has(u64::from(n))))
     }
 
-    /// Chooses numbers on a node; `None` when they do not fit.
+    /// Chooses numbers on a node, counting from `start`; `None` when they do not fit.
     pub fn choose(
         &self,
         ledger: &Ledger,
         ix: NodeIx,
         roles: &[RoleIx],
-        instance: &InstanceId,
+        start: u64,
     ) -> Option<ChosenPorts> {
         let mut chosen =
             ChosenPorts { host_ports: Vec::with_capacity(self.each.len()), taken: BTreeMap::new() };
@@ -124,10 +126,7 @@ impl PortNeeds {
             let mut taken: Vec<u64> = here.collect();
             let left = self.n_any as usize - any.len();
             if left > 0 {
-                let numbers = match exact.is_empty() {
-                    true => circular(ports, hash(instance), left),
-                    false => circular(&ports.minus(&exact), hash(instance), left),
-                };
+                let numbers = any_of(ports, &exact, ledger.held(ix), start, left);
                 any.extend(&numbers);
                 taken.extend(numbers);
             }
@@ -145,6 +144,20 @@ impl PortNeeds {
         }
         Some(chosen)
     }
+}
+
+/// Up to `n` numbers of `ports` without `exact`; those that others hold come last.
+fn any_of(ports: &Ranges, exact: &Ranges, held: &Ranges, start: u64, n: usize) -> Vec<u64> {
+    if exact.is_empty() && held.is_empty() {
+        return circular(ports, start, n);
+    }
+    let all = ports.minus(exact);
+    let free = all.minus(held);
+    let mut numbers = circular(&free, start, n);
+    if numbers.len() < n {
+        numbers.extend(circular(&all.minus(&free), start, n - numbers.len()));
+    }
+    numbers
 }
 
 /// Up to `n` numbers of the set, upward from a start picked by `hash`, wrapping around.
@@ -172,12 +185,12 @@ fn circular(set: &Ranges, hash: u64, n: usize) -> Vec<u64> {
     chosen
 }
 
-/// FNV-1a: short, fixed for all time, spreads ids that differ in few characters.
-fn hash(instance: &InstanceId) -> u64 {
-    instance
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+/// Where counting starts for an instance that was launched `n_before` times. FNV-1a: short, fixed for
+/// all time, spreads ids that differ in few characters.
+pub fn start(instance: &InstanceId, n_before: u32) -> u64 {
+    let again = n_before.to_le_bytes().into_iter().take_while(|_| n_before > 0);
+    let bytes = instance.as_str().bytes().chain(again);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -191,5 +204,30 @@ mod tests {
         assert_eq!(circular(&set, 4, 3), [21, 10, 11]);
         assert_eq!(circular(&set, 2, 9), [12, 20, 21, 10, 11]);
         assert_eq!(circular(&Ranges::default(), 7, 2), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn the_next_try_gets_another_port() {
+        let set = Ranges::of([(31_000, 31_019)]);
+        let id = InstanceId::from("app.instance-1");
+        let of = |n_before| circular(&set, start(&id, n_before), 1)[0];
+        let given: std::collections::BTreeSet<u64> = (0..40).map(of).collect();
+        assert!(given.len() > 10, "{given:?}");
+        assert_ne!((of(0), of(1)), (of(1), of(2)));
+        assert_eq!(of(3), of(3));
+    }
+
+    #[test]
+    fn what_others_hold_is_given_last() {
+        let set = Ranges::of([(10, 29)]);
+        let held = Ranges::of([(10, 15), (17, 20), (22, 27)]);
+        let none = Ranges::default();
+        for hash in 0..20 {
+            let mut given = any_of(&set, &none, &held, hash, 4);
+            given.sort_unstable();
+            assert_eq!(given, [16, 21, 28, 29], "{hash}");
+            assert_eq!(any_of(&set, &none, &held, hash, 20).len(), 20, "nothing else is left");
+            assert!(!any_of(&set, &Ranges::of([(16, 16)]), &held, hash, 3).contains(&16));
+        }
     }
 }

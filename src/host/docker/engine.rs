@@ -8,13 +8,10 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 use bollard::{
     API_DEFAULT_VERSION, Docker,
     errors::Error as ApiError,
-    models::{
-        ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum, EventMessage,
-        NetworkCreateRequest,
-    },
+    models::{ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum, EventMessage},
     query_parameters::{
-        CreateContainerOptions, EventsOptions, InspectContainerOptions, InspectNetworkOptions,
-        KillContainerOptions, ListContainersOptions, RemoveContainerOptions,
+        CreateContainerOptions, EventsOptions, InspectContainerOptions, KillContainerOptions,
+        ListContainersOptions, RemoveContainerOptions,
     },
 };
 use futures_util::{Stream, StreamExt as _};
@@ -22,6 +19,7 @@ use tokio::sync::Mutex;
 
 use super::{
     create,
+    networks::Networks,
     options::BadOption,
     plan::{ContainerPlan, NetworkPlan},
 };
@@ -92,8 +90,17 @@ pub struct Inspected {
 /// Something that happened to a container of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineEvent {
-    Died { id: String, exit_code: Option<i32> },
-    OutOfMemory { id: String },
+    Died {
+        id: String,
+        exit_code: Option<i32>,
+    },
+    /// Some process of it was ended for memory.
+    OutOfMemory {
+        id: String,
+    },
+    Started {
+        id: String,
+    },
 }
 
 /// The engine behind one socket.
@@ -101,20 +108,22 @@ pub enum EngineEvent {
 pub struct Engine {
     socket: String,
     client: Mutex<Option<Docker>>,
+    pub(super) networks: Networks,
 }
 
 impl Engine {
     /// An engine reached at `socket`, a path with or without `unix://`. Does not connect yet.
     pub fn new(socket: &str) -> Self {
         let socket = socket.strip_prefix("unix://").unwrap_or(socket).to_owned();
-        Self { socket, client: Mutex::new(None) }
+        Self { socket, client: Mutex::new(None), networks: Networks::default() }
     }
 
     pub fn socket(&self) -> &str {
         &self.socket
     }
 
-    /// The client, with the API version both sides know.
+    /// The client. What it negotiates goes into no path: every request is answered in the engine's
+    /// newest version, so what is read has to be understood in all of them (`docker/tests.rs`).
     pub(super) async fn client(&self) -> Result<Docker, EngineError> {
         let mut slot = self.client.lock().await;
         if let Some(client) = &*slot {
@@ -158,10 +167,10 @@ impl Engine {
 
     /// Creates a container and returns its id. `NoSuch` means that the image is missing.
     pub async fn create(&self, plan: &ContainerPlan) -> Result<String, EngineError> {
-        if let NetworkPlan::Named(name) = &plan.network {
-            self.ensure_network(name).await?;
-        }
         let creation = create::creation(plan)?;
+        if let NetworkPlan::Named(name) = &plan.network {
+            self.ensure_network(name, &plan.network_labels).await?;
+        }
         let options =
             CreateContainerOptions { name: Some(creation.name.clone()), ..Default::default() };
         let client = self.client().await?;
@@ -191,8 +200,8 @@ impl Engine {
         }
     }
 
-    /// Deaths of containers whose label `name` is `value`, from `since` (seconds since the epoch)
-    /// on. The stream ends when the engine goes away.
+    /// Starts and deaths of containers whose label `name` is `value`, from `since` (seconds since the
+    /// epoch) on. The stream ends when the engine goes away.
     pub async fn events(
         &self,
         name: &str,
@@ -202,7 +211,7 @@ impl Engine {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
             ("label".to_owned(), vec![format!("{name}={value}")]),
-            ("event".to_owned(), vec!["die".to_owned(), "oom".to_owned()]),
+            ("event".to_owned(), ["die", "oom", "start"].map(str::to_owned).to_vec()),
         ]);
         let since = Some(since.to_string());
         let options = EventsOptions { since, filters: Some(filters), ..Default::default() };
@@ -210,26 +219,6 @@ impl Engine {
         Ok(stream
             .take_while(|item| std::future::ready(item.is_ok()))
             .filter_map(|item| std::future::ready(item.ok().and_then(event))))
-    }
-
-    async fn ensure_network(&self, name: &str) -> Result<(), EngineError> {
-        let client = self.client().await?;
-        let options = None::<InspectNetworkOptions>;
-        match client.inspect_network(name, options).await.map_err(|e| self.error(&e)) {
-            Ok(_) => return Ok(()),
-            Err(EngineError::NoSuch(_)) => {}
-            Err(error) => return Err(error),
-        }
-        let request = NetworkCreateRequest {
-            name: name.to_owned(),
-            driver: Some("bridge".to_owned()),
-            attachable: Some(true),
-            ..NetworkCreateRequest::default()
-        };
-        match client.create_network(request).await.map_err(|e| self.error(&e)) {
-            Ok(_) | Err(EngineError::Conflict(_)) => Ok(()), // made by another start meanwhile
-            Err(error) => Err(error),
-        }
     }
 
     fn away(&self, cause: impl Into<String>) -> EngineError {
@@ -248,7 +237,7 @@ impl Engine {
 }
 
 /// The engine's refusal by its status and its words.
-fn refused(status: u16, message: &str) -> EngineError {
+pub(super) fn refused(status: u16, message: &str) -> EngineError {
     let message = message.trim().to_owned();
     if message.contains("no space left on device") {
         return EngineError::Full(message);
@@ -260,7 +249,7 @@ fn refused(status: u16, message: &str) -> EngineError {
     }
 }
 
-fn found(item: ContainerSummary) -> Option<Found> {
+pub(super) fn found(item: ContainerSummary) -> Option<Found> {
     let state = match item.state? {
         ContainerSummaryStateEnum::CREATED => FoundState::Created,
         ContainerSummaryStateEnum::RUNNING
@@ -281,7 +270,7 @@ fn found(item: ContainerSummary) -> Option<Found> {
     })
 }
 
-fn inspected(answer: ContainerInspectResponse) -> Inspected {
+pub(super) fn inspected(answer: ContainerInspectResponse) -> Inspected {
     let state = answer.state.unwrap_or_default();
     let mut addresses: Vec<IpAddr> = Vec::new();
     let networks = answer.network_settings.and_then(|n| n.networks).unwrap_or_default();
@@ -307,7 +296,7 @@ fn inspected(answer: ContainerInspectResponse) -> Inspected {
     }
 }
 
-fn event(message: EventMessage) -> Option<EngineEvent> {
+pub(super) fn event(message: EventMessage) -> Option<EngineEvent> {
     let actor = message.actor?;
     let id = actor.id?;
     match message.action?.as_str() {
@@ -316,6 +305,7 @@ fn event(message: EventMessage) -> Option<EngineEvent> {
             Some(EngineEvent::Died { id, exit_code: code })
         }
         "oom" => Some(EngineEvent::OutOfMemory { id }),
+        "start" => Some(EngineEvent::Started { id }),
         _ => None,
     }
 }

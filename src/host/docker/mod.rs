@@ -13,9 +13,13 @@ pub mod images;
 pub mod logs;
 pub mod session;
 pub mod user;
+mod networks;
 pub mod cgroup;
 pub mod processes;
 pub mod stop;
 
 pub use engine::{Engine, EngineError, Found};
 pub use plan::ContainerPlan;
+
+#[cfg(test)]
+mod tests;

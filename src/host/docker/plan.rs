@@ -21,6 +21,8 @@ pub struct ContainerPlan {
     /// A small init process reaps orphans and passes signals on.
     pub init: bool,
     pub network: NetworkPlan,
+    /// Labels of its network, should that have to be made.
+    pub network_labels: BTreeMap<String, String>,
     pub published: Vec<PublishedPort>,
     pub limits: LimitsPlan,
     pub mounts: Vec<MountPlan>,

@@ -24,6 +24,8 @@ pub enum OnTerm {
 pub struct Process {
     pub pid: i32,
     pub parent: i32,
+    /// The process that leads its session.
+    pub session: i32,
     /// When it began, in the kernel's ticks (100 a second). With `pid` it names a process for good.
     pub started: u64,
     /// Number 1 of its own process namespace.
@@ -42,10 +44,13 @@ impl Process {
         self.pid == other.pid && self.started == other.started
     }
 
-    /// Whether its environment has `entry` (`NAME=value`). `false` where that cannot be read.
-    pub fn has_env(&self, entry: &str) -> bool {
-        let environ = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
-        environ.split(|byte| *byte == 0).any(|line| line == entry.as_bytes())
+    /// The value of `name` in the environment it was started with, where that can be read.
+    pub fn env(&self, name: &str) -> Option<String> {
+        let environ = fs::read(format!("/proc/{}/environ", self.pid)).ok()?;
+        let value = environ
+            .split(|byte| *byte == 0)
+            .find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+        String::from_utf8(value.to_vec()).ok()
     }
 
     fn read(pid: i32) -> Option<Self> {
@@ -106,6 +111,7 @@ fn parse(pid: i32, status: &str, stat: &str) -> Option<Process> {
     Some(Process {
         pid,
         parent: field("PPid:")?.parse().ok()?,
+        session: rest.split_whitespace().nth(3)?.parse().ok()?,
         started: rest.split_whitespace().nth(19)?.parse().ok()?,
         is_first: numbers.len() > 1 && numbers.last() == Some(&"1"),
         term,
@@ -116,7 +122,7 @@ fn parse(pid: i32, status: &str, stat: &str) -> Option<Process> {
 mod tests {
     use super::*;
 
-    const STAT: &str = "4711 (a) b) S 1 4711 4711 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 1";
+    const STAT: &str = "4711 (a) b) S 1 4711 4710 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 1";
 
     fn status(signals: &str) -> String {
         format!("Name:\tsh\nState:\tS (sleeping)\nPPid:\t12\nNSpid:\t4711\t1\n{signals}")
@@ -133,7 +139,7 @@ mod tests {
         ] {
             let process = parse(4711, &status(signals), STAT).unwrap();
             assert_eq!((process.term, process.is_first), (term, true), "{signals}");
-            assert_eq!((process.parent, process.started), (12, 987_654));
+            assert_eq!((process.parent, process.session, process.started), (12, 4710, 987_654));
         }
     }
 
@@ -151,6 +157,6 @@ mod tests {
         let own = i32::try_from(std::process::id()).unwrap();
         let read = Process::read(own).unwrap();
         assert!(read.is(&Process::read(own).unwrap()) && read.started > 0);
-        assert!(!read.has_env("NO_SUCH=entry"));
+        assert_eq!((read.env("NO_SUCH"), read.env("PATH").is_some()), (None, true));
     }
 }

@@ -158,6 +158,7 @@ mod tests {
         let process = |&(pid, parent, term): &(i32, i32, OnTerm)| Process {
             pid,
             parent,
+            session: 1,
             started: 0,
             is_first: false,
             term,

@@ -89,7 +89,7 @@ pub struct Rig {
     cluster: String,
     socket: String,
     tasks: Tasks,
-    _agent: AgentHandle,
+    agent: AgentHandle,
     pub ends: MasterEnds,
     pub reports: BTreeMap<(InstanceId, u32), Vec<Report>>,
     answers: BTreeMap<u64, Result<Answer, AskError>>,
@@ -138,7 +138,7 @@ impl Rig {
             cluster,
             socket,
             tasks,
-            _agent: agent,
+            agent,
             ends,
             reports: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -146,6 +146,25 @@ impl Rig {
             over: BTreeMap::new(),
             is_last: true,
         }
+    }
+
+    /// One on an engine of the test's own, which removes its containers itself.
+    pub async fn on_engine(dir: Arc<tempfile::TempDir>, socket: &str) -> Self {
+        let cluster = format!("it-{}", Rng::from_os().hex(12));
+        let mut rig = Self::on(dir, cluster, socket.to_owned()).await;
+        rig.is_last = false;
+        rig
+    }
+
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// Another leader takes over: the link is a new one.
+    pub async fn reconnect(&mut self) {
+        let (agent_ends, ends) = link::pair();
+        assert!(self.agent.connect(agent_ends).await);
+        self.ends = ends;
     }
 
     /// The agent's process dies and a new one starts on the same data.
@@ -226,7 +245,11 @@ impl Rig {
     }
 
     pub async fn containers(&self) -> Vec<Found> {
-        Engine::new(&socket()).list("tepui.cluster", &self.cluster).await.unwrap()
+        self.containers_of(&socket()).await
+    }
+
+    pub async fn containers_of(&self, socket: &str) -> Vec<Found> {
+        Engine::new(socket).list("tepui.cluster", &self.cluster).await.unwrap()
     }
 }
 

@@ -106,6 +106,28 @@ fn a_killed_container_is_replaced_within_five_seconds() {
 }
 
 #[test]
+fn ports_that_other_programs_hold_are_not_given_to_tasks() {
+    let free = [34_103, 34_107, 34_108, 34_119];
+    let held: Vec<std::net::TcpListener> = (34_100..34_120)
+        .filter(|port| !free.contains(port))
+        .map(|port| std::net::TcpListener::bind(("0.0.0.0", port)).expect("free until now"))
+        .collect();
+    let system = System::start_with_env(&[("TEPUI_PORTS", "34100-34119")]);
+    let began = Instant::now();
+    system.marathon("POST", "/v2/apps", Some(&web("/web", 4, "up")));
+    let app = system.wait_running("/web", 4);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    let tasks = app["tasks"].as_array().expect("tasks");
+    let mut given: Vec<u16> = tasks
+        .iter()
+        .map(|task| u16::try_from(task["ports"][0].as_u64().expect("port")).expect("port"))
+        .collect();
+    given.sort_unstable();
+    assert_eq!(given, free);
+    drop(held);
+}
+
+#[test]
 fn after_kill_minus_nine_everything_is_as_before() {
     let mut system = System::start();
     system.marathon("POST", "/v2/apps", Some(&web("/web", 2, "up")));

@@ -32,6 +32,7 @@ pub struct System {
     /// What the program said when it was up.
     pub ready_line: String,
     flags: Vec<String>,
+    env: Vec<(String, String)>,
 }
 
 impl System {
@@ -45,6 +46,15 @@ impl System {
     }
 
     pub fn start_in(dir: tempfile::TempDir, flags: &[&str]) -> Self {
+        Self::start_as(dir, flags, &[])
+    }
+
+    /// With settings that have no flag, as variables of the environment.
+    pub fn start_with_env(env: &[(&str, &str)]) -> Self {
+        Self::start_as(tempfile::tempdir().expect("directory"), &[], env)
+    }
+
+    fn start_as(dir: tempfile::TempDir, flags: &[&str], env: &[(&str, &str)]) -> Self {
         let none = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut system = Self {
             dir,
@@ -55,6 +65,10 @@ impl System {
             started_in: Duration::ZERO,
             ready_line: String::new(),
             flags: flags.iter().map(|f| (*f).to_owned()).collect(),
+            env: env
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
         };
         system.launch();
         system
@@ -67,6 +81,7 @@ impl System {
             .args(["dev", "--router-port", "0", "--dns-port", "0", "--data-dir"])
             .arg(self.data_dir())
             .args(&self.flags)
+            .envs(self.env.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(self.dir.path().join("stderr")).expect("log file"))
             .spawn()
