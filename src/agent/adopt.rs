@@ -36,6 +36,8 @@ const LIST_EVERY: Duration = Duration::from_secs(60);
 /// An engine that has just come up may not have looked at all its containers yet, and what ended
 /// while it was away is never told by an event.
 const LIST_SOON: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
+/// After events were lost, a list follows with this pause.
+const LIST_AGAIN: Duration = Duration::from_secs(1);
 /// Events that wait for the worker.
 const EVENTS_MAX: usize = 4096;
 /// Waits between tries to reach an engine that is away.
@@ -137,7 +139,11 @@ async fn list_again(runtime: &dyn Runtime, lost: &Notify, to: &mpsc::Sender<Inpu
         let wait = soon.next().unwrap_or(LIST_EVERY);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = lost.notified() => tracing::warn!("events of the engine were lost; listing"),
+            () = lost.notified() => {
+                tracing::warn!("events of the engine were lost; listing");
+                // A worker that cannot keep up is not helped by lists without a pause.
+                tokio::time::sleep(LIST_AGAIN).await;
+            }
         }
     }
 }

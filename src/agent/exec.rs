@@ -30,9 +30,9 @@ use crate::{
 const INPUT_MAX: usize = 256;
 /// Sessions at a time.
 const SESSIONS_MAX: usize = 100;
-/// How often and how long the exit code is asked for after the output has ended.
+/// How often the exit code is asked for after the output has ended.
 const EXIT_POLL: Duration = Duration::from_millis(20);
-const EXIT_POLLS_MAX: u32 = 100;
+const EXIT_POLL_MAX: Duration = Duration::from_secs(1);
 /// Longest piece of output in one message.
 const PIECE_BYTES_MAX: usize = 64 << 10;
 
@@ -301,12 +301,17 @@ async fn join(
             },
         }
     }
-    for _ in 0..EXIT_POLLS_MAX {
+    // It may close its output and go on: as long as somebody listens, its end is waited for.
+    let mut wait = EXIT_POLL;
+    loop {
         match runtime.exec_exit_code(&session.id).await {
-            Ok(None) => tokio::time::sleep(EXIT_POLL).await,
+            Ok(None) => {}
             Ok(code) => return Ok(code),
-            Err(_) => break,
+            Err(_) => return Ok(None),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(EXIT_POLL_MAX),
+            piece = pieces.recv() => if piece.is_none() { return Ok(None) },
         }
     }
-    Ok(None)
 }

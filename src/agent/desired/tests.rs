@@ -103,6 +103,19 @@ impl Agent {
 }
 
 #[test]
+fn an_end_is_told_for_when_it_came_but_never_for_later_than_now() {
+    for (ended_at, told) in [(Some(at(5)), at(5)), (None, at(9)), (Some(at(99)), at(9))] {
+        let mut agent = Agent::default();
+        agent.hear(full(vec![order("a", 1)]));
+        agent.act(0);
+        agent.runs("a", 1);
+        let exit = Exit { code: Some(7), at: ended_at, ..Exit::default() };
+        agent.happens("a", 1, Event::Exited { exit, containers: vec![] }, 9);
+        assert_eq!(agent.report("a", 1).at, told);
+    }
+}
+
+#[test]
 fn an_order_is_started_once_and_forgotten_when_the_leader_lets_go() {
     let mut agent = Agent::default();
     agent.hear(full(vec![order("a", 1)]));

@@ -41,6 +41,9 @@ pub(super) struct Cursor {
     here: BTreeMap<NodeIx, u16>,
 }
 
+/// The most a key tells apart of its first criterion; its highest bit is another one.
+const FIRST_MAX: u64 = 0x7fff;
+
 #[derive(Debug)]
 struct Cell {
     values: Values,
@@ -248,7 +251,7 @@ impl Cursor {
         verdict
     }
 
-    /// Smaller is better: policy first, then the node's number.
+    /// Smaller is better: nodes whose ports others hold come last; then policy, then the node's number.
     #[inline]
     fn key(&self, ledger: &Ledger, ix: NodeIx) -> u64 {
         let tight = u64::from(ledger.tightness(ix));
@@ -256,7 +259,8 @@ impl Cursor {
             Policy::Spread => (self.here.get(&ix).copied().map_or(0, u64::from), tight),
             Policy::BinPack => (0, 1000 - tight),
         };
-        first << 48 | second << 32 | u64::from(ix)
+        let held = u64::from(self.needs.are_ports_held(ledger, ix));
+        held << 63 | first.min(FIRST_MAX) << 48 | second << 32 | u64::from(ix)
     }
 }
 

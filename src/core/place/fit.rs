@@ -92,6 +92,11 @@ impl Needs {
         u32::try_from(n).unwrap_or(u32::MAX)
     }
 
+    /// Whether other programs of a node hold ports that it would give.
+    pub fn are_ports_held(&self, ledger: &Ledger, ix: NodeIx) -> bool {
+        self.ports.are_held(ledger, ix, &self.roles)
+    }
+
     /// What `instance` would take on a node; `None` when it does not fit.
     /// `n_before`: how often it was launched before.
     pub fn launch(

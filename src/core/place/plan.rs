@@ -57,8 +57,8 @@ pub struct Limits {
     /// Region of the masters; workloads leave it only when they name a region or zone. `None`
     /// opens all regions.
     pub home_region: Option<String>,
-    /// Ports that programs which are no tasks hold on their node: given to nobody who takes any
-    /// port, while there are others.
+    /// Ports that programs which are no tasks hold on their node: given while there are others to
+    /// nobody who takes any port, and a node where one of a fixed number is held comes last.
     pub ports_held: BTreeMap<NodeId, Ranges>,
 }
 
@@ -135,7 +135,7 @@ impl Planner {
             base.touched.insert(ix);
         }
         base.ledger.set_held(&limits.ports_held);
-        // Held ports decide which are given, not whether something fits.
+        // Held ports decide which are given and where, not whether something fits.
         let limits_of_fit = Limits { ports_held: BTreeMap::new(), ..limits.clone() };
         if limits_of_fit != base.limits || !leases.is_empty() {
             base.blocked.clear();

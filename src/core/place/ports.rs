@@ -2,7 +2,7 @@
 //!
 //! Any-ports look random but are a function of the instance id and of how often it was launched, so
 //! that a plan can be repeated: counting starts at a hash of the two and goes on upward, which makes
-//! them consecutive whenever the node's ports are (docs/compat/marathon.md, "Host ports"). Ports that
+//! them consecutive whenever the node's ports are (docs/compat/containers.md, "Host ports"). Ports that
 //! other programs of the node are known to hold come last; a start that failed for one nobody knew of
 //! gets another one the next time.
 
@@ -99,6 +99,28 @@ impl PortNeeds {
                 .exact
                 .iter()
                 .all(|&n| ledger.pools(ix, roles).any(|p| ledger.pool_ports(p).has(u64::from(n))))
+    }
+
+    /// Whether other programs of a node hold what it would give: one of the exact numbers, or so many
+    /// that too few others are left.
+    #[inline]
+    pub fn are_held(&self, ledger: &Ledger, ix: NodeIx, roles: &[RoleIx]) -> bool {
+        let held = ledger.held(ix);
+        if self.is_empty() || held.is_empty() {
+            return false;
+        }
+        if self.exact.iter().any(|&n| held.has(u64::from(n))) {
+            return true;
+        }
+        let needed = u64::from(self.n_numbers());
+        let n_free: u64 = ledger.pools(ix, roles).map(|p| u64::from(ledger.pool_n_ports(p))).sum();
+        // Only then is it worth to look at each range.
+        n_free < needed + held.count()
+            && ledger
+                .pools(ix, roles)
+                .map(|p| ledger.pool_ports(p).minus(held).count())
+                .sum::<u64>()
+                < needed
     }
 
     /// Chooses numbers on a node, counting from `start`; `None` when they do not fit.

@@ -164,6 +164,27 @@ fn operators_spread_and_gather() {
 }
 
 #[test]
+fn a_node_where_others_hold_the_port_comes_last() {
+    let port = |host_port| Port { host_port: Some(host_port), ..Port::default() };
+    let all = Ranges::of([(31_000, 31_009)]);
+    for (host_port, held) in [(31_005, Ranges::of([(31_005, 31_005)])), (0, all)] {
+        let mut spec = app("/a", 2, 1.0, 128.0, &[]);
+        spec.require_ports = true;
+        spec.containers[0].ports = vec![port(host_port)];
+        let ports_held = BTreeMap::from([(NodeId::from("c-S000"), held)]);
+        let limits = Limits { ports_held, ..Limits::default() };
+        let nodes = || vec![node(0, star(8.0, 8192.0), &[]), node(1, star(8.0, 8192.0), &[])];
+        let mut one = state(nodes(), vec![WorkloadSpec { instances: 1, ..spec.clone() }]);
+        run(&mut one, &limits);
+        assert_eq!(spread(&one, "/a", "hostname"), [("n1".to_owned(), 1)], "{host_port}");
+        // What was told may be wrong by now: where nothing else is left, it is tried.
+        let mut alone = state(nodes()[..1].to_vec(), vec![WorkloadSpec { instances: 1, ..spec }]);
+        run(&mut alone, &limits);
+        assert_eq!(spread(&alone, "/a", "hostname"), [("n0".to_owned(), 1)], "{host_port}");
+    }
+}
+
+#[test]
 fn an_open_cluster_picks_a_value_that_holds_everything() {
     let mut nodes = racks();
     nodes[2].info.total = star(32.0, 32_768.0);

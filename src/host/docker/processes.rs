@@ -53,7 +53,8 @@ impl Process {
         String::from_utf8(value.to_vec()).ok()
     }
 
-    fn read(pid: i32) -> Option<Self> {
+    /// Process `pid`; `None` when it is gone, a zombie, or the machine's first.
+    pub fn read(pid: i32) -> Option<Self> {
         if pid <= 1 {
             return None;
         }
@@ -71,6 +72,12 @@ pub fn of_container(id: &str) -> Vec<Process> {
         collect(&dir, DEPTH_MAX, &mut found);
     }
     found
+}
+
+/// All processes of this machine.
+pub fn all() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Process::read(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 fn collect(dir: &Path, depth: usize, found: &mut Vec<Process>) {

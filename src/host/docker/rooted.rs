@@ -50,8 +50,8 @@ const NOT_DATA: [&str; 20] = [
 ];
 /// Where programs mount things for a while: what is there now may be gone at the next start.
 const PASSING: [&str; 3] = ["/run", "/tmp", "/var/tmp"];
-/// File systems in memory, in files and in programs: no disk of the node.
-const NOT_DISKS: [&str; 4] = ["fuse", "ramfs", "squashfs", "tmpfs"];
+/// What stays there: the directory of lock files, which programs of the node share.
+const STAYS: &str = "/run/lock";
 /// More mounts than this would make every start slow; the deepest are left out.
 const SUBMOUNTS_MAX: usize = 64;
 
@@ -151,11 +151,9 @@ fn submounts(mountinfo: &str, engine_data: &Path) -> Vec<PathBuf> {
         let kind = right.split(' ').next().unwrap_or_default();
         let path = PathBuf::from(unescape(point));
         let depth = path.components().count();
-        // "fuse.sshfs" is a kind of "fuse".
-        let family = kind.split('.').next().unwrap_or_default();
-        let is_data = !NOT_DATA.contains(&kind) && !NOT_DISKS.contains(&family);
-        let passes = PASSING.iter().any(|dir| path.starts_with(dir));
-        if depth > 2 && is_data && !passes && !path.starts_with(engine_data) && path.is_dir() {
+        let is_data = !NOT_DATA.contains(&kind) && !path.starts_with(engine_data);
+        let passes = PASSING.iter().any(|dir| path.starts_with(dir)) && path != Path::new(STAYS);
+        if depth > 2 && is_data && !passes && path.is_dir() {
             found.insert((depth, path));
         }
     }
@@ -179,11 +177,13 @@ mod tests {
             1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
             2 1 0:5 / /usr/share rw - ext4 /dev/sdb rw\n\
             3 1 0:6 / /usr/lib rw - overlay overlay rw\n\
-            5 1 0:8 / /usr/bin rw - tmpfs tmpfs rw\n\
-            6 1 0:9 / /usr/sbin rw - fuse.sshfs host:/ rw\n\
+            5 1 0:8 / /run/lock rw - tmpfs tmpfs rw\n\
+            6 1 0:9 / /usr/sbin rw - fuse.glusterfs host:/ rw\n\
             7 1 8:2 / /tmp/.. rw - ext4 /dev/sdd rw\n\
+            8 1 8:2 / /run/lock/.. rw - ext4 /dev/sde rw\n\
             4 1 0:7 / /var/lib rw - xfs /dev/sdc rw\n";
-        assert_eq!(submounts(info, Path::new("/var/lib")), [PathBuf::from("/usr/share")]);
+        let expected = ["/run/lock", "/usr/sbin", "/usr/share"].map(PathBuf::from);
+        assert_eq!(submounts(info, Path::new("/var/lib")), expected);
     }
 
     #[test]

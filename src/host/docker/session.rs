@@ -122,7 +122,11 @@ impl Engine {
             // In this order: what has ended by now has all its processes in the list.
             let stage = self.exec_stage(&plan.session).await;
             let root = if let Stage::Runs(pid) = stage { Some(pid) } else { None };
-            let processes = processes::of_container(id);
+            let mut processes = processes::of_container(id);
+            if processes.is_empty() {
+                // Its group is one of its own choosing, or it is gone.
+                processes = processes::all();
+            }
             let own = of_command(&processes, root, &mut known, |p| is_marked(p, &plan.mark));
             if own.is_empty() && stage == Stage::Over {
                 return true;
@@ -148,7 +152,7 @@ impl Engine {
         let answer = client.inspect_container(id, options).await.map_err(|e| self.error(&e))?;
         for session in answer.exec_ids.unwrap_or_default() {
             let Stage::Runs(root) = self.exec_stage(&session).await else { continue };
-            let process = processes::of_container(id).into_iter().find(|p| p.pid == root);
+            let process = Process::read(root);
             // Without a mark it is somebody else's.
             let mark = process.and_then(|p| p.env(MARK)).filter(|mark| !mark.starts_with(keep));
             if let Some(mark) = mark {

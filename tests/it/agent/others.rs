@@ -11,7 +11,7 @@ use std::{
 
 use tepui::{
     agent::engine::EngineRuntime,
-    base::clock::SystemClock,
+    base::{clock::SystemClock, rng::Rng},
     host::docker::Engine,
     model::{
         AppId, InstanceId, WorkloadSpec,
@@ -53,8 +53,8 @@ fn on_network(name: &str, id: &str, command: &str) -> Order {
 struct NetworkName(String);
 
 impl NetworkName {
-    fn new(rig: &Rig) -> Self {
-        Self(format!("net-{}", rig.cluster()))
+    fn new() -> Self {
+        Self(format!("net-{}", Rng::from_os().hex(12)))
     }
 
     /// Ids of the networks of this name.
@@ -64,12 +64,15 @@ impl NetworkName {
         answer.split("\"Id\":\"").skip(1).map(|rest| rest[..64].to_owned()).collect()
     }
 
-    /// Somebody makes a network of this name.
-    fn make(&self, labels: &str) -> String {
+    /// Somebody makes a network of this name; `None`: the engine has one of it and takes no second.
+    fn make(&self, labels: &str) -> Option<String> {
         let body = format!("{{\"Name\": \"{}\", \"Labels\": {{{labels}}}}}", self.0);
         let answer = ask(&socket(), "POST", "/networks/create", &body);
+        if answer.starts_with("HTTP/1.1 409") {
+            return None;
+        }
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-        answer.split("\"Id\":\"").nth(1).unwrap()[..64].to_owned()
+        Some(answer.split("\"Id\":\"").nth(1).unwrap()[..64].to_owned())
     }
 }
 
@@ -83,8 +86,8 @@ impl Drop for NetworkName {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_is_made_once_and_goes_when_nobody_uses_it() {
+    let network = NetworkName::new();
     let (mut rig, mut other) = (Rig::new().await, Rig::new().await);
-    let network = NetworkName::new(&rig);
     for (rig, name) in [(&rig, "n"), (&other, "o")] {
         let ids = (0..6).map(|i| format!("{name}{i}-{}", network.0));
         let orders = ids.map(|id| on_network(&network.0, &id, "sleep 1000")).collect();
@@ -111,14 +114,14 @@ async fn a_network_is_made_once_and_goes_when_nobody_uses_it() {
         let now = SystemClock::shared().now();
         gone.extend(runtime.remove_unused_networks(Duration::ZERO, now).await.unwrap());
     }
-    assert_eq!(gone, [network.0.clone()]);
+    assert_eq!(gone, std::slice::from_ref(&network.0));
     assert!(network.ids().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_networks_of_one_name_ours_goes_and_others_are_named() {
+    let network = NetworkName::new();
     let mut rig = Rig::new().await;
-    let network = NetworkName::new(&rig);
     let (first, second) = (format!("1-{}", network.0), format!("2-{}", network.0));
     network
         .make(&format!("\"tepui.cluster\": \"{0}\", \"tepui.agent\": \"{0}-S0\"", rig.cluster()));
@@ -127,8 +130,10 @@ async fn of_two_networks_of_one_name_ours_goes_and_others_are_named() {
     rig.desire(vec![first.clone()]).await;
     let report = rig.until_condition(first.instance.as_str(), 1, Condition::Running).await;
     assert_eq!(report.addresses.len(), 1);
-    assert_eq!(network.ids(), [theirs.clone()]);
-    let also_theirs = network.make("");
+    // An engine since version 25 does not let it come so far.
+    let Some(theirs) = theirs else { return assert_eq!(network.ids().len(), 1) };
+    assert_eq!(network.ids(), std::slice::from_ref(&theirs));
+    let also_theirs = network.make("").expect("a second one is taken");
     let second = on_network(&network.0, &second, "sleep 1000");
     rig.desire(vec![first, second.clone()]).await;
     let report = rig.until_condition(second.instance.as_str(), 1, Condition::Failed).await;
@@ -209,6 +214,29 @@ async fn a_check_that_runs_into_its_time_out_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_check_in_a_group_of_the_tasks_own_choosing_is_ended_too() {
+    let mut rig = Rig::new().await;
+    let seconds = (400_000 + std::process::id()).to_string();
+    let id = format!("c-{}", rig.cluster());
+    let mut container = image_container("sleep 1000");
+    let parent = ("cgroup-parent".to_owned(), format!("/{}", rig.cluster()));
+    container.image.as_mut().unwrap().parameters.push(parent);
+    container.health_checks =
+        vec![command_check(format!("env -i sleep {seconds} & sleep {seconds}; true"), 500)];
+    rig.desire(vec![order(&id, spec(container, NetworkMode::Host), vec![])]).await;
+    rig.until_condition(&id, 1, Condition::Running).await;
+    let (mut most, mut none, mut some) = (0, 0, 0);
+    for _ in 0..60 {
+        let n = processes_with(&seconds);
+        most = most.max(n);
+        none += usize::from(n == 0);
+        some += usize::from(n > 0);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(most <= 3 && none > 0 && some > 5, "{most} at a time, none {none}, some {some} times");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_whose_listener_has_gone_is_ended() {
     let mut rig = Rig::new().await;
     let id = format!("e-{}", rig.cluster());
@@ -229,6 +257,18 @@ async fn a_session_whose_listener_has_gone_is_ended() {
     until_processes(&seconds, "both run", |n| n >= 4).await;
     rig.reconnect().await;
     until_processes(&seconds, "nobody listens", |n| n == 0).await;
+    // One that closes its output is waited for as long as somebody listens.
+    let quiet = Question::Exec {
+        instance: InstanceId::from(id.as_str()),
+        container: String::new(),
+        command: Command::Shell("exec >/dev/null 2>&1 </dev/null; sleep 4; exit 6".into()),
+        tty: false,
+        stdin: false,
+    };
+    let answer = rig.ask(10, quiet).await;
+    assert!(matches!(answer, Ok(Answer::Started)), "{answer:?}");
+    rig.until("its end", |rig| rig.over.contains_key(&10)).await;
+    assert_eq!(rig.over[&10], Some(6));
     // One whose listener goes before the engine has started it.
     let answer = rig.ask(9, open(false)).await;
     assert!(matches!(answer, Ok(Answer::Started)), "{answer:?}");
@@ -352,6 +392,31 @@ async fn a_child_that_reached_the_limit_is_not_the_end() {
     assert!(report.message.starts_with("Container exited with status 3"), "{}", report.message);
 }
 
+/// A directory in the root of this machine, which goes with the test.
+struct RootDir(String);
+
+impl Drop for RootDir {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir(&self.0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_command_starts_although_a_directory_of_the_node_has_gone() {
+    let dir = RootDir(format!("/tepui-it-{}", std::process::id()));
+    std::fs::create_dir(&dir.0).unwrap();
+    let mut rig = Rig::new().await;
+    let [first, second] = ["first", "second"].map(|name| format!("{name}-{}", rig.cluster()));
+    let first = plain(&first, &format!("test -d {}", dir.0));
+    rig.desire(vec![first.clone()]).await;
+    rig.until_condition(first.instance.as_str(), 1, Condition::Finished).await;
+    // The next start is made from the same look at the root.
+    drop(dir);
+    let second = plain(&second, "true");
+    rig.desire(vec![first, second.clone()]).await;
+    rig.until_condition(second.instance.as_str(), 1, Condition::Finished).await;
+}
+
 /// An engine of the test's own, which it may kill.
 struct OwnEngine {
     dir: Arc<tempfile::TempDir>,
@@ -413,6 +478,18 @@ impl OwnEngine {
 
 impl Drop for OwnEngine {
     fn drop(&mut self) {
+        // Its containers would go on without it.
+        if UnixStream::connect(self.socket()).is_ok() {
+            let all = ask(&self.socket(), "GET", "/containers/json?all=true", "");
+            for rest in all.split("\"Id\":\"").skip(1) {
+                ask(
+                    &self.socket(),
+                    "DELETE",
+                    &format!("/containers/{}?force=true", &rest[..64]),
+                    "",
+                );
+            }
+        }
         // Gently: it ends its own containerd and lets go of its mounts.
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.process.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).ok();
@@ -437,9 +514,7 @@ async fn what_ends_while_the_engine_is_down_is_known_when_it_is_back() {
     own.start_again().await;
     let report = rig.until_condition("ends", 1, Condition::Failed).await;
     assert_eq!(report.message, "Command exited with status 7");
-    println!("told to have ended {:?} after the engine was killed", report.at.since(killed_at));
+    let after = report.at.since(killed_at);
+    assert!(after < Duration::from_secs(3), "told for {after:?} later, when it was back");
     assert_eq!(rig.last("stays", 1).unwrap().condition, Condition::Running);
-    for found in rig.containers_of(&own.socket()).await {
-        Engine::new(&own.socket()).remove(&found.id).await.unwrap();
-    }
 }

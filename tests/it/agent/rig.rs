@@ -245,11 +245,7 @@ impl Rig {
     }
 
     pub async fn containers(&self) -> Vec<Found> {
-        self.containers_of(&socket()).await
-    }
-
-    pub async fn containers_of(&self, socket: &str) -> Vec<Found> {
-        Engine::new(socket).list("tepui.cluster", &self.cluster).await.unwrap()
+        Engine::new(&socket()).list("tepui.cluster", &self.cluster).await.unwrap()
     }
 }
 
