@@ -75,6 +75,11 @@ pub const REPLAY_WINDOW_MAX: usize = 8_192;
 pub const REQUESTS_REMEMBERED_MAX: usize = 10_000;
 /// Stored versions kept per app (Marathon's `--zk_max_versions`).
 pub const VERSIONS_PER_APP_MAX: usize = 50;
+/// Changes remembered for the versions of groups. The original kept 50 copies of the whole tree;
+/// here one costs what it touched, and a busy app must not push out a quiet group's history soon.
+pub const GROUP_CHANGES_MAX: usize = 500;
+/// What their definitions take together: most are stored as versions of their apps as well.
+pub const GROUP_CHANGES_BYTES_MAX: u64 = 16 << 20;
 /// Instances one workload may ask for, whatever the configuration says: a number somebody typed in
 /// haste must not become work without end.
 pub const INSTANCES_PER_APP_MAX: u32 = 1_000_000;

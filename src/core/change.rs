@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     backoff::Delay,
+    past::Past,
     state::{App, Cluster, Group},
 };
 use crate::{
@@ -76,6 +77,11 @@ pub enum Change {
     Invitation {
         digest: Digest,
         new: Option<Arc<Invitation>>,
+    },
+    /// What a change found was remembered or forgotten.
+    Past {
+        revision: u64,
+        new: Option<Arc<Past>>,
     },
     Certificate {
         node: NodeId,

@@ -15,6 +15,7 @@ pub mod place;
 pub mod invariant;
 pub mod env;
 pub mod naming;
+pub mod past;
 
 pub use apply::apply;
 pub use change::Change;

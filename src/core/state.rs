@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     backoff::Delay,
     command::{Outcome, RequestId},
+    past::Past,
 };
 use crate::{
     base::clock::Timestamp,
@@ -48,6 +49,8 @@ pub struct State {
     pub invitations: OrdMap<Digest, Arc<Invitation>>,
     /// Certificates of nodes that have not expired. One that is not here is not good.
     pub certificates: OrdMap<(NodeId, Serial), Arc<Certificate>>,
+    /// What the latest changes of workloads and groups found, by revision.
+    pub past: OrdMap<u64, Arc<Past>>,
     /// Outcomes of the latest commands that carried a request id, by revision.
     pub requests: OrdMap<u64, (RequestId, Outcome)>,
     /// Derived from the tables above; rebuilt on load.

@@ -41,10 +41,11 @@ pub enum Table {
     Request = 11,
     Invitation = 12,
     Certificate = 13,
+    Past = 14,
 }
 
 impl Table {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Head,
         Self::Cluster,
         Self::Group,
@@ -59,6 +60,7 @@ impl Table {
         Self::Request,
         Self::Invitation,
         Self::Certificate,
+        Self::Past,
     ];
 
     /// The table with this stored number.
@@ -112,6 +114,7 @@ impl Change {
             Self::Certificate { node, serial, .. } => {
                 RowKey::of(Table::Certificate, &(node, serial))
             }
+            Self::Past { revision, .. } => RowKey::of(Table::Past, revision),
         }
     }
 
@@ -130,6 +133,7 @@ impl Change {
             Self::User { new, .. } => new.as_deref().map(versioned),
             Self::Invitation { new, .. } => new.as_deref().map(versioned),
             Self::Certificate { new, .. } => new.as_deref().map(versioned),
+            Self::Past { new, .. } => new.as_deref().map(versioned),
         }
     }
 }
@@ -168,6 +172,7 @@ impl State {
             .chain(rows_of(Table::User, &self.users))
             .chain(rows_of(Table::Invitation, &self.invitations))
             .chain(rows_of(Table::Certificate, &self.certificates))
+            .chain(rows_of(Table::Past, &self.past))
             .chain(self.requests.iter().map(|(k, v)| (RowKey::request(*k), versioned(v))))
     }
 
@@ -225,6 +230,10 @@ impl State {
                 let key = (certificate.node.clone(), certificate.serial.clone());
                 self.certificates.insert(key, Arc::new(certificate));
             }
+            Table::Past => {
+                let past: super::past::Past = decode(t, value)?;
+                self.past.insert(past.revision, Arc::new(past));
+            }
             Table::Request => {
                 let revision: u64 = key_of(t, key)?;
                 self.requests.insert(revision, decode(t, value)?);
@@ -243,6 +252,7 @@ impl State {
                 self.apps.insert(app.id.clone(), Arc::new(shared));
             }
         }
+        self.share_past();
         reindex(self);
     }
 

@@ -3,7 +3,7 @@
 //! A list that is sent replaces the one that is there: apps and groups it does not name go. Pods
 //! always stay; they have their own routes (docs/compat/marathon.md, "Groups").
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     error::Error,
@@ -15,7 +15,11 @@ use super::{
     validate,
 };
 use crate::{
-    core::command::{Edit, Expect, GroupChange, GroupEdit},
+    base::clock::Timestamp,
+    core::{
+        command::{Edit, Expect, GroupChange, GroupEdit},
+        state::Group,
+    },
     model::{
         path::{GroupId, PathId},
         workload::{Kind, WorkloadSpec},
@@ -34,13 +38,7 @@ pub fn edits(world: World<'_>, id: &GroupId, update: &GroupUpdate) -> Result<Edi
     if let Some(version) = &update.version {
         let alone = GroupUpdate { version: update.version, ..GroupUpdate::default() };
         alone_or(update, &alone, "version")?;
-        let current = world.state.groups.get(id).map(|group| group.version);
-        return if current == Some(version.0) {
-            Ok(Edits::default())
-        } else {
-            let version = version.0;
-            Err(Error::NotFound(format!("Group '{id}' does not exist in version {version}")))
-        };
+        return restored(&world, id, version.0);
     }
     if let Some(factor) = update.scale_by {
         let alone = GroupUpdate { scale_by: update.scale_by, ..GroupUpdate::default() };
@@ -59,6 +57,43 @@ fn alone_or(update: &GroupUpdate, alone: &GroupUpdate, name: &str) -> Result<(),
         return Ok(());
     }
     Err(Error::rule("/", format!("The '{name}' field may only be combined with the 'id' field.")))
+}
+
+/// The edits that bring a group back to what it was in a version.
+fn restored(world: &World<'_>, id: &GroupId, version: Timestamp) -> Result<Edits, Error> {
+    let now = world.state;
+    let then = now.in_version(id, version).ok_or_else(|| missing_version(id, version))?;
+    let below = now.apps.range(id.range_below()).map(|(_, app)| app);
+    let gone = below.filter(|app| !then.apps.contains_key(&app.id));
+    // What goes makes room first: a group may stand where an app stood, and the other way round.
+    let gone = gone.map(|app| edit(&app.id, None, Expect::Any, Some(app.spec.version)));
+    let back = then.apps.values().map(|app| {
+        let current = now.spec(&app.id).map(|spec| spec.version);
+        let expect = if current.is_some() { Expect::Present } else { Expect::Absent };
+        edit(&app.id, Some((*app.spec).clone()), expect, current)
+    });
+    let apps = gone.chain(back).collect();
+    let put = then.groups.values().filter_map(|group| {
+        let same = |now: &Arc<Group>| {
+            now.dependencies == group.dependencies && now.enforce_role == group.enforce_role
+        };
+        let (dependencies, enforce_role) = (group.dependencies.clone(), group.enforce_role);
+        let (dependencies, enforce_role) = (Some(dependencies), Some(enforce_role));
+        let change = GroupChange::Put { dependencies, enforce_role };
+        let differs = !now.groups.get(&group.id).is_some_and(same);
+        differs.then(|| GroupEdit { id: group.id.clone(), change })
+    });
+    // A group takes those below it along.
+    let goes = |group: &GroupId| group.is_below(id) && !then.groups.contains_key(group);
+    let below = now.groups.range(id.range_below()).map(|(group, _)| group);
+    let gone = below.filter(|group| goes(group) && !goes(&group.parent()));
+    let gone = gone.map(|group| GroupEdit { id: group.clone(), change: GroupChange::Delete });
+    Ok(Edits { apps, groups: put.chain(gone).collect() })
+}
+
+/// A version of a group that nobody remembers.
+pub fn missing_version(id: &GroupId, version: Timestamp) -> Error {
+    Error::NotFound(format!("Group '{id}' does not exist in version {version}"))
 }
 
 /// Every app below, with `ceil(instances × factor)` instances.

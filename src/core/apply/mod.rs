@@ -7,6 +7,7 @@ mod access;
 pub mod admission;
 pub mod cluster;
 mod instance;
+mod past;
 mod tx;
 mod workload;
 

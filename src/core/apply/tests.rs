@@ -3,6 +3,7 @@
 mod access;
 mod bounds;
 mod drain;
+mod past;
 mod steps;
 mod world;
 

@@ -10,6 +10,7 @@ use crate::{
         backoff::Delay,
         change::{Change, End},
         deploy,
+        past::Past,
         state::{App, Cluster, Group, Index, State},
     },
     model::{
@@ -37,6 +38,11 @@ impl<'a> Tx<'a> {
     /// The time of this command.
     pub fn at(&self) -> Timestamp {
         self.state.at
+    }
+
+    /// What this command has changed so far, in order.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
     }
 
     pub fn finish(self) -> Vec<Change> {
@@ -201,6 +207,18 @@ impl<'a> Tx<'a> {
     pub fn remove_invitation(&mut self, digest: &Digest) {
         if self.state.invitations.remove(digest).is_some() {
             self.changes.push(Change::Invitation { digest: *digest, new: None });
+        }
+    }
+
+    pub fn put_past(&mut self, past: Past) {
+        let (revision, new) = (past.revision, Arc::new(past));
+        self.state.past.insert(revision, new.clone());
+        self.changes.push(Change::Past { revision, new: Some(new) });
+    }
+
+    pub fn remove_past(&mut self, revision: u64) {
+        if self.state.past.remove(&revision).is_some() {
+            self.changes.push(Change::Past { revision, new: None });
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{cluster::order_kill, tx::Tx};
+use super::{cluster::order_kill, past, tx::Tx};
 use crate::{
     base::{clock::Timestamp, limit},
     core::{
@@ -47,6 +47,7 @@ pub fn put(tx: &mut Tx<'_>, put: &PutApps) -> Result<Accepted, Rejected> {
         return Err(Rejected::CyclicDependencies(cycle));
     }
     check_service_names(tx.state, &changes)?;
+    past::close(tx, version);
     begin(tx, &put.deployment, version, changes, put.victims.clone(), put.force)
 }
 
@@ -109,6 +110,7 @@ pub fn cancel(
         write_app(tx, app, after.as_ref());
         changes.insert(app.clone(), Transition { before, after });
     }
+    past::close(tx, version);
     begin(tx, undo, version, changes, BTreeSet::new(), true)
 }
 
@@ -177,7 +179,10 @@ fn next_version(tx: &Tx<'_>, put: &PutApps) -> Timestamp {
 
 fn unused_version<'a>(tx: &Tx<'_>, apps: impl Iterator<Item = &'a AppId>) -> Timestamp {
     let newest = apps.filter_map(|a| tx.state.versions_of(a).last()).map(|s| s.version).max();
-    newest.map_or(tx.at(), |newest| tx.at().max(newest + Duration::from_millis(1)))
+    // Versions of the root never run back, so that an earlier tree is found by its version.
+    let root = tx.state.groups.get(&GroupId::root()).map_or(tx.at(), |root| root.version);
+    let at = tx.at().max(root);
+    newest.map_or(at, |newest| at.max(newest + Duration::from_millis(1)))
 }
 
 /// A removed group takes its workloads with it, but for those that another edit keeps.

@@ -132,15 +132,17 @@ async fn ask(dialect: &Dialect, cluster: &Arc<Cluster>, request: &str, block: &[
     dialect.answer(builder.body(Body::from(body)).unwrap()).await
 }
 
-/// `{task:/app}`, `{deployment}` and `{version:/app}` as they are now.
+/// `{task:/app}` and `{deployment}` as they are now, `{version:/app}` and `{group:/group}` as the first
+/// that is remembered.
 fn filled(text: &str, cluster: &Arc<Cluster>) -> String {
     let state = cluster.state();
-    let variable = Regex::new(r"\{(task|version|deployment):?([^}\x22]*)\}").unwrap();
+    let variable = Regex::new(r"\{(task|version|group|deployment):?([^}\x22]*)\}").unwrap();
     variable
         .replace_all(text, |found: &regex::Captures<'_>| {
             let id = PathId::parse(&found[2]);
             match &found[1] {
                 "deployment" => state.deployments.keys().next().expect("a deployment").to_string(),
+                "group" => state.group_versions(&id).last().expect("a version").to_string(),
                 "version" => state.versions_of(&id).next().expect("a version").version.to_string(),
                 _ => state.instances_of(&id).next().expect("a task").task_id(""),
             }

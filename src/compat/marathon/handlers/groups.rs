@@ -69,11 +69,17 @@ pub async fn apps(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error
     Ok(ok(&list))
 }
 
-/// `GET /v2/groups/versions` and `GET /v2/groups/{id}/versions`: the present one; earlier ones are
-/// kept per app only.
+/// `GET /v2/groups/versions` and `GET /v2/groups/{id}/versions`, newest first; of a group that is
+/// gone too.
 pub async fn versions(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
-    let group = group(&marathon.state(), &request::id(&call))?;
-    Ok(ok(&[group.version.to_string()]))
+    let state = marathon.state();
+    let id = request::id(&call);
+    let mut versions = state.group_versions(&id);
+    if versions.is_empty() {
+        versions.push(group(&state, &id)?.version);
+    }
+    let versions: Vec<String> = versions.iter().map(Timestamp::to_string).collect();
+    Ok(ok(&versions))
 }
 
 /// `GET /v2/groups/{id}/versions/{version}`.
@@ -81,14 +87,12 @@ pub async fn in_version(marathon: Arc<Marathon>, call: Call) -> Result<Response,
     let state = marathon.state();
     let id = request::id(&call);
     let version = super::versions::version(call.param("version"))?;
-    let group = group(&state, &id)?;
-    if group.version != version {
-        let text = format!("Group '{id}' does not exist in version {version}");
-        return Err(Error::NotFound(text));
-    }
+    let missing = || regroup::missing_version(&id, version);
+    let then = state.in_version(&id, version).ok_or_else(missing)?;
+    let group = group(&then, &id)?;
     let query = call.query();
     let embed = Embed::default().or_whole_group(&query);
-    let tree = Tree::below(&state, &id, embed, marathon.now());
+    let tree = Tree::below(&then, &id, embed, marathon.now());
     Ok(ok(&tree.group(&group)))
 }
 
