@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::Serialize;
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     base::limit,
-    http::{Call, Response, error::ApiError, query::Query, reply, stream},
+    http::{Call, Response, download, error::ApiError, query::Query, reply},
     model::link::{self, Answer, AskError, Question},
 };
 
@@ -58,7 +58,7 @@ pub async fn files(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let query = call.query();
     let path = relative(query.get("path").unwrap_or_default())?;
     if query.flag("download") {
-        return download(&api, found, path).await;
+        return whole(&api, found, path).await;
     }
     let question = Question::ListFiles {
         instance: found.instance.clone(),
@@ -154,38 +154,20 @@ fn incomplete_tail(bytes: &[u8]) -> usize {
 }
 
 /// Sends a whole file, piece by piece, as long as it was when the download began.
-async fn download(api: &Arc<Api>, task: Located, path: String) -> Result<Response, ApiError> {
+async fn whole(api: &Arc<Api>, task: Located, path: String) -> Result<Response, ApiError> {
     const PIECE_BYTES: u32 = limit::FILE_READ_BYTES_MAX as u32;
     let first = read(api, &task, &path, 0, PIECE_BYTES).await?;
-    let (sender, body) = stream::channel(2);
-    let name: String = path.rsplit('/').next().unwrap_or("file").replace(['"', '\\'], "_");
-    let size = first.size;
-    let mut response = reply::empty(StatusCode::OK);
-    *response.body_mut() = body;
-    for (header, value) in [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
-        (header::CONTENT_LENGTH, size.to_string()),
-    ] {
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(ApiError::internal)?;
-        response.headers_mut().insert(header, value);
-    }
-    let api2 = api.clone();
-    api.tasks.connection("download", async move {
-        let (mut sent, mut piece) = (0, first);
-        while !piece.bytes.is_empty() && sent < size {
-            piece.bytes.truncate(usize::try_from(size - sent).unwrap_or(usize::MAX));
-            sent += piece.bytes.len() as u64;
-            if sender.send_waiting(piece.bytes.into()).await.is_err() || sent >= size {
-                return;
-            }
-            let from = i64::try_from(sent).unwrap_or(i64::MAX);
-            // A failure ends the body short of its length: the client sees a broken download.
-            let Ok(next) = read(&api2, &task, &path, from, PIECE_BYTES).await else { return };
-            piece = next;
+    let name = path.rsplit('/').next().unwrap_or("file").to_owned();
+    let from = Arc::new((api.clone(), task, path));
+    let next = move |offset: u64| {
+        let from = from.clone();
+        async move {
+            let (api, task, path) = &*from;
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            Some(read(api, task, path, offset, PIECE_BYTES).await.ok()?.bytes)
         }
-    });
-    Ok(response)
+    };
+    Ok(download::response(&api.tasks, &name, first.size, first.bytes, next))
 }
 
 /// Asks the task's agent.
@@ -217,23 +199,12 @@ fn entry(file: link::FileEntry) -> Entry {
         name,
         directory: file.is_dir,
         size_bytes: file.bytes,
-        mode: mode_text(file.is_dir, file.mode),
+        mode: file.mode_text(),
         uid: file.uid.to_string(),
         gid: file.gid.to_string(),
         modified_at: Iso(file.modified_at),
         path: file.path,
     }
-}
-
-/// As `ls -l` prints it: `-rw-r--r--`.
-pub fn mode_text(is_dir: bool, mode: u32) -> String {
-    let mut text = String::from(if is_dir { "d" } else { "-" });
-    for shift in [6, 3, 0] {
-        for (bit, letter) in [(4, 'r'), (2, 'w'), (1, 'x')] {
-            text.push(if mode >> shift & bit != 0 { letter } else { '-' });
-        }
-    }
-    text
 }
 
 /// A path inside the sandbox; ways out of it do not exist (the agent checks links again).
@@ -272,12 +243,6 @@ mod tests {
         assert_eq!(cut(b"\xf0", 99), ("\u{fffd}".into(), 11), "must move on");
         let last = chunk(&Piece { offset: 0, size: 2, bytes: vec![b'a', 0xF0] }, true);
         assert_eq!((last.data.as_str(), last.next_offset, last.eof), ("a\u{fffd}", 2, true));
-    }
-
-    #[test]
-    fn modes_print_like_ls() {
-        assert_eq!(mode_text(false, 0o644), "-rw-r--r--");
-        assert_eq!(mode_text(true, 0o40755), "drwxr-xr-x");
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | answers | `reply::{json, text, html, empty, redirect}` |
 //! | own API errors | `error::ApiError::{not_found, conflict, invalid, …}` |
 //! | live streams | `stream::channel(capacity)` with `stream::event(…)` → `stream::response(body)` |
+//! | a file piece by piece | `download::response(&tasks, name, size, first, next)` |
 //! | who is calling | `auth::{Tokens, TokenGuard, Passwords, Principal}` |
 //! | pass a request on | `proxy::Proxy::forward(request, &Target)` |
 //!
@@ -21,6 +22,7 @@
 pub mod auth;
 pub mod body;
 pub mod crowd;
+pub mod download;
 pub mod error;
 pub mod head;
 pub mod io;

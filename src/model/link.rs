@@ -239,6 +239,19 @@ pub struct FileEntry {
     pub gid: u32,
 }
 
+impl FileEntry {
+    /// Kind and permissions as `ls -l` prints them: `-rw-r--r--`.
+    pub fn mode_text(&self) -> String {
+        let mut text = String::from(if self.is_dir { "d" } else { "-" });
+        for shift in [6, 3, 0] {
+            for (bit, letter) in [(4, 'r'), (2, 'w'), (1, 'x')] {
+                text.push(if self.mode >> shift & bit != 0 { letter } else { '-' });
+            }
+        }
+        text
+    }
+}
+
 /// Which side of a session bytes belong to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Channel {
@@ -247,4 +260,20 @@ pub enum Channel {
     Stderr,
     /// Rows and columns of the terminal, two little-endian u16.
     Resize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_print_like_ls() {
+        let text = |is_dir: bool, mode: u32| {
+            let (path, modified_at) = (String::new(), Timestamp::EPOCH);
+            let (bytes, links, uid, gid) = (0, 1, 0, 0);
+            FileEntry { path, is_dir, bytes, modified_at, mode, links, uid, gid }.mode_text()
+        };
+        assert_eq!(text(false, 0o644), "-rw-r--r--");
+        assert_eq!(text(true, 0o40755), "drwxr-xr-x");
+    }
 }

@@ -97,6 +97,20 @@ impl mesos::Cluster for Handles {
     }
 }
 
+impl mesos::slave::Agents for Handles {
+    fn latest(&self) -> Arc<State> {
+        self.log.state()
+    }
+
+    fn ask(
+        &self,
+        node: &NodeId,
+        question: Question,
+    ) -> BoxFuture<'static, Result<Answer, AskError>> {
+        api::Agents::ask(self, node, question)
+    }
+}
+
 impl api::Cluster for Handles {
     fn latest(&self) -> Arc<State> {
         self.log.state()

@@ -300,12 +300,16 @@ impl Doors {
             mesos::table(shared, facts, history, written.clone(), tasks)
         };
         let mesos: Arc<dyn Handler> = Arc::new(reads());
+        let host = config.hostname.clone();
+        let written = written.clone();
+        let agent = mesos::slave::table(shared.clone(), history.clone(), host, written, tasks);
         let direct_mesos = direct.door(Arc::new(reads().guard(direct.strangers.clone())));
         let mounts = dcos::gateway::Mounts {
             ui: Some(Arc::new(page)),
             api: Some(api),
             marathon: Some(marathon),
             mesos: Some(mesos),
+            agent: Some(Arc::new(agent)),
             ..Default::default()
         };
         let gateway = dcos::gateway::Gateway::new(dcos::gateway::GatewayParts {
@@ -410,6 +414,7 @@ fn follow_names(
     tasks: &Tasks,
 ) {
     let facts = dns::follow::Facts::single(config.address, MESOS_PORT, AGENT_PORT, marathon_port);
+    let facts = dns::follow::Facts { ttl_secs: config.dns_ttl_s, ..facts };
     // One master's facts stay as they are.
     let (_, facts) = watch::channel(Arc::new(facts));
     dns::follow::start(log.feed().clone(), facts, server.handle(), tasks);

@@ -17,6 +17,8 @@ use tepui::{
 
 use super::world::{START, World};
 
+mod agent;
+
 struct Master(Arc<World>);
 
 impl mesos::Cluster for Master {

@@ -57,6 +57,8 @@ pub struct World {
     /// What the Mesos dialect remembers of ended tasks.
     pub history: Arc<History>,
     pub usage: Mutex<BTreeMap<NodeId, Arc<Usage>>>,
+    /// Agents that answer nothing.
+    pub away: Mutex<BTreeSet<NodeId>>,
 }
 
 impl World {
@@ -79,6 +81,7 @@ impl World {
             reports: Mutex::default(),
             history: Arc::default(),
             usage: Mutex::default(),
+            away: Mutex::default(),
         });
         let admin = User {
             uid: "admin".into(),
@@ -342,13 +345,22 @@ impl Cluster for World {
 }
 
 impl Agents for World {
-    fn ask(&self, _: &NodeId, question: Question) -> BoxFuture<'static, Result<Answer, AskError>> {
+    fn ask(
+        &self,
+        node: &NodeId,
+        question: Question,
+    ) -> BoxFuture<'static, Result<Answer, AskError>> {
         let answer = match question {
+            _ if self.away.lock().contains(node) => Err(AskError::NotConnected(node.clone())),
+            Question::Usage => {
+                let usage = self.usage.lock().get(node).cloned().unwrap_or_default();
+                Ok(Answer::Usage((*usage).clone()))
+            }
             Question::ListFiles { path, .. } => Ok(Answer::Files(self.list(&path))),
             Question::ReadFile { path, offset, bytes_max, .. } => {
                 self.read(&path, offset, bytes_max)
             }
-            Question::Exec { .. } | Question::Usage => Err(AskError::Invalid("not here".into())),
+            Question::Exec { .. } => Err(AskError::Invalid("not here".into())),
         };
         std::future::ready(answer).boxed()
     }
@@ -382,6 +394,20 @@ impl Agents for World {
         #[allow(clippy::disallowed_methods)] // a test world ends with its runtime
         tokio::spawn(command);
         std::future::ready(Ok(Session { input, output })).boxed()
+    }
+}
+
+impl tepui::compat::mesos::slave::Agents for World {
+    fn latest(&self) -> Arc<State> {
+        self.state()
+    }
+
+    fn ask(
+        &self,
+        node: &NodeId,
+        question: Question,
+    ) -> BoxFuture<'static, Result<Answer, AskError>> {
+        Agents::ask(self, node, question)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
 /// Port in an agent's `pid`. Clients cut the address out between `@` and `:`.
 const AGENT_PORT: u16 = 5051;
 /// What every agent can do.
-const CAPABILITIES: [&str; 4] =
+pub const CAPABILITIES: [&str; 4] =
     ["MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT", "AGENT_DRAINING"];
 
 /// How much of an agent is told.
@@ -74,7 +74,8 @@ pub fn pid(address: IpAddr) -> String {
     }
 }
 
-fn attributes(j: &mut Json<'_>, node: &Node) {
+/// What the operator said of the machine.
+pub fn attributes(j: &mut Json<'_>, node: &Node) {
     j.object_at("attributes", |j| {
         for (name, value) in &node.info.attributes {
             match value {
@@ -91,7 +92,8 @@ fn attributes(j: &mut Json<'_>, node: &Node) {
     });
 }
 
-fn reservations(j: &mut Json<'_>, node: &Node) {
+/// The total by role.
+pub fn reservations(j: &mut Json<'_>, node: &Node) {
     let star = Role::star();
     j.object_at("reserved_resources", |j| {
         for (role, resources) in node.info.total.0.iter().filter(|(r, _)| !r.is_star()) {
@@ -102,7 +104,8 @@ fn reservations(j: &mut Json<'_>, node: &Node) {
     resource::totals(j, "unreserved_resources", &free);
 }
 
-fn drain(j: &mut Json<'_>, node: &Node) {
+/// How far a drain is, while there is one.
+pub fn drain(j: &mut Json<'_>, node: &Node) {
     let (word, since) = match node.duty {
         Duty::Active | Duty::Deactivated { .. } => return,
         Duty::Draining { since, .. } => ("DRAINING", since),
@@ -115,7 +118,8 @@ fn drain(j: &mut Json<'_>, node: &Node) {
     j.time_at("estimated_drain_start_time_seconds", since);
 }
 
-fn full(j: &mut Json<'_>, state: &State, node: &Node) {
+/// The total by role, as lists of resources.
+pub fn reservations_full(j: &mut Json<'_>, node: &Node) {
     let total = &node.info.total.0;
     j.object_at("reserved_resources_full", |j| {
         for (role, resources) in total.iter().filter(|(r, _)| !r.is_star()) {
@@ -127,6 +131,10 @@ fn full(j: &mut Json<'_>, state: &State, node: &Node) {
             resource::elements(j, role, resources);
         }
     });
+}
+
+fn full(j: &mut Json<'_>, state: &State, node: &Node) {
+    reservations_full(j, node);
     j.list_at("used_resources_full", |j| {
         for (role, resources) in state.index.used.get(node.id()).into_iter().flat_map(|p| &p.0) {
             resource::elements(j, role, resources);

@@ -42,6 +42,12 @@ impl<'s> Json<'s> {
         self.enclosed(b'{', b'}', write);
     }
 
+    /// A list as the whole text.
+    pub fn list(&mut self, write: impl FnOnce(&mut Self)) {
+        self.comma();
+        self.enclosed(b'[', b']', write);
+    }
+
     /// A field with an object.
     pub fn object_at(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
         self.name(name);
@@ -63,6 +69,13 @@ impl<'s> Json<'s> {
     pub fn text_at(&mut self, name: &str, text: &str) {
         self.name(name);
         self.quoted(text);
+    }
+
+    /// A field with bytes as a text; those that are no UTF-8 pass as they are, as Mesos has it, so that
+    /// a reader that counts bytes counts right.
+    pub fn bytes_at(&mut self, name: &str, bytes: &[u8]) {
+        self.name(name);
+        self.quoted_bytes(bytes);
     }
 
     pub fn bool_at(&mut self, name: &str, value: bool) {
@@ -169,9 +182,12 @@ impl<'s> Json<'s> {
     }
 
     fn quoted(&mut self, text: &str) {
+        self.quoted_bytes(text.as_bytes());
+    }
+
+    fn quoted_bytes(&mut self, bytes: &[u8]) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         self.buffer.push(b'"');
-        let bytes = text.as_bytes();
         // Without an early end, so that many bytes are looked at at once.
         if !bytes.iter().fold(false, |found, byte| found | needs_escape(*byte)) {
             self.buffer.extend_from_slice(bytes);

@@ -5,6 +5,8 @@
 //! the state on a blocking thread and sent piece by piece, so that a cluster of 20,000 agents and
 //! 400,000 tasks holds nobody else up and never lies in memory as one text.
 //!
+//! `slave` has the endpoints of single agents.
+//!
 //! `json` writes, `resource`, `agent`, `framework` and `task` are the objects, `history` remembers
 //! tasks that have ended, `routes` is the table.
 
@@ -17,6 +19,7 @@ pub mod history;
 mod state;
 mod metrics;
 pub mod routes;
+pub mod slave;
 
 pub use history::History;
 pub use routes::{Cluster, Facts, Mesos, table};

@@ -160,7 +160,7 @@ async fn task_list(mesos: Arc<Mesos>, call: Call) -> Response {
 }
 
 /// The function a `jsonp` answer calls; only names, so that nothing else gets into the script.
-fn callback(call: &Call) -> Option<String> {
+pub fn callback(call: &Call) -> Option<String> {
     let query = call.query();
     let name = query.get("jsonp")?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.');

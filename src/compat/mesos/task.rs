@@ -269,13 +269,19 @@ fn network_info(j: &mut Json<'_>, instance: &Instance, spec: &WorkloadSpec, port
 
 /// A UUID per incarnation and container: the instance's own for the first, then one made from the
 /// task's id, the same in every answer.
-fn container_id(instance: &Instance, container: &str) -> String {
-    let own = instance.id.as_str().rsplit_once("instance-").map(|(_, uuid)| uuid);
+pub fn container_id(instance: &Instance, container: &str) -> String {
+    let (id, task_id) = (instance.id.as_str(), instance.task_id(container));
+    container_id_of(id, instance.incarnation, container, &task_id)
+}
+
+/// As `container_id`, of an instance of which only the names are at hand.
+pub fn container_id_of(instance: &str, incarnation: u32, container: &str, task_id: &str) -> String {
+    let own = instance.rsplit_once("instance-").map(|(_, uuid)| uuid);
     let own = own.filter(|u| u.len() == 36);
     match own {
-        Some(own) if instance.incarnation <= 1 && container.is_empty() => own.to_owned(),
+        Some(own) if incarnation <= 1 && container.is_empty() => own.to_owned(),
         Some(_) | None => {
-            let hash: [u8; 32] = Sha256::digest(instance.task_id(container)).into();
+            let hash: [u8; 32] = Sha256::digest(task_id).into();
             let mut bytes = [0; 16];
             bytes.copy_from_slice(&hash[..16]);
             uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
@@ -399,6 +405,12 @@ pub fn ended(j: &mut Json<'_>, app: &crate::core::state::App, framework: &str, r
             });
         });
     });
+}
+
+/// Instance and incarnation of an app's task id.
+pub fn of_app(task_id: &str) -> Option<(&str, u32)> {
+    let (rest, incarnation) = task_id.rsplit_once('.')?;
+    Some((rest.strip_suffix("._app")?, incarnation.parse().ok()?))
 }
 
 /// Whether a task of the instance has this id.
