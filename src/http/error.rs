@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde::Serialize;
 
 use super::{
@@ -15,6 +15,9 @@ use super::{
     reply::{self, Reply},
     serve::RequestId,
 };
+
+/// Seconds after which what is not there now may be: elections and full queues take about one.
+const RETRY_AFTER_S: &str = "1";
 
 /// An error of our own API.
 #[derive(Debug, Clone)]
@@ -119,7 +122,11 @@ impl Reply for ApiError {
             hint: self.hint.as_deref(),
             request_id: request.to_string(),
         };
-        reply::json(self.status, &Envelope { error })
+        let response = reply::json(self.status, &Envelope { error });
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            return reply::with_header(response, header::RETRY_AFTER, RETRY_AFTER_S);
+        }
+        response
     }
 }
 

@@ -1,0 +1,441 @@
+//! The document against the server: paths and methods, statuses, and every field of every answer,
+//! both ways. What is answered is documented, and what is documented is answered.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::Method;
+use serde_json::Value;
+use tepui::{
+    api::routes,
+    base::{clock::Clock as _, task::Tasks, units::Milli},
+    core::Command,
+    model::{
+        AppId, InstanceId,
+        container::{HealthCheck, Probe, ProbePort, ReadinessCheck},
+        instance::{CheckStatus, Condition, ContainerStatus},
+        link::{EngineAway, TaskUsage, Usage},
+        node::{Duty, FaultDomain, NodeKind},
+        workload::{Constraint, Operator},
+    },
+};
+
+use super::{Events, ask, table};
+use crate::world::{World, spec};
+
+/// The document.
+struct Contract(Value);
+
+impl Contract {
+    fn load() -> Self {
+        let text = include_str!("../../../docs/api/openapi.yaml");
+        Self(serde_yaml::from_str(text).unwrap())
+    }
+
+    /// `METHOD path` of every operation, path parameters with their names.
+    fn operations(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        for (path, item) in self.0["paths"].as_object().unwrap() {
+            for method in ["get", "post", "put", "patch", "delete"] {
+                if item.get(method).is_some() {
+                    all.insert(format!("{} /tepui/v1{path}", method.to_uppercase()));
+                }
+            }
+        }
+        all
+    }
+
+    /// What a reference leads to, with the name it goes by.
+    fn resolve<'a>(&'a self, schema: &'a Value) -> (&'a Value, Option<&'a str>) {
+        let Some(to) = schema["$ref"].as_str() else { return (schema, None) };
+        let path = to.strip_prefix('#').expect("a reference within the document");
+        let found = self.0.pointer(path).unwrap_or_else(|| panic!("{to} leads nowhere"));
+        (found, path.rsplit('/').next())
+    }
+
+    /// The responses of an operation by status.
+    fn responses(&self, method: &Method, path: &str) -> &serde_json::Map<String, Value> {
+        let operation = &self.0["paths"][path][method.as_str().to_lowercase()];
+        operation["responses"].as_object().unwrap_or_else(|| panic!("{method} {path}"))
+    }
+
+    /// The schema of a response's JSON.
+    fn body<'a>(&'a self, response: &'a Value) -> Option<&'a Value> {
+        let (response, _) = self.resolve(response);
+        response["content"].get("application/json").map(|content| &content["schema"])
+    }
+
+    /// The fields of an object: schema and full name of each, and which must be there.
+    fn fields<'a>(&'a self, schema: &'a Value, name: &str, out: &mut Fields<'a>) {
+        let (schema, known_as) = self.resolve(schema);
+        let name = known_as.unwrap_or(name);
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            self.fields(part, name, out);
+        }
+        for (field, inner) in schema["properties"].as_object().into_iter().flatten() {
+            out.known.insert(field.clone(), (inner, format!("{name}.{field}")));
+        }
+        let required = schema["required"].as_array().into_iter().flatten();
+        out.required.extend(required.map(|field| field.as_str().unwrap().to_owned()));
+        out.others = out.others.or(schema.get("additionalProperties"));
+    }
+
+    /// Every field that answers of `schema` may have.
+    fn all(&self, schema: &Value, name: &str, out: &mut BTreeSet<String>) {
+        let (resolved, known_as) = self.resolve(schema);
+        let name = known_as.unwrap_or(name);
+        if let Some(items) = resolved.get("items") {
+            return self.all(items, &format!("{name}[]"), out);
+        }
+        let mut fields = Fields::default();
+        self.fields(schema, name, &mut fields);
+        for (inner, full) in fields.known.values() {
+            out.insert(full.clone());
+            self.all(inner, full, out);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Fields<'a> {
+    known: BTreeMap<String, (&'a Value, String)>,
+    required: BTreeSet<String>,
+    others: Option<&'a Value>,
+}
+
+/// Answers compared with the document.
+struct Check<'a> {
+    contract: &'a Contract,
+    seen: BTreeSet<String>,
+    problems: Vec<String>,
+}
+
+impl Check<'_> {
+    fn value(&mut self, schema: &Value, name: &str, value: &Value) {
+        let contract = self.contract;
+        let (resolved, known_as) = contract.resolve(schema);
+        let name = known_as.unwrap_or(name);
+        if let Some(words) = resolved["enum"].as_array()
+            && !words.contains(value)
+        {
+            self.problems.push(format!("{name} is {value}, which is no word of the document"));
+        }
+        let fits = match resolved["type"].as_str() {
+            Some("string") => value.is_string(),
+            Some("integer") => value.is_i64() || value.is_u64(),
+            Some("number") => value.is_number(),
+            Some("boolean") => value.is_boolean(),
+            Some("array") => value.is_array(),
+            _ => value.is_object(),
+        };
+        if !fits {
+            self.problems.push(format!("{name} is {value}, not {}", resolved["type"]));
+            return;
+        }
+        if let (Some(items), Some(elements)) = (resolved.get("items"), value.as_array()) {
+            elements.iter().for_each(|v| self.value(items, &format!("{name}[]"), v));
+        }
+        let Some(object) = value.as_object() else { return };
+        let mut fields = Fields::default();
+        contract.fields(schema, name, &mut fields);
+        for field in fields.required.iter().filter(|field| !object.contains_key(*field)) {
+            self.problems.push(format!("{name}.{field} is required and not there: {value}"));
+        }
+        for (field, inner) in object {
+            match (fields.known.get(field), fields.others) {
+                (Some((inner_schema, full)), _) => {
+                    self.seen.insert(full.clone());
+                    self.value(inner_schema, full, inner);
+                }
+                (None, Some(Value::Bool(true))) => {}
+                (None, Some(others @ Value::Object(_))) => self.value(others, name, inner),
+                (None, _) => self.problems.push(format!("{name}.{field} is not documented")),
+            }
+        }
+    }
+
+    /// Asks, and compares status and body with the operation at `template`.
+    async fn ask(
+        &mut self,
+        world: &Arc<World>,
+        method: Method,
+        template: &str,
+        path: &str,
+        body: &str,
+    ) {
+        let (status, answer) = ask(world, method.clone(), path, body).await;
+        let responses = self.contract.responses(&method, template);
+        let Some(response) = responses.get(&status.to_string()) else {
+            self.problems.push(format!("{method} {path}: {status} is not documented: {answer}"));
+            return;
+        };
+        let Some(schema) = self.contract.body(response) else { return };
+        self.value(schema, template, &answer);
+        if let Some(code) = answer["error"]["code"].as_str() {
+            let codes = &self.contract.0["components"]["schemas"]["Error"]["properties"]["error"];
+            let codes = codes["properties"]["code"]["description"].as_str().unwrap();
+            assert!(codes.contains(&format!("`{code}`")), "{code} is not documented");
+        }
+    }
+}
+
+#[test]
+fn every_route_is_documented_and_every_documented_path_served() {
+    let served: BTreeSet<String> = routes::routes()
+        .iter()
+        .map(|r| format!("{} {}", r.method, r.pattern.as_str().replace("...", "")))
+        .collect();
+    assert_eq!(served, Contract::load().operations());
+}
+
+/// That a caller may be nobody is documented exactly where the route table lets everybody in.
+#[test]
+fn who_may_ask_is_documented() {
+    let contract = Contract::load();
+    for route in routes::routes() {
+        let path = route.pattern.as_str().replace("...", "");
+        let path = path.strip_prefix("/tepui/v1").unwrap();
+        let operation = &contract.0["paths"][path][route.method.as_str().to_lowercase()];
+        let is_open = route.access == tepui::http::route::Access::Open;
+        assert_eq!(operation.get("security").is_some(), is_open, "{path}");
+        let responses = contract.responses(&route.method, path);
+        assert_eq!(responses.contains_key("401"), !is_open, "{} {path}", route.method);
+    }
+}
+
+fn check() -> HealthCheck {
+    HealthCheck {
+        probe: Probe::Tcp { port: ProbePort::Index(0), ipv6: false },
+        agent_semantics: false,
+        grace_ms: 0,
+        interval_ms: 1000,
+        timeout_ms: 1000,
+        failures_max: 3,
+        delay_ms: 0,
+    }
+}
+
+fn instance(world: &World, app: &str) -> InstanceId {
+    let state = world.state();
+    state.instances_of(&AppId::parse(app)).next().expect("an instance").id.clone()
+}
+
+/// A cluster with something of everything that answers tell.
+fn everything() -> Arc<World> {
+    let world = World::new();
+    world.app("/web", 2, |s| {
+        s.labels.insert("DCOS_SERVICE_NAME".into(), "web".into());
+        s.labels.insert("DCOS_SERVICE_SCHEME".into(), "http".into());
+        s.labels.insert("DCOS_SERVICE_PORT_INDEX".into(), "0".into());
+        let port = &mut s.containers[0].ports[0];
+        port.labels.insert("VIP_0".into(), "/web:80".into());
+        port.container_port = Some(80);
+        s.containers[0].health_checks.push(check());
+    });
+    for instance in world.state().instances.keys() {
+        world.report(instance.as_str(), Condition::Running, |r| {
+            r.health = vec![CheckStatus { alive: true, ..CheckStatus::default() }];
+        });
+    }
+    world.settle(); // deployed
+    let web = instance(&world, "/web");
+    let at = world.clock.now();
+    world.report(web.as_str(), Condition::Running, |r| {
+        r.message = "up".into();
+        r.containers = vec![ContainerStatus {
+            name: String::new(),
+            condition: Condition::Finished,
+            since: at,
+            exit_code: Some(0),
+            message: String::new(),
+        }];
+        r.health = vec![CheckStatus {
+            consecutive_failures: 1,
+            last_success: Some(at),
+            last_failure: Some(at),
+            last_failure_cause: Some("refused".into()),
+            ..CheckStatus::default()
+        }];
+    });
+    world.app("/stopped", 1, |_| {});
+    world.app("/stopped", 0, |_| {});
+    // Waits for readiness under its deployment.
+    let mut late = spec("/late", 1);
+    late.containers[0].readiness = vec![ReadinessCheck {
+        name: "warm".into(),
+        tls: false,
+        path: "/ready".into(),
+        port_name: "http".into(),
+        interval_ms: 1000,
+        timeout_ms: 1000,
+        ready_codes: [200].into(),
+        keep_last_response: false,
+    }];
+    world.put("/late", Some(late));
+    world.step();
+    world.step();
+    world.place();
+    world.report(instance(&world, "/late").as_str(), Condition::Running, |r| r.ready = false);
+    // Fits nowhere, for want of a constraint and of processors.
+    world.app("/big", 1, |s| {
+        s.containers[0].resources.cpus = Milli::whole(64);
+        let (field, operator) = ("rack".to_owned(), Operator::Like);
+        s.constraints = vec![Constraint { field, operator, value: Some("r1".into()) }];
+    });
+    world.app("/close", 1, |s| s.containers[0].resources.cpus = Milli::whole(4));
+    world.place();
+    let state = world.state();
+    let mut ids = state.nodes.keys().cloned();
+    let (a1, a2) = (ids.next().unwrap(), ids.next().unwrap());
+    let mut info = state.nodes[&a1].info.clone();
+    info.fault_domain = Some(FaultDomain { region: "r".into(), zone: "z".into() });
+    world.must(Command::RegisterNode(Box::new(info)));
+    let until = at + Duration::from_secs(600);
+    world.must(Command::NodeDuty { node: a1.clone(), duty: Duty::Draining { since: at, until } });
+    world.reserved("p1", 1.0);
+    let tasks = |node| {
+        let on = state.instances_on(node);
+        on.map(|i| TaskUsage { instance: i.id.clone(), cpus: 0.1, mem_bytes: 1 << 20 }).collect()
+    };
+    let engine_away = Some(EngineAway { since: at, cause: "no socket".into() });
+    let usage = |node, engine_away| {
+        Arc::new(Usage { cpus: 0.5, tasks: tasks(node), engine_away, ..Usage::default() })
+    };
+    let usages = [(a1.clone(), usage(&a1, None)), (a2.clone(), usage(&a2, engine_away))];
+    world.usage.lock().extend(usages);
+    world.files.lock().insert("stdout".into(), b"one\ntwo\n".to_vec());
+    // The last word, so that its delay lies ahead.
+    world.app("/job", 1, |_| {});
+    world.report(instance(&world, "/job").as_str(), Condition::Failed, |r| {
+        r.message = "Command exited with status 3".into();
+    });
+    world
+}
+
+/// Fields that no answer of `everything` has, each for a reason.
+const UNSEEN: [&str; 4] = [
+    // The world of these tests invites nobody.
+    "/nodes/invite.token",
+    "/nodes/invite.master",
+    "/nodes/invite.expires_at",
+    // Its reconcilers have not run.
+    "/debug/reconcilers.reconcilers[].last_run_at",
+];
+
+#[tokio::test]
+async fn answers_are_what_the_document_says_field_by_field() {
+    let (contract, world) = (Contract::load(), everything());
+    let mut c = Check { contract: &contract, seen: BTreeSet::new(), problems: Vec::new() };
+    let web = world.task_id("/web");
+    let none = "/apps/nope";
+    for (template, path) in [
+        ("/status", "/status".to_owned()),
+        ("/me", "/me".into()),
+        ("/apps", "/apps".into()),
+        ("/apps/{id}", "/apps/web".into()),
+        ("/apps/{id}", "/apps/job".into()),
+        ("/apps/{id}", "/apps/late".into()),
+        ("/apps/{id}", none.into()),
+        ("/apps/{id}/why", "/apps/web/why".into()),
+        ("/apps/{id}/why", "/apps/big/why".into()),
+        ("/apps/{id}/why", "/apps/close/why".into()),
+        ("/apps/{id}/why", "/apps/job/why".into()),
+        ("/apps/{id}/why", format!("{none}/why")),
+        ("/tasks", "/tasks?all".into()),
+        ("/tasks/{id}", format!("/tasks/{web}")),
+        ("/tasks/{id}", "/tasks/nope".into()),
+        ("/tasks/{id}/files", format!("/tasks/{web}/files")),
+        ("/tasks/{id}/files", format!("/tasks/{web}/files?path=../x")),
+        ("/tasks/{id}/log", format!("/tasks/{web}/log")),
+        ("/tasks/{id}/log", format!("/tasks/{web}/log?offset=x")),
+        ("/tasks/{id}/log", format!("/tasks/{web}/log?file=nope")),
+        ("/nodes", "/nodes".into()),
+        ("/nodes/{id}", "/nodes/a1".into()),
+        ("/nodes/{id}", "/nodes/nope".into()),
+        ("/deployments", "/deployments".into()),
+        ("/debug/tasks", "/debug/tasks".into()),
+        ("/debug/reconcilers", "/debug/reconcilers".into()),
+    ] {
+        c.ask(&world, Method::GET, template, &path, "").await;
+    }
+    for (template, path, body) in [
+        ("/nodes/{id}/drain", "/nodes/a1/drain", r#"{"dry_run":true}"#),
+        ("/nodes/{id}/drain", "/nodes/a1/drain", r#"{"deadline_s":0}"#),
+        ("/nodes/{id}/drain", "/nodes/a1/drain", "{"),
+        ("/nodes/{id}/drain", "/nodes/nope/drain", ""),
+        ("/nodes/invite", "/nodes/invite", ""),
+        ("/tokens/revoke", "/tokens/revoke", ""),
+        ("/tokens/revoke", "/tokens/revoke", r#"{"user":"nobody"}"#),
+        ("/tokens/revoke", "/tokens/revoke", r#"{"user":"admin","all":true}"#),
+        ("/tokens/revoke", "/tokens/revoke", "x"),
+        ("/tokens/rotate", "/tokens/rotate", ""),
+        ("/tasks/{id}/exec", "/tasks/nope/exec", "{"),
+        ("/tasks/{id}/exec", "/tasks/nope/exec", "{}"),
+        ("/tasks/{id}/exec", "/tasks/nope/exec", r#"{"cmd":["x"]}"#),
+    ] {
+        c.ask(&world, Method::POST, template, path, body).await;
+    }
+    for path in ["/nodes/a1", "/nodes/p1", "/nodes/nope"] {
+        c.ask(&world, Method::DELETE, "/nodes/{id}", path, "").await;
+    }
+    world.away.lock().extend(world.state().nodes.keys().cloned());
+    for (template, path) in [("/tasks/{id}/log", "log"), ("/tasks/{id}/files", "files")] {
+        c.ask(&world, Method::GET, template, &format!("/tasks/{web}/{path}"), "").await;
+    }
+    stream(&mut c).await;
+
+    assert!(c.problems.is_empty(), "{}", c.problems.join("\n"));
+    let mut documented = BTreeSet::new();
+    for (path, item) in contract.0["paths"].as_object().unwrap() {
+        let operations = item.as_object().unwrap().values().filter_map(|o| o.get("responses"));
+        for response in operations.flat_map(|r| r.as_object().unwrap().values()) {
+            if let Some(schema) = contract.body(response) {
+                contract.all(schema, path, &mut documented);
+            }
+        }
+    }
+    for name in ["LiveSnapshot", "LiveDelta"] {
+        contract.all(&contract.0["components"]["schemas"][name], name, &mut documented);
+    }
+    let unseen: Vec<&String> =
+        documented.difference(&c.seen).filter(|name| !UNSEEN.contains(&name.as_str())).collect();
+    assert!(unseen.is_empty(), "documented and never answered: {unseen:#?}");
+    assert!(UNSEEN.iter().all(|name| documented.contains(*name)), "UNSEEN names what is not there");
+}
+
+/// The live view: everything, then what changes.
+async fn stream(c: &mut Check<'_>) {
+    let (world, tasks) = (everything(), Tasks::new("test"));
+    let table = table(&world, &tasks);
+    let mut events = Events::open(&table, "/events", None).await;
+    let (_, snapshot) = events.until("snapshot").await;
+    let schemas = &c.contract.0["components"]["schemas"];
+    c.value(&schemas["LiveSnapshot"], "LiveSnapshot", &snapshot);
+    world.put("/web", None);
+    world.put("/new", Some(spec("/new", 1)));
+    world.node("a9", 1.0, NodeKind::Agent);
+    let is_whole = |seen: &BTreeSet<String>| {
+        let parts = ["apps", "nodes", "deployments"].map(|part| format!("LiveDelta.{part}"));
+        parts.iter().all(|part| {
+            seen.contains(&format!("{part}.set")) && seen.contains(&format!("{part}.removed"))
+        })
+    };
+    for round in 0..50 {
+        let (_, delta) = events.until("delta").await;
+        c.value(&schemas["LiveDelta"], "LiveDelta", &delta);
+        if is_whole(&c.seen) {
+            return;
+        }
+        world.settle();
+        if round == 1 {
+            let node = world.state().nodes.values().find(|n| n.info.hostname == "a9").cloned();
+            let node = node.unwrap().id().clone();
+            world.must(Command::NodeReach { node: node.clone(), reachable: false });
+            world.must(Command::RemoveNode(node));
+        }
+    }
+    panic!("the stream did not tell of all kinds of changes: {:?}", c.seen);
+}
