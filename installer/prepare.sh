@@ -6,7 +6,7 @@
 # build   a C++ compiler, libclang, a Rust toolchain and RocksDB compiled (rocksdb.sh)
 # docker  a running Docker engine
 # demo    what `make demo` makes and asks with
-# test    what the tests drive: a browser, busybox
+# test    what the tests drive: a browser, busybox, two resolvers
 # rig     what tests on several hosts need beside that
 #
 # Debian's packages are used for everything Debian has in a usable version. Nothing that is there
@@ -94,7 +94,7 @@ demo() {
 }
 
 tests() {
-  apt busybox-static chromium iproute2 procps jq
+  apt busybox-static chromium iproute2 procps jq dnsmasq-base unbound
 }
 
 rig() { apt iproute2 iptables jq faketime; }

@@ -12,6 +12,7 @@ use super::settings::{Layers, Raw, Source};
 use crate::{
     base::limit,
     core::place::Policy,
+    dns::follow::TTL_SECS,
     model::{node::FaultDomain, resource::Ranges},
 };
 
@@ -82,6 +83,8 @@ pub struct Config {
     pub open_reads: Vec<IpNet>,
     /// Instances one app may ask for.
     pub max_instances_per_app: u32,
+    /// Life of the cluster's own DNS records, in seconds.
+    pub dns_ttl_s: u32,
     pub masters: Vec<String>,
     pub join_token: Option<String>,
     pub docker: PathBuf,
@@ -182,6 +185,7 @@ impl Config {
             compat_ports: raw.compat_ports.unwrap_or_default(),
             open_reads: c.networks("open_reads", raw.open_reads.as_deref().unwrap_or_default()),
             max_instances_per_app: c.instances_max(raw.max_instances_per_app),
+            dns_ttl_s: c.dns_ttl(raw.dns_ttl_s),
             masters: c.masters(raw.masters.as_deref().unwrap_or_default(), &roles),
             join_token: c.join_token(raw.join_token.as_deref(), &roles),
             docker: raw.docker.clone().unwrap_or_default(),
@@ -391,6 +395,17 @@ impl Checker<'_> {
         if !(1..=MAX).contains(&value) {
             let problem = format!("must be 1 to {MAX}");
             self.fail("max_instances_per_app", problem, "leave it out for the built-in value");
+        }
+        value
+    }
+
+    /// Old answers are no use to anybody: an hour is beyond what the original ever had.
+    fn dns_ttl(&mut self, value: Option<u32>) -> u32 {
+        const MAX: u32 = 3600;
+        let value = value.unwrap_or(TTL_SECS);
+        if value > MAX {
+            let hint = "leave it out for the built-in value; 0 is never kept";
+            self.fail("dns_ttl_s", format!("must be 0 to {MAX}"), hint);
         }
         value
     }

@@ -96,6 +96,9 @@ pub struct Raw {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "switch", default)]
     pub compat_ports: Option<bool>,
     pub max_instances_per_app: Option<u32>,
+    /// Life of the cluster's own DNS records, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_ttl_s: Option<u32>,
     /// Networks that may read at the direct ports without signing in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_reads: Option<Vec<String>>,
@@ -345,7 +348,7 @@ fn stranger(name: &str, key: &str) -> Option<String> {
 pub const SECRETS: [&str; 1] = ["join_token"];
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 34] = [
+pub const KEYS: [&str; 35] = [
     "roles",
     "data_dir",
     "cluster_name",
@@ -364,6 +367,7 @@ pub const KEYS: [&str; 34] = [
     "peer_port",
     "compat_ports",
     "max_instances_per_app",
+    "dns_ttl_s",
     "open_reads",
     "masters",
     "join_token",
@@ -398,6 +402,7 @@ fn environment_value(key: &str, text: &str) -> Value {
         | "dns_port"
         | "peer_port"
         | "max_instances_per_app"
+        | "dns_ttl_s"
         | "cpus"
         | "mem_mb"
         | "disk_mb" => serde_yaml::from_str(text).unwrap_or_else(|_| Value::from(text)),

@@ -27,6 +27,8 @@ use tepui::{
 };
 use tokio::sync::watch;
 
+mod resolvers;
+
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn loopback() -> SocketAddr {
