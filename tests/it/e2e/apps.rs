@@ -224,6 +224,50 @@ fn a_task_can_be_read_and_entered() {
         system.cli(&["exec", &task, "--", "sh", "-c", "echo inside $MARATHON_APP_ID; exit 7"]);
     assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "inside /talker", "{out:?}");
     assert_eq!(out.status.code(), Some(7));
+
+    // Old clients walk from the agent's state to a directory and read there.
+    let agent = app["tasks"][0]["slaveId"].as_str().expect("a node").to_owned();
+    let state = system.get(&format!("/slave/{agent}/slave(1)/state")).json();
+    let executor = &state["frameworks"][0]["executors"][0];
+    assert_eq!(executor["id"], *task);
+    let directory = executor["directory"].as_str().expect("a directory");
+    let path = format!("/agent/{agent}/files/read?path={directory}/stdout&offset=0");
+    assert_eq!(system.get(&path).json()["data"], "hello from /talker\n");
+    let list = system.get(&format!("/agent/{agent}/files/browse?path={directory}")).json();
+    let names = list.as_array().expect("a list").iter().map(|entry| entry["path"].to_string());
+    assert!(names.into_iter().any(|name| name.ends_with("/stdout\"")), "{list}");
+    let whole = system.get(&format!("/agent/{agent}/files/download?path={directory}/stdout"));
+    assert_eq!(whole.text(), "hello from /talker\n");
+    assert_eq!(system.get(&format!("/agent/{agent}/health")).status, 200);
+}
+
+/// Without checks an app is deployed once it runs, as clients of the original wait for; that it ended
+/// right after is told wherever one looks at it.
+#[test]
+fn an_app_that_ends_at_once_is_no_success_anywhere() {
+    let (system, dir) = (System::start(), tempfile::tempdir().expect("a directory"));
+    let file = dir.path().join("once.json");
+    std::fs::write(&file, r#"{"id": "/once", "cmd": "exit 3", "cpus": 0.05, "mem": 32}"#).unwrap();
+    let out = system.cli(&["app", "deploy", file.to_str().expect("a path")]);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(8), "{out:?}");
+    assert!(told.contains("does not stay up: Command exited with status 3"), "{told}");
+    let app = system.wait_app("/once", "known to have failed", |app| {
+        app["lastTaskFailure"]["message"] == "Command exited with status 3"
+    });
+    assert_eq!(app["deployments"], json!([]), "the original ends it too");
+    // It is started anew in between; each of these is so again a moment later.
+    wait("the list says so", PATIENCE, || {
+        let row = &system.get("/tepui/v1/apps").json()["apps"][0];
+        ["delayed", "crash_looping"].contains(&row["condition"].as_str().unwrap_or_default())
+    });
+    wait("`why` says so", PATIENCE, || {
+        let why = system.get("/tepui/v1/apps/once/why").json();
+        why["sentence"].to_string().contains("exited with status 3")
+    });
+    wait("the cluster says so", PATIENCE, || {
+        system.get("/tepui/v1/status").json()["counts"]["apps_attention"] == 1
+    });
 }
 
 #[test]

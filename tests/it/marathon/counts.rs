@@ -9,13 +9,14 @@ use tepui::{
 
 use super::cluster::Cluster;
 
-async fn ask(dialect: &Dialect, method: &str, path: &str, body: &Value) -> Value {
+pub async fn ask(dialect: &Dialect, method: &str, path: &str, body: &Value) -> Value {
     let request = http::Request::builder().method(method).uri(path);
     let request = request.header("content-type", "application/json");
     let request = request.body(Body::from(body.to_string())).unwrap();
     let response = dialect.call(request).await;
-    assert!(response.status().is_success(), "{method} {path}: {}", response.status());
+    let is_success = response.status().is_success();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(is_success, "{method} {path}: {}", String::from_utf8_lossy(&bytes));
     serde_json::from_slice(&bytes).unwrap_or(Value::Null)
 }
 

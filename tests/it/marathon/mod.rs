@@ -7,3 +7,4 @@ mod events;
 mod golden;
 mod invalid;
 mod scale;
+mod unset;
