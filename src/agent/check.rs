@@ -214,13 +214,17 @@ impl Target {
         };
         // Connection problems count as a gateway's time-out (docs/compat/containers.md).
         let unreachable = |text: String| (504, "text/plain".to_owned(), text);
-        let answer = match tokio::time::timeout(deadline(check.timeout_ms), get).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(text)) => unreachable(text),
-            Err(_) => unreachable("timed out".to_owned()),
+        let (found, answer) = match tokio::time::timeout(deadline(check.timeout_ms), get).await {
+            Ok(Ok(answer)) => (format!("it answered {}", answer.0), answer),
+            Ok(Err(text)) => (text.clone(), unreachable(text)),
+            Err(_) => {
+                let text = format!("no answer within {} ms", check.timeout_ms);
+                (text, unreachable("timed out".to_owned()))
+            }
         };
         ReadinessStatus {
             name: check.name.clone(),
+            found,
             ready: check.ready_codes.contains(&answer.0),
             last_response: check.keep_last_response.then_some(answer),
         }

@@ -13,20 +13,24 @@ pub enum Retry {
     SameRequest,
 }
 
-/// `error` and its causes, joined by `: `, each only once.
+/// `error` and its causes, joined by `: `, each only once, and without the layers of an HTTP client
+/// that say no more than that they are one (`client error (Connect)`).
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = plain(&error.to_string());
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let part = plain(&cause.to_string());
-        if !text.ends_with(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let part = plain(&error.to_string());
+        let is_empty_layer = next.is_some() && EMPTY_LAYERS.iter().any(|l| part.starts_with(l));
+        if !is_empty_layer && !parts.last().is_some_and(|last| last.ends_with(&part)) {
+            parts.push(part);
         }
-        source = cause.source();
     }
-    text
+    parts.join(": ")
 }
+
+/// What errors of hyper's client and of bollard begin with whose cause says it all.
+const EMPTY_LAYERS: [&str; 2] = ["client error (", "Error in the hyper legacy client"];
 
 /// A message for people: without the `(os error 2)` that the language puts behind the system's
 /// own words for it.
@@ -53,6 +57,22 @@ pub fn plain(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<Layer>>);
+
+    #[test]
+    fn layers_that_say_nothing_are_left_out() {
+        let cause = Layer("Connection refused (os error 111)", None);
+        let client = Layer("client error (Connect)", Some(Box::new(cause)));
+        let outer = Layer(
+            "Error in the hyper legacy client: client error (Connect)",
+            Some(Box::new(client)),
+        );
+        assert_eq!(chain(&outer), "Connection refused");
+        assert_eq!(chain(&Layer("client error (Connect)", None)), "client error (Connect)");
+    }
 
     #[test]
     fn numbers_of_the_system_are_left_out() {

@@ -233,6 +233,8 @@ pub struct CheckStatus {
 pub struct ReadinessStatus {
     pub name: String,
     pub ready: bool,
+    /// What the last try found, for people: `it answered 503`, or why there was no answer.
+    pub found: String,
     /// Status, content type and body of the last answer, when the check keeps it.
     pub last_response: Option<(u16, String, String)>,
 }

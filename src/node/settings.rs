@@ -332,8 +332,8 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 }
 
 /// Variables of the same beginning that are no settings of a node.
-const OTHER_VARIABLES: [&str; 7] =
-    ["url", "token", "password", "no_input", "user", "flags", "cache"];
+const OTHER_VARIABLES: [&str; 8] =
+    ["url", "token", "dns", "password", "no_input", "user", "flags", "cache"];
 
 /// What to say of a variable that is no setting: nothing, unless it looks like a misspelt one.
 fn stranger(name: &str, key: &str) -> Option<String> {

@@ -160,15 +160,17 @@ async fn an_open_readiness_is_named_and_stuck_after_a_while() {
     world.place();
     world.report(&instance(&world, "/web"), Condition::Running, |r| {
         r.ready = false;
-        let last_response = Some((503, "text/plain".into(), "not yet".into()));
-        r.readiness = vec![ReadinessStatus { name: "warm".into(), ready: false, last_response }];
+        let found = "it answered 503".into();
+        let (name, last_response) = ("warm".into(), None);
+        r.readiness = vec![ReadinessStatus { name, ready: false, found, last_response }];
     });
-    let cause = "readiness check warm (/ready) has not passed, the last answer was 503";
+    let cause = "readiness check warm (/ready) has not passed: it answered 503";
     let open = row(&world, "/web").await;
     assert_eq!(
         (&open["condition"], &open["verdict"]["cause"]),
         (&json!("deploying"), &json!(cause))
     );
+    assert_eq!(open["verdict"]["next"], "read its output: tepui log /web");
     world.clock.advance(Duration::from_secs(660));
     let stuck = row(&world, "/web").await;
     assert_eq!((&stuck["condition"], &stuck["verdict"]["cause"]), (&json!("stuck"), &json!(cause)));
@@ -197,6 +199,7 @@ async fn an_app_that_ends_at_once_is_told_with_what_it_ended() {
         fail();
     }
     let looping = row(&world, "/job").await;
+    assert_eq!(looping["verdict"]["next"], "read its output: tepui log /job");
     assert_eq!(looping["condition"], "crash_looping");
     let verdict = &looping["verdict"];
     assert!(text(verdict, "sentence").starts_with("it ended 3 times in a row"), "{verdict}");

@@ -48,15 +48,13 @@ pub fn pending(instance: &Instance, spec: &WorkloadSpec) -> Option<String> {
     let mut checks = spec.containers.iter().flat_map(|c| &c.readiness);
     let not_ready = checks.find_map(|check| {
         let status = instance.readiness.iter().find(|s| s.name == check.name);
-        let answer = match status {
+        let found = match status {
             Some(status) if status.ready => return None,
-            Some(status) => status.last_response.as_ref(),
-            None => None,
+            Some(status) => format!(": {}", status.found),
+            None => String::new(),
         };
-        let last = answer.map(|(code, ..)| format!(", the last answer was {code}"));
         let (name, path) = (&check.name, &check.path);
-        let last = last.unwrap_or_default();
-        Some(format!("readiness check {name} ({path}) has not passed{last}"))
+        Some(format!("readiness check {name} ({path}) has not passed{found}"))
     });
     not_ready.or_else(|| spec.has_readiness_checks().then(|| "it is not ready yet".to_owned()))
 }

@@ -305,8 +305,16 @@ impl<'a> Facts<'a> {
         // A task that ends by itself with exit code 0 is none of the failures that are remembered.
         let cause =
             cause.unwrap_or_else(|| "the program ended by itself without an error".to_owned());
-        let next = format!("read its output: tepui log {}", self.id);
+        // What failed before the program started has left no output.
+        let next = match self.failure.and_then(|f| prepare_next(&f.message, &f.hostname)) {
+            Some(next) => next,
+            None => self.read_output(),
+        };
         verdict.because(cause).next(next)
+    }
+
+    fn read_output(&self) -> String {
+        format!("read its output: tepui log {}", self.id)
     }
 
     fn n_waiting(&self) -> usize {
@@ -343,7 +351,12 @@ impl<'a> Facts<'a> {
         };
         if self.view.now.since(moved) < STUCK {
             let verdict = Verdict::of(AppCondition::Deploying, text, Some(deployment.started_at));
-            return Some(verdict.because(coming.unwrap_or_default()));
+            let verdict = verdict.because(coming.unwrap_or_default());
+            let runs = self
+                .present
+                .iter()
+                .any(|i| i.condition == Condition::Running && !is_up(self.view.state, i));
+            return Some(if runs { verdict.next(self.read_output()) } else { verdict });
         }
         let (cause, next) = match self.held_up() {
             Some(held) => held,
@@ -464,4 +477,16 @@ fn engine_next(host: &str) -> String {
 
 fn node_next(host: &str) -> String {
     format!("look at the network and the tepui process of {host}")
+}
+
+/// What to look at when a task failed before its program started; by the beginning of its message
+/// (`agent::prepare`).
+fn prepare_next(message: &str, host: &str) -> Option<String> {
+    if message.starts_with("cannot get the container ready") {
+        Some(format!("see that the image's name is right and that {host} can pull it"))
+    } else if message.starts_with("Failed to fetch") {
+        Some(format!("see that the addresses to fetch are right and that {host} reaches them"))
+    } else {
+        None
+    }
 }

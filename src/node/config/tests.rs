@@ -104,7 +104,7 @@ fn misspelt_variables_are_noticed() {
     };
     let meant = "TEPUI_RUOTER_PORT is no setting; did you mean TEPUI_ROUTER_PORT?";
     assert_eq!(told("TEPUI_RUOTER_PORT"), [meant]);
-    for other in ["TEPUI_URL", "TEPUI_TOKEN", "TEPUI_SOMETHING_ELSE", "PATH"] {
+    for other in ["TEPUI_URL", "TEPUI_TOKEN", "TEPUI_DNS", "TEPUI_SOMETHING_ELSE", "PATH"] {
         assert_eq!(told(other), Vec::<String>::new(), "{other}");
     }
 }
