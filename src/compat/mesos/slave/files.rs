@@ -213,7 +213,7 @@ mod tests {
             format!("/slaves/c-S1{run}/latest/stdout"),
             format!("/frameworks/c-0002/executors/{task}/runs/latest/stdout"),
             format!("{run}/latest/../../x"),
-            format!("{run}"),
+            run,
             "/etc/passwd".to_owned(),
             String::new(),
         ] {
