@@ -13,8 +13,8 @@ CCACHE     = $(shell command -v ccache >/dev/null && echo 'ccache ')
 export CC  = $(CCACHE)gcc
 export CXX = $(CCACHE)g++
 # RocksDB as installer/rocksdb.sh compiled it; where it could not, its crate compiles it.
+# Without ROCKSDB_STATIC the library is looked for when the program is linked, not before.
 export ROCKSDB_LIB_DIR := $(CACHE)/rocksdb/lib
-export ROCKSDB_STATIC  := 1
 export ROCKSDB_COMPILE  = $(shell test -f $(CACHE)/rocksdb/lib/librocksdb.a || echo 1)
 
 TEPUI    := $(CARGO_TARGET_DIR)/debug/tepui
@@ -26,7 +26,7 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start pauses fuzz strangers soak bench demo verify fmt lint deny ui sim install clean prepare prepare-test deb
+.PHONY: help run build test quick first-start pauses fuzz strangers soak bench demo verify fmt lint deny ui sim install clean prepare prepare-tools prepare-test crates deb
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -37,8 +37,14 @@ run: build ## install what is missing, build, start the whole system on this mac
 	@installer/prepare.sh docker
 	@exec $(TEPUI) dev --data-dir $(DATA_DIR) $(ARGS)
 
-build: prepare ui ## build with progress
+build: prepare-tools ui crates ## build with progress
 	cargo build --bin tepui
+
+# RocksDB's compiler and cargo each leave cores idle at times: a first build runs them side by side, as
+# only the program needs the library. An empty ROCKSDB_COMPILE: that it is not there yet is no reason
+# for the crate to compile it.
+crates:
+	@installer/rocksdb.sh $(CACHE) & ROCKSDB_COMPILE= cargo build --lib; rc=$$?; wait; exit $$rc
 
 test: prepare-test ui ## every test, with real Docker containers and a real browser
 ifneq ($(NEXTEST),)
@@ -114,6 +120,9 @@ clean: ## remove build products of this project, keep compiled dependencies
 
 prepare:
 	@installer/prepare.sh build
+
+prepare-tools:
+	@installer/prepare.sh tools
 
 prepare-test:
 	@installer/prepare.sh build docker test

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Installs what this machine lacks to build, run or test tepui, and says so first.
 #
-#   prepare.sh [build] [docker] [demo] [test]
+#   prepare.sh [tools] [build] [docker] [demo] [test]
 #
-# build   a C++ compiler, libclang, a Rust toolchain and RocksDB compiled (rocksdb.sh)
+# tools   a C++ compiler, libclang, a Rust toolchain
+# build   these, and RocksDB compiled (rocksdb.sh)
 # docker  a running Docker engine
 # demo    what `make demo` makes and asks with
 # test    what the tests drive: a browser, busybox, two resolvers
@@ -51,9 +52,13 @@ rust() {
   rust_is_usable || die "Rust $RUST_MIN was installed but does not answer; $by_hand"
 }
 
-build() {
+tools() {
   apt g++ make pkg-config libclang-dev ca-certificates curl git ccache
   rust
+}
+
+build() {
+  tools
   installer/rocksdb.sh "${TEPUI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tepui}"
 }
 
@@ -102,11 +107,12 @@ rig() { apt iproute2 iptables jq faketime; }
 [ $# -gt 0 ] || set -- build docker
 for part in "$@"; do
   case "$part" in
+    tools) tools ;;
     build) build ;;
     docker) docker_engine ;;
     demo) demo ;;
     test) tests ;;
     rig) rig ;;
-    *) die "unknown part '$part'; use build, docker, demo, test, rig" ;;
+    *) die "unknown part '$part'; use tools, build, docker, demo, test, rig" ;;
   esac
 done
