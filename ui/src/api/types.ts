@@ -241,7 +241,6 @@ export interface NodeSummary {
   host: string;
   roles: string[];
   condition: NodeCondition;
-  leader?: boolean;
   region?: string;
   zone?: string;
   total: Resources;
@@ -255,13 +254,13 @@ export interface NodeSummary {
   instances: number;
   version?: string;
   registered_at?: string;
+  /** Only where one node is asked for. */
   last_seen_at?: string;
 }
 
 export interface Node extends NodeSummary {
   revision: number;
   tasks: Instance[];
-  runtime?: string;
 }
 
 export interface LogChunk {

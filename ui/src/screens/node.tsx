@@ -95,7 +95,7 @@ export default function NodePage({ id }: { id: string }) {
         </Notice>
       )}
       <Panel>
-        <Facts node={node} runtime={detail.data.runtime} />
+        <Facts node={node} />
       </Panel>
       <Panel title={count(tasks.length, 'instance')} flush>
         {tasks.length === 0 ? (
@@ -135,7 +135,7 @@ function moves(n: number, others: number): string {
   return `${all} here ${n === 1 ? 'needs' : 'need'} a place on ${count(others, 'other node')}. What finds none, for want of room or by a constraint, will not run until it does.`;
 }
 
-function Facts({ node, runtime }: { node: NodeSummary; runtime: string | undefined }) {
+function Facts({ node }: { node: NodeSummary }) {
   const kinds = [
     { hue: 'cpu', label: 'CPU', key: 'cpus', print: cpus },
     { hue: 'memory', label: 'Memory', key: 'mem_mb', print: mebibytes },
@@ -171,10 +171,6 @@ function Facts({ node, runtime }: { node: NodeSummary; runtime: string | undefin
       <div>
         <dt>Host ports</dt>
         <dd className="nums">{node.ports ?? '–'}</dd>
-      </div>
-      <div>
-        <dt>Runtime</dt>
-        <dd>{runtime ?? '–'}</dd>
       </div>
       <div>
         <dt>Id</dt>

@@ -5,15 +5,14 @@ import { useLive, useNodes } from '../api/hooks';
 import type { NodeSummary } from '../api/types';
 import { StatusLabel } from '../components/status';
 import { type Column, rowLink, type Sort, sorted, Table } from '../components/table';
-import { Age, Command, Empty, Meter, PageHead, Panel, Skeleton } from '../components/ui';
+import { Command, Empty, Meter, PageHead, Panel, Skeleton } from '../components/ui';
 import { count, cpus, mebibytes } from '../lib/format';
 import { nodeLook } from '../lib/status';
 import css from './nodes.module.css';
 import { Title } from './services';
 
 export function roles(node: NodeSummary): string {
-  const words = node.roles.map((role) => role.replace('_', ' '));
-  return words.join(', ') + (node.leader ? ' (leader)' : '');
+  return node.roles.map((role) => role.replace('_', ' ')).join(', ');
 }
 
 function share(node: NodeSummary, key: 'cpus' | 'mem_mb'): number {
@@ -93,16 +92,6 @@ const COLUMNS: Column<NodeSummary>[] = [
     phone: 'none',
     compare: (a, b) => a.instances - b.instances,
     cell: (node) => node.instances,
-  },
-  {
-    id: 'seen',
-    head: 'Seen',
-    width: '64px',
-    align: 'end',
-    phone: 'none',
-    from: 800,
-    compare: (a, b) => ((a.last_seen_at ?? '') < (b.last_seen_at ?? '') ? 1 : -1),
-    cell: (node) => (node.last_seen_at ? <Age at={node.last_seen_at} /> : '–'),
   },
 ];
 
