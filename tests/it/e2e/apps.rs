@@ -107,12 +107,16 @@ fn a_killed_container_is_replaced_within_five_seconds() {
 
 #[test]
 fn ports_that_other_programs_hold_are_not_given_to_tasks() {
-    let free = [34_103, 34_107, 34_108, 34_119];
-    let held: Vec<std::net::TcpListener> = (34_100..34_120)
-        .filter(|port| !free.contains(port))
-        .map(|port| std::net::TcpListener::bind(("0.0.0.0", port)).expect("free until now"))
-        .collect();
-    let system = System::start_with_env(&[("TEPUI_PORTS", "34100-34119")]);
+    let bind = |port: u16| std::net::TcpListener::bind(("0.0.0.0", port)).ok();
+    // Below what the kernel gives to connections that go out.
+    let (first, mut held) = (20_000..32_000)
+        .step_by(20)
+        .find_map(|first| Some((first, (first..first + 20).map(bind).collect::<Option<Vec<_>>>()?)))
+        .expect("20 free ports in a row");
+    let free = [3, 7, 8, 19].map(|n| first + n);
+    held.retain(|port| !free.contains(&port.local_addr().expect("bound").port()));
+    let ports = format!("{first}-{}", first + 19);
+    let system = System::start_with_env(&[("TEPUI_PORTS", ports.as_str())]);
     let began = Instant::now();
     system.marathon("POST", "/v2/apps", Some(&web("/web", 4, "up")));
     let app = system.wait_running("/web", 4);
