@@ -20,7 +20,8 @@ const WATCHED: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(400);
 
 /// Watches apps for a moment; the first that loses an instance of this version is an error with
-/// the cause. Apps with health checks were seen healthy already.
+/// the cause. Apps with health checks were seen healthy already, unless nothing was changed: then an
+/// app that is not well is an error, too.
 pub async fn watch<'a>(
     cx: &mut Context,
     apps: impl Iterator<Item = &'a String>,
@@ -30,11 +31,13 @@ pub async fn watch<'a>(
     let mut open: Vec<&String> = apps.collect();
     let started = Instant::now();
     loop {
+        let is_last = started.elapsed() >= WATCHED;
         let mut left = Vec::new();
         for app in open {
             match cx.client.get(format!("/tepui/v1/apps{}", app_path(app)?)).await {
                 Ok(shown) => match judge(&shown, since) {
                     Verdict::Fails => return Err(fails(&shown)),
+                    Verdict::Runs if is_last && is_unwell(&shown) => return Err(unwell(&shown)),
                     Verdict::Runs => left.push(app),
                     Verdict::Settled => {}
                 },
@@ -43,7 +46,7 @@ pub async fn watch<'a>(
             }
         }
         open = left;
-        if open.is_empty() || started.elapsed() >= WATCHED {
+        if open.is_empty() || is_last {
             return Ok(());
         }
         sleep(LOOK).await;
@@ -78,6 +81,19 @@ fn judge(app: &Value, since: Timestamp) -> Verdict {
     if has_checks && n("healthy") >= n("wanted") { Verdict::Settled } else { Verdict::Runs }
 }
 
+/// What no waiting mends; an app that is only on its way is not among them.
+fn is_unwell(app: &Value) -> bool {
+    ["unhealthy", "crash_looping", "engine_down", "stuck"].contains(&field(app, "condition"))
+}
+
+fn unwell(app: &Value) -> CliError {
+    let (id, verdict) = (field(app, "id"), &app["verdict"]);
+    let said = [field(verdict, "sentence"), field(verdict, "cause")];
+    let said: Vec<&str> = said.into_iter().filter(|part| !part.is_empty()).collect();
+    let text = format!("{id} is as it was asked for, but not well: {}", said.join(": "));
+    CliError::new(Exit::NotDeployed, text).hint(field(verdict, "next").to_owned())
+}
+
 fn fails(app: &Value) -> CliError {
     let (id, failure) = (field(app, "id"), &app["last_failure"]);
     let text = format!("{id} is deployed but does not stay up: {}", field(failure, "message"));
@@ -106,6 +122,13 @@ mod tests {
         assert_eq!(judge(&app(1, after, 1), since), Verdict::Fails);
         assert_eq!(judge(&app(1, before, 4), since), Verdict::Runs);
         assert_eq!(judge(&app(1, "", 0), since), Verdict::Runs);
+        let sick = json!({
+            "id": "/a", "condition": "unhealthy",
+            "verdict": {"sentence": "it fails its health check", "cause": "refused", "next": "look"},
+        });
+        assert!(is_unwell(&sick) && !is_unwell(&json!({"condition": "deploying"})));
+        let told = unwell(&sick).to_string();
+        assert!(told.ends_with("not well: it fails its health check: refused"), "{told}");
         let healthy = json!({
             "instances": {"wanted": 2, "running": 2, "healthy": 2}, "has_health_checks": true,
         });

@@ -226,7 +226,13 @@ async fn no_line_of_output_is_lost_or_doubled_over_restarts() {
     rig.desire(vec![order]).await;
     rig.until_condition("log", 1, Condition::Finished).await;
     let expected: String = (0..n).map(|i| format!("line {i}\n")).collect();
-    let text = rig.read("log", "stdout").await;
+    // An end is told after two seconds, whatever of the output is still on its way.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut text = rig.read("log", "stdout").await;
+    while text.len() < expected.len() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        text = rig.read("log", "stdout").await;
+    }
     assert!(text == expected, "{} of {} bytes", text.len(), expected.len());
     assert_eq!(rig.read("log", "stderr").await, "end\n");
 }
