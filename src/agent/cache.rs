@@ -17,6 +17,8 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::base::hex::hex;
+
 /// Bytes of all cached artifacts (Mesos' default).
 const CACHE_BYTES_MAX: u64 = 2 << 30;
 
@@ -48,7 +50,7 @@ impl Cache {
         hash.update(who.as_bytes());
         hash.update([0]);
         hash.update(uri.as_bytes());
-        let name: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let name = hex(&hash.finalize());
         let gate = self.gates.lock().entry(name.clone()).or_default().clone();
         let guard = gate.lock_owned().await;
         Slot {

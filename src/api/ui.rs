@@ -26,6 +26,8 @@ use parking_lot::Mutex;
 use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
 
+use crate::base::hex::hex;
+
 /// The built page; empty when it was not built.
 #[derive(RustEmbed)]
 #[folder = "ui/dist"]
@@ -245,7 +247,7 @@ fn etag(tag: &str, gzipped: bool) -> String {
 
 /// 96 bits of a hash in text: enough that two builds of the page never share a tag.
 fn short_hash(hash: &[u8]) -> String {
-    hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash[..12])
 }
 
 /// Embedded bytes without a copy; debug builds read them from disk and own them.

@@ -4,10 +4,9 @@
 //! What a connection costs (its handshake, heads, answers) is what its task was on a processor for,
 //! so no way to be expensive has to be foreseen. It is charged to the owner of the peer's address.
 //! One who is ahead of his share is not refused: his tasks stand still until he has caught up, and
-//! then go on one at a time, in the order they came. What
-//! was charged for a connection is given back when its peer turns out to be known, and such a
-//! connection pays nothing any more: signing in often, or many users behind one address, cost no
-//! wait.
+//! then go on one at a time, in the order they came. What was charged for a connection is given back
+//! when its peer turns out to be known, and such a connection pays nothing any more: signing in often,
+//! or many users behind one address, cost no wait.
 //!
 //! All strangers together have a share too. When it is used up, those wait who have used something
 //! of their own lately; somebody new goes on.
@@ -199,10 +198,13 @@ impl Purse {
     /// Resolves when more may be done, with the turn to do it.
     async fn turn(self: Arc<Self>) -> Option<OwnedSemaphorePermit> {
         let turn = self.own.turn.clone().acquire_owned().await;
-        while !self.wait().is_zero() && !self.is_free() {
-            sleep(self.wait()).await;
+        loop {
+            let wait = self.wait();
+            if wait.is_zero() || self.is_free() {
+                return turn.ok();
+            }
+            sleep(wait).await;
         }
-        turn.ok()
     }
 
     fn charge(&self, used: Duration) {

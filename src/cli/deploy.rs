@@ -12,6 +12,7 @@ use super::{
     definition::{Definition, Source},
     editor,
     error::{CliError, Outcome},
+    keys,
     run::Context,
     text::{count, field, list},
     wait,
@@ -19,24 +20,6 @@ use super::{
 
 /// Largest file read: the server takes no larger body.
 const FILE_BYTES_MAX: u64 = crate::base::limit::BODY_BYTES_MAX as u64;
-
-/// What the server adds to a definition when it shows an app.
-const ADDED: [&str; 14] = [
-    "version",
-    "versionInfo",
-    "tasks",
-    "tasksStaged",
-    "tasksRunning",
-    "tasksHealthy",
-    "tasksUnhealthy",
-    "deployments",
-    "lastTaskFailure",
-    "taskStats",
-    "tasksStats",
-    "readinessCheckResults",
-    "uris",
-    "ports",
-];
 
 pub async fn run(cx: &mut Context, file: &str, allow_unknown: bool, change: &Change) -> Outcome {
     let text = read(cx, file)?;
@@ -77,7 +60,8 @@ fn request(definitions: &[Definition], force: bool) -> Outcome<Ask> {
 pub fn definition_of(shown: &Value) -> Value {
     let Value::Object(fields) = shown else { return shown.clone() };
     let was_shown = fields.contains_key("versionInfo") || fields.contains_key("tasksRunning");
-    let kept = fields.iter().filter(|(name, _)| !(was_shown && ADDED.contains(&name.as_str())));
+    let kept =
+        fields.iter().filter(|(name, _)| !(was_shown && keys::ADDED.contains(&name.as_str())));
     Value::Object(kept.map(|(k, v)| (k.clone(), v.clone())).collect::<Map<_, _>>())
 }
 

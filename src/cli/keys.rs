@@ -23,26 +23,51 @@ enum Below {
 struct Shape {
     /// Keys with plain values.
     plain: &'static [&'static str],
+    /// Keys the server adds when it shows such an object.
+    added: &'static [&'static str],
     /// Keys with objects below.
     deep: &'static [(&'static str, Below)],
 }
 
 impl Shape {
     const fn plain(plain: &'static [&'static str]) -> Self {
-        Self { plain, deep: &[] }
+        Self::with(plain, &[])
+    }
+
+    const fn with(plain: &'static [&'static str], deep: &'static [(&'static str, Below)]) -> Self {
+        Self { plain, added: &[], deep }
     }
 
     fn below(&self, key: &str) -> Option<&Below> {
         match self.deep.iter().find(|(name, _)| *name == key) {
             Some((_, below)) => Some(below),
-            None => self.plain.contains(&key).then_some(&Below::Any),
+            None => self.keys().any(|name| name == key).then_some(&Below::Any),
         }
     }
 
     fn keys(&self) -> impl Iterator<Item = &'static str> {
-        self.plain.iter().copied().chain(self.deep.iter().map(|(name, _)| *name))
+        let deep = self.deep.iter().map(|(name, _)| *name);
+        self.plain.iter().chain(self.added).copied().chain(deep)
     }
 }
+
+/// What the server adds to a definition when it shows an app. Some of it an author may write, too.
+pub const ADDED: [&str; 14] = [
+    "version",
+    "versionInfo",
+    "tasks",
+    "tasksStaged",
+    "tasksRunning",
+    "tasksHealthy",
+    "tasksUnhealthy",
+    "deployments",
+    "lastTaskFailure",
+    "taskStats",
+    "tasksStats",
+    "readinessCheckResults",
+    "uris",
+    "ports",
+];
 
 static APP: Shape = Shape {
     plain: &[
@@ -69,23 +94,9 @@ static APP: Shape = Shape {
         "labels",
         "killSelection",
         "requirePorts",
-        "uris",
-        "ports",
-        "version",
-        // What an app is shown with.
-        "versionInfo",
-        "tasks",
-        "tasksStaged",
-        "tasksRunning",
-        "tasksHealthy",
-        "tasksUnhealthy",
-        "deployments",
-        "lastTaskFailure",
-        "taskStats",
-        "tasksStats",
-        "readinessCheckResults",
         "storeUrls",
     ],
+    added: &ADDED,
     deep: &[
         ("container", Below::One(&CONTAINER)),
         ("healthChecks", Below::Many(&HEALTH)),
@@ -103,37 +114,37 @@ static APP: Shape = Shape {
         ("secrets", Below::Named(&SECRET)),
     ],
 };
-static GROUP: Shape = Shape {
-    plain: &["id", "dependencies", "enforceRole", "scaleBy", "version", "pods"],
-    deep: &[("apps", Below::Many(&APP)), ("groups", Below::Many(&GROUP))],
-};
-static CONTAINER: Shape = Shape {
-    plain: &["type"],
-    deep: &[
+static GROUP: Shape = Shape::with(
+    &["id", "dependencies", "enforceRole", "scaleBy", "version", "pods"],
+    &[("apps", Below::Many(&APP)), ("groups", Below::Many(&GROUP))],
+);
+static CONTAINER: Shape = Shape::with(
+    &["type"],
+    &[
         ("docker", Below::One(&DOCKER)),
         ("volumes", Below::Many(&VOLUME)),
         ("portMappings", Below::Many(&MAPPING)),
         ("linuxInfo", Below::One(&LINUX)),
     ],
-};
-static DOCKER: Shape = Shape {
-    plain: &["image", "forcePullImage", "privileged", "network", "credential"],
-    deep: &[
+);
+static DOCKER: Shape = Shape::with(
+    &["image", "forcePullImage", "privileged", "network", "credential"],
+    &[
         ("parameters", Below::Many(&PARAMETER)),
         ("pullConfig", Below::One(&PULL)),
         ("portMappings", Below::Many(&MAPPING)),
     ],
-};
+);
 static PARAMETER: Shape = Shape::plain(&["key", "value"]);
 static PULL: Shape = Shape::plain(&["secret"]);
 static LINUX: Shape =
-    Shape { plain: &[], deep: &[("seccomp", Below::One(&SECCOMP)), ("ipcInfo", Below::One(&IPC))] };
+    Shape::with(&[], &[("seccomp", Below::One(&SECCOMP)), ("ipcInfo", Below::One(&IPC))]);
 static SECCOMP: Shape = Shape::plain(&["profileName", "unconfined"]);
 static IPC: Shape = Shape::plain(&["mode", "shmSize"]);
-static VOLUME: Shape = Shape {
-    plain: &["containerPath", "hostPath", "mode", "secret"],
-    deep: &[("persistent", Below::One(&PERSISTENT)), ("external", Below::One(&EXTERNAL))],
-};
+static VOLUME: Shape = Shape::with(
+    &["containerPath", "hostPath", "mode", "secret"],
+    &[("persistent", Below::One(&PERSISTENT)), ("external", Below::One(&EXTERNAL))],
+);
 static PERSISTENT: Shape = Shape::plain(&["type", "size", "maxSize", "profileName", "constraints"]);
 static EXTERNAL: Shape = Shape::plain(&["size", "name", "provider", "options", "shared"]);
 static MAPPING: Shape = Shape::plain(&[
@@ -147,15 +158,13 @@ static MAPPING: Shape = Shape::plain(&[
 ]);
 static PORT: Shape = Shape::plain(&["port", "name", "protocol", "labels"]);
 static NETWORK: Shape = Shape::plain(&["mode", "name", "labels"]);
-static IP_ADDRESS: Shape = Shape {
-    plain: &["networkName", "groups", "labels"],
-    deep: &[("discovery", Below::One(&DISCOVERY))],
-};
-static DISCOVERY: Shape = Shape { plain: &[], deep: &[("ports", Below::Many(&DISCOVERY_PORT))] };
+static IP_ADDRESS: Shape =
+    Shape::with(&["networkName", "groups", "labels"], &[("discovery", Below::One(&DISCOVERY))]);
+static DISCOVERY: Shape = Shape::with(&[], &[("ports", Below::Many(&DISCOVERY_PORT))]);
 static DISCOVERY_PORT: Shape = Shape::plain(&["number", "name", "protocol", "labels"]);
 static FETCH: Shape = Shape::plain(&["uri", "extract", "executable", "cache", "destPath"]);
-static HEALTH: Shape = Shape {
-    plain: &[
+static HEALTH: Shape = Shape::with(
+    &[
         "protocol",
         "path",
         "port",
@@ -168,18 +177,18 @@ static HEALTH: Shape = Shape {
         "ignoreHttp1xx",
         "ipProtocol",
     ],
-    deep: &[("command", Below::One(&VALUE))],
-};
+    &[("command", Below::One(&VALUE))],
+);
 static VALUE: Shape = Shape::plain(&["value"]);
-static CHECK: Shape = Shape {
-    plain: &["intervalSeconds", "timeoutSeconds", "delaySeconds"],
-    deep: &[
+static CHECK: Shape = Shape::with(
+    &["intervalSeconds", "timeoutSeconds", "delaySeconds"],
+    &[
         ("exec", Below::One(&CHECK_EXEC)),
         ("http", Below::One(&CHECK_HTTP)),
         ("tcp", Below::One(&CHECK_TCP)),
     ],
-};
-static CHECK_EXEC: Shape = Shape { plain: &[], deep: &[("command", Below::One(&CHECK_COMMAND))] };
+);
+static CHECK_EXEC: Shape = Shape::with(&[], &[("command", Below::One(&CHECK_COMMAND))]);
 static CHECK_COMMAND: Shape = Shape::plain(&["shell", "argv"]);
 static CHECK_HTTP: Shape = Shape::plain(&["port", "portIndex", "path", "scheme"]);
 static CHECK_TCP: Shape = Shape::plain(&["port", "portIndex"]);

@@ -8,12 +8,14 @@ use rustls::{
     CertificateError, ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
-use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
 use super::error::{CliError, Exit, Outcome};
-use crate::base::trust::{Judge, Shown};
+use crate::{
+    base::trust::{Judge, Shown},
+    host::pki,
+};
 
 /// How long connecting and a handshake may take.
 const LOOK: Duration = Duration::from_secs(5);
@@ -73,19 +75,12 @@ pub struct Introduced {
 impl Introduced {
     /// SHA-256 in lower-case hex, as the cluster prints it.
     pub fn fingerprint(&self) -> String {
-        Sha256::digest(&self.der).iter().map(|byte| format!("{byte:02x}")).collect()
+        pki::fingerprint(&self.der)
     }
 
     /// As a file to trust from now on.
     pub fn pem(&self) -> String {
-        use base64::Engine as _;
-        let text = base64::engine::general_purpose::STANDARD.encode(&self.der);
-        let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
-        for line in text.as_bytes().chunks(64) {
-            pem.extend(line.iter().map(|byte| char::from(*byte)));
-            pem.push('\n');
-        }
-        pem + "-----END CERTIFICATE-----\n"
+        pki::certificate_pem(&self.der)
     }
 }
 

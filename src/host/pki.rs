@@ -25,7 +25,7 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::base::clock::Timestamp;
+use crate::base::{clock::Timestamp, hex::hex};
 
 mod files;
 pub mod join;
@@ -97,6 +97,16 @@ pub enum PkiError {
     },
 }
 
+/// SHA-256 of a certificate in lower-case hex, as people compare it.
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    hex(&Sha256::digest(certificate))
+}
+
+/// A certificate as a file.
+pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    pem("CERTIFICATE", certificate)
+}
+
 /// The cluster's certificate authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -147,7 +157,7 @@ impl Authority {
             return Ok(Self { issuer, certificate, life: IDENTITY_LIFE });
         }
         let made = Self::create(cluster, now)?;
-        write_private(&cert_path, &pem("CERTIFICATE", &made.certificate))?;
+        write_private(&cert_path, &certificate_pem(&made.certificate))?;
         // The key last: with it in place the pair is complete.
         write_private(&key_path, &made.issuer.key().serialize_pem())?;
         Ok(made)
@@ -167,12 +177,12 @@ impl Authority {
     /// SHA-256 of the certificate in lower-case hex. Join tokens carry it, so that a new node knows
     /// the cluster it talks to.
     pub fn fingerprint(&self) -> String {
-        Sha256::digest(&self.certificate).iter().map(|byte| format!("{byte:02x}")).collect()
+        fingerprint(&self.certificate)
     }
 
     /// The authority's certificate, for clients that want to verify the cluster.
     pub fn certificate_pem(&self) -> String {
-        pem("CERTIFICATE", &self.certificate)
+        certificate_pem(&self.certificate)
     }
 
     /// A new key and certificate, for this machine.

@@ -3,7 +3,7 @@
 
 use std::{
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -54,7 +54,7 @@ pub struct Front {
 }
 
 enum Source {
-    Own { authority: Box<Authority>, names: Vec<String> },
+    Own { authority: Arc<Authority>, names: Vec<String> },
     Files { certificate: PathBuf, key: PathBuf },
 }
 
@@ -84,17 +84,13 @@ impl Front {
     /// When it cannot be made or the operator's files are of no use.
     pub fn open(
         config: &Config,
-        pki_dir: &Path,
-        cluster: &str,
+        authority: &Arc<Authority>,
         clock: &Arc<dyn Clock>,
         tasks: &Tasks,
     ) -> anyhow::Result<Option<(Arc<Self>, Arc<ServerConfig>)>> {
         let source = match &config.tls {
             Tls::Off => return Ok(None),
-            Tls::Own => {
-                let authority = Authority::load_or_create(pki_dir, cluster, clock.now())?;
-                Source::Own { authority: Box::new(authority), names: names(config) }
-            }
+            Tls::Own => Source::Own { authority: authority.clone(), names: names(config) },
             Tls::Files { certificate, key } => {
                 Source::Files { certificate: certificate.clone(), key: key.clone() }
             }

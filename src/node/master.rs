@@ -141,7 +141,8 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     driver.start(&tasks.child("control"));
 
     let peers_port = bound.peers.local_addr()?.port();
-    let door = open_door(config, &log, &clock, &rng)?;
+    let authority = open_authority(config, &log, &clock)?;
+    let door = open_door(config, &authority, &log, &clock, &rng)?;
     let peer_tasks = tasks.child("peers");
     tasks.vital("peers", door.clone().run(bound.peers, links.clone(), peer_tasks));
     let reach = |port: u16| SocketAddr::new(config.address, port).to_string();
@@ -167,12 +168,10 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
 
     let proofs = (tokens.clone(), passwords.clone());
     let clocks = (&clock, &written);
-    let pki_dir = peers::pki_dir(&config.data_dir);
-    let cluster = log.state().cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
-    let front = Front::open(config, &pki_dir, &cluster, &clock, tasks)?;
+    let front = Front::open(config, &authority, &clock, tasks)?;
     let ca = match &front {
         Some((front, _)) if !front.is_own => None,
-        _ => Some(Authority::load_or_create(&pki_dir, &cluster, clock.now())?.certificate_pem()),
+        _ => Some(authority.certificate_pem()),
     };
     let (front, tls) = front.unzip();
     let how = How { marathon_port, over_tls: tls.is_some(), ca: ca.clone() };
@@ -369,19 +368,28 @@ async fn page(request: Request) -> Response {
     }
 }
 
-/// The door for other nodes, with the authority of this cluster.
+/// The authority of this cluster.
+fn open_authority(
+    config: &Config,
+    log: &Log<State>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<Authority>> {
+    let cluster = log.state().cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
+    let dir = peers::pki_dir(&config.data_dir);
+    Ok(Arc::new(Authority::load_or_create(&dir, &cluster, clock.now())?))
+}
+
+/// The door for other nodes.
 fn open_door(
     config: &Config,
+    authority: &Arc<Authority>,
     log: &Log<State>,
     clock: &Arc<dyn Clock>,
     rng: &Rng,
 ) -> anyhow::Result<Arc<Door>> {
-    let cluster = log.state().cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
-    let dir = peers::pki_dir(&config.data_dir);
     let names = vec![config.hostname.clone(), config.address.to_string()];
-    let authority = Arc::new(Authority::load_or_create(&dir, &cluster, clock.now())?);
     let parts = door::Parts {
-        authority,
+        authority: authority.clone(),
         names,
         log: log.clone(),
         clock: clock.clone(),

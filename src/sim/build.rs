@@ -1,18 +1,24 @@
 //! Nodes and workloads in a few words, and the world of the placement bench.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    sync::Arc,
+};
 
 use crate::{
     base::{clock::Timestamp, rng::Rng},
     core::{
         State,
         apply::reindex,
+        command::{Edit, Expect, PutApps},
         place::{Limits, plan},
         state::App,
     },
     model::{
         access::Role,
         container::{Command, ContainerSpec, HealthCheck, Port, Probe, ProbePort},
+        deployment::DeploymentId,
         instance::{Instance, InstanceId},
         node::{Attribute, Duty, FaultDomain, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::PathId,
@@ -76,6 +82,24 @@ pub fn health_check() -> HealthCheck {
         timeout_ms: 1_000,
         failures_max: 3,
         delay_ms: 0,
+    }
+}
+
+/// The command that makes new apps, in one deployment.
+pub fn new_apps(deployment: DeploymentId, specs: impl Iterator<Item = WorkloadSpec>) -> PutApps {
+    let edit = |spec: WorkloadSpec| Edit {
+        id: spec.id.clone(),
+        new: Some(spec),
+        expect: Expect::Any,
+        base: None,
+        restart: false,
+    };
+    PutApps {
+        deployment,
+        force: false,
+        edits: specs.map(edit).collect(),
+        groups: Vec::new(),
+        victims: BTreeSet::new(),
     }
 }
 

@@ -80,28 +80,17 @@ pub fn fill(world: &mut World, n_instances: u32) {
     let mut rng = world.rng.child("fill");
     let n_apps = n_instances / FILL_INSTANCES;
     for first in (0..n_apps).step_by(FILL_APPS as usize) {
-        let edit = |n: u32| {
+        let app = |n: u32| {
             let id = format!("/fill{first}/app{n}");
             let mut spec = build::app(&id, FILL_INSTANCES, 0.1, 64.0, 1);
             let constraint = CONSTRAINTS[n as usize % CONSTRAINTS.len()];
             let fits =
                 constraint != "hostname UNIQUE" || world.nodes.len() > 2 * FILL_INSTANCES as usize;
             spec.constraints.extend(build::constraint(constraint).filter(|_| fits));
-            Edit {
-                id: spec.id.clone(),
-                new: Some(spec),
-                expect: Expect::Any,
-                base: None,
-                restart: false,
-            }
+            spec
         };
-        let put = PutApps {
-            deployment: DeploymentId::from(rng.uuid_at(world.now()).to_string()),
-            force: false,
-            edits: (first..n_apps.min(first + FILL_APPS)).map(edit).collect(),
-            groups: Vec::new(),
-            victims: Default::default(),
-        };
+        let deployment = DeploymentId::from(rng.uuid_at(world.now()).to_string());
+        let put = build::new_apps(deployment, (first..n_apps.min(first + FILL_APPS)).map(app));
         let accepted = world.ask(Command::PutApps(Box::new(put))).is_ok();
         assert!(accepted, "new apps of their own group are never refused");
         world.run_for(Duration::from_secs(1));

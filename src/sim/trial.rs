@@ -6,15 +6,7 @@ use super::{
     build,
     world::{Settings, Who, World},
 };
-use crate::{
-    agent::desired::Key,
-    base::rng::Rng,
-    core::{
-        Command,
-        command::{Edit, Expect, PutApps},
-    },
-    model::deployment::DeploymentId,
-};
+use crate::{agent::desired::Key, base::rng::Rng, core::Command, model::deployment::DeploymentId};
 
 /// Within this time after a misfortune has ended, everything is as wanted.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -152,20 +144,8 @@ fn deploy(world: &mut World, rng: &mut Rng, n_nodes: u32) {
     }
     let mut bound = build::app("/bound", 2, 0.5, 64.0, 0);
     bound.constraints.extend(build::constraint("hostname LIKE n0"));
-    let edit = |spec: crate::model::workload::WorkloadSpec| Edit {
-        id: spec.id.clone(),
-        new: Some(spec),
-        expect: Expect::Any,
-        base: None,
-        restart: false,
-    };
-    let put = PutApps {
-        deployment: DeploymentId::from(rng.uuid_at(world.now()).to_string()),
-        force: false,
-        edits: vec![edit(web), edit(bound)],
-        groups: Vec::new(),
-        victims: BTreeSet::new(),
-    };
+    let deployment = DeploymentId::from(rng.uuid_at(world.now()).to_string());
+    let put = build::new_apps(deployment, [web, bound].into_iter());
     let accepted = world.ask(Command::PutApps(Box::new(put))).is_ok();
     assert!(accepted, "new apps are never refused");
 }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::cluster::{Cluster, Facts};
 use crate::{
-    base::clock::Clock,
+    base::{clock::Clock, hex::hex},
     core::State,
     http::{
         Call, Response, reply,
@@ -74,7 +74,7 @@ fn no_cache(mut response: Response) -> Response {
 /// 40 hexadecimal digits that stand for this build, where clients expect a commit.
 fn build_id(version: &str) -> String {
     let hash = Sha256::digest(format!("tepui {version}"));
-    hash.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash[..20])
 }
 
 async fn version(system: Arc<System>, _: Call) -> Response {

@@ -14,7 +14,6 @@ use crate::{
     model::{
         Instance, Ranges, Resources, Role, WorkloadSpec,
         container::{ContainerSpec, Engine, Port},
-        instance::Condition,
         workload::{Kind, NetworkMode},
     },
 };
@@ -421,5 +420,5 @@ pub fn has_id(instance: &Instance, spec: &WorkloadSpec, id: &str) -> bool {
 
 /// Whether Mesos lists the instance's tasks as out of reach.
 pub fn is_unreachable(instance: &Instance) -> bool {
-    matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive)
+    instance.condition.is_lost()
 }

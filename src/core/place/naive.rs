@@ -7,7 +7,7 @@ use crate::{
     core::State,
     model::{
         access::Role,
-        instance::{Condition, Instance},
+        instance::Instance,
         node::Node,
         resource::Scalars,
         workload::{Constraint, Operator, WorkloadSpec},
@@ -55,7 +55,7 @@ fn peers<'a>(state: &'a State, spec: &'a WorkloadSpec) -> impl Iterator<Item = &
     state.instances_of(&spec.id).map(AsRef::as_ref).filter(|i| {
         let made_from = state.spec_of(i).map(|s| s.last_config_change_at);
         i.placement.is_some()
-            && !matches!(i.condition, Condition::Unreachable | Condition::UnreachableInactive)
+            && !i.condition.is_lost()
             && made_from == Some(spec.last_config_change_at)
     })
 }

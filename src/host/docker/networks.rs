@@ -16,7 +16,7 @@ use bollard::{
     query_parameters::{ListContainersOptions, ListNetworksOptions},
 };
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::engine::{Engine, EngineError};
 use crate::base::clock::Timestamp;
@@ -69,8 +69,7 @@ impl Engine {
         if BUILT_IN.contains(&name) {
             return Ok(());
         }
-        let lock = self.networks.locks.lock().entry(name.to_owned()).or_default().clone();
-        let _alone = lock.lock().await;
+        let _alone = self.networks.alone(name).await;
         let mut found = self.networks_named(name).await?;
         if found.is_empty() {
             self.make_network(name, labels).await?;
@@ -162,8 +161,7 @@ impl Engine {
         let ours = client.list_networks(Some(options)).await.map_err(|e| self.error(&e))?;
         let mut removed = Vec::new();
         for net in ours.into_iter().filter_map(net) {
-            let lock = self.networks.locks.lock().entry(net.name.clone()).or_default().clone();
-            let _alone = lock.lock().await;
+            let _alone = self.networks.alone(&net.name).await;
             let asked = self.networks.asked.lock().get(&net.id).copied();
             if asked.is_some_and(|at| at.elapsed() < idle) || now.since(net.created) < idle {
                 continue;
@@ -187,10 +185,16 @@ impl Engine {
 }
 
 impl Networks {
+    /// Waits until nobody else makes or removes networks of this name.
+    async fn alone(&self, name: &str) -> OwnedMutexGuard<()> {
+        let lock = self.locks.lock().entry(name.to_owned()).or_default().clone();
+        lock.lock_owned().await
+    }
+
     /// Drops what matters to nobody any more.
     fn forget(&self, idle: Duration) {
         self.asked.lock().retain(|_, at| at.elapsed() < idle);
-        // Whoever uses a lock holds it twice.
+        // Whoever uses a lock, or waits for it, has one beside ours.
         self.locks.lock().retain(|_, lock| Arc::strong_count(lock) > 1);
     }
 }

@@ -17,6 +17,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::plan::MountPlan;
+use crate::base::hex::hex;
 
 /// Name of the image without files.
 pub const REPO: &str = "tepui/host-root";
@@ -98,8 +99,7 @@ impl Root {
         for name in &self.dirs {
             hash.update(format!("{name}/\n"));
         }
-        let tag: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
-        (REPO.to_owned(), tag)
+        (REPO.to_owned(), hex(&hash.finalize()[..8]))
     }
 
     /// The image's only layer, an archive of links and empty directories.

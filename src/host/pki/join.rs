@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
-use sha2::{Digest as _, Sha256};
 
 use super::{Identity, PkiError};
 use crate::base::trust::{Judge, Shown};
@@ -35,9 +34,7 @@ pub fn client_config(fingerprint: &str) -> Result<ClientConfig, PkiError> {
     // The last certificate has the fingerprint and signed the first.
     let pinned = Judge::by(&provider, move |shown| {
         let authority = shown.behind.last().ok_or(CertificateError::UnknownIssuer)?;
-        let digest = Sha256::digest(authority.as_ref());
-        let found: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        if found != fingerprint {
+        if super::fingerprint(authority) != fingerprint {
             return Err(CertificateError::UnknownIssuer.into());
         }
         let mut roots = RootCertStore::empty();

@@ -14,7 +14,7 @@ use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
 
 use super::{Authority, BACKDATED, Identity, PkiError, Role, Subject};
 use crate::{
-    base::{clock::Timestamp, rng::Rng},
+    base::{clock::Timestamp, hex::hex, rng::Rng},
     model::{
         credential::{Digest, Serial},
         node::NodeId,
@@ -181,10 +181,6 @@ pub fn draw_serial(rng: &mut Rng) -> Serial {
 
 fn digest(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Result<Vec<u8>, PkiError> {

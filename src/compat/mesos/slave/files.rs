@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::{Refusal, Slaves, written};
+use super::{Refusal, Slaves, other_answer, written};
 use crate::{
     base::limit,
     compat::mesos::{json::Json, marathon_id, task},
@@ -101,10 +101,6 @@ fn refused(error: AskError) -> Refusal {
         AskError::Invalid(text) => Refusal::Bad(text),
         error => Refusal::Away(error),
     }
-}
-
-fn other_answer() -> Refusal {
-    Refusal::Away(AskError::Failed("it answered another question".into()))
 }
 
 /// `/files/browse?path=`.

@@ -11,7 +11,7 @@ mod view;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 
 use super::{History, json, json::Json, marathon_id, routes::callback};
 use crate::{
@@ -126,6 +126,11 @@ impl reply::Reply for Refusal {
     }
 }
 
+/// For an answer that belongs to another question.
+fn other_answer() -> Refusal {
+    Refusal::Away(AskError::Failed("it answered another question".into()))
+}
+
 /// One agent that has just answered.
 struct Alive {
     state: Arc<State>,
@@ -147,7 +152,7 @@ impl Slaves {
         let (state, node) = self.node(&id)?;
         match self.agents.ask(node.id(), Question::Usage).await {
             Ok(Answer::Usage(usage)) => Ok(Alive { state, node, usage }),
-            Ok(_) => Err(Refusal::Away(AskError::Failed("it answered another question".into()))),
+            Ok(_) => Err(other_answer()),
             Err(error) => Err(Refusal::Away(error)),
         }
     }
@@ -164,10 +169,8 @@ fn written(call: &Call, write: impl FnOnce(&mut Json<'_>)) -> Response {
         return reply::content(StatusCode::OK, "application/json", text);
     };
     let script = [name.as_bytes(), b"(", &text, b");"].concat();
-    let mut response = reply::content(StatusCode::OK, "text/javascript", script);
-    let value = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, value);
-    response
+    let response = reply::content(StatusCode::OK, "text/javascript", script);
+    reply::with_header(response, header::X_CONTENT_TYPE_OPTIONS, "nosniff")
 }
 
 async fn state(slaves: Arc<Slaves>, call: Call) -> Result<Response, Refusal> {
