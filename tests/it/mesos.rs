@@ -11,6 +11,7 @@ use tepui::{
     http::{
         Body, Response,
         auth::{Principal, Trusted},
+        route::Table,
     },
     model::{instance::Condition, node::NodeKind},
 };
@@ -45,10 +46,13 @@ async fn answer(world: &Arc<World>, path: &str) -> Response {
     };
     let tasks = Tasks::new("test");
     let (history, clock) = (world.history.clone(), world.clock.clone());
-    let table = mesos::table(Arc::new(Master(world.clone())), facts, history, clock, &tasks);
+    asked(mesos::table(Arc::new(Master(world.clone())), facts, history, clock, &tasks), path).await
+}
+
+/// What a table answers, with the whole body, before its task group goes.
+async fn asked<S: Send + Sync + 'static>(table: Table<S>, path: &str) -> Response {
     let table = table.guard(Arc::new(Trusted(Principal::new("admin"))));
     let response = table.answer(http::Request::get(path).body(Body::empty()).unwrap()).await;
-    // The whole body, before the task group goes.
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Response::from_parts(parts, Body::full(bytes))

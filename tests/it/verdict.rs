@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tepui::{
     base::{clock::Clock as _, units::Milli},
     model::{
-        AppId, NodeId,
-        container::{Command, HealthCheck, Probe, ProbePort, ReadinessCheck},
+        NodeId,
+        container::{Command, HealthCheck, Probe, ProbePort},
         instance::{CheckStatus, Condition, ReadinessStatus},
         link::{EngineAway, Usage},
         node::NodeKind,
@@ -17,30 +17,17 @@ use tepui::{
 
 use super::{
     api::get,
-    world::{World, spec},
+    world::{World, health_check, readiness_check, spec},
 };
-
-fn checked(probe: Probe) -> HealthCheck {
-    HealthCheck {
-        probe,
-        agent_semantics: false,
-        grace_ms: 0,
-        interval_ms: 1000,
-        timeout_ms: 1000,
-        failures_max: 3,
-        delay_ms: 0,
-    }
-}
 
 fn http_check() -> HealthCheck {
     let path = Some("/healthz".to_owned());
     let port = ProbePort::Index(0);
-    checked(Probe::Http { tls: false, path, port, ignore_1xx: false, ipv6: false })
+    health_check(Probe::Http { tls: false, path, port, ignore_1xx: false, ipv6: false })
 }
 
 fn instance(world: &World, app: &str) -> String {
-    let state = world.state();
-    state.instances_of(&AppId::parse(app)).next().expect("an instance").id.to_string()
+    world.first(app).id.to_string()
 }
 
 /// The row of an app, after looking that `why` says the same.
@@ -106,7 +93,7 @@ async fn an_instance_ended_by_its_check_says_so_until_its_successor_is_well() {
     let world = World::new();
     world.app("/web", 1, |s| {
         let shell = Command::Shell("test -f ready".into());
-        s.containers[0].health_checks = vec![checked(Probe::Command(shell))];
+        s.containers[0].health_checks = vec![health_check(Probe::Command(shell))];
     });
     let id = instance(&world, "/web");
     let cause = "Task was killed since COMMAND health check failed 4 times in a row. Reason: 1";
@@ -144,16 +131,7 @@ async fn an_instance_ended_by_its_check_says_so_until_its_successor_is_well() {
 async fn an_open_readiness_is_named_and_stuck_after_a_while() {
     let world = World::new();
     let mut web = spec("/web", 1);
-    web.containers[0].readiness = vec![ReadinessCheck {
-        name: "warm".into(),
-        tls: false,
-        path: "/ready".into(),
-        port_name: "http".into(),
-        interval_ms: 1000,
-        timeout_ms: 1000,
-        ready_codes: [200].into(),
-        keep_last_response: true,
-    }];
+    web.containers[0].readiness = vec![readiness_check(true)];
     world.put("/web", Some(web));
     world.step();
     world.step();

@@ -31,9 +31,11 @@ use tepui::{
         deploy, place,
     },
     model::{
-        AppId, InstanceId, NodeId, Pools, Ranges, Resources, Role, Scalars, WorkloadSpec,
+        AppId, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, Scalars, WorkloadSpec,
         access::User,
-        container::{Command as Run, ContainerSpec, Image, Port},
+        container::{
+            Command as Run, ContainerSpec, HealthCheck, Image, Port, Probe, ReadinessCheck,
+        },
         instance::Condition,
         link::{Answer, AskError, Channel, FileEntry, Question, Report, Usage},
         node::{Attribute, NodeInfo, NodeKind},
@@ -249,15 +251,46 @@ impl World {
         self.state.lock().clone()
     }
 
+    /// The first instance of an app.
+    pub fn first(&self, app: &str) -> Arc<Instance> {
+        self.state().instances_of(&AppId::parse(app)).next().expect("it has an instance").clone()
+    }
+
     /// Task id of the only instance of an app.
     pub fn task_id(&self, app: &str) -> String {
-        let state = self.state();
-        state.instances_of(&AppId::parse(app)).next().expect("it has an instance").task_id("")
+        self.first(app).task_id("")
     }
 
     fn instance_id(&self, app: &AppId) -> InstanceId {
         let uuid = self.rng.lock().uuid();
         format!("{}.instance-{uuid}", app.safe()).into()
+    }
+}
+
+/// A health check without a grace, once a second.
+pub fn health_check(probe: Probe) -> HealthCheck {
+    HealthCheck {
+        probe,
+        agent_semantics: false,
+        grace_ms: 0,
+        interval_ms: 1000,
+        timeout_ms: 1000,
+        failures_max: 3,
+        delay_ms: 0,
+    }
+}
+
+/// The readiness check `warm` of `spec`'s port, once a second.
+pub fn readiness_check(keep_last_response: bool) -> ReadinessCheck {
+    ReadinessCheck {
+        name: "warm".into(),
+        tls: false,
+        path: "/ready".into(),
+        port_name: "http".into(),
+        interval_ms: 1000,
+        timeout_ms: 1000,
+        ready_codes: [200].into(),
+        keep_last_response,
     }
 }
 

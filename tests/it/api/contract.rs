@@ -14,8 +14,7 @@ use tepui::{
     base::{clock::Clock as _, task::Tasks, units::Milli},
     core::Command,
     model::{
-        AppId, InstanceId,
-        container::{HealthCheck, Probe, ProbePort, ReadinessCheck},
+        container::{Probe, ProbePort},
         instance::{CheckStatus, Condition, ContainerStatus},
         link::{EngineAway, TaskUsage, Usage},
         node::{Duty, FaultDomain, NodeKind},
@@ -24,7 +23,7 @@ use tepui::{
 };
 
 use super::{Events, ask, table};
-use crate::world::{World, spec};
+use crate::world::{World, health_check, readiness_check, spec};
 
 /// The document.
 struct Contract(Value);
@@ -206,23 +205,6 @@ fn who_may_ask_is_documented() {
     }
 }
 
-fn check() -> HealthCheck {
-    HealthCheck {
-        probe: Probe::Tcp { port: ProbePort::Index(0), ipv6: false },
-        agent_semantics: false,
-        grace_ms: 0,
-        interval_ms: 1000,
-        timeout_ms: 1000,
-        failures_max: 3,
-        delay_ms: 0,
-    }
-}
-
-fn instance(world: &World, app: &str) -> InstanceId {
-    let state = world.state();
-    state.instances_of(&AppId::parse(app)).next().expect("an instance").id.clone()
-}
-
 /// A cluster with something of everything that answers tell.
 fn everything() -> Arc<World> {
     let world = World::new();
@@ -233,7 +215,9 @@ fn everything() -> Arc<World> {
         let port = &mut s.containers[0].ports[0];
         port.labels.insert("VIP_0".into(), "/web:80".into());
         port.container_port = Some(80);
-        s.containers[0].health_checks.push(check());
+        s.containers[0]
+            .health_checks
+            .push(health_check(Probe::Tcp { port: ProbePort::Index(0), ipv6: false }));
     });
     for instance in world.state().instances.keys() {
         world.report(instance.as_str(), Condition::Running, |r| {
@@ -241,7 +225,7 @@ fn everything() -> Arc<World> {
         });
     }
     world.settle(); // deployed
-    let web = instance(&world, "/web");
+    let web = world.first("/web").id.clone();
     let at = world.clock.now();
     world.report(web.as_str(), Condition::Running, |r| {
         r.message = "up".into();
@@ -264,21 +248,12 @@ fn everything() -> Arc<World> {
     world.app("/stopped", 0, |_| {});
     // Waits for readiness under its deployment.
     let mut late = spec("/late", 1);
-    late.containers[0].readiness = vec![ReadinessCheck {
-        name: "warm".into(),
-        tls: false,
-        path: "/ready".into(),
-        port_name: "http".into(),
-        interval_ms: 1000,
-        timeout_ms: 1000,
-        ready_codes: [200].into(),
-        keep_last_response: false,
-    }];
+    late.containers[0].readiness = vec![readiness_check(false)];
     world.put("/late", Some(late));
     world.step();
     world.step();
     world.place();
-    world.report(instance(&world, "/late").as_str(), Condition::Running, |r| r.ready = false);
+    world.report(world.first("/late").id.as_str(), Condition::Running, |r| r.ready = false);
     // Fits nowhere, for want of a constraint and of processors.
     world.app("/big", 1, |s| {
         s.containers[0].resources.cpus = Milli::whole(64);
@@ -309,7 +284,7 @@ fn everything() -> Arc<World> {
     world.files.lock().insert("stdout".into(), b"one\ntwo\n".to_vec());
     // The last word, so that its delay lies ahead.
     world.app("/job", 1, |_| {});
-    world.report(instance(&world, "/job").as_str(), Condition::Failed, |r| {
+    world.report(world.first("/job").id.as_str(), Condition::Failed, |r| {
         r.message = "Command exited with status 3".into();
     });
     world

@@ -3,15 +3,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tepui::{
     base::task::Tasks,
     compat::mesos::slave,
-    http::{
-        Body, Response,
-        auth::{Principal, Trusted},
-    },
+    http::Response,
     model::{
         NodeId,
         instance::Condition,
@@ -19,17 +15,13 @@ use tepui::{
     },
 };
 
+use super::asked;
 use crate::world::World;
 
 async fn answer(world: &Arc<World>, path: &str) -> Response {
     let tasks = Tasks::new("test");
     let (history, clock) = (world.history.clone(), world.clock.clone());
-    let table = slave::table(world.clone(), history, "m1".into(), clock, &tasks);
-    let table = table.guard(Arc::new(Trusted(Principal::new("admin"))));
-    let response = table.answer(http::Request::get(path).body(Body::empty()).unwrap()).await;
-    let (parts, body) = response.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    Response::from_parts(parts, Body::full(bytes))
+    asked(slave::table(world.clone(), history, "m1".into(), clock, &tasks), path).await
 }
 
 async fn get(world: &Arc<World>, path: &str) -> Value {
