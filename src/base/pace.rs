@@ -2,7 +2,8 @@
 //! ahead of it waits.
 //!
 //! What a connection costs (its handshake, heads, answers) is what its task was on a processor for,
-//! so no way to be expensive has to be foreseen. It is charged to the owner of the peer's address.
+//! so no way to be expensive has to be foreseen; what it has done on a thread of its own (`blocking`)
+//! counts with it. It is charged to the owner of the peer's address.
 //! One who is ahead of his share is not refused: his tasks stand still until he has caught up, and
 //! then go on one at a time, in the order they came. What was charged for a connection is given back
 //! when its peer turns out to be known, and such a connection pays nothing any more: signing in often,
@@ -12,6 +13,7 @@
 //! of their own lately; somebody new goes on.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     net::IpAddr,
     pin::Pin,
@@ -26,6 +28,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
     time::{Instant, sleep},
 };
 
@@ -37,6 +40,9 @@ const ACCOUNTS_MAX: usize = 4_096;
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Accepting a connection, which happens before it has a task.
 const ACCEPT: Duration = Duration::from_micros(50);
+/// What waking a task costs around it: the kernel's events and the runtime's queues. Without it many
+/// small pieces would be cheap.
+const WAKE: Duration = Duration::from_micros(5);
 
 /// How much of one processor, and how much at once.
 #[derive(Debug, Clone, Copy)]
@@ -207,6 +213,13 @@ impl Purse {
         }
     }
 
+    /// Who was made known by what was just done has paid nothing, and is not charged for it either.
+    fn charge_unless_free(&self, used: Duration) {
+        if !self.is_free() {
+            self.charge(used);
+        }
+    }
+
     fn charge(&self, used: Duration) {
         let now = Instant::now();
         *self.used.lock() += used;
@@ -247,14 +260,31 @@ impl<F: Future> Future for Paced<F> {
         };
         this.turn = None;
         let began = on_processor();
+        let outer = PAYING.replace(Some(purse.clone()));
         let polled = this.work.as_mut().poll(cx);
-        let used = on_processor().saturating_sub(began);
-        // Made known by what was just done: it has paid nothing, and this is not charged either.
-        if !purse.is_free() {
-            purse.charge(used);
-        }
+        PAYING.replace(outer);
+        purse.charge_unless_free(WAKE + on_processor().saturating_sub(began));
         polled
     }
+}
+
+thread_local! {
+    /// Whose work this thread does at the moment.
+    static PAYING: RefCell<Option<Arc<Purse>>> = const { RefCell::new(None) };
+}
+
+/// `work` on a thread for what would keep an asynchronous one, paid for by the connection whose
+/// task calls this; the call is what counts, not where the answer is awaited.
+pub fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let purse = PAYING.with_borrow(Clone::clone);
+    tokio::task::spawn_blocking(move || {
+        let began = on_processor();
+        let done = work();
+        if let Some(purse) = purse {
+            purse.charge_unless_free(on_processor().saturating_sub(began));
+        }
+        done
+    })
 }
 
 /// How long this thread has been on a processor.
@@ -342,15 +372,25 @@ mod tests {
     async fn work_is_charged_by_the_time_on_a_processor() {
         let paces = Paces::default();
         let purse = paces.admit(ip(1)).unwrap();
-        let spin = async {
+        let spin = || {
             let began = on_processor();
             while on_processor() - began < Duration::from_millis(20) {}
+        };
+        let work = async {
+            spin();
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
-        paced(Some(purse.clone()), spin).await;
+        paced(Some(purse.clone()), work).await;
         let used = *purse.used.lock();
         assert!(used >= Duration::from_millis(20), "{used:?}");
         assert!(used < Duration::from_millis(45), "the sleep costs nothing: {used:?}");
+
+        let elsewhere = async { blocking(spin).await.unwrap() };
+        paced(Some(purse.clone()), elsewhere).await;
+        let more = *purse.used.lock() - used;
+        assert!(more >= Duration::from_millis(20), "a thread of its own is paid for: {more:?}");
+        blocking(spin).await.unwrap();
+        assert_eq!(*purse.used.lock(), used + more, "nobody pays for what is not his");
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use http::{HeaderMap, header, request::Parts};
 use tokio::sync::Semaphore;
 
 use super::{Response, query::cookie, route::Access};
-use crate::base::rng::Rng;
+use crate::base::{pace, rng::Rng};
 
 mod attempts;
 mod basic;
@@ -170,7 +170,7 @@ impl Passwords {
     ) -> Result<T, HashError> {
         let slot = self.slots.clone().acquire_owned().await;
         let slot = slot.map_err(|error| HashError(error.to_string()))?;
-        let run = tokio::task::spawn_blocking(move || {
+        let run = pace::blocking(move || {
             let _slot = slot; // kept even when the caller has gone away
             work()
         });
