@@ -15,8 +15,6 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     base::clock::{Moment, Timestamp},
     model::{
@@ -54,7 +52,7 @@ pub struct Actual {
 }
 
 /// What is known of one incarnation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Known {
     /// As started; `None` for a container found by its labels whose record is lost.
     pub order: Option<Order>,
@@ -63,20 +61,18 @@ pub struct Known {
 }
 
 /// An ending under way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Kill {
     pub why: Why,
     /// When SIGTERM was sent; after a restart of the agent, the grace begins once more.
-    #[serde(skip)]
     pub at: Moment,
     pub grace_ms: u64,
     /// When SIGKILL was last sent.
-    #[serde(with = "escalated")]
     pub escalated_at: Option<Moment>,
 }
 
 /// Why an incarnation is ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Why {
     Ordered(KillReason),
     /// The leader does not name it any more, or names a newer one.
@@ -134,7 +130,7 @@ pub enum Event {
 }
 
 /// How a container ended.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Exit {
     /// `None`: nobody can tell any more.
     pub code: Option<i32>,
@@ -235,21 +231,6 @@ impl Kill {
             Some(at) => at + ESCALATE_AGAIN,
             None => self.at + Duration::from_millis(self.grace_ms),
         }
-    }
-}
-
-/// That SIGKILL was sent is remembered over a restart of the agent; when, means nothing there.
-mod escalated {
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    use super::Moment;
-
-    pub fn serialize<S: Serializer>(at: &Option<Moment>, to: S) -> Result<S::Ok, S::Error> {
-        at.is_some().serialize(to)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Moment>, D::Error> {
-        Ok(bool::deserialize(from)?.then_some(Moment::START))
     }
 }
 

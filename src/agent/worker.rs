@@ -37,9 +37,7 @@ use crate::{
     host::docker::{Found, engine::EngineEvent},
     model::{
         Ranges,
-        link::{
-            Desired, EngineAway, FromAgent, Hello, LINK_VERSION, Order, Report, ToAgent, Usage,
-        },
+        link::{Desired, EngineAway, FromAgent, Hello, Order, Report, ToAgent, Usage},
     },
 };
 
@@ -292,7 +290,7 @@ impl Worker {
         let mut reports = self.outbox.all(&self.actual, self.clock.moment());
         let rest = reports.split_off(reports.len().min(limit::LINK_PART_ITEMS_MAX));
         let info = self.config.info.clone();
-        let hello = Hello { link_version: LINK_VERSION, info, reports };
+        let hello = Hello { info, reports };
         if to_master.try_send(FromAgent::Hello(Box::new(hello))).is_err() {
             tracing::warn!("the new link to the leader takes no message");
             return;

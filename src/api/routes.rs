@@ -202,7 +202,7 @@ fn rejected_as(rejected: &Rejected) -> ApiError {
         | R::Locked { .. }
         | R::TooManyDeployments(_)
         | R::CyclicDependencies(_)
-        | R::ServicePortsExhausted(..)
+        | R::ServicePortsExhausted { .. }
         | R::StaleStep
         | R::NodeBusy(_)
         | R::LastUser(_)

@@ -12,3 +12,5 @@ pub mod rng;
 pub mod task;
 pub mod trust;
 pub mod units;
+#[macro_use]
+pub mod wire;

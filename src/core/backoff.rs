@@ -2,12 +2,10 @@
 //!
 //! The key is the workload and its last configuration change: a new configuration starts afresh.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{base::clock::Timestamp, model::workload::Backoff};
 
 /// The delay a failing workload has earned.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Delay {
     /// The configuration it was earned by.
     pub config: Timestamp,

@@ -4,8 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     base::clock::Timestamp,
     model::{
@@ -22,21 +20,23 @@ use crate::{
 };
 
 /// Identifies a proposal over retries; its outcome is remembered for a while.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RequestId(pub u128);
 
-/// A command as it stands in the log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Stamped {
+/// A command as it stands in the log: stamped by its proposer, so that applying it needs neither
+/// clock nor randomness.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stamped<C = Command> {
     /// The proposer's time. The state clamps it so that time never runs back.
     pub at: Timestamp,
-    /// Set by callers that may have to ask again; reconcilers leave it out.
+    /// Set by callers that may have to ask again; reconcilers leave it out. A repeated id is
+    /// answered with its first outcome, for a while.
     pub request: Option<RequestId>,
-    pub command: Command,
+    pub command: C,
 }
 
 /// Everything that can be asked of the state.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum Command {
     /// First command of a cluster; later ones are refused.
     Init(Init),
@@ -117,7 +117,7 @@ pub enum Command {
 }
 
 /// A node that joins.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Join {
     /// Of the secret of its invitation.
     pub invitation: Digest,
@@ -129,7 +129,7 @@ pub struct Join {
 }
 
 /// Birth of a cluster.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Init {
     pub cluster: String,
     pub name: String,
@@ -139,7 +139,7 @@ pub struct Init {
 }
 
 /// A change of workloads and groups.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct PutApps {
     pub deployment: DeploymentId,
     /// Cancel deployments that stand in the way.
@@ -151,7 +151,7 @@ pub struct PutApps {
 }
 
 /// A new definition for one workload.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Edit {
     pub id: AppId,
     /// `None` removes it. Version stamps inside are ignored.
@@ -164,7 +164,7 @@ pub struct Edit {
 }
 
 /// What the caller believes to be there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Expect {
     Absent,
     Present,
@@ -172,14 +172,14 @@ pub enum Expect {
 }
 
 /// New settings of a group.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct GroupEdit {
     pub id: GroupId,
     pub change: GroupChange,
 }
 
 /// What happens to a group.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum GroupChange {
     /// Makes it when absent; `None` keeps what is there.
     Put { dependencies: Option<BTreeSet<AppId>>, enforce_role: Option<bool> },
@@ -188,7 +188,7 @@ pub enum GroupChange {
 }
 
 /// Progress of a deployment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct DeployStep {
     pub deployment: DeploymentId,
     /// The step this was computed for; any other now makes the command stale.
@@ -199,7 +199,7 @@ pub struct DeployStep {
 }
 
 /// Instances to add to and to take from a workload.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Scale {
     pub app: AppId,
     pub add: Vec<InstanceId>,
@@ -207,7 +207,7 @@ pub struct Scale {
 }
 
 /// One instance on one node.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Launch {
     pub instance: InstanceId,
     pub node: NodeId,
@@ -221,7 +221,7 @@ pub struct Launch {
 pub type Outcome = Result<Accepted, Rejected>;
 
 /// A command that took effect.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Accepted {
     /// The node that joined.
     pub node: Option<NodeId>,
@@ -234,7 +234,7 @@ pub struct Accepted {
 /// A command that changed nothing, and why: the caller's part of the errors.
 ///
 /// Dialects turn these into their own status and body; the texts here are for our own API.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum Rejected {
     #[error("the cluster is already initialised")]
     AlreadyInitialised,
@@ -254,8 +254,8 @@ pub enum Rejected {
     TooManyDeployments(u32),
     #[error("dependencies form a cycle: {0:?}")]
     CyclicDependencies(Vec<AppId>),
-    #[error("no service port is left between {0} and {1}")]
-    ServicePortsExhausted(u16, u16),
+    #[error("no service port is left between {from} and {to}")]
+    ServicePortsExhausted { from: u16, to: u16 },
     #[error("deployment {0} does not exist")]
     NoSuchDeployment(DeploymentId),
     #[error("the deployment is not in that step any more")]

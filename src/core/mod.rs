@@ -16,6 +16,7 @@ pub mod invariant;
 pub mod env;
 pub mod naming;
 pub mod past;
+mod shapes;
 
 pub use apply::apply;
 pub use change::Change;

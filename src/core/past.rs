@@ -5,9 +5,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use imbl::OrdMap;
-use serde::{Deserialize, Serialize};
-
 use super::state::{App, Group, State};
 use crate::{
     base::clock::Timestamp,
@@ -16,9 +13,10 @@ use crate::{
         workload::WorkloadSpec,
     },
 };
+use imbl::OrdMap;
 
 /// One accepted change of workloads or groups.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Past {
     /// The change was the command of this revision.
     pub revision: u64,

@@ -5,9 +5,6 @@
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
-use serde::{Deserialize, Serialize};
-
 use super::{
     backoff::Delay,
     command::{Outcome, RequestId},
@@ -26,6 +23,7 @@ use crate::{
         workload::WorkloadSpec,
     },
 };
+use imbl::{OrdMap, OrdSet};
 
 /// Everything the cluster has agreed on.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +85,7 @@ pub struct Index {
 }
 
 /// Identity of the cluster.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cluster {
     pub id: String,
     pub name: String,
@@ -99,7 +97,7 @@ pub struct Cluster {
 }
 
 /// A group of workloads. The root always exists.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {
     pub id: GroupId,
     pub dependencies: std::collections::BTreeSet<PathId>,
@@ -109,7 +107,7 @@ pub struct Group {
 }
 
 /// A workload that is wanted.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct App {
     pub id: AppId,
     /// The wanted definition. Older ones are in `State::specs`.
@@ -118,7 +116,7 @@ pub struct App {
 }
 
 /// The last task of an app that ended badly.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct TaskFailure {
     pub task_id: String,
     pub instance: InstanceId,

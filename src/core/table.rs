@@ -1,243 +1,340 @@
 //! The tables of the state as rows of bytes: which row a change touches, what stands in it, and
 //! how a state is put together again from rows.
 //!
-//! A row's value is a version byte and then postcard. Keys are unique within a table; their bytes
-//! need not sort in any order.
+//! A row's key is the number of its table and then text, or numbers with their high bytes first.
+//! Its value is a byte for the version of the table's shape and then a message (`core::shapes`).
+//! New fields need no new version; a version is raised when what a field means changes, together
+//! with a function that makes a row of the version before one of the next (`UPGRADES`).
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
+use imbl::OrdMap;
 
 use super::{apply::reindex, change::Change, state::State};
-use crate::model::path::AppId;
+use crate::{
+    base::{
+        clock::Timestamp,
+        wire::{self, Message, WireError},
+    },
+    model::{
+        access::Role,
+        credential::{Digest, Serial},
+        deployment::DeploymentId,
+        instance::InstanceId,
+        node::NodeId,
+        path::{AppId, PathId},
+    },
+};
 
-/// Version of the row format. A change of any stored type needs a new number and an upgrade
-/// function in `State::load_row`.
-const ROW_VERSION: u8 = 1;
+/// Rows of before this version were never in a release.
+const FIRST_VERSION: u8 = 2;
 
-/// Names one row: a table and a key in it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct RowKey {
-    pub table: Table,
-    pub key: Vec<u8>,
-}
+/// The key of a row, its table's number first.
+pub type RowKey = Vec<u8>;
 
-/// The tables. The numbers are stored; never reuse one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(u8)]
-pub enum Table {
-    /// One row: revision and highest time.
-    Head = 0,
-    Cluster = 1,
-    Group = 2,
-    App = 3,
-    Spec = 4,
-    Instance = 5,
-    Node = 6,
-    Deployment = 7,
-    Delay = 8,
-    Role = 9,
-    User = 10,
-    Request = 11,
-    Invitation = 12,
-    Certificate = 13,
-    Past = 14,
-}
+/// Makes a row of one version one of the next.
+type Upgrade = fn(&[u8]) -> Result<Vec<u8>, WireError>;
 
-impl Table {
-    const ALL: [Self; 15] = [
-        Self::Head,
-        Self::Cluster,
-        Self::Group,
-        Self::App,
-        Self::Spec,
-        Self::Instance,
-        Self::Node,
-        Self::Deployment,
-        Self::Delay,
-        Self::Role,
-        Self::User,
-        Self::Request,
-        Self::Invitation,
-        Self::Certificate,
-        Self::Past,
-    ];
+/// By table and the version it starts from.
+const UPGRADES: &[(Table, u8, Upgrade)] = &[];
 
-    /// The table with this stored number.
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| *t as u8 == byte)
-    }
+/// The row of how far the state is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    pub revision: u64,
+    /// The latest time any command carried.
+    pub at: Timestamp,
 }
 
 /// A row that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
-    #[error("table {0:?} holds a row of version {1}; this program reads up to {ROW_VERSION}")]
-    Version(Table, u8),
+    #[error("there is no table {0}: the store is of a newer release, start that one")]
+    NoTable(u8),
+    #[error(
+        "table {0:?} holds a row of version {1}, this release reads up to {2}: \
+         the store is of a newer release, start that one"
+    )]
+    Newer(Table, u8, u8),
+    #[error(
+        "table {0:?} holds a row of version {1}, older than the first format that is kept ({2}): \
+         the store was made by a program before the first release, begin with an empty directory"
+    )]
+    Older(Table, u8, u8),
     #[error("table {0:?} holds a broken row")]
-    Broken(Table, #[source] postcard::Error),
+    Broken(Table, #[source] WireError),
     #[error("table {0:?} holds an empty row")]
     Empty(Table),
 }
 
-impl RowKey {
-    fn of<K: Serialize + ?Sized>(table: Table, key: &K) -> Self {
-        Self { table, key: encode(key) }
-    }
+/// Lists the tables that hold entities: number, name, version of the shape, field of the state, and
+/// the key an entity is found by. The numbers are stored: never use one again.
+macro_rules! tables {
+    ($($number:literal $table:ident v $version:literal, $field:ident by $key:expr;)*) => {
+        /// The tables.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Table {
+            /// One row: revision and highest time.
+            Head = 0,
+            /// One row.
+            Cluster = 1,
+            /// Remembered outcomes, by revision.
+            Request = 11,
+            $($table = $number,)*
+        }
 
-    /// The row of revision and time; it changes with every command.
-    pub fn head() -> Self {
-        Self { table: Table::Head, key: Vec::new() }
-    }
+        impl Table {
+            #[cfg(test)]
+            pub const ALL: &'static [Self] =
+                &[Self::Head, Self::Cluster, Self::Request, $(Self::$table),*];
 
-    /// The row of a remembered request.
-    pub fn request(revision: u64) -> Self {
-        Self::of(Table::Request, &revision)
+            /// The table with this stored number.
+            fn from_byte(byte: u8) -> Option<Self> {
+                match byte {
+                    0 => Some(Self::Head),
+                    1 => Some(Self::Cluster),
+                    11 => Some(Self::Request),
+                    $($number => Some(Self::$table),)*
+                    _ => None,
+                }
+            }
+
+            /// The version its rows are written in.
+            fn version(self) -> u8 {
+                match self {
+                    Self::Head | Self::Cluster | Self::Request => FIRST_VERSION,
+                    $(Self::$table => $version,)*
+                }
+            }
+        }
+
+        impl State {
+            /// The rows of all entities.
+            fn entities(&self) -> impl Iterator<Item = (RowKey, Vec<u8>)> + '_ {
+                let none = std::iter::empty();
+                $(let none = none.chain(self.$field.iter().map(|(key, value)| {
+                    (row_key(Table::$table, key), row_value(Table::$table, &**value))
+                }));)*
+                none
+            }
+
+            fn load_entity(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), RowError> {
+                match table {
+                    Table::Head | Table::Cluster | Table::Request => {}
+                    $(Table::$table => load(&mut self.$field, table, key, value, $key)?,)*
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+tables! {
+    2 Group v 2, groups by |group, _| group.id.clone();
+    3 App v 2, apps by |app, _| app.id.clone();
+    4 Spec v 2, specs by |spec, _| (spec.id.clone(), spec.version);
+    5 Instance v 2, instances by |instance, _| instance.id.clone();
+    6 Node v 2, nodes by |node, _| node.id().clone();
+    7 Deployment v 2, deployments by |deployment, _| deployment.id.clone();
+    8 Delay v 2, delays by |_, key| PathId::parse(&String::from_utf8_lossy(key));
+    9 Role v 2, roles by |role, _| role.role.clone();
+    10 User v 2, users by |user, _| user.uid.clone();
+    12 Invitation v 2, invitations by |invitation, _| invitation.digest;
+    13 Certificate v 2, certificates by |certificate, _| {
+        (certificate.node.clone(), certificate.serial.clone())
+    };
+    14 Past v 2, past by |past, _| past.revision;
+}
+
+fn load<K: Ord + Clone, V: Message>(
+    entities: &mut OrdMap<K, Arc<V>>,
+    table: Table,
+    key: &[u8],
+    value: &[u8],
+    key_of: impl Fn(&V, &[u8]) -> K,
+) -> Result<(), RowError> {
+    let entity = read_row(table, value)?;
+    entities.insert(key_of(&entity, key), Arc::new(entity));
+    Ok(())
+}
+
+/// A key of a table as bytes, unique within the table.
+trait Key {
+    fn put(&self, out: &mut Vec<u8>);
+}
+
+macro_rules! text_keys {
+    ($($type:ty),*) => { $(
+        impl Key for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(self.as_str().as_bytes());
+            }
+        }
+    )* };
+}
+
+text_keys!(PathId, InstanceId, NodeId, DeploymentId, Role, String);
+
+impl Key for u64 {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_be_bytes());
     }
+}
+
+impl Key for Digest {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+impl Key for (AppId, Timestamp) {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+        out.extend_from_slice(&self.1.as_ms().to_be_bytes());
+    }
+}
+
+impl Key for (NodeId, Serial) {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+        out.push(0);
+        out.extend_from_slice(self.1.as_str().as_bytes());
+    }
+}
+
+fn row_key<K: Key>(table: Table, key: &K) -> RowKey {
+    let mut bytes = vec![table as u8];
+    key.put(&mut bytes);
+    bytes
+}
+
+fn row_value<V: Message>(table: Table, value: &V) -> Vec<u8> {
+    wire::encode_versioned(table.version(), value)
+}
+
+fn read_row<V: Message>(table: Table, bytes: &[u8]) -> Result<V, RowError> {
+    let bytes = upgraded(UPGRADES, table, table.version(), bytes)?;
+    V::read(&bytes).map_err(|error| RowError::Broken(table, error))
+}
+
+/// The message in a row, raised from the version it was written in to `wanted`.
+fn upgraded<'a>(
+    upgrades: &[(Table, u8, Upgrade)],
+    table: Table,
+    wanted: u8,
+    row: &'a [u8],
+) -> Result<Cow<'a, [u8]>, RowError> {
+    let (&written, message) = row.split_first().ok_or(RowError::Empty(table))?;
+    if written > wanted {
+        return Err(RowError::Newer(table, written, wanted));
+    }
+    let mut message = Cow::Borrowed(message);
+    for version in written..wanted {
+        let step = upgrades.iter().find(|(of, from, _)| *of == table && *from == version);
+        let (_, _, step) = step.ok_or(RowError::Older(table, written, FIRST_VERSION))?;
+        message = step(&message).map_err(|error| RowError::Broken(table, error))?.into();
+    }
+    Ok(message)
 }
 
 impl Change {
     /// The row this change touches.
     pub fn row(&self) -> RowKey {
         match self {
-            Self::Cluster(_) => RowKey { table: Table::Cluster, key: Vec::new() },
-            Self::Group { id, .. } => RowKey::of(Table::Group, id),
-            Self::App { id, .. } => RowKey::of(Table::App, id),
-            Self::Spec { id, version, .. } => RowKey::of(Table::Spec, &(id, version)),
-            Self::Instance { id, .. } => RowKey::of(Table::Instance, id),
-            Self::Node { id, .. } => RowKey::of(Table::Node, id),
-            Self::Deployment { id, .. } => RowKey::of(Table::Deployment, id),
-            Self::Delay { app, .. } => RowKey::of(Table::Delay, app),
-            Self::Role { role, .. } => RowKey::of(Table::Role, role),
-            Self::User { uid, .. } => RowKey::of(Table::User, uid),
-            Self::Invitation { digest, .. } => RowKey::of(Table::Invitation, digest),
+            Self::Cluster(_) => vec![Table::Cluster as u8],
+            Self::Group { id, .. } => row_key(Table::Group, id),
+            Self::App { id, .. } => row_key(Table::App, id),
+            Self::Spec { id, version, .. } => row_key(Table::Spec, &(id.clone(), *version)),
+            Self::Instance { id, .. } => row_key(Table::Instance, id),
+            Self::Node { id, .. } => row_key(Table::Node, id),
+            Self::Deployment { id, .. } => row_key(Table::Deployment, id),
+            Self::Delay { app, .. } => row_key(Table::Delay, app),
+            Self::Role { role, .. } => row_key(Table::Role, role),
+            Self::User { uid, .. } => row_key(Table::User, uid),
+            Self::Invitation { digest, .. } => row_key(Table::Invitation, digest),
             Self::Certificate { node, serial, .. } => {
-                RowKey::of(Table::Certificate, &(node, serial))
+                row_key(Table::Certificate, &(node.clone(), serial.clone()))
             }
-            Self::Past { revision, .. } => RowKey::of(Table::Past, revision),
+            Self::Past { revision, .. } => row_key(Table::Past, revision),
         }
     }
 
     /// The row's new value; `None` deletes it.
     pub fn value(&self) -> Option<Vec<u8>> {
+        fn of<V: Message>(table: Table, new: Option<&Arc<V>>) -> Option<Vec<u8>> {
+            new.map(|value| row_value(table, &**value))
+        }
         match self {
-            Self::Cluster(new) => Some(versioned(&**new)),
-            Self::Group { new, .. } => new.as_deref().map(versioned),
-            Self::App { new, .. } => new.as_deref().map(versioned),
-            Self::Spec { new, .. } => new.as_deref().map(versioned),
-            Self::Instance { new, .. } => new.as_deref().map(versioned),
-            Self::Node { new, .. } => new.as_deref().map(versioned),
-            Self::Deployment { new, .. } => new.as_deref().map(versioned),
-            Self::Delay { new, .. } => new.as_deref().map(versioned),
-            Self::Role { new, .. } => new.as_deref().map(versioned),
-            Self::User { new, .. } => new.as_deref().map(versioned),
-            Self::Invitation { new, .. } => new.as_deref().map(versioned),
-            Self::Certificate { new, .. } => new.as_deref().map(versioned),
-            Self::Past { new, .. } => new.as_deref().map(versioned),
+            Self::Cluster(new) => Some(row_value(Table::Cluster, &**new)),
+            Self::Group { new, .. } => of(Table::Group, new.as_ref()),
+            Self::App { new, .. } => of(Table::App, new.as_ref()),
+            Self::Spec { new, .. } => of(Table::Spec, new.as_ref()),
+            Self::Instance { new, .. } => of(Table::Instance, new.as_ref()),
+            Self::Node { new, .. } => of(Table::Node, new.as_ref()),
+            Self::Deployment { new, .. } => of(Table::Deployment, new.as_ref()),
+            Self::Delay { new, .. } => of(Table::Delay, new.as_ref()),
+            Self::Role { new, .. } => of(Table::Role, new.as_ref()),
+            Self::User { new, .. } => of(Table::User, new.as_ref()),
+            Self::Invitation { new, .. } => of(Table::Invitation, new.as_ref()),
+            Self::Certificate { new, .. } => of(Table::Certificate, new.as_ref()),
+            Self::Past { new, .. } => of(Table::Past, new.as_ref()),
         }
     }
 }
 
 impl State {
+    fn head_row(&self) -> (RowKey, Vec<u8>) {
+        let head = Head { revision: self.revision, at: self.at };
+        (vec![Table::Head as u8], row_value(Table::Head, &head))
+    }
+
     /// The rows that belong to no `Change`: the head, and the latest remembered request with the
     /// one that fell out of the bounded table. Written after every applied command.
     pub fn head_rows(&self) -> Vec<(RowKey, Option<Vec<u8>>)> {
-        let mut rows = vec![(RowKey::head(), Some(versioned(&(self.revision, self.at))))];
+        let (key, value) = self.head_row();
+        let mut rows = vec![(key, Some(value))];
         if let Some(request) = self.requests.get(&self.revision) {
-            rows.push((RowKey::request(self.revision), Some(versioned(request))));
+            let value = row_value(Table::Request, request);
+            rows.push((row_key(Table::Request, &self.revision), Some(value)));
         }
         if let Some(dropped) = self.index.dropped_request {
-            rows.push((RowKey::request(dropped), None));
+            rows.push((row_key(Table::Request, &dropped), None));
         }
         rows
     }
 
     /// Every row of the state, for a copy of the whole.
     pub fn rows(&self) -> impl Iterator<Item = (RowKey, Vec<u8>)> + '_ {
-        let head = [(RowKey::head(), versioned(&(self.revision, self.at)))];
         let cluster = self
             .cluster
             .iter()
-            .map(|c| (RowKey { table: Table::Cluster, key: Vec::new() }, versioned(&**c)));
-        head.into_iter()
-            .chain(cluster)
-            .chain(rows_of(Table::Group, &self.groups))
-            .chain(rows_of(Table::App, &self.apps))
-            .chain(rows_of(Table::Spec, &self.specs))
-            .chain(rows_of(Table::Instance, &self.instances))
-            .chain(rows_of(Table::Node, &self.nodes))
-            .chain(rows_of(Table::Deployment, &self.deployments))
-            .chain(rows_of(Table::Delay, &self.delays))
-            .chain(rows_of(Table::Role, &self.roles))
-            .chain(rows_of(Table::User, &self.users))
-            .chain(rows_of(Table::Invitation, &self.invitations))
-            .chain(rows_of(Table::Certificate, &self.certificates))
-            .chain(rows_of(Table::Past, &self.past))
-            .chain(self.requests.iter().map(|(k, v)| (RowKey::request(*k), versioned(v))))
+            .map(|cluster| (vec![Table::Cluster as u8], row_value(Table::Cluster, &**cluster)));
+        let requests = self.requests.iter().map(|(revision, request)| {
+            (row_key(Table::Request, revision), row_value(Table::Request, request))
+        });
+        [self.head_row()].into_iter().chain(cluster).chain(self.entities()).chain(requests)
     }
 
     /// Takes one row in. Call `finish_load` after the last.
     ///
     /// # Errors
-    /// When the row is of a newer format or broken; the state must then not be used.
-    pub fn load_row(&mut self, key: &RowKey, value: &[u8]) -> Result<(), RowError> {
-        let t = key.table;
-        match t {
-            Table::Head => (self.revision, self.at) = decode(t, value)?,
-            Table::Cluster => self.cluster = Some(Arc::new(decode(t, value)?)),
-            Table::Group => {
-                let group: super::state::Group = decode(t, value)?;
-                self.groups.insert(group.id.clone(), Arc::new(group));
+    /// When the row is of a format that is not read or broken; the state must then not be used.
+    pub fn load_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError> {
+        let (&number, key) = key.split_first().ok_or(RowError::Empty(Table::Head))?;
+        let table = Table::from_byte(number).ok_or(RowError::NoTable(number))?;
+        match table {
+            Table::Head => {
+                let head: Head = read_row(table, value)?;
+                (self.revision, self.at) = (head.revision, head.at);
             }
-            Table::App => {
-                let app: super::state::App = decode(t, value)?;
-                self.apps.insert(app.id.clone(), Arc::new(app));
-            }
-            Table::Spec => {
-                let spec: crate::model::WorkloadSpec = decode(t, value)?;
-                self.specs.insert((spec.id.clone(), spec.version), Arc::new(spec));
-            }
-            Table::Instance => {
-                let instance: crate::model::Instance = decode(t, value)?;
-                self.instances.insert(instance.id.clone(), Arc::new(instance));
-            }
-            Table::Node => {
-                let node: crate::model::Node = decode(t, value)?;
-                self.nodes.insert(node.id().clone(), Arc::new(node));
-            }
-            Table::Deployment => {
-                let deployment: crate::model::Deployment = decode(t, value)?;
-                self.deployments.insert(deployment.id.clone(), Arc::new(deployment));
-            }
-            Table::Delay => {
-                let app: AppId = key_of(t, key)?;
-                self.delays.insert(app, Arc::new(decode(t, value)?));
-            }
-            Table::Role => {
-                let role: crate::model::access::RoleSettings = decode(t, value)?;
-                self.roles.insert(role.role.clone(), Arc::new(role));
-            }
-            Table::User => {
-                let user: crate::model::access::User = decode(t, value)?;
-                self.users.insert(user.uid.clone(), Arc::new(user));
-            }
-            Table::Invitation => {
-                let invitation: crate::model::credential::Invitation = decode(t, value)?;
-                self.invitations.insert(invitation.digest, Arc::new(invitation));
-            }
-            Table::Certificate => {
-                let certificate: crate::model::credential::Certificate = decode(t, value)?;
-                let key = (certificate.node.clone(), certificate.serial.clone());
-                self.certificates.insert(key, Arc::new(certificate));
-            }
-            Table::Past => {
-                let past: super::past::Past = decode(t, value)?;
-                self.past.insert(past.revision, Arc::new(past));
-            }
+            Table::Cluster => self.cluster = Some(Arc::new(read_row(table, value)?)),
             Table::Request => {
-                let revision: u64 = key_of(t, key)?;
-                self.requests.insert(revision, decode(t, value)?);
+                let broken = |_| RowError::Broken(table, WireError::Broken("key"));
+                let revision = <[u8; 8]>::try_from(key).map(u64::from_be_bytes).map_err(broken)?;
+                self.requests.insert(revision, read_row(table, value)?);
             }
+            _ => self.load_entity(table, key, value)?,
         }
         Ok(())
     }
@@ -262,8 +359,7 @@ impl State {
         let mut high = crc32fast::Hasher::new_with_initial(0x7e90_1a7a);
         for (key, value) in self.rows() {
             for hash in [&mut low, &mut high] {
-                hash.update(&[key.table as u8]);
-                hash.update(&key.key);
+                hash.update(&key);
                 hash.update(&value);
             }
         }
@@ -271,30 +367,42 @@ impl State {
     }
 }
 
-fn rows_of<'a, K: Serialize + Ord + 'a, V: Serialize + 'a>(
-    table: Table,
-    map: &'a imbl::OrdMap<K, Arc<V>>,
-) -> impl Iterator<Item = (RowKey, Vec<u8>)> + 'a {
-    map.iter().map(move |(k, v)| (RowKey::of(table, k), versioned(&**v)))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).expect("stored types hold nothing that postcard cannot write")
-}
-
-fn versioned<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![ROW_VERSION])
-        .expect("stored types hold nothing that postcard cannot write")
-}
-
-fn decode<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, RowError> {
-    let (version, rest) = bytes.split_first().ok_or(RowError::Empty(table))?;
-    if *version != ROW_VERSION {
-        return Err(RowError::Version(table, *version));
+    #[test]
+    fn rows_of_older_versions_are_raised_step_by_step() {
+        fn add(message: &[u8], byte: u8) -> Vec<u8> {
+            [message, &[byte]].concat()
+        }
+        let upgrades: &[(Table, u8, Upgrade)] = &[
+            (Table::Node, 2, |message| Ok(add(message, 3))),
+            (Table::Node, 3, |message| Ok(add(message, 4))),
+            (Table::App, 3, |message| Ok(add(message, 9))),
+        ];
+        let raise = |table, row: &[u8]| {
+            let raised = upgraded(upgrades, table, 4, row);
+            raised.map(Cow::into_owned).map_err(|error| error.to_string())
+        };
+        assert_eq!(raise(Table::Node, &[4, 1]), Ok(vec![1]));
+        assert_eq!(raise(Table::Node, &[3, 1]), Ok(vec![1, 4]));
+        assert_eq!(raise(Table::Node, &[2, 1]), Ok(vec![1, 3, 4]));
+        let older = raise(Table::App, &[2, 1]).unwrap_err();
+        assert!(older.contains("older than the first format"), "{older}");
+        let newer = raise(Table::Node, &[5, 1]).unwrap_err();
+        assert!(newer.contains("of a newer release"), "{newer}");
+        assert!(raise(Table::Node, &[]).is_err());
+        let unknown = State::default().load_row(&[200, 1], &[2]).unwrap_err().to_string();
+        assert!(unknown.contains("there is no table 200"), "{unknown}");
     }
-    postcard::from_bytes(rest).map_err(|e| RowError::Broken(table, e))
-}
 
-fn key_of<T: DeserializeOwned>(table: Table, key: &RowKey) -> Result<T, RowError> {
-    postcard::from_bytes(&key.key).map_err(|e| RowError::Broken(table, e))
+    #[test]
+    fn numbers_of_tables_are_told_apart_and_known() {
+        let mut numbers: Vec<u8> = Table::ALL.iter().map(|table| *table as u8).collect();
+        assert!(Table::ALL.iter().all(|table| Table::from_byte(*table as u8) == Some(*table)));
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), Table::ALL.len());
+    }
 }

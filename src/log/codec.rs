@@ -1,7 +1,6 @@
-//! Bytes of everything that is kept or sent: a version byte, then postcard.
+//! Bytes of everything that is kept: a version byte, then a message (`base::wire`).
 //!
-//! Postcard has no field names, so a changed shape needs a new version and an upgrade function;
-//! an unknown version is an error, never a guess. No checksum is added: RocksDB checks its blocks
+//! An unknown version is an error, never a guess. No checksum is added: RocksDB checks its blocks
 //! and its write-ahead log, TLS checks its records.
 //!
 //! A log entry's payload is one batch of commands, each encoded by its proposer:
@@ -11,20 +10,27 @@
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use serde::{Serialize, de::DeserializeOwned};
 
 use super::machine::{Machine, Stamped};
+use crate::base::wire::{self, Message, WireError};
 
 /// Bytes that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    #[error("{what} has version {found}, this release knows versions up to {known}")]
+    #[error(
+        "{what} has version {found}, this release reads {known}: {}",
+        if found > known {
+            "it is of a newer release, start that one"
+        } else {
+            "it was made by a program before the first release, begin with an empty directory"
+        }
+    )]
     Version { what: &'static str, found: u8, known: u8 },
     #[error("{what} cannot be read")]
     Malformed {
         what: &'static str,
         #[source]
-        source: postcard::Error,
+        source: WireError,
     },
     #[error("{what} is cut short")]
     Short { what: &'static str },
@@ -33,22 +39,17 @@ pub enum CodecError {
 }
 
 /// Writes `value` behind `version`.
-pub fn encode<T: Serialize + ?Sized>(version: u8, value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![version])
-        .expect("writing to memory fails only for types postcard cannot describe")
+pub fn encode<T: Message>(version: u8, value: &T) -> Vec<u8> {
+    wire::encode_versioned(version, value)
 }
 
 /// Reads what [`encode`] wrote, if its version is `version`.
-pub fn decode<T: DeserializeOwned>(
-    what: &'static str,
-    version: u8,
-    bytes: &[u8],
-) -> Result<T, CodecError> {
+pub fn decode<T: Message>(what: &'static str, version: u8, bytes: &[u8]) -> Result<T, CodecError> {
     let (found, rest) = split(what, bytes)?;
     if found != version {
         return Err(CodecError::Version { what, found, known: version });
     }
-    postcard::from_bytes(rest).map_err(|source| CodecError::Malformed { what, source })
+    T::read(rest).map_err(|source| CodecError::Malformed { what, source })
 }
 
 /// The version byte and what follows it.
@@ -65,8 +66,7 @@ pub fn encode_command<M: Machine>(command: &Stamped<M::Command>) -> Bytes {
 pub fn decode_command<M: Machine>(bytes: &[u8]) -> Result<Stamped<M::Command>, CodecError> {
     let (version, rest) = split("command", bytes)?;
     if version == M::COMMAND_VERSION {
-        postcard::from_bytes(rest)
-            .map_err(|source| CodecError::Malformed { what: "command", source })
+        Stamped::read(rest).map_err(|source| CodecError::Malformed { what: "command", source })
     } else {
         M::upgrade_command(version, rest)
     }
@@ -155,9 +155,13 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_refused() {
-        let bytes = encode(3, &7u32);
-        assert_eq!(decode::<u32>("number", 3, &bytes).unwrap(), 7);
-        let error = decode::<u32>("number", 2, &bytes).unwrap_err().to_string();
-        assert_eq!(error, "number has version 3, this release knows versions up to 2");
+        let bytes = encode(3, &(7_u32, true));
+        assert_eq!(decode::<(u32, bool)>("pair", 3, &bytes).unwrap(), (7, true));
+        let refused = |known| decode::<(u32, bool)>("pair", known, &bytes).unwrap_err().to_string();
+        assert_eq!(
+            refused(2),
+            "pair has version 3, this release reads 2: it is of a newer release, start that one"
+        );
+        assert!(refused(4).contains("before the first release"), "{}", refused(4));
     }
 }

@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Version of the bytes of entries, votes and purge marks.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Bytes of entries kept in memory after they were written.
 const CACHE_BYTES_MAX: usize = 8 << 20;
 /// Bytes of entries sent to a follower in one message.

@@ -4,26 +4,12 @@
 //! `core::State`; the fault tests bring a small key-value one. Two machines that were given the
 //! same entries in the same order must be equal, bit for bit, on every master and every run.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
 use super::codec::CodecError;
-use crate::base::clock::Timestamp;
-pub use crate::core::command::RequestId;
+use crate::base::{clock::Timestamp, wire::Element};
+pub use crate::core::command::{RequestId, Stamped};
 
 /// How many commands a state has seen; the number the change feed goes by.
 pub type Revision = u64;
-
-/// A command as it stands in the log: stamped by its proposer, so that applying it needs neither
-/// clock nor randomness.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamped<C> {
-    /// When it was proposed. The machine clamps it, so that time never runs back.
-    pub at: Timestamp,
-    /// Set by callers that may have to ask again: a machine answers a repeated id with its first
-    /// outcome, for a while.
-    pub request: Option<RequestId>,
-    pub command: C,
-}
 
 /// What one command did.
 pub struct Applied<M: Machine> {
@@ -45,11 +31,12 @@ pub type RowWrites = Vec<(RowKey, Option<Vec<u8>>)>;
 ///
 /// `clone` must be cheap (persistent maps): the log takes one per applied entry.
 pub trait Machine: Clone + Default + Send + Sync + Sized + 'static {
-    type Command: Serialize + DeserializeOwned + Send + Sync + 'static;
-    type Outcome: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+    type Command: Element + Send + Sync + 'static;
+    type Outcome: Element + Clone + Send + Sync + 'static;
     type Change: Send + Sync + 'static;
 
-    /// Version of the bytes of `Stamped<Self::Command>`; raise it with every change of shape.
+    /// Version of the bytes of `Stamped<Self::Command>`. A field or a kind of command more is no new
+    /// version, see `base::wire`.
     const COMMAND_VERSION: u8;
 
     /// Reads a command written by an older release.

@@ -30,6 +30,7 @@ pub mod tend;
 pub mod state;
 pub mod raft;
 pub mod sample;
+mod shapes;
 #[cfg(test)]
 mod tests;
 

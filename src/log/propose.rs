@@ -33,7 +33,7 @@ use super::{
     store::Store,
     types::{Payload, Types},
 };
-use crate::base::{error::Retry, limit};
+use crate::base::{error::Retry, limit, wire};
 
 /// Entries submitted and not yet applied. More would only make each smaller; fewer would leave the
 /// disk idle while a follower writes.
@@ -223,7 +223,7 @@ impl<M: Machine> Core<M> {
     async fn catch_up(&self, answers: Vec<Forwarded>) -> Vec<Answer<M::Outcome>> {
         let read = |answer: Forwarded| -> Answer<M::Outcome> {
             let (revision, payload) = answer?;
-            let outcome = postcard::from_bytes(&payload.0);
+            let outcome = wire::decode_one("outcome", &payload.0);
             outcome.map(|o| (revision, o)).map_err(|e| Refused::Other(e.to_string()))
         };
         let answers: Vec<_> = answers.into_iter().map(read).collect();
@@ -250,9 +250,7 @@ impl<M: Machine> Leader for Core<M> {
             let Ok(answers) = answers else { return vec![Err(Refused::Unknown); n] };
             let pack = |answer: Answer<M::Outcome>| {
                 let (revision, outcome) = answer?;
-                let bytes = postcard::to_stdvec(&outcome)
-                    .map_err(|error| Refused::Other(error.to_string()))?;
-                Ok((revision, Payload(bytes.into())))
+                Ok((revision, Payload(wire::encode_one(&outcome).into())))
             };
             answers.into_iter().map(pack).collect()
         }

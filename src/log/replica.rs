@@ -18,7 +18,6 @@ use openraft::{
     storage::RaftStateMachine,
 };
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use super::{
@@ -33,7 +32,7 @@ use super::{
     },
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Rows put into the staging area by one write.
 const STAGED_ROWS_MAX: usize = 1_000;
 
@@ -71,10 +70,10 @@ impl<O> Waiting<O> {
 }
 
 /// What is stored beside the rows.
-#[derive(Serialize, Deserialize, Clone, Default, PartialEq, Eq)]
-struct AppliedMark {
-    log_id: Option<LogId>,
-    membership: Membership,
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(super) struct AppliedMark {
+    pub log_id: Option<LogId>,
+    pub membership: Membership,
 }
 
 /// A state with everything a snapshot of it needs.

@@ -3,13 +3,12 @@
 //! reordered operation shows.
 
 use imbl::OrdMap;
-use serde::{Deserialize, Serialize};
 
 use super::{
     codec::{self, CodecError},
     machine::{Applied, Machine, RequestId, Revision, RowKey, Stamped},
 };
-use crate::base::clock::Timestamp;
+use crate::{base::clock::Timestamp, message};
 
 const VERSION: u8 = 1;
 const HEAD: u8 = 0;
@@ -17,7 +16,7 @@ const TALLY: u8 = 1;
 const REQUEST: u8 = 2;
 
 /// One operation of one client.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Op {
     pub client: u32,
     pub n: u32,
@@ -38,12 +37,15 @@ pub struct Tally {
     requests: OrdMap<RequestId, Revision>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 struct Head {
     revision: Revision,
     at: Timestamp,
     chain: u64,
 }
+
+message!(Op { 1: client, 2: n });
+message!(Head { 1: revision, 2: at, 3: chain });
 
 impl Tally {
     /// How often `op` was applied.
@@ -108,9 +110,11 @@ impl Machine for Tally {
 
     fn rows(&self) -> Box<dyn Iterator<Item = (RowKey, Vec<u8>)> + Send + '_> {
         let head = (vec![HEAD], codec::encode(VERSION, &self.head));
-        let times = self.times.iter().map(|t| (op_key(*t.0), codec::encode(VERSION, &t)));
+        let times =
+            self.times.iter().map(|(op, n)| (op_key(*op), codec::encode(VERSION, &(*op, *n))));
         let requests = self.requests.iter();
-        let requests = requests.map(|r| (request_key(*r.0), codec::encode(VERSION, &r)));
+        let requests =
+            requests.map(|(id, at)| (request_key(*id), codec::encode(VERSION, &(*id, *at))));
         Box::new(std::iter::once(head).chain(times).chain(requests))
     }
 

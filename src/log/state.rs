@@ -6,10 +6,7 @@ use super::{
 };
 use crate::{
     base::clock::Timestamp,
-    core::{
-        self, Change, Command, Outcome, State,
-        table::{self, Table},
-    },
+    core::{self, Change, Command, Outcome, State},
 };
 
 impl Machine for State {
@@ -17,12 +14,11 @@ impl Machine for State {
     type Outcome = Outcome;
     type Change = Change;
 
-    const COMMAND_VERSION: u8 = 1;
+    const COMMAND_VERSION: u8 = 2;
 
     fn apply(&mut self, entry: Stamped<Command>) -> Applied<Self> {
-        let Stamped { at, request, command } = entry;
-        let (outcome, changes) = core::apply(self, &core::Stamped { at, request, command });
-        let rows = self.head_rows().into_iter().map(|(key, value)| (bytes(key), value)).collect();
+        let (outcome, changes) = core::apply(self, &entry);
+        let rows = self.head_rows();
         Applied { outcome, changes, rows }
     }
 
@@ -35,7 +31,7 @@ impl Machine for State {
     }
 
     fn key(change: &Change) -> RowKey {
-        bytes(change.row())
+        change.row()
     }
 
     fn value(change: &Change) -> Option<Vec<u8>> {
@@ -43,15 +39,11 @@ impl Machine for State {
     }
 
     fn rows(&self) -> Box<dyn Iterator<Item = (RowKey, Vec<u8>)> + Send + '_> {
-        Box::new(self.rows().map(|(key, value)| (bytes(key), value)))
+        Box::new(self.rows())
     }
 
     fn load_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), CodecError> {
-        let (first, rest) = key.split_first().ok_or(CodecError::Short { what: "row key" })?;
-        let table = Table::from_byte(*first)
-            .ok_or_else(|| CodecError::Invalid(format!("there is no table {first}")))?;
-        let key = table::RowKey { table, key: rest.to_vec() };
-        self.load_row(&key, value)
+        self.load_row(key, value)
             .map_err(|error| CodecError::Invalid(crate::base::error::chain(&error)))
     }
 
@@ -67,14 +59,6 @@ impl Machine for State {
     fn fingerprint(&self) -> u64 {
         self.fingerprint()
     }
-}
-
-/// The stored form of a key: the table's number, then the key's own bytes.
-fn bytes(key: table::RowKey) -> RowKey {
-    let mut bytes = Vec::with_capacity(1 + key.key.len());
-    bytes.push(key.table as u8);
-    bytes.extend_from_slice(&key.key);
-    bytes
 }
 
 #[cfg(test)]

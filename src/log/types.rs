@@ -4,7 +4,6 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{codec::CodecError, machine::RowKey};
 
@@ -12,7 +11,7 @@ use super::{codec::CodecError, machine::RowKey};
 pub type MemberId = u64;
 
 /// Where a master's log is reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Member {
     /// `host:port` of its peer listener.
     pub address: String,
@@ -31,31 +30,6 @@ pub struct Payload(pub Bytes);
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.0.len())
-    }
-}
-
-impl Serialize for Payload {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Payload {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Payload;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("bytes")
-            }
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Payload, E> {
-                Ok(Payload(Bytes::copy_from_slice(bytes)))
-            }
-            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Payload, E> {
-                Ok(Payload(bytes.into()))
-            }
-        }
-        deserializer.deserialize_bytes(Visitor)
     }
 }
 

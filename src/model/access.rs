@@ -1,7 +1,5 @@
 //! Who may do what and have how much: roles with weight and quota, users.
 
-use serde::{Deserialize, Serialize};
-
 use super::resource::Scalars;
 use crate::{base::units::Milli, typed_id};
 
@@ -27,7 +25,7 @@ impl Role {
 }
 
 /// What is set for a role. A role without a record has weight 1 and no quota.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RoleSettings {
     pub role: Role,
     /// Share of this role relative to others; 1 unless set.
@@ -36,7 +34,7 @@ pub struct RoleSettings {
 }
 
 /// Bounds on what a role may hold over the whole cluster.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Quota {
     /// Held free for the role even while it does not use it.
     pub guarantee: Scalars,
@@ -45,7 +43,7 @@ pub struct Quota {
 }
 
 /// Upper bounds, each optional.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct QuotaLimit {
     pub cpus: Option<Milli>,
     pub mem: Option<Milli>,
@@ -54,7 +52,7 @@ pub struct QuotaLimit {
 }
 
 /// A person or a service that may sign in.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
     pub uid: String,
     pub description: String,

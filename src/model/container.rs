@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::resource::Scalars;
 use crate::base::units::Milli;
 
 /// What runs in one container.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct ContainerSpec {
     /// Name within a pod; empty for the one container of an app.
     pub name: String,
@@ -36,7 +34,7 @@ pub struct ContainerSpec {
 }
 
 /// How the process is started.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Command {
     /// The image's own entry point and command.
     #[default]
@@ -48,14 +46,14 @@ pub enum Command {
 }
 
 /// Which container runtime semantics an app asked for. Both run on Docker here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Engine {
     Docker,
     Mesos,
 }
 
 /// A container image and the engine options that go with it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image {
     pub name: String,
     pub force_pull: bool,
@@ -67,21 +65,21 @@ pub struct Image {
 }
 
 /// Upper bounds that differ from the request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Limits {
     pub cpus: Option<Limit>,
     pub mem: Option<Limit>,
 }
 
 /// A bound or the lack of one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Limit {
     Unlimited,
     At(Milli),
 }
 
 /// The value of an environment variable.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EnvValue {
     Text(String),
     /// The name of an entry in the workload's secrets.
@@ -89,7 +87,7 @@ pub enum EnvValue {
 }
 
 /// Something to download into the sandbox before the start.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Artifact {
     pub uri: String,
     pub extract: bool,
@@ -100,7 +98,7 @@ pub struct Artifact {
 }
 
 /// Something mounted into the container.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Volume {
     pub container_path: String,
     pub read_only: bool,
@@ -108,7 +106,7 @@ pub struct Volume {
 }
 
 /// Where a volume's content lives.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum VolumeSource {
     /// A path of the node; relative paths are inside the sandbox.
     Host(String),
@@ -127,7 +125,7 @@ pub enum VolumeSource {
 }
 
 /// A reserved piece of a node's disk.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct PersistentVolume {
     pub kind: DiskKind,
     /// Megabytes.
@@ -138,7 +136,7 @@ pub struct PersistentVolume {
 }
 
 /// What a persistent volume is carved from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DiskKind {
     Root,
     Path,
@@ -146,7 +144,7 @@ pub enum DiskKind {
 }
 
 /// A port a container listens on.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Port {
     /// Port inside the container; `None` with host networking. 0 means "equal to the host port".
     pub container_port: Option<u16>,
@@ -162,7 +160,7 @@ pub struct Port {
 }
 
 /// Transport protocols of a port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Protocol {
     #[default]
     Tcp,
@@ -191,7 +189,7 @@ impl Protocol {
 }
 
 /// A probe that decides whether a task lives.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct HealthCheck {
     pub probe: Probe,
     /// Whether the app asked for an agent-run (`MESOS_*`, `COMMAND`) check; those kill when the
@@ -207,7 +205,7 @@ pub struct HealthCheck {
 }
 
 /// How a probe is made.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Probe {
     Http { tls: bool, path: Option<String>, port: ProbePort, ignore_1xx: bool, ipv6: bool },
     Tcp { port: ProbePort, ipv6: bool },
@@ -215,7 +213,7 @@ pub enum Probe {
 }
 
 /// Which port a probe goes to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProbePort {
     /// Index into the container's ports.
     Index(u32),
@@ -224,7 +222,7 @@ pub enum ProbePort {
 }
 
 /// A check that only informs (`checkResult` of a task).
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct InfoCheck {
     pub probe: Probe,
     pub interval_ms: u64,
@@ -233,7 +231,7 @@ pub struct InfoCheck {
 }
 
 /// A check that holds a deployment back until a new instance is ready.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct ReadinessCheck {
     pub name: String,
     pub tls: bool,
@@ -246,7 +244,7 @@ pub struct ReadinessCheck {
 }
 
 /// Kernel-level settings of a container.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LinuxInfo {
     pub seccomp_profile: Option<String>,
     pub seccomp_unconfined: bool,
@@ -255,7 +253,7 @@ pub struct LinuxInfo {
 }
 
 /// Whose IPC namespace a container uses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IpcMode {
     Private,
     ShareParent,

@@ -3,8 +3,6 @@
 //! Every certificate of an agent stands in the state; one that does not, or that was taken back, is
 //! worth nothing, whatever its signature says.
 
-use serde::{Deserialize, Serialize};
-
 use super::node::NodeId;
 use crate::{base::clock::Timestamp, typed_id};
 
@@ -17,7 +15,7 @@ typed_id! {
 pub type Digest = [u8; 32];
 
 /// Lets one node join.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Invitation {
     /// Of the secret in the token.
     pub digest: Digest,
@@ -27,7 +25,7 @@ pub struct Invitation {
 }
 
 /// The node an invitation was used for.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Joined {
     /// Of its public key. A node whose answer got lost may ask again with the same key.
     pub key: Digest,
@@ -35,7 +33,7 @@ pub struct Joined {
 }
 
 /// A certificate of a node.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Certificate {
     pub node: NodeId,
     pub serial: Serial,
@@ -45,14 +43,14 @@ pub struct Certificate {
 }
 
 /// That a certificate is not good any more.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Revoked {
     pub at: Timestamp,
     pub why: Why,
 }
 
 /// Why a certificate was taken back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Why {
     /// The node was removed from the cluster.
     Removed,

@@ -5,8 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{instance::InstanceId, path::AppId, workload::WorkloadSpec};
 use crate::{base::clock::Timestamp, typed_id};
 
@@ -16,7 +14,7 @@ typed_id! {
 }
 
 /// A running deployment.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Deployment {
     pub id: DeploymentId,
     pub version: Timestamp,
@@ -31,27 +29,27 @@ pub struct Deployment {
 }
 
 /// A workload before and after.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Transition {
     pub before: Option<Arc<WorkloadSpec>>,
     pub after: Option<Arc<WorkloadSpec>>,
 }
 
 /// Actions that run at the same time.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
     pub actions: Vec<Action>,
 }
 
 /// One action on one workload.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Action {
     pub kind: ActionKind,
     pub app: AppId,
 }
 
 /// What an action does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ActionKind {
     /// Marks a new workload; starts nothing yet.
     Start,

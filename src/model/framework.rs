@@ -1,7 +1,5 @@
 //! Schedulers from outside and the claims they hold on resources while they decide.
 
-use serde::{Deserialize, Serialize};
-
 use super::{access::Role, node::NodeId, resource::Pools};
 use crate::{base::clock::Timestamp, typed_id};
 
@@ -18,7 +16,7 @@ typed_id! {
 ///
 /// An outstanding offer is a lease: it counts against the node exactly like an allocation until it
 /// is used, returned or expires. Leases live in leader memory and are gone after a failover.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Lease {
     pub id: LeaseId,
     pub framework: FrameworkId,

@@ -11,8 +11,6 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::{node::NodeId, path::AppId, resource::Pools};
 use crate::{base::clock::Timestamp, typed_id};
 
@@ -22,7 +20,7 @@ typed_id! {
 }
 
 /// One instance.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Instance {
     pub id: InstanceId,
     pub app: AppId,
@@ -56,7 +54,7 @@ pub struct Instance {
 }
 
 /// What is wanted of an instance.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Goal {
     Running,
     /// Stop but keep its reservation.
@@ -66,7 +64,7 @@ pub enum Goal {
 }
 
 /// Where an instance is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Condition {
     Scheduled,
     Provisioned,
@@ -182,7 +180,7 @@ impl Condition {
 }
 
 /// Where an incarnation runs and what it holds there.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Placement {
     pub node: NodeId,
     pub hostname: String,
@@ -196,14 +194,14 @@ pub struct Placement {
 }
 
 /// A wish to end an incarnation.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct KillOrder {
     pub at: Timestamp,
     pub reason: KillReason,
 }
 
 /// Why an incarnation is ended.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum KillReason {
     /// Somebody asked for this task to be killed.
     Request,
@@ -216,7 +214,7 @@ pub enum KillReason {
 }
 
 /// What is known of one health check of one instance.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct CheckStatus {
     /// Position among the spec's health checks.
     pub index: u32,
@@ -229,7 +227,7 @@ pub struct CheckStatus {
 }
 
 /// What is known of one readiness check.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct ReadinessStatus {
     pub name: String,
     pub ready: bool,
@@ -240,7 +238,7 @@ pub struct ReadinessStatus {
 }
 
 /// Result of a check that only informs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CheckOutcome {
     Http(u16),
     Tcp(bool),
@@ -248,7 +246,7 @@ pub enum CheckOutcome {
 }
 
 /// What is known of one container of a pod.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct ContainerStatus {
     pub name: String,
     pub condition: Condition,

@@ -6,8 +6,6 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     container::Command,
     instance::{
@@ -26,11 +24,54 @@ pub mod packed;
 /// waits for `ToAgent::Credit`: a reader that is slow holds up its own command and nobody else.
 pub const SESSION_WINDOW: u32 = 16;
 
-/// Version of this protocol; a leader refuses an agent whose number differs.
-pub const LINK_VERSION: u32 = 2;
+/// Versions of this protocol that this release speaks. A field or a kind of message more is no new
+/// version; what an older node cannot understand is held back by the cluster's level.
+pub const VERSIONS: std::ops::RangeInclusive<u32> = 3..=3;
+
+/// The first frame in each direction, read before anything else, so that two releases that do not
+/// understand each other can say so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Greeting {
+    /// Versions of the protocol its sender speaks.
+    pub oldest: u32,
+    pub newest: u32,
+    /// tepui's version, for people.
+    pub release: String,
+}
+
+impl Greeting {
+    /// Of this release.
+    pub fn ours() -> Self {
+        let (oldest, newest) = (*VERSIONS.start(), *VERSIONS.end());
+        Self { oldest, newest, release: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
+    /// Why the two releases cannot talk; `None` when they can.
+    pub fn problem(&self, theirs: &Self) -> Option<String> {
+        let older = |who: &str, release: &str| {
+            format!(
+                "the other side speaks versions {} to {} of the agent link (tepui {}), this one {} \
+                 to {} (tepui {}): upgrade {who}, tepui {release} is too old",
+                theirs.oldest,
+                theirs.newest,
+                theirs.release,
+                self.oldest,
+                self.newest,
+                self.release
+            )
+        };
+        if theirs.newest < self.oldest {
+            Some(older("the other side", &theirs.release))
+        } else if self.newest < theirs.oldest {
+            Some(older("this one", &self.release))
+        } else {
+            None
+        }
+    }
+}
 
 /// From an agent.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum FromAgent {
     /// First message: who the agent is and everything it knows of.
     Hello(Box<Hello>),
@@ -47,7 +88,7 @@ pub enum FromAgent {
 }
 
 /// From the leader.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum ToAgent {
     /// Answer to `Hello`.
     Welcome {
@@ -90,9 +131,8 @@ pub enum ToAgent {
 }
 
 /// An agent's registration.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Hello {
-    pub link_version: u32,
     pub info: NodeInfo,
     pub reports: Vec<Report>,
 }
@@ -108,7 +148,7 @@ pub struct Desired {
 }
 
 /// One incarnation of one instance and what is wanted of it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Order {
     pub instance: InstanceId,
     pub incarnation: u32,
@@ -121,7 +161,7 @@ pub struct Order {
 }
 
 /// The state of one incarnation as its agent sees it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Report {
     pub instance: InstanceId,
     pub incarnation: u32,
@@ -142,7 +182,7 @@ pub struct Report {
 }
 
 /// Resource use of a node, a sample; never goes through the log.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Usage {
     /// CPUs busy over the last interval.
     pub cpus: f64,
@@ -157,7 +197,7 @@ pub struct Usage {
 }
 
 /// A container engine that does not answer: what runs goes on, nothing is started or ended.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EngineAway {
     /// By the agent's clock.
     pub since: Timestamp,
@@ -166,7 +206,7 @@ pub struct EngineAway {
 }
 
 /// Resource use of one task.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct TaskUsage {
     pub instance: InstanceId,
     /// CPUs busy over the last interval.
@@ -175,7 +215,7 @@ pub struct TaskUsage {
 }
 
 /// Something the API wants to know from an agent.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum Question {
     /// Directory of a sandbox; `path` is relative to it.
     ListFiles { instance: InstanceId, incarnation: Option<u32>, path: String },
@@ -195,7 +235,7 @@ pub enum Question {
 }
 
 /// An agent's answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     Files(Vec<FileEntry>),
     /// `offset` is where `bytes` begin; `size` the file's present length.
@@ -210,7 +250,7 @@ pub enum Answer {
 }
 
 /// Why a question has no answer.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AskError {
     #[error("the agent has no such task or file: {0}")]
     NotFound(String),
@@ -225,7 +265,7 @@ pub enum AskError {
 }
 
 /// An entry of a sandbox directory.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileEntry {
     /// Relative to the sandbox.
     pub path: String,
@@ -253,7 +293,7 @@ impl FileEntry {
 }
 
 /// Which side of a session bytes belong to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Channel {
     Stdin,
     Stdout,

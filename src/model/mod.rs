@@ -15,6 +15,7 @@ pub mod access;
 pub mod credential;
 pub mod framework;
 pub mod link;
+mod shapes;
 
 pub use access::Role;
 pub use deployment::{Deployment, DeploymentId};

@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     access::Role,
     resource::{Pools, Ranges},
@@ -19,7 +17,7 @@ typed_id! {
 }
 
 /// What kind of work a node is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NodeKind {
     Agent,
     /// Reachable from outside; its resources are reserved for the role `slave_public`.
@@ -29,14 +27,14 @@ pub enum NodeKind {
 }
 
 /// The region and zone a node stands in.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FaultDomain {
     pub region: String,
     pub zone: String,
 }
 
 /// A named property of a node that constraints look at.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Attribute {
     Text(String),
     Scalar(Milli),
@@ -62,14 +60,14 @@ impl Attribute {
 }
 
 /// Whether the leader hears from a node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
     Reachable,
     Unreachable { since: Timestamp },
 }
 
 /// Whether a node may take work.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Duty {
     /// Takes work.
     Active,
@@ -82,7 +80,7 @@ pub enum Duty {
 }
 
 /// What an agent tells of itself when it registers.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct NodeInfo {
     pub id: NodeId,
     pub hostname: String,
@@ -104,7 +102,7 @@ impl NodeInfo {
 }
 
 /// A node as the cluster knows it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Node {
     pub info: NodeInfo,
     pub reach: Reach,

@@ -103,7 +103,7 @@ impl SubAssign for Scalars {
 }
 
 /// A set of whole numbers as sorted, disjoint, non-adjacent inclusive ranges.
-#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Ranges(SmallVec<[(u64, u64); 2]>);
 
 impl Ranges {
@@ -218,7 +218,7 @@ impl fmt::Debug for Ranges {
 }
 
 /// A resource an agent declares beside the usual ones.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Value {
     Scalar(Milli),
     Ranges(Ranges),
@@ -263,7 +263,7 @@ impl Value {
 }
 
 /// Resources of one role: the usual scalars, ports, and named ones.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Resources {
     pub scalars: Scalars,
     pub ports: Ranges,
@@ -305,7 +305,7 @@ impl Resources {
 }
 
 /// Resources by the role they are reserved for.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Pools(pub BTreeMap<Role, Resources>);
 
 impl Pools {

@@ -13,10 +13,10 @@ use super::{
     path::{AppId, PathId},
     resource::Scalars,
 };
-use crate::base::clock::Timestamp;
+use crate::base::{clock::Timestamp, wire};
 
 /// A workload at one version.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct WorkloadSpec {
     pub id: AppId,
     pub kind: Kind,
@@ -50,14 +50,14 @@ pub struct WorkloadSpec {
 }
 
 /// Which edge type a spec is shown as.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     App,
     Pod,
 }
 
 /// A network a workload joins.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Network {
     pub mode: NetworkMode,
     pub name: Option<String>,
@@ -65,7 +65,7 @@ pub struct Network {
 }
 
 /// How a container is attached.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NetworkMode {
     Host,
     Bridge,
@@ -123,7 +123,7 @@ impl Operator {
 }
 
 /// Delay between launches of a workload that fails.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Backoff {
     pub initial_ms: u64,
     pub factor: f64,
@@ -131,14 +131,14 @@ pub struct Backoff {
 }
 
 /// How much of a workload may be missing or doubled while it is replaced; fractions in 0..=1.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct UpgradeStrategy {
     pub minimum_health_capacity: f64,
     pub maximum_over_capacity: f64,
 }
 
 /// When instances on a lost node are replaced and forgotten.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UnreachableStrategy {
     /// Never: wait for the node.
     Disabled,
@@ -149,7 +149,7 @@ pub enum UnreachableStrategy {
 }
 
 /// Which instances go first when there are too many.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum KillSelection {
     #[default]
     YoungestFirst,
@@ -157,7 +157,7 @@ pub enum KillSelection {
 }
 
 /// Deprecated settings of resident apps, kept to be echoed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Residency {
     pub relaunch_escalation_timeout_s: u64,
     pub task_lost_behavior: String,
@@ -195,8 +195,7 @@ impl WorkloadSpec {
 
     /// How many bytes the definition takes where it is stored or sent.
     pub fn stored_bytes(&self) -> usize {
-        let size = postcard::ser_flavors::Size::default();
-        postcard::serialize_with_flavor(self, size).unwrap_or(usize::MAX)
+        wire::encode(self).len()
     }
 
     /// The sum of what one instance asks for.

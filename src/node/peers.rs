@@ -10,14 +10,19 @@ use std::{
 
 use anyhow::Context as _;
 use rustls::ClientConfig;
-use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsConnector;
 
-use crate::{host::pki::Role, model::node::NodeId};
+use crate::{
+    base::wire::{self, Message},
+    choice,
+    host::pki::Role,
+    message,
+    model::node::NodeId,
+};
 
 /// How long connecting, a handshake or one message of a join or a renewal may take.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -53,7 +58,7 @@ impl Purpose {
 }
 
 /// What a joining node says. Its private key stays where it is.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct JoinRequest {
     pub secret: String,
     /// A PKCS #10 request for its key.
@@ -63,14 +68,14 @@ pub struct JoinRequest {
 }
 
 /// What it is told.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum JoinAnswer {
     Welcome { cluster: String, node: NodeId, certificate: Vec<u8>, authority: Vec<u8> },
     Refused(String),
 }
 
 /// What an agent says that wants its next certificate.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct RenewRequest {
     /// A PKCS #10 request for its next key.
     pub request: Vec<u8>,
@@ -78,11 +83,19 @@ pub struct RenewRequest {
 }
 
 /// What it is told.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum RenewAnswer {
     Renewed { certificate: Vec<u8>, authority: Vec<u8> },
     Refused(String),
 }
+
+message!(JoinRequest { 1: secret, 2: request, 3: host });
+choice!(JoinAnswer {
+    1: Welcome { 1: cluster, 2: node, 3: certificate, 4: authority },
+    2: Refused(why),
+});
+message!(RenewRequest { 1: request, 2: host });
+choice!(RenewAnswer { 1: Renewed { 1: certificate, 2: authority }, 2: Refused(why) });
 
 /// A TLS connection to a master.
 ///
@@ -107,9 +120,9 @@ pub async fn open(
 pub async fn send<S, T>(stream: &mut S, message: &T) -> anyhow::Result<()>
 where
     S: tokio::io::AsyncWrite + Unpin,
-    T: Serialize,
+    T: Message,
 {
-    let bytes = postcard::to_stdvec(message)?;
+    let bytes = wire::encode(message);
     stream.write_u32(u32::try_from(bytes.len())?).await?;
     stream.write_all(&bytes).await?;
     stream.flush().await?;
@@ -123,13 +136,13 @@ where
 pub async fn receive<S, T>(stream: &mut S) -> anyhow::Result<T>
 where
     S: tokio::io::AsyncRead + Unpin,
-    T: serde::de::DeserializeOwned,
+    T: Message,
 {
     let n_bytes = stream.read_u32().await? as usize;
     anyhow::ensure!(n_bytes <= MESSAGE_BYTES_MAX, "a join message of {n_bytes} bytes");
     let mut bytes = vec![0; n_bytes];
     stream.read_exact(&mut bytes).await?;
-    Ok(postcard::from_bytes(&bytes)?)
+    Ok(T::read(&bytes)?)
 }
 
 /// Where a node keeps its certificates.
@@ -143,4 +156,23 @@ pub fn pki_dir(data_dir: &Path) -> PathBuf {
 /// When it is taken.
 pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("binding the peer port {address}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::wire::sample::{hold, shape};
+
+    #[test]
+    fn what_is_said_in_joining_stays_readable() {
+        hold(
+            "peers",
+            &[
+                shape::<JoinRequest>(),
+                shape::<JoinAnswer>(),
+                shape::<RenewRequest>(),
+                shape::<RenewAnswer>(),
+            ],
+        );
+    }
 }

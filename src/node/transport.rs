@@ -1,12 +1,13 @@
 //! The agent link over a byte stream: length-prefixed messages in both directions.
 //!
-//! A frame is four bytes of length, big-endian, and a postcard message. Whatever carries the bytes
-//! (mutual TLS between nodes) is the caller's choice; inside one process no bytes are needed and
+//! A frame is four bytes of length, big-endian, and a message (`base::wire`). The first frame in each
+//! direction is a `Greeting`: what follows is read only when both sides speak the same version.
+//! Whatever carries the bytes (mutual TLS between nodes) is the caller's choice; inside one process no bytes are needed and
 //! `in_process` joins the two ends directly.
 
 use std::time::Duration;
 
-use serde::{Serialize, de::DeserializeOwned};
+use anyhow::Context as _;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, BufWriter},
     sync::mpsc,
@@ -15,14 +16,23 @@ use tokio::{
 
 use crate::{
     agent::link::LinkEnds,
-    base::{limit, task::Tasks},
+    base::{
+        limit,
+        task::Tasks,
+        wire::{self, Message},
+    },
     control::links::Wire,
+    model::link::Greeting,
 };
 
 /// Messages on their way in one direction; past that the sender waits.
 const IN_FLIGHT_MAX: usize = 256;
 /// How long the last messages may take when a connection is ended from here.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the other side's greeting may take.
+const GREETING: Duration = Duration::from_secs(5);
+/// A greeting is some ten bytes; a later release may say more.
+const GREETING_BYTES_MAX: usize = 4 << 10;
 
 /// Joins a leader and an agent of the same process.
 pub fn in_process() -> (Wire, LinkEnds) {
@@ -54,28 +64,51 @@ where
 fn messages<S, In, Out>(stream: S, tasks: &Tasks) -> (mpsc::Receiver<In>, mpsc::Sender<Out>)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
-    In: DeserializeOwned + Send + 'static,
-    Out: Serialize + Send + Sync + 'static,
+    In: Message + Send + 'static,
+    Out: Message + Send + Sync + 'static,
 {
     let (reader, writer) = tokio::io::split(stream);
     let (incoming, received) = mpsc::channel(IN_FLIGHT_MAX);
     let (send, outgoing) = mpsc::channel(IN_FLIGHT_MAX);
     tasks.connection("agent-link", async move {
-        let write = write(writer, outgoing);
-        tokio::pin!(write);
-        let ended = tokio::select! {
-            ended = read(reader, incoming) => match ended {
-                // Nobody listens here any more, but the last words may still be on their way.
-                Ok(()) => timeout(LAST_WORDS, write).await.unwrap_or(Ok(())),
-                Err(error) => Err(error),
-            },
-            ended = &mut write => ended,
-        };
-        if let Err(error) = ended {
+        if let Err(error) = carry(reader, writer, incoming, outgoing).await {
             tracing::warn!(error = %in_words(&error), "agent link ended");
         }
     });
     (received, send)
+}
+
+/// Greets, and then carries messages until either side ends.
+async fn carry<R, W, In, Out>(
+    reader: R,
+    writer: W,
+    incoming: mpsc::Sender<In>,
+    outgoing: mpsc::Receiver<Out>,
+) -> anyhow::Result<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+    In: Message,
+    Out: Message,
+{
+    let mut writer = BufWriter::new(writer);
+    // Ours first, whatever theirs is: they are to know as well why it ends.
+    timeout(GREETING, greet(&mut writer)).await??;
+    let write = write(writer, outgoing);
+    tokio::pin!(write);
+    tokio::select! {
+        ended = read(reader, incoming) => match ended {
+            // Nobody listens here any more, but the last words may still be on their way.
+            Ok(()) => timeout(LAST_WORDS, write).await.unwrap_or(Ok(())),
+            Err(error) => Err(error),
+        },
+        ended = &mut write => ended,
+    }
+}
+
+async fn greet<W: AsyncWrite + Unpin>(writer: &mut BufWriter<W>) -> anyhow::Result<()> {
+    put(writer, &wire::encode(&Greeting::ours())).await?;
+    Ok(writer.flush().await?)
 }
 
 /// Why a stream ended, with the alerts of the other side in words.
@@ -103,40 +136,55 @@ fn in_words(error: &anyhow::Error) -> String {
 async fn read<R, In>(reader: R, messages: mpsc::Sender<In>) -> anyhow::Result<()>
 where
     R: AsyncRead + Unpin,
-    In: DeserializeOwned,
+    In: Message,
 {
     let mut reader = BufReader::new(reader);
     let mut frame = Vec::new();
+    timeout(GREETING, next(&mut reader, &mut frame, GREETING_BYTES_MAX)).await??;
+    let theirs = Greeting::read(&frame);
+    let theirs = theirs.context("the other side speaks no agent link of a released tepui")?;
+    if let Some(problem) = Greeting::ours().problem(&theirs) {
+        anyhow::bail!(problem);
+    }
     loop {
-        let n_bytes = reader.read_u32().await? as usize;
-        anyhow::ensure!(
-            n_bytes <= limit::LINK_MESSAGE_BYTES_MAX,
-            "a message of {n_bytes} bytes; {} is the maximum",
-            limit::LINK_MESSAGE_BYTES_MAX
-        );
-        frame.resize(n_bytes, 0);
-        reader.read_exact(&mut frame).await?;
-        if messages.send(postcard::from_bytes(&frame)?).await.is_err() {
+        next(&mut reader, &mut frame, limit::LINK_MESSAGE_BYTES_MAX).await?;
+        if messages.send(In::read(&frame)?).await.is_err() {
             return Ok(());
         }
     }
 }
 
-async fn write<W, Out>(writer: W, mut messages: mpsc::Receiver<Out>) -> anyhow::Result<()>
+/// Reads the next frame.
+async fn next<R>(reader: &mut R, frame: &mut Vec<u8>, bytes_max: usize) -> anyhow::Result<()>
+where
+    R: AsyncRead + Unpin,
+{
+    let n_bytes = reader.read_u32().await? as usize;
+    anyhow::ensure!(
+        n_bytes <= bytes_max,
+        "a message of {n_bytes} bytes; {bytes_max} is the maximum"
+    );
+    frame.resize(n_bytes, 0);
+    reader.read_exact(frame).await?;
+    Ok(())
+}
+
+async fn write<W, Out>(
+    mut writer: BufWriter<W>,
+    mut messages: mpsc::Receiver<Out>,
+) -> anyhow::Result<()>
 where
     W: AsyncWrite + Unpin,
-    Out: Serialize,
+    Out: Message,
 {
-    let mut writer = BufWriter::new(writer);
     while let Some(message) = messages.recv().await {
-        let frame = postcard::to_stdvec(&message)?;
+        let frame = wire::encode(&message);
         if frame.len() > limit::LINK_MESSAGE_BYTES_MAX {
             // The other side would end the link for it, again after each reconnect.
             tracing::error!(bytes = frame.len(), "a message too large for the link is left out");
             continue;
         }
-        writer.write_u32(u32::try_from(frame.len())?).await?;
-        writer.write_all(&frame).await?;
+        put(&mut writer, &frame).await?;
         if messages.is_empty() {
             writer.flush().await?;
         }
@@ -145,10 +193,18 @@ where
     Ok(())
 }
 
+async fn put<W>(writer: &mut W, frame: &[u8]) -> anyhow::Result<()>
+where
+    W: AsyncWrite + Unpin,
+{
+    writer.write_u32(u32::try_from(frame.len())?).await?;
+    Ok(writer.write_all(frame).await?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::link::{FromAgent, ToAgent, Usage};
+    use crate::model::link::{FromAgent, ToAgent, Usage, VERSIONS};
 
     #[tokio::test]
     async fn messages_cross_a_byte_stream_both_ways_and_the_end_is_seen() {
@@ -164,5 +220,30 @@ mod tests {
         assert!(matches!(message, Some(ToAgent::Welcome { .. })));
         drop(leader);
         assert!(from_master.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_from_a_side_that_speaks_another_version() {
+        let greeting =
+            |oldest, newest| wire::encode(&Greeting { oldest, newest, release: "9.9".into() });
+        let versions = (*VERSIONS.start(), *VERSIONS.end());
+        let heartbeat = wire::encode(&FromAgent::Heartbeat(Usage::default()));
+        let cases = [
+            (greeting(versions.0, versions.1 + 7), true),
+            (greeting(versions.1 + 1, versions.1 + 7), false),
+            (greeting(0, versions.0 - 1), false),
+            (heartbeat.clone(), false), // what was the first frame before there were greetings
+        ];
+        for (first, is_read) in cases {
+            let tasks = Tasks::new("test");
+            let (a, mut b) = tokio::io::duplex(1024);
+            let mut leader = leader_end(a, &tasks);
+            put(&mut b, &first).await.expect("sent");
+            put(&mut b, &heartbeat).await.expect("sent");
+            assert_eq!(leader.from_agent.recv().await.is_some(), is_read, "{first:?}");
+            let mut frame = Vec::new();
+            next(&mut b, &mut frame, GREETING_BYTES_MAX).await.expect("its greeting comes anyway");
+            assert_eq!(Greeting::read(&frame).expect("a greeting"), Greeting::ours());
+        }
     }
 }

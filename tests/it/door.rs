@@ -23,7 +23,7 @@ use tepui::{
     log::{Disk, Log, LogConfig, memory::MemoryDisk},
     model::{
         NodeId, Pools,
-        link::{FromAgent, Hello, LINK_VERSION, ToAgent},
+        link::{FromAgent, Hello, ToAgent},
         node::{NodeInfo, NodeKind},
     },
     node::{
@@ -123,7 +123,7 @@ impl Master {
     /// A link that has said hello as `id`, and the first thing it was told.
     async fn hello(&self, identity: Identity, id: &NodeId) -> (LinkEnds, Option<ToAgent>) {
         let mut link = self.connect(identity).await;
-        let hello = Hello { link_version: LINK_VERSION, info: info(id), reports: Vec::new() };
+        let hello = Hello { info: info(id), reports: Vec::new() };
         let _ = link.to_master.send(FromAgent::Hello(Box::new(hello))).await;
         let told = next(&mut link).await;
         (link, told)

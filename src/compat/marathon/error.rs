@@ -142,7 +142,7 @@ pub fn rejected(rejected: &Rejected) -> Response {
         Rejected::PathTaken(_) | Rejected::CyclicDependencies(_) | Rejected::Invalid { .. } => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        Rejected::ServicePortsExhausted(..) => StatusCode::INTERNAL_SERVER_ERROR,
+        Rejected::ServicePortsExhausted { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let message = match rejected {
         Rejected::NoSuchApp(id) => format!("App '{id}' does not exist"),
@@ -154,7 +154,7 @@ pub fn rejected(rejected: &Rejected) -> Response {
         Rejected::TooManyDeployments(n) => format!(
             "Max number ({n}) of running deployments is achieved. Wait for existing deployments to complete or cancel one"
         ),
-        Rejected::ServicePortsExhausted(first, last) => {
+        Rejected::ServicePortsExhausted { from: first, to: last } => {
             format!("No service port is left in the range {first}-{last}")
         }
         Rejected::Locked { deployments, .. } => return locked(status, deployments),
@@ -226,7 +226,7 @@ mod tests {
             ),
             (Rejected::TooManyDeployments(100), 403, "Max number (100) of running deployments"),
             (Rejected::CyclicDependencies(vec![app()]), 422, "cyclic dependencies"),
-            (Rejected::ServicePortsExhausted(1, 2), 500, "1-2"),
+            (Rejected::ServicePortsExhausted { from: 1, to: 2 }, 500, "1-2"),
             (
                 Rejected::NoSuchDeployment(deployment()),
                 404,

@@ -9,7 +9,7 @@ use crate::{
     base::limit,
     core::{Command, State, apply::admission},
     model::{
-        link::{Answer, AskError, FromAgent, Hello, LINK_VERSION, Report, ToAgent},
+        link::{Answer, AskError, FromAgent, Hello, Report, ToAgent},
         node::NodeId,
     },
 };
@@ -31,13 +31,6 @@ pub async fn serve(links: &Links, mut wire: Wire, peer: Peer) {
         Ok(Some(FromAgent::Hello(hello))) => *hello,
         Ok(_) | Err(_) => return refuse(&wire, "the first message must be a hello").await,
     };
-    if hello.link_version != LINK_VERSION {
-        let text = format!(
-            "this master speaks link version {LINK_VERSION}, the agent {}; upgrade the older one",
-            hello.link_version
-        );
-        return refuse(&wire, &text).await;
-    }
     if !links.inner.log.is_leader() {
         return refuse(&wire, "this master does not lead").await;
     }

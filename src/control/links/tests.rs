@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use super::{Shown, connection::succeeds, orders};
 use crate::{
-    base::{clock::Timestamp, limit},
+    base::{
+        clock::Timestamp,
+        limit,
+        wire::{self, Message as _},
+    },
     core::State,
     model::{
         credential::{Certificate, Serial},
@@ -78,7 +82,7 @@ fn full(orders: Vec<Order>) -> Desired {
 }
 
 fn n_bytes(message: &ToAgent) -> usize {
-    postcard::to_stdvec(message).map_or(usize::MAX, |bytes| bytes.len())
+    wire::encode(message).len()
 }
 
 #[test]
@@ -86,8 +90,8 @@ fn a_definition_travels_once_a_message() {
     let one = n_bytes(&ToAgent::Desired(full(orders_of("a", 1, 500_000))));
     let many = ToAgent::Desired(full(orders_of("a", 34, 500_000)));
     assert!(n_bytes(&many) < one + 34 * 1_000, "{} bytes", n_bytes(&many));
-    let bytes = postcard::to_stdvec(&many).expect("bytes");
-    let Ok(ToAgent::Desired(back)) = postcard::from_bytes(&bytes) else { panic!("not read back") };
+    let bytes = wire::encode(&many);
+    let Ok(ToAgent::Desired(back)) = ToAgent::read(&bytes) else { panic!("not read back") };
     assert_eq!(back.orders, orders_of("a", 34, 500_000));
     assert!(back.orders.iter().all(|o| Arc::ptr_eq(&o.spec, &back.orders[0].spec)));
 }

@@ -5,6 +5,7 @@ mod bounds;
 mod drain;
 mod past;
 mod steps;
+mod store;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc};

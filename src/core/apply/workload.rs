@@ -354,7 +354,8 @@ fn assign_service_ports(
     for container in &mut new.containers {
         for port in container.ports.iter_mut().filter(|p| p.service_port == 0) {
             let number = former.next().or_else(|| unused.next());
-            port.service_port = number.ok_or(Rejected::ServicePortsExhausted(first, last))?;
+            port.service_port =
+                number.ok_or(Rejected::ServicePortsExhausted { from: first, to: last })?;
         }
     }
     Ok(())

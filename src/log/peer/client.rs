@@ -240,7 +240,9 @@ async fn transmit(
     first: Outgoing,
 ) -> io::Error {
     let hello = Hello {
-        protocol: wire::PROTOCOL,
+        oldest: *wire::VERSIONS.start(),
+        newest: *wire::VERSIONS.end(),
+        release: env!("CARGO_PKG_VERSION").to_owned(),
         cluster: route.cluster.clone(),
         from: route.from,
         to: route.to,

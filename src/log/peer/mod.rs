@@ -1,6 +1,6 @@
 //! Master to master: replication, votes, snapshots, and proposals passed on to the leader.
 //!
-//! One connection per direction carries length-prefixed postcard frames; requests are numbered and
+//! One connection per direction carries length-prefixed messages; requests are numbered and
 //! answered in any order. How bytes travel is given from outside: TCP with mutual TLS in the
 //! product, simulated TCP in tests.
 

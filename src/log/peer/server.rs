@@ -154,13 +154,17 @@ impl Server {
     }
 
     fn check(&self, hello: &Hello) -> io::Result<()> {
-        let fits = hello.protocol == wire::PROTOCOL
-            && hello.cluster == self.inner.cluster
-            && hello.to == self.inner.id;
-        if fits {
+        let understood =
+            hello.oldest <= *wire::VERSIONS.end() && *wire::VERSIONS.start() <= hello.newest;
+        if understood && hello.cluster == self.inner.cluster && hello.to == self.inner.id {
             return Ok(());
         }
-        tracing::warn!(?hello, "refused a peer that is not meant for this master");
+        let why = if understood {
+            "it is not meant for this master"
+        } else {
+            "its release and this one do not understand each other, upgrade the older one"
+        };
+        tracing::warn!(?hello, ours = ?wire::VERSIONS, why, "refused a peer");
         Err(io::ErrorKind::ConnectionRefused.into())
     }
 

@@ -1,25 +1,27 @@
 //! The frames masters exchange, with their bounds.
 //!
-//! A frame is a 4-byte big-endian length and postcard. The first frame of a connection is `Hello`;
+//! A frame is a 4-byte big-endian length and a message (`base::wire`, `log::shapes`). The first frame of a connection is `Hello`;
 //! a peer of another cluster, another protocol, or meant for another master is refused there.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio_util::codec::LengthDelimitedCodec;
 
 use crate::{
-    base::limit,
+    base::{
+        limit,
+        wire::{self, Message, WireError},
+    },
     log::{
         machine::RowKey,
         types::{ImageMeta, MemberId, Payload, Types, Vote},
     },
 };
 
-/// Raised with every change of the frames' shape.
-pub const PROTOCOL: u8 = 1;
+/// Versions of this protocol that this release speaks. A field or a kind of call more is no new one.
+pub const VERSIONS: std::ops::RangeInclusive<u32> = 2..=2;
 /// Opening a connection, TLS included.
 pub const CONNECT: Duration = Duration::from_secs(2);
 /// A connection on which an answer is due and nothing arrives for this long is given up.
@@ -46,27 +48,31 @@ pub const IMAGE_INSTALL: Duration = Duration::from_secs(120);
 pub const IMAGE_CHUNK_BYTES: usize = 256 << 10;
 
 /// Opens a connection.
-#[derive(Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hello {
-    pub protocol: u8,
+    /// Versions of the protocol the caller speaks.
+    pub oldest: u32,
+    pub newest: u32,
+    /// tepui's version, for people.
+    pub release: String,
     pub cluster: String,
     pub from: MemberId,
     pub to: MemberId,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Request {
     pub id: u64,
     pub call: Call,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Response {
     pub id: u64,
     pub reply: Reply,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug)]
 pub enum Call {
     Ping,
     Append(AppendEntriesRequest<Types>),
@@ -91,7 +97,7 @@ pub enum Call {
     Elect,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug)]
 pub enum Reply {
     Pong,
     Append(AppendEntriesResponse<MemberId>),
@@ -109,7 +115,7 @@ pub enum Reply {
 }
 
 /// Why a peer did not do what it was asked.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error("not the leader")]
     NotLeader,
@@ -132,13 +138,11 @@ pub fn framing() -> LengthDelimitedCodec {
 }
 
 /// The frame of a message.
-pub fn encode<T: Serialize>(message: &T) -> Bytes {
-    let bytes = postcard::to_extend(message, Vec::new())
-        .expect("writing to memory fails only for types postcard cannot describe");
-    Bytes::from(bytes)
+pub fn encode<T: Message>(message: &T) -> Bytes {
+    wire::encode(message).into()
 }
 
 /// Reads a message from its frame.
-pub fn decode<T: DeserializeOwned>(frame: &BytesMut) -> Result<T, postcard::Error> {
-    postcard::from_bytes(frame)
+pub fn decode<T: Message>(frame: &BytesMut) -> Result<T, WireError> {
+    T::read(frame)
 }

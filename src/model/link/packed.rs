@@ -2,42 +2,29 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-
 use super::{Desired, Order};
-use crate::model::{
-    instance::{InstanceId, KillReason, Placement},
-    workload::WorkloadSpec,
+use crate::{
+    base::wire::{self, Element, Field, Message, Value, WireError},
+    message,
+    model::{
+        instance::{InstanceId, KillReason, Placement},
+        workload::WorkloadSpec,
+    },
 };
 
-#[derive(Serialize)]
-struct Packing<'a> {
-    full: bool,
-    specs: Vec<&'a WorkloadSpec>,
-    orders: Vec<(usize, Rest<'a>)>,
-    forget: &'a [InstanceId],
-}
-
-/// An order without its definition.
-#[derive(Serialize)]
-struct Rest<'a> {
-    instance: &'a InstanceId,
-    incarnation: u32,
-    placement: &'a Placement,
-    kill: &'a Option<KillReason>,
-    enforce_role: bool,
-}
-
-#[derive(Deserialize)]
+/// What should be there, with the definitions apart from the orders.
+#[derive(Clone, Debug)]
 struct Packed {
     full: bool,
     specs: Vec<Arc<WorkloadSpec>>,
-    orders: Vec<(usize, RestOwned)>,
+    orders: Vec<PackedOrder>,
     forget: Vec<InstanceId>,
 }
 
-#[derive(Deserialize)]
-struct RestOwned {
+/// An order with the place of its definition.
+#[derive(Clone, Debug)]
+struct PackedOrder {
+    spec: u32,
     instance: InstanceId,
     incarnation: u32,
     placement: Placement,
@@ -45,56 +32,92 @@ struct RestOwned {
     enforce_role: bool,
 }
 
-fn rest(order: &Order) -> Rest<'_> {
-    Rest {
-        instance: &order.instance,
-        incarnation: order.incarnation,
-        placement: &order.placement,
-        kill: &order.kill,
-        enforce_role: order.enforce_role,
+message!(Packed { 1: full, 2: specs, 3: orders, 4: forget });
+message!(PackedOrder {
+    1: spec,
+    2: instance,
+    3: incarnation,
+    4: placement,
+    5: kill,
+    6: enforce_role,
+});
+
+impl PackedOrder {
+    fn new(order: &Order, spec: u32) -> Self {
+        Self {
+            spec,
+            instance: order.instance.clone(),
+            incarnation: order.incarnation,
+            placement: order.placement.clone(),
+            kill: order.kill.clone(),
+            enforce_role: order.enforce_role,
+        }
     }
 }
 
 /// Bytes a definition takes in a message.
 pub fn spec_bytes(spec: &WorkloadSpec) -> usize {
-    n_bytes(spec)
+    wire::encode(spec).len()
 }
 
-/// Bytes an order takes in a message beside its definition.
+/// Bytes an order takes in a message beside its definition, at most.
 pub fn order_bytes(order: &Order) -> usize {
-    n_bytes(&rest(order))
+    wire::encode_one(&PackedOrder::new(order, u32::MAX)).len()
 }
 
-fn n_bytes<T: Serialize>(value: &T) -> usize {
-    postcard::serialize_with_flavor(value, postcard::ser_flavors::Size::default())
-        .unwrap_or(usize::MAX)
-}
-
-impl Serialize for Desired {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut specs: Vec<&WorkloadSpec> = Vec::new();
-        let mut places: HashMap<*const WorkloadSpec, usize> = HashMap::new();
-        let mut orders = Vec::with_capacity(self.orders.len());
-        for order in &self.orders {
-            let place = *places.entry(Arc::as_ptr(&order.spec)).or_insert_with(|| {
-                specs.push(&order.spec);
-                specs.len() - 1
-            });
-            orders.push((place, rest(order)));
-        }
-        Packing { full: self.full, specs, orders, forget: &self.forget }.serialize(to)
+impl From<&Desired> for Packed {
+    fn from(desired: &Desired) -> Self {
+        let mut specs = Vec::new();
+        let mut places: HashMap<*const WorkloadSpec, u32> = HashMap::new();
+        let mut place_of = |spec: &Arc<WorkloadSpec>| {
+            *places.entry(Arc::as_ptr(spec)).or_insert_with(|| {
+                specs.push(spec.clone());
+                u32::try_from(specs.len() - 1).unwrap_or(u32::MAX)
+            })
+        };
+        let orders = desired.orders.iter();
+        let orders = orders.map(|order| PackedOrder::new(order, place_of(&order.spec))).collect();
+        Self { full: desired.full, specs, orders, forget: desired.forget.clone() }
     }
 }
 
-impl<'de> Deserialize<'de> for Desired {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let Packed { full, specs, orders, forget } = Packed::deserialize(from)?;
-        let orders = orders.into_iter().map(|(place, rest)| {
-            let spec = specs.get(place).cloned();
-            let RestOwned { instance, incarnation, placement, kill, enforce_role } = rest;
-            let spec = spec.ok_or_else(|| D::Error::custom("an order without its definition"))?;
+impl TryFrom<Packed> for Desired {
+    type Error = WireError;
+
+    fn try_from(packed: Packed) -> Result<Self, WireError> {
+        let Packed { full, specs, orders, forget } = packed;
+        let orders = orders.into_iter().map(|order| {
+            let spec = usize::try_from(order.spec).ok().and_then(|place| specs.get(place));
+            let spec = spec.ok_or(WireError::Missing { of: "order", field: "spec" })?.clone();
+            let PackedOrder { spec: _, instance, incarnation, placement, kill, enforce_role } =
+                order;
             Ok(Order { instance, incarnation, spec, placement, kill, enforce_role })
         });
-        Ok(Self { full, orders: orders.collect::<Result<_, D::Error>>()?, forget })
+        Ok(Self { full, orders: orders.collect::<Result<_, WireError>>()?, forget })
+    }
+}
+
+impl Value for Desired {
+    fn put(&self, number: u32, out: &mut Vec<u8>) {
+        wire::put_message(number, &Packed::from(self), out);
+    }
+
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    fn merge(slot: &mut Option<Self>, field: &Field<'_>) -> Result<(), WireError> {
+        *slot = Some(Packed::read(field.bytes(Packed::NAME)?)?.try_into()?);
+        Ok(())
+    }
+}
+
+impl Element for Desired {}
+
+#[cfg(test)]
+impl wire::sample::Sample for Desired {
+    fn sample(rng: &mut crate::base::rng::Rng) -> Self {
+        use wire::sample::Sample;
+        Self { full: Sample::sample(rng), orders: Sample::sample(rng), forget: Sample::sample(rng) }
     }
 }

@@ -4,7 +4,11 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use tepui::{
-    base::{clock::Timestamp, rng::Rng},
+    base::{
+        clock::Timestamp,
+        rng::Rng,
+        wire::{Message as _, encode},
+    },
     compat::dcos::Known,
     dns::{answer::fuzz_answer, wire},
     host::pki::node::{Asked as CertificateRequest, Request as NodeRequest},
@@ -211,9 +215,9 @@ fn join_messages() {
 
 #[test]
 fn messages_of_agents() {
-    let message = postcard::to_stdvec(&FromAgent::Heartbeat(Usage::default())).unwrap();
+    let message = encode(&FromAgent::Heartbeat(Usage::default()));
     fuzz("messages of agents", &[&message, &[0; 64], &[1; 64], &[2; 64], &[3; 64]], |bytes| {
-        let read = postcard::from_bytes::<FromAgent>(bytes);
+        let read = FromAgent::read(bytes);
         class(
             read.map(|message| std::mem::discriminant(&message)).map_err(|error| error.to_string()),
         )

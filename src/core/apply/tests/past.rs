@@ -8,10 +8,7 @@ use super::{
 };
 use crate::{
     base::{clock::Timestamp, limit},
-    core::{
-        command::{Edit, GroupChange, GroupEdit, PutApps},
-        table,
-    },
+    core::command::{Edit, GroupChange, GroupEdit, PutApps},
     model::path::{GroupId, PathId},
 };
 
@@ -77,7 +74,7 @@ fn every_version_of_a_tree_is_found_again() {
     // All of it is stored.
     let mut loaded = State::default();
     for (key, value) in w.state.rows() {
-        loaded.load_row(&table::RowKey { table: key.table, key: key.key }, &value).expect("a row");
+        loaded.load_row(&key, &value).expect("a row");
     }
     loaded.finish_load();
     assert_eq!(loaded.past, w.state.past);

@@ -1,0 +1,13 @@
+//! The shapes of the domain's words where they are stored or sent: which number each field has.
+//!
+//! Apart from the types themselves, so that a type can change and what was written stays readable.
+//! See `base::wire` for the rules.
+
+mod access;
+mod link;
+mod node;
+mod spec;
+mod task;
+
+#[cfg(test)]
+mod tests;

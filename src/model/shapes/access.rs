@@ -1,0 +1,32 @@
+//! Users, roles, invitations and certificates.
+
+use crate::{
+    message,
+    model::{
+        access::{Quota, QuotaLimit, Role, RoleSettings, User},
+        credential::{Certificate, Invitation, Joined, Revoked, Serial, Why},
+    },
+    numbers, text_ids,
+};
+
+message!(RoleSettings { 1: role, 2: weight, 3: quota });
+message!(Quota { 1: guarantee, 2: limit });
+message!(QuotaLimit { 1: cpus, 2: mem, 3: disk, 4: gpus });
+message!(User {
+    1: uid,
+    2: description,
+    3: password_hash,
+    4: public_key,
+    5: provider_type,
+    6: provider_id,
+    7: is_remote,
+    8: superuser,
+    9: generation,
+});
+message!(Invitation { 1: digest, 2: until, 3: used });
+message!(Joined { 1: key, 2: node });
+message!(Certificate { 1: node, 2: serial, 3: issued_at, 4: expires_at, 5: revoked });
+message!(Revoked { 1: at, 2: why });
+numbers!(Why { 1: Removed, 2: Renewed });
+
+text_ids!(Role: Role::from, Serial: Serial::from);

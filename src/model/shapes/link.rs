@@ -1,0 +1,90 @@
+//! The agent link. `Desired` stands beside its packing, in `link::packed`.
+
+use crate::{
+    choice, message,
+    model::link::{
+        Answer, AskError, Channel, EngineAway, FileEntry, FromAgent, Greeting, Hello, Order,
+        Question, Report, TaskUsage, ToAgent, Usage,
+    },
+    numbers,
+};
+
+choice!(FromAgent {
+    1: Hello(it),
+    2: Reports[list],
+    3: Heartbeat(it),
+    4: Answer { 1: id, 2: answer },
+    5: Data { 1: id, 2: channel, 3: bytes },
+    6: End { 1: id, 2: exit_code },
+});
+choice!(ToAgent {
+    1: Welcome { 1: cluster },
+    2: Refused(it),
+    3: Removed(it),
+    4: Desired(it),
+    5: TellAll,
+    6: DesiredPart { 1: first, 2: orders },
+    7: Ask { 1: id, 2: question },
+    8: Data { 1: id, 2: channel, 3: bytes },
+    9: End { 1: id },
+    10: Credit { 1: id, 2: n },
+});
+message!(Greeting { 1: oldest, 2: newest, 3: release });
+message!(Hello { 1: info, 2: reports });
+message!(Order { 1: instance, 2: incarnation, 3: spec, 4: placement, 5: kill, 6: enforce_role });
+message!(Report {
+    1: instance,
+    2: incarnation,
+    3: condition,
+    4: at,
+    5: started_at,
+    6: message,
+    7: addresses,
+    8: health,
+    9: ready,
+    10: readiness,
+    11: check,
+    12: containers,
+    13: unhealthy,
+});
+message!(Usage {
+    1: cpus,
+    2: mem_bytes,
+    3: disk_bytes,
+    4: load_1m,
+    5: tasks,
+    6: ports_held,
+    7: engine_away,
+});
+message!(EngineAway { 1: since, 2: cause });
+message!(TaskUsage { 1: instance, 2: cpus, 3: mem_bytes });
+choice!(Question {
+    1: ListFiles { 1: instance, 2: incarnation, 3: path },
+    2: ReadFile { 1: instance, 2: incarnation, 3: path, 4: offset, 5: bytes_max },
+    3: Exec { 1: instance, 2: container, 3: command, 4: tty, 5: stdin },
+    4: Usage,
+});
+choice!(Answer {
+    1: Files[list],
+    2: File { 1: offset, 2: size, 3: bytes },
+    3: Started,
+    4: Usage(it),
+});
+choice!(AskError {
+    1: NotFound(it),
+    2: Invalid(it),
+    3: Failed(it),
+    4: NotConnected(it),
+    5: TimedOut,
+});
+message!(FileEntry {
+    1: path,
+    2: is_dir,
+    3: bytes,
+    4: modified_at,
+    5: mode,
+    6: links,
+    7: uid,
+    8: gid,
+});
+numbers!(Channel { 1: Stdin, 2: Stdout, 3: Stderr, 4: Resize });
