@@ -17,6 +17,7 @@ mod files;
 mod follow;
 pub mod frames;
 mod exec;
+mod level;
 mod nodes;
 pub mod live;
 pub mod ui;

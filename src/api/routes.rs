@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::{
     apps, cluster, exec, files,
     handles::{Agents, Cluster, ProposeError},
+    level,
     live::{self, Live},
     nodes, tasks, tokens,
     view::View,
@@ -121,6 +122,8 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/events", Read, live::events),
         post("/tepui/v1/tokens/revoke", Admin, tokens::revoke),
         post("/tepui/v1/tokens/rotate", Admin, tokens::rotate),
+        get("/tepui/v1/level", Read, level::show),
+        post("/tepui/v1/level", Admin, level::raise),
         get("/tepui/v1/debug/tasks", Read, cluster::debug_tasks),
         get("/tepui/v1/debug/reconcilers", Read, cluster::debug_reconcilers),
     ]
@@ -206,6 +209,8 @@ fn rejected_as(rejected: &Rejected) -> ApiError {
         | R::StaleStep
         | R::NodeBusy(_)
         | R::LastUser(_)
+        | R::HeldBack { .. }
+        | R::TooOld { .. }
         | R::NotInvited
         | R::BadCertificate(_)
         | R::UserExists(_) => ApiError::conflict(message),

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod error;
 pub mod hex;
 pub mod id;
+pub mod level;
 pub mod limit;
 pub mod pace;
 pub mod rng;

@@ -17,6 +17,7 @@ use crate::{
         credential::{Certificate, Digest, Invitation, Serial},
         deployment::{Deployment, DeploymentId},
         instance::{Instance, InstanceId},
+        master::Master,
         node::{Node, NodeId},
         path::{AppId, GroupId},
         workload::WorkloadSpec,
@@ -54,6 +55,10 @@ pub enum Change {
         id: NodeId,
         old: Option<Arc<Node>>,
         new: Option<Arc<Node>>,
+    },
+    Master {
+        id: u64,
+        new: Option<Arc<Master>>,
     },
     /// `end` is set when `new` is `None`.
     Deployment {

@@ -12,6 +12,7 @@ use crate::{
         deployment::DeploymentId,
         instance::{InstanceId, KillReason},
         link::Report,
+        master::Master,
         node::{Duty, NodeId, NodeInfo},
         path::{AppId, GroupId},
         resource::Pools,
@@ -114,6 +115,10 @@ pub enum Command {
     RotateSecret([u8; 32]),
     PutRole(RoleSettings),
     DeleteRole(Role),
+    /// A master has started and says where it is reached and what it can do.
+    RegisterMaster(Box<Master>),
+    /// Lets the cluster do what only releases of this level and later can (`base::level`).
+    RaiseLevel(u32),
 }
 
 /// A node that joins.
@@ -136,6 +141,8 @@ pub struct Init {
     /// Signs login tokens.
     pub secret: [u8; 32],
     pub users: Vec<User>,
+    /// What its first master can do.
+    pub level: u32,
 }
 
 /// A change of workloads and groups.
@@ -286,4 +293,8 @@ pub enum Rejected {
     NoSuchRole(Role),
     #[error("{field}: {problem}")]
     Invalid { field: String, problem: String },
+    #[error("level {to} is held back by {}: upgrade them first", by.join(", "))]
+    HeldBack { to: u32, by: Vec<String> },
+    #[error("{who} can do level {level}, this cluster is at level {wanted}: upgrade tepui there")]
+    TooOld { who: String, level: u32, wanted: u32 },
 }

@@ -11,10 +11,10 @@ use super::{
     state::{App, Cluster, Group, TaskFailure},
     table::Head,
 };
-use crate::{choice, message, numbers, transparent};
+use crate::{base::level, choice, message, numbers, transparent};
 
 message!(Head { 1: revision, 2: at });
-message!(Cluster { 1: id, 2: name, 3: secret, 4: created_at, 5: n_nodes });
+message!(Cluster { 1: id, 2: name, 3: secret, 4: created_at, 5: n_nodes, 6: level = level::FIRST });
 message!(Group { 1: id, 2: dependencies, 3: enforce_role, 4: version });
 message!(App { 1: id, 2: spec, 3: last_failure });
 message!(TaskFailure {
@@ -57,9 +57,11 @@ choice!(Command {
     22: RotateSecret(it),
     23: PutRole(it),
     24: DeleteRole(it),
+    25: RegisterMaster(it),
+    26: RaiseLevel(it),
 });
 message!(Join { 1: invitation, 2: key, 3: serial, 4: expires_at });
-message!(Init { 1: cluster, 2: name, 3: secret, 4: users });
+message!(Init { 1: cluster, 2: name, 3: secret, 4: users, 5: level = level::FIRST });
 message!(PutApps { 1: deployment, 2: force, 3: edits, 4: groups, 5: victims });
 message!(Edit { 1: id, 2: new, 3: expect, 4: base, 5: restart });
 numbers!(Expect { 1: Absent, 2: Present, 3: Any });
@@ -94,6 +96,8 @@ choice!(Rejected {
     21: LastUser(it),
     22: NoSuchRole(it),
     23: Invalid { 1: field, 2: problem },
+    24: HeldBack { 1: to, 2: by },
+    25: TooOld { 1: who, 2: level, 3: wanted },
 });
 
 #[cfg(test)]

@@ -11,12 +11,13 @@ use super::{
     past::Past,
 };
 use crate::{
-    base::clock::Timestamp,
+    base::{clock::Timestamp, level},
     model::{
         access::{Role, RoleSettings, User},
         credential::{Certificate, Digest, Invitation, Serial},
         deployment::{Deployment, DeploymentId},
         instance::{Instance, InstanceId},
+        master::Master,
         node::{Node, NodeId},
         path::{AppId, GroupId, PathId},
         resource::Pools,
@@ -39,6 +40,8 @@ pub struct State {
     pub specs: OrdMap<(AppId, Timestamp), Arc<WorkloadSpec>>,
     pub instances: OrdMap<InstanceId, Arc<Instance>>,
     pub nodes: OrdMap<NodeId, Arc<Node>>,
+    /// Masters by their number.
+    pub masters: OrdMap<u64, Arc<Master>>,
     pub deployments: OrdMap<DeploymentId, Arc<Deployment>>,
     pub delays: OrdMap<AppId, Arc<Delay>>,
     pub roles: OrdMap<Role, Arc<RoleSettings>>,
@@ -94,6 +97,8 @@ pub struct Cluster {
     pub created_at: Timestamp,
     /// Last number used in a node id.
     pub n_nodes: u64,
+    /// What all masters and agents can do (`base::level`); only rises.
+    pub level: u32,
 }
 
 /// A group of workloads. The root always exists.
@@ -137,6 +142,11 @@ impl State {
             let node = node.clone();
             move |c| c.node == node
         })
+    }
+
+    /// What all masters and agents can do.
+    pub fn level(&self) -> u32 {
+        self.cluster.as_ref().map_or(level::FIRST, |cluster| cluster.level)
     }
 
     /// The wanted definition of a workload.

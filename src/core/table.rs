@@ -145,6 +145,7 @@ tables! {
         (certificate.node.clone(), certificate.serial.clone())
     };
     14 Past v 2, past by |past, _| past.revision;
+    15 Master v 2, masters by |master, _| master.id;
 }
 
 fn load<K: Ord + Clone, V: Message>(
@@ -257,6 +258,7 @@ impl Change {
                 row_key(Table::Certificate, &(node.clone(), serial.clone()))
             }
             Self::Past { revision, .. } => row_key(Table::Past, revision),
+            Self::Master { id, .. } => row_key(Table::Master, id),
         }
     }
 
@@ -279,6 +281,7 @@ impl Change {
             Self::Invitation { new, .. } => of(Table::Invitation, new.as_ref()),
             Self::Certificate { new, .. } => of(Table::Certificate, new.as_ref()),
             Self::Past { new, .. } => of(Table::Past, new.as_ref()),
+            Self::Master { new, .. } => of(Table::Master, new.as_ref()),
         }
     }
 }

@@ -36,6 +36,12 @@ pub enum CodecError {
     Short { what: &'static str },
     #[error("stored state is inconsistent: {0}")]
     Invalid(String),
+    #[error(
+        "the cluster is at level {level}, this release (tepui {}) can do {ours}: \
+         start the release that raised it, or a later one",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Level { level: u32, ours: u32 },
 }
 
 /// Writes `value` behind `version`.

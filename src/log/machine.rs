@@ -5,7 +5,7 @@
 //! same entries in the same order must be equal, bit for bit, on every master and every run.
 
 use super::codec::CodecError;
-use crate::base::{clock::Timestamp, wire::Element};
+use crate::base::{clock::Timestamp, level, wire::Element};
 pub use crate::core::command::{RequestId, Stamped};
 
 /// How many commands a state has seen; the number the change feed goes by.
@@ -68,6 +68,11 @@ pub trait Machine: Clone + Default + Send + Sync + Sized + 'static {
 
     /// Called once after the last `load_row`: rebuilds indexes and checks invariants.
     fn finish_load(&mut self) -> Result<(), CodecError>;
+
+    /// What masters have to be able to do to work on this state (`base::level`).
+    fn level(&self) -> u32 {
+        level::FIRST
+    }
 
     /// A number that two equal states share and two different ones do not, for divergence checks.
     fn fingerprint(&self) -> u64;

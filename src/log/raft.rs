@@ -30,7 +30,7 @@ use super::{
     tend::{self, Retention},
     types::{Member, MemberId, Types, Vote},
 };
-use crate::base::{clock::Clock, limit, rng::Rng, task::Tasks};
+use crate::base::{clock::Clock, level::LEVEL, limit, rng::Rng, task::Tasks};
 
 /// Where a log keeps its data.
 #[derive(Clone)]
@@ -119,6 +119,8 @@ pub struct LogConfig {
     pub timing: Timing,
     pub retention: Retention,
     pub rng: Rng,
+    /// The highest level this master can do (`base::level`).
+    pub level: u32,
 }
 
 impl LogConfig {
@@ -132,6 +134,7 @@ impl LogConfig {
             timing: Timing::default(),
             retention: Retention::default(),
             rng,
+            level: LEVEL,
         }
     }
 }
@@ -202,7 +205,7 @@ impl<M: Machine> Log<M> {
         clock: Arc<dyn Clock>,
         tasks: Tasks,
     ) -> Result<Self, LogError> {
-        let LogConfig { cluster, id, members, disk, timing, retention, mut rng } = config;
+        let LogConfig { cluster, id, members, disk, timing, retention, mut rng, level } = config;
         let (connect, accept) = links.map(|l| (l.connect, l.accept)).unzip();
         let store = disk.open().await?;
         let marks = store.marks()?;
@@ -215,7 +218,7 @@ impl<M: Machine> Log<M> {
         let led = vote.filter(|v| v.committed && v.leader_id().voted_for() == Some(id));
         let restored = led.map(|vote| Restored { vote, upto });
         let replica =
-            Replica::<M>::open(store.clone(), &marks, waiting.clone(), installing.clone())?;
+            Replica::<M>::open(store.clone(), &marks, waiting.clone(), installing.clone(), level)?;
         let (feed, progress) = (replica.feed(), replica.progress());
         let network = {
             let rng = rng.child("links");

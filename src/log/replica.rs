@@ -91,6 +91,8 @@ pub struct Replica<M: Machine> {
     waiting: Arc<Waiting<M::Outcome>>,
     installing: watch::Sender<Installing>,
     progress: watch::Sender<Progress>,
+    /// The highest level this master can do.
+    level: u32,
     /// The row write still on its way; at most one, which bounds the memory it holds.
     writing: Option<oneshot::Receiver<Result<(), StoreError>>>,
 }
@@ -111,16 +113,18 @@ impl<M: Machine> Replica<M> {
         marks: &Marks,
         waiting: Arc<Waiting<M::Outcome>>,
         installing: watch::Sender<Installing>,
+        level: u32,
     ) -> Result<Self, OpenError> {
         let mark: AppliedMark = match &marks.applied {
             Some(bytes) => codec::decode("applied mark", VERSION, bytes)?,
             None => AppliedMark::default(),
         };
         let machine: M = load(store.as_ref(), RowSet::InForce)?;
+        within(&machine, level)?;
         let feed = Feed::new(Arc::new(machine.clone()));
         let progress = watch::Sender::new(Progress { index: mark.index(), bytes: 0 });
         let writing = None;
-        Ok(Self { store, machine, mark, feed, waiting, installing, progress, writing })
+        Ok(Self { store, machine, mark, feed, waiting, installing, progress, level, writing })
     }
 
     pub fn feed(&self) -> Feed<M> {
@@ -153,6 +157,7 @@ impl<M: Machine> Replica<M> {
         for command in commands {
             let command = codec::decode_command::<M>(&command)?;
             let Applied { outcome, changes: new, rows: others } = self.machine.apply(command);
+            within(&self.machine, self.level)?;
             outcomes.push(outcome);
             changes.extend(new);
             rows.extend(others);
@@ -261,6 +266,7 @@ impl<M: Machine> Replica<M> {
             stage(&self.store, view.as_ref()).await.map_err(write_failed)?;
         }
         let machine = load(self.store.as_ref(), RowSet::Staged).map_err(load_failed)?;
+        within(&machine, self.level).map_err(|error| unreadable(&error))?;
         let (log_id, membership) = (meta.last_log_id, meta.last_membership.clone());
         let mark = AppliedMark { log_id, membership };
         let marker = codec::encode(VERSION, &mark);
@@ -303,6 +309,12 @@ fn snapshot_of<M: Machine>(taken: Arc<Taken<M>>) -> Snapshot<Types> {
         snapshot_id: mark.index().to_string(),
     };
     Snapshot { meta, snapshot: Box::new(Image::View(taken)) }
+}
+
+/// Refuses a state that asks for more than this master can do.
+fn within<M: Machine>(machine: &M, ours: u32) -> Result<(), CodecError> {
+    let level = machine.level();
+    if level > ours { Err(CodecError::Level { level, ours }) } else { Ok(()) }
 }
 
 /// Reads a whole state back from its rows.

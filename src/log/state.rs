@@ -56,6 +56,10 @@ impl Machine for State {
         }
     }
 
+    fn level(&self) -> u32 {
+        Self::level(self)
+    }
+
     fn fingerprint(&self) -> u64 {
         self.fingerprint()
     }
@@ -70,11 +74,18 @@ mod tests {
         base::{clock::SystemClock, rng::Rng, task::Tasks},
         core::{Rejected, command::Init},
         log::{Disk, Log, LogConfig, memory::MemoryDisk},
+        model::master::{Addresses, Master},
     };
 
     fn init() -> Command {
         let (cluster, name) = ("c-1".to_owned(), "test".to_owned());
-        Command::Init(Init { cluster, name, secret: [7; 32], users: Vec::new() })
+        Command::Init(Init {
+            cluster,
+            name,
+            secret: [7; 32],
+            users: Vec::new(),
+            level: crate::base::level::LEVEL,
+        })
     }
 
     #[tokio::test]
@@ -101,6 +112,62 @@ mod tests {
         assert_eq!(log.state().fingerprint(), before.fingerprint());
         assert_eq!(log.state().cluster, before.cluster);
         log.stop().await;
+        tasks.stop(Duration::from_secs(5)).await;
+    }
+
+    fn master(level: u32) -> Command {
+        let release = "0.2.0".to_owned();
+        Command::RegisterMaster(Box::new(Master {
+            id: 1,
+            release,
+            level,
+            addresses: Addresses::default(),
+        }))
+    }
+
+    #[tokio::test]
+    async fn an_older_release_does_not_work_on_what_a_newer_one_raised() {
+        let disk = Disk::Memory(MemoryDisk::default());
+        let open = async |level: u32, tasks: &Tasks| {
+            let config = LogConfig::single("test", disk.clone(), Rng::from_os());
+            let config = LogConfig { level, ..config };
+            Log::<State>::open(config, None, SystemClock::shared(), tasks.clone()).await
+        };
+        let tasks = Tasks::new("newer");
+        let log = open(2, &tasks).await.unwrap();
+        log.ready(Duration::from_secs(10)).await.unwrap();
+        log.propose(init()).await.unwrap().unwrap();
+        log.propose(master(1)).await.unwrap().unwrap();
+        let held_back = log.propose(Command::RaiseLevel(2)).await.unwrap().unwrap_err();
+        assert!(matches!(held_back, Rejected::HeldBack { .. }), "{held_back}");
+        log.propose(master(2)).await.unwrap().unwrap();
+        log.stop().await;
+        tasks.stop(Duration::from_secs(5)).await;
+
+        // Not raised yet: the older release takes the store over, newer fields and all.
+        let tasks = Tasks::new("older");
+        let log = open(1, &tasks).await.unwrap();
+        log.ready(Duration::from_secs(10)).await.unwrap();
+        assert_eq!(log.state().masters[&1].level, 2);
+        // Somebody raises it meanwhile: it stops rather than guess.
+        let raised = log.propose(Command::RaiseLevel(2)).await;
+        assert!(raised.is_err(), "{raised:?}");
+        let failure = log.failure().expect("it has stopped");
+        assert!(failure.contains("the cluster is at level 2, this release"), "{failure}");
+        log.stop().await;
+        tasks.stop(Duration::from_secs(5)).await;
+
+        let tasks = Tasks::new("newer again");
+        let log = open(2, &tasks).await.unwrap();
+        log.ready(Duration::from_secs(10)).await.unwrap();
+        assert_eq!(log.state().level(), 2, "the command stands in the log");
+        log.stop().await;
+        tasks.stop(Duration::from_secs(5)).await;
+
+        let tasks = Tasks::new("older again");
+        let Err(refused) = open(1, &tasks).await else { panic!("opened") };
+        let text = crate::base::error::chain(&refused);
+        assert!(text.contains("start the release that raised it, or a later one"), "{text}");
         tasks.stop(Duration::from_secs(5)).await;
     }
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::base::{
     clock::{ManualClock, Timestamp},
+    level::LEVEL,
     rng::Rng,
     task::Tasks,
 };
@@ -32,7 +33,7 @@ where
         let installing = watch::Sender::new(Installing::default());
         let journal = Journal::open(store.clone(), &marks, installing.subscribe()).unwrap();
         let waiting = Arc::new(Waiting::new(1, 1));
-        let replica = Replica::open(store, &marks, waiting, installing).unwrap();
+        let replica = Replica::open(store, &marks, waiting, installing, LEVEL).unwrap();
         Ok((guard, journal, replica))
     }
 }

@@ -10,6 +10,7 @@ pub mod container;
 pub mod workload;
 pub mod instance;
 pub mod node;
+pub mod master;
 pub mod deployment;
 pub mod access;
 pub mod credential;

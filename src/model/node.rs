@@ -92,6 +92,8 @@ pub struct NodeInfo {
     pub total: Pools,
     /// tepui's version on that node.
     pub version: String,
+    /// The highest level of the cluster it can do (`base::level`).
+    pub level: u32,
 }
 
 impl NodeInfo {

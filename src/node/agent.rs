@@ -56,6 +56,7 @@ pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> an
         fault_domain: config.fault_domain.clone(),
         total: total(config, &data_dir)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        level: crate::base::level::LEVEL,
     };
     let agent_config = AgentConfig {
         data_dir,

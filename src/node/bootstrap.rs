@@ -54,8 +54,13 @@ pub async fn init(
     };
     // Written first: a password that nobody can read any more would be worse than a file too many.
     write_private(&data_dir.join(PASSWORD_FILE), &format!("{password}\n"))?;
-    let init =
-        Init { cluster: rng.uuid().to_string(), name: name.to_owned(), secret, users: vec![admin] };
+    let init = Init {
+        cluster: rng.uuid().to_string(),
+        name: name.to_owned(),
+        secret,
+        users: vec![admin],
+        level: crate::base::level::LEVEL,
+    };
     match log.propose(Command::Init(init)).await.context("making the cluster")? {
         Ok(_) => Ok(Some(password)),
         Err(Rejected::AlreadyInitialised) => {

@@ -71,8 +71,11 @@ impl Handles {
     }
 
     fn leader(&self) -> Option<api::Leader> {
-        let (id, member) = self.log.leader()?;
-        let address = if id == self.log.id() { self.me.router.clone() } else { member.address };
+        let (id, _) = self.log.leader()?;
+        let address = match id == self.log.id() {
+            true => self.me.router.clone(),
+            false => self.log.state().masters.get(&id)?.addresses.router.clone(),
+        };
         Some(api::Leader { id: id.to_string(), address, since: None })
     }
 }
@@ -88,12 +91,11 @@ impl mesos::Cluster for Handles {
 
     /// Clients keep their own path and change host and port only, so this is never the router.
     fn leader(&self) -> Option<SocketAddr> {
-        let (id, member) = self.log.leader()?;
+        let (id, _) = self.log.leader()?;
         if id == self.log.id() {
             return Some(self.me.mesos);
         }
-        let host = member.address.rsplit_once(':').map_or(&*member.address, |(host, _)| host);
-        Some(SocketAddr::new(host.parse().ok()?, self.me.mesos.port()))
+        self.log.state().masters.get(&id)?.addresses.mesos.parse().ok()
     }
 }
 
@@ -290,8 +292,11 @@ impl marathon::Ledger for Handles {
     }
 
     fn leader(&self) -> Option<String> {
-        let (id, member) = self.log.leader()?;
-        Some(if id == self.log.id() { self.me.marathon.clone() } else { member.address })
+        let (id, _) = self.log.leader()?;
+        match id == self.log.id() {
+            true => Some(self.me.marathon.clone()),
+            false => Some(self.log.state().masters.get(&id)?.addresses.marathon.clone()),
+        }
     }
 
     fn leads(&self) -> bool {

@@ -24,6 +24,7 @@ use crate::{
     api,
     base::{
         clock::{Clock, SteadyClock},
+        level::LEVEL,
         rng::Rng,
         task::Tasks,
     },
@@ -32,7 +33,7 @@ use crate::{
         driver::{Board, Driver},
         links::Links,
     },
-    core::{State, place::Limits},
+    core::{Command, State, place::Limits},
     dns,
     host::pki::Authority,
     http::{
@@ -44,7 +45,10 @@ use crate::{
         serve::{Handler, Listener, Server},
     },
     log::{Disk, Follower, Log, LogConfig},
-    model::WorkloadSpec,
+    model::{
+        WorkloadSpec,
+        master::{Addresses, Master as Registered},
+    },
 };
 
 /// How long the log may take until it leads or knows a leader.
@@ -158,6 +162,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
             if config.compat_ports { MESOS_PORT } else { router.port() },
         ),
     };
+    register(&log, &me).await?;
     let handles =
         Handles { log: log.clone(), links, board, door, tasks: tasks.clone(), me: Arc::new(me) };
     let accounts = Arc::new(dcos::Known(Arc::new(handles.clone())));
@@ -396,6 +401,26 @@ fn open_door(
         rng: rng.child("door"),
     };
     Ok(Arc::new(Door::new(parts)?))
+}
+
+/// Tells the cluster what this master can do and where it is reached.
+async fn register(log: &Log<State>, me: &Me) -> anyhow::Result<()> {
+    let addresses = Addresses {
+        peers: me.peers.clone(),
+        router: me.router.clone(),
+        marathon: me.marathon.clone(),
+        mesos: me.mesos.to_string(),
+    };
+    let release = env!("CARGO_PKG_VERSION").to_owned();
+    let master = Registered { id: log.id(), release, level: LEVEL, addresses };
+    if log.state().masters.get(&master.id).is_some_and(|known| **known == master) {
+        return Ok(());
+    }
+    log.propose(Command::RegisterMaster(Box::new(master)))
+        .await
+        .context("registering this master")?
+        .context("registering this master")?;
+    Ok(())
 }
 
 async fn open_log(

@@ -51,6 +51,7 @@ pub fn node(n: usize, cpus: f64, mem_mb: f64, attributes: &[(&str, String)]) -> 
         fault_domain: Some(FaultDomain { region: "home".to_owned(), zone: format!("z{}", n % 3) }),
         total: Pools::of(Role::star(), resources),
         version: String::new(),
+        level: crate::base::level::LEVEL,
     }
 }
 

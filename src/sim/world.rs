@@ -216,6 +216,7 @@ impl World {
             name: "simulation".to_owned(),
             secret: [0; 32],
             users: Vec::new(),
+            level: crate::base::level::LEVEL,
         };
         let outcome = world.commit(Command::Init(init));
         assert!(outcome.is_ok(), "an empty state can be initialised");

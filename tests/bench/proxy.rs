@@ -326,6 +326,7 @@ fn one_service() -> State {
         secret: SECRET,
         created_at: world::NOW,
         n_nodes: 0,
+        level: tepui::base::level::LEVEL,
     }));
     apply::reindex(&mut state);
     state

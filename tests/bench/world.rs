@@ -41,6 +41,7 @@ pub fn node(n: u32) -> Node {
             fault_domain: None,
             total: Pools::of(Role::star(), resources),
             version: String::new(),
+            level: tepui::base::level::LEVEL,
         },
         reach: Reach::Reachable,
         duty: Duty::Active,

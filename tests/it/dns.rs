@@ -371,6 +371,7 @@ async fn names_follow_the_log() {
         fault_domain: None,
         total: Pools::default(),
         version: String::new(),
+        level: tepui::base::level::LEVEL,
     };
     log.propose(Command::RegisterNode(Box::new(info))).await.unwrap().unwrap();
     until(server.address(), "slave.mesos.", &["10.0.0.5"]).await;

@@ -54,8 +54,13 @@ impl Master {
         let clock = ManualClock::new(SystemClock.now() - DAY * 63);
         let authority = Authority::create("test", clock.now()).unwrap();
         let master = Self::open(MemoryDisk::default(), Arc::new(authority), clock).await;
-        let init =
-            Init { cluster: "c".into(), name: "test".into(), secret: [7; 32], users: Vec::new() };
+        let init = Init {
+            cluster: "c".into(),
+            name: "test".into(),
+            secret: [7; 32],
+            users: Vec::new(),
+            level: tepui::base::level::LEVEL,
+        };
         master.log.propose(Command::Init(init)).await.unwrap().unwrap();
         master
     }
@@ -156,6 +161,7 @@ fn info(id: &NodeId) -> NodeInfo {
         fault_domain: None,
         total: Pools::default(),
         version: String::new(),
+        level: tepui::base::level::LEVEL,
     }
 }
 

@@ -80,6 +80,7 @@ impl Cluster {
             timing: self.timing,
             retention: Retention { n_entries: 64, n_bytes: 1 << 20 },
             rng: Rng::from_os(),
+            level: tepui::base::level::LEVEL,
         };
         let tasks = Tasks::new("master");
         let clock = SystemClock::shared();

@@ -328,6 +328,7 @@ async fn master(world: Arc<World>, at: usize, start: u32, mut rng: Rng) -> turmo
         },
         retention: Retention { n_entries: world.n_entries_kept, n_bytes: 1 << 20 },
         rng: rng.child("log"),
+        level: tepui::base::level::LEVEL,
     };
     let listener = turmoil::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
     let links = Links { connect: Arc::new(Simulated), accept: Box::new(Listener(listener)) };

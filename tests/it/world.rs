@@ -97,7 +97,13 @@ impl World {
             generation: 0,
         };
         let (cluster, name) = ("c0ffee00-0000-4000-8000-000000000000".into(), "test".into());
-        world.must(Command::Init(Init { cluster, name, secret: [7; 32], users: vec![admin] }));
+        world.must(Command::Init(Init {
+            cluster,
+            name,
+            secret: [7; 32],
+            users: vec![admin],
+            level: tepui::base::level::LEVEL,
+        }));
         world
     }
 
@@ -145,6 +151,7 @@ impl World {
             fault_domain: None,
             total: Pools::of(role, resources),
             version: "0.1.0".into(),
+            level: tepui::base::level::LEVEL,
         })));
         id
     }

@@ -37,6 +37,7 @@ impl Rig {
             fault_domain: None,
             total: Pools::default(),
             version: "test".into(),
+            level: crate::base::level::LEVEL,
         };
         let config = AgentConfig {
             data_dir: dir.path().into(),

@@ -135,6 +135,8 @@ pub fn rejected(rejected: &Rejected) -> Response {
         | Rejected::StaleStep
         | Rejected::NodeBusy(_)
         | Rejected::LastUser(_)
+        | Rejected::HeldBack { .. }
+        | Rejected::TooOld { .. }
         | Rejected::NotInvited
         | Rejected::BadCertificate(_)
         | Rejected::UserExists(_) => StatusCode::CONFLICT,
@@ -178,6 +180,8 @@ pub fn rejected(rejected: &Rejected) -> Response {
         | Rejected::NoSuchNode(_)
         | Rejected::NodeBusy(_)
         | Rejected::LastUser(_)
+        | Rejected::HeldBack { .. }
+        | Rejected::TooOld { .. }
         | Rejected::NotInvited
         | Rejected::BadCertificate(_)
         | Rejected::UserExists(_)

@@ -23,6 +23,7 @@ pub fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
         secret: init.secret,
         created_at: at,
         n_nodes: 0,
+        level: init.level,
     });
     tx.put_group(Group {
         id: PathId::root(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{admission, instance::end, tx::Tx};
+use super::{admission, instance::end, level, tx::Tx};
 use crate::{
     base::limit,
     core::command::{Accepted, Rejected},
@@ -20,6 +20,7 @@ use crate::{
 pub fn register(tx: &mut Tx<'_>, info: &NodeInfo) -> Result<Accepted, Rejected> {
     let at = tx.at();
     admission::check_member(tx.state, &info.id)?;
+    level::check(tx.state, || format!("node {}", info.id), info.level)?;
     let node = match tx.state.nodes.get(&info.id) {
         None => Node {
             info: info.clone(),

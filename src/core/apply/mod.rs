@@ -7,6 +7,7 @@ mod access;
 pub mod admission;
 pub mod cluster;
 mod instance;
+pub mod level;
 mod past;
 mod tx;
 mod workload;
@@ -76,6 +77,8 @@ fn run(tx: &mut Tx<'_>, command: &Command) -> Result<Accepted, Rejected> {
         Command::RotateSecret(secret) => access::rotate_secret(tx, *secret),
         Command::PutRole(settings) => Ok(access::put_role(tx, settings)),
         Command::DeleteRole(role) => access::delete_role(tx, role),
+        Command::RegisterMaster(master) => level::register(tx, master),
+        Command::RaiseLevel(to) => level::raise(tx, *to),
     }
 }
 

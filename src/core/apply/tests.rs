@@ -3,6 +3,7 @@
 mod access;
 mod bounds;
 mod drain;
+mod level;
 mod past;
 mod steps;
 mod store;

@@ -18,6 +18,7 @@ use crate::{
         credential::{Certificate, Digest, Invitation},
         deployment::{Deployment, DeploymentId},
         instance::{Condition, Goal, Instance, InstanceId},
+        master::Master,
         node::Node,
         path::{AppId, GroupId},
         workload::WorkloadSpec,
@@ -119,6 +120,12 @@ impl<'a> Tx<'a> {
         let old = self.state.nodes.insert(id.clone(), new.clone());
         self.note_drain(&id, new.is_draining());
         self.changes.push(Change::Node { id, old, new: Some(new) });
+    }
+
+    pub fn put_master(&mut self, master: Master) {
+        let (id, new) = (master.id, Arc::new(master));
+        self.state.masters.insert(id, new.clone());
+        self.changes.push(Change::Master { id, new: Some(new) });
     }
 
     pub fn remove_node(&mut self, id: &crate::model::NodeId) {

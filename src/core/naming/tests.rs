@@ -272,6 +272,7 @@ fn node(id: &str, address: &str) -> Node {
         fault_domain: None,
         total: Pools::default(),
         version: String::new(),
+        level: crate::base::level::LEVEL,
     };
     let at = Timestamp::EPOCH;
     let (reach, duty) = (Reach::Reachable, Duty::Active);

@@ -56,6 +56,7 @@ fn node(n: usize, total: Pools, attributes: &[(&str, &str)]) -> Node {
             fault_domain: None,
             total,
             version: String::new(),
+            level: crate::base::level::LEVEL,
         },
         reach: Reach::Reachable,
         duty: Duty::Active,

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    base::level,
     choice, message,
     model::{
         access::Role,
+        master::{Addresses, Master},
         node::{Attribute, Duty, FaultDomain, Node, NodeId, NodeInfo, NodeKind, Reach},
         resource::{Pools, Ranges, Resources, Scalars, Value},
     },
@@ -31,7 +33,10 @@ message!(NodeInfo {
     6: fault_domain,
     7: total,
     8: version,
+    9: level = level::FIRST,
 });
+message!(Master { 1: id, 2: release, 3: level, 4: addresses });
+message!(Addresses { 1: peers, 2: router, 3: marathon, 4: mesos });
 message!(Node { 1: info, 2: reach, 3: duty, 4: registered_at, 5: reregistered_at });
 message!(Scalars { 1: cpus, 2: mem, 3: disk, 4: gpus });
 choice!(Value { 1: Scalar(it), 2: Ranges(it), 3: Set[list] });

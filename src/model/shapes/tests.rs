@@ -2,7 +2,9 @@
 
 use crate::{
     base::wire::sample::{hold, numbered, shape},
-    model::{access, container, credential, deployment, instance, link, node, resource, workload},
+    model::{
+        access, container, credential, deployment, instance, link, master, node, resource, workload,
+    },
 };
 
 #[test]
@@ -51,6 +53,8 @@ fn what_is_written_of_the_domain_stays_readable() {
             shape::<node::Duty>(),
             shape::<node::NodeInfo>(),
             shape::<node::Node>(),
+            shape::<master::Master>(),
+            shape::<master::Addresses>(),
             shape::<resource::Scalars>(),
             shape::<resource::Value>(),
             shape::<resource::Resources>(),

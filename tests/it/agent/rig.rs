@@ -117,6 +117,7 @@ impl Rig {
             fault_domain: None,
             total: Pools::default(),
             version: "test".into(),
+            level: tepui::base::level::LEVEL,
         };
         let config = AgentConfig {
             data_dir: dir.path().join("agent"),

@@ -11,12 +11,13 @@ use http::Method;
 use serde_json::Value;
 use tepui::{
     api::routes,
-    base::{clock::Clock as _, task::Tasks, units::Milli},
+    base::{clock::Clock as _, level::LEVEL, task::Tasks, units::Milli},
     core::Command,
     model::{
         container::{Probe, ProbePort},
         instance::{CheckStatus, Condition, ContainerStatus},
         link::{EngineAway, TaskUsage, Usage},
+        master::{Addresses, Master},
         node::{Duty, FaultDomain, NodeKind},
         workload::{Constraint, Operator},
     },
@@ -268,6 +269,12 @@ fn everything() -> Arc<World> {
     let mut info = state.nodes[&a1].info.clone();
     info.fault_domain = Some(FaultDomain { region: "r".into(), zone: "z".into() });
     world.must(Command::RegisterNode(Box::new(info)));
+    world.must(Command::RegisterMaster(Box::new(Master {
+        id: 1,
+        release: "0.1.0".into(),
+        level: LEVEL,
+        addresses: Addresses { router: "10.0.0.9:443".into(), ..Addresses::default() },
+    })));
     let until = at + Duration::from_secs(600);
     world.must(Command::NodeDuty { node: a1.clone(), duty: Duty::Draining { since: at, until } });
     world.reserved("p1", 1.0);
@@ -332,6 +339,7 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/nodes/{id}", "/nodes/nope".into()),
         ("/deployments", "/deployments".into()),
         ("/debug/tasks", "/debug/tasks".into()),
+        ("/level", "/level".into()),
         ("/debug/reconcilers", "/debug/reconcilers".into()),
     ] {
         c.ask(&world, Method::GET, template, &path, "").await;

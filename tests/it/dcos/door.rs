@@ -86,6 +86,7 @@ impl World {
             name: "test".to_owned(),
             secret: SECRET,
             users: vec![admin],
+            level: tepui::base::level::LEVEL,
         };
         world.propose(Command::Init(init)).await.unwrap();
         world.change(|state| {
@@ -153,6 +154,7 @@ pub fn node() -> (NodeId, Node) {
         fault_domain: None,
         total: Pools::default(),
         version: "0".to_owned(),
+        level: tepui::base::level::LEVEL,
     };
     let (reach, duty) = (Reach::Reachable, Duty::Active);
     (id, Node { info, reach, duty, registered_at: NOW, reregistered_at: None })

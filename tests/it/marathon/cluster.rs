@@ -81,6 +81,7 @@ impl Cluster {
             name: "test".to_owned(),
             secret: [7; 32],
             users: Vec::new(),
+            level: tepui::base::level::LEVEL,
         };
         cluster.ok(Command::Init(init));
         for n in 0..n_nodes {
@@ -244,5 +245,6 @@ fn node(n: usize) -> NodeInfo {
         fault_domain: Some(FaultDomain { region: "r1".into(), zone: "z1".into() }),
         total: Pools::of(Role::star(), resources),
         version: "0".to_owned(),
+        level: tepui::base::level::LEVEL,
     }
 }

@@ -37,6 +37,7 @@ impl World {
             name: "test".to_owned(),
             secret: [7; 32],
             users: Vec::new(),
+            level: crate::base::level::LEVEL,
         };
         world.ok(Command::Init(init));
         for n in 0..n_nodes {
@@ -220,6 +221,7 @@ pub fn node(n: usize) -> NodeInfo {
         fault_domain: None,
         total: Pools::of(Role::star(), resources),
         version: "0".to_owned(),
+        level: crate::base::level::LEVEL,
     }
 }
 
