@@ -27,6 +27,7 @@ pub mod peer;
 pub mod network;
 pub mod propose;
 pub mod tend;
+pub mod compare;
 pub mod state;
 pub mod raft;
 pub mod sample;

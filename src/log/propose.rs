@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     codec,
+    compare::Comparison,
     machine::{Machine, RequestId, Revision, Stamped},
     peer::{
         client::PeerError,
@@ -259,6 +260,10 @@ impl<M: Machine> Leader for Core<M> {
 
     fn barrier(&self) -> BoxFuture<'_, Result<u64, Refused>> {
         self.read_index().boxed()
+    }
+
+    fn comparison(&self) -> &Comparison {
+        &self.comparison
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    compare::{self, Comparison},
     feed::{Feed, Follower},
     journal::{Installing, Journal, OpenError},
     machine::{Machine, RequestId, Revision},
@@ -91,6 +92,8 @@ pub struct Timing {
     pub election_min: Duration,
     /// Must stay below twice `election_min`.
     pub election_max: Duration,
+    /// Between two comparisons of the masters' states.
+    pub compare: Duration,
 }
 
 impl Default for Timing {
@@ -101,6 +104,7 @@ impl Default for Timing {
             heartbeat: Duration::from_millis(120),
             election_min: Duration::from_millis(350),
             election_max: Duration::from_millis(600),
+            compare: Duration::from_secs(60),
         }
     }
 }
@@ -179,8 +183,9 @@ pub struct Core<M: Machine> {
     pub(super) feed: Feed<M>,
     pub(super) queue: mpsc::Sender<Proposal<M::Outcome>>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) comparison: Comparison,
     progress: watch::Receiver<Progress>,
-    metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
+    pub(super) metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
     store: Arc<dyn Store>,
     timing: Timing,
     restored: Option<Restored>,
@@ -217,8 +222,15 @@ impl<M: Machine> Log<M> {
         let vote = vote.map_err(|error| LogError::Consensus(error.to_string()))?;
         let led = vote.filter(|v| v.committed && v.leader_id().voted_for() == Some(id));
         let restored = led.map(|vote| Restored { vote, upto });
-        let replica =
-            Replica::<M>::open(store.clone(), &marks, waiting.clone(), installing.clone(), level)?;
+        let (at_places, places) = mpsc::channel(1);
+        let replica = Replica::<M>::open(
+            store.clone(),
+            &marks,
+            waiting.clone(),
+            installing.clone(),
+            at_places,
+            level,
+        )?;
         let (feed, progress) = (replica.feed(), replica.progress());
         let network = {
             let rng = rng.child("links");
@@ -237,6 +249,7 @@ impl<M: Machine> Log<M> {
             feed,
             queue,
             clock,
+            comparison: Comparison::default(),
             progress: progress.clone(),
             metrics: raft.metrics(),
             store: store.clone(),
@@ -249,6 +262,7 @@ impl<M: Machine> Log<M> {
             propose::batch(raft.clone(), waiting, store.clone(), queued, tasks.cancelled());
         tasks.vital("log batcher", batcher);
         tend::start(core.clone(), progress, retention);
+        compare::start(&core, places, timing.compare);
         if let Some(accept) = accept {
             let leader: Arc<dyn Leader> = core.clone();
             let parts = Parts { cluster, id, raft, leader, store, installing };

@@ -22,6 +22,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     codec::{self, CodecError, Origin},
+    compare::{Place, Places},
     feed::Feed,
     journal::{Installing, OpenError},
     machine::{Applied, Machine, Revision, RowKey, RowWrites},
@@ -91,6 +92,7 @@ pub struct Replica<M: Machine> {
     waiting: Arc<Waiting<M::Outcome>>,
     installing: watch::Sender<Installing>,
     progress: watch::Sender<Progress>,
+    places: Places<M>,
     /// The highest level this master can do.
     level: u32,
     /// The row write still on its way; at most one, which bounds the memory it holds.
@@ -113,6 +115,7 @@ impl<M: Machine> Replica<M> {
         marks: &Marks,
         waiting: Arc<Waiting<M::Outcome>>,
         installing: watch::Sender<Installing>,
+        places: Places<M>,
         level: u32,
     ) -> Result<Self, OpenError> {
         let mark: AppliedMark = match &marks.applied {
@@ -124,7 +127,18 @@ impl<M: Machine> Replica<M> {
         let feed = Feed::new(Arc::new(machine.clone()));
         let progress = watch::Sender::new(Progress { index: mark.index(), bytes: 0 });
         let writing = None;
-        Ok(Self { store, machine, mark, feed, waiting, installing, progress, level, writing })
+        Ok(Self {
+            store,
+            machine,
+            mark,
+            feed,
+            waiting,
+            installing,
+            progress,
+            places,
+            level,
+            writing,
+        })
     }
 
     pub fn feed(&self) -> Feed<M> {
@@ -152,6 +166,12 @@ impl<M: Machine> Replica<M> {
         };
         let n_bytes = payload.0.len() as u64;
         let (origin, commands) = codec::decode_batch(payload.0)?;
+        if commands.is_empty() {
+            let place = Place { index: entry.log_id.index, machine: self.machine.clone() };
+            // Not when the last one is still being looked at: there will be another.
+            let _ = self.places.try_send(place);
+            return Ok(());
+        }
         let mut changes = Vec::new();
         let mut outcomes = Vec::with_capacity(commands.len());
         for command in commands {

@@ -143,6 +143,12 @@ impl Machine for Tally {
     }
 }
 
+/// The row that counts an operation, as it is stored.
+#[cfg(test)]
+pub(super) fn row_of(op: Op, times: u32) -> (RowKey, Option<Vec<u8>>) {
+    (op_key(op), Tally::value(&Counted { op, times }))
+}
+
 fn op_key(op: Op) -> RowKey {
     [&[TALLY][..], &op.client.to_be_bytes(), &op.n.to_be_bytes()].concat()
 }

@@ -87,6 +87,8 @@ choice!(Call {
     7: Forward[commands],
     8: Barrier,
     9: Elect,
+    10: Fingerprint { 1: index },
+    11: Differs { 1: index, 2: fingerprint },
 });
 choice!(Reply {
     1: Pong,
@@ -99,6 +101,8 @@ choice!(Reply {
     8: Barrier(revision),
     9: Elected,
     10: Refused(why),
+    11: Fingerprint(fingerprint),
+    12: Told,
 });
 choice!(Refused { 1: NotLeader, 2: Busy, 3: DiskFull, 4: Unknown, 5: Stopped(why), 6: Other(why) });
 

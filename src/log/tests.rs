@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use openraft::testing::{StoreBuilder, Suite};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     journal::{Installing, Journal},
@@ -33,7 +33,8 @@ where
         let installing = watch::Sender::new(Installing::default());
         let journal = Journal::open(store.clone(), &marks, installing.subscribe()).unwrap();
         let waiting = Arc::new(Waiting::new(1, 1));
-        let replica = Replica::open(store, &marks, waiting, installing, LEVEL).unwrap();
+        let replica =
+            Replica::open(store, &marks, waiting, installing, mpsc::channel(1).0, LEVEL).unwrap();
         Ok((guard, journal, replica))
     }
 }

@@ -325,6 +325,7 @@ async fn master(world: Arc<World>, at: usize, start: u32, mut rng: Rng) -> turmo
             heartbeat: Duration::from_millis(100),
             election_min: Duration::from_millis(200),
             election_max: Duration::from_millis(380),
+            compare: Duration::from_millis(700),
         },
         retention: Retention { n_entries: world.n_entries_kept, n_bytes: 1 << 20 },
         rng: rng.child("log"),

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     base::task::Tasks,
     log::{
+        compare::Comparison,
         journal::Installing,
         machine::RowKey,
         store::{Store, Write},
@@ -37,6 +38,8 @@ pub trait Leader: Send + Sync + 'static {
     fn forward(&self, commands: Vec<Payload>) -> BoxFuture<'_, Vec<Forwarded>>;
     /// The index up to which a reader must have applied.
     fn barrier(&self) -> BoxFuture<'_, Result<u64, Refused>>;
+    /// How this master compares with the others.
+    fn comparison(&self) -> &Comparison;
 }
 
 /// Serves peers. Cheap to clone.
@@ -184,6 +187,13 @@ impl Server {
             Call::ImageEnd { transfer } => self.install(transfer).await,
             Call::Forward(commands) => Ok(Reply::Forwarded(inner.leader.forward(commands).await)),
             Call::Barrier => inner.leader.barrier().await.map(Reply::Barrier),
+            Call::Fingerprint { index } => {
+                inner.leader.comparison().at(index).await.map(Reply::Fingerprint)
+            }
+            Call::Differs { index, fingerprint } => {
+                inner.leader.comparison().differs(index, fingerprint);
+                Ok(Reply::Told)
+            }
             Call::Elect => {
                 let elected = inner.raft.trigger().elect().await;
                 elected.map(|()| Reply::Elected).map_err(|e| Refused::Stopped(e.to_string()))

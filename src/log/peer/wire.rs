@@ -95,6 +95,15 @@ pub enum Call {
     Barrier,
     /// Asks a follower to stand for election now, because the leader is about to stop.
     Elect,
+    /// Asks for the fingerprint of the state after an entry.
+    Fingerprint {
+        index: u64,
+    },
+    /// Says that the state after an entry is not what most masters have.
+    Differs {
+        index: u64,
+        fingerprint: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -112,6 +121,8 @@ pub enum Reply {
     Barrier(u64),
     Elected,
     Refused(Refused),
+    Fingerprint(u64),
+    Told,
 }
 
 /// Why a peer did not do what it was asked.
