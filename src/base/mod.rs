@@ -8,6 +8,7 @@ pub mod hex;
 pub mod id;
 pub mod level;
 pub mod limit;
+pub mod metrics;
 pub mod pace;
 pub mod rng;
 pub mod task;
