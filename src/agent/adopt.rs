@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use super::{
     desired::{Event, Exit, Key},
     launch::{INFRA, LABEL_APP, LABEL_CONTAINER, LABEL_INCARNATION, LABEL_INSTANCE, LABEL_PLAIN},
+    metrics,
     record::Member,
     runtime::Runtime,
     worker::{Input, Worker},
@@ -181,9 +182,7 @@ impl Worker {
     }
 
     pub(super) fn engine_went_away(&mut self, text: String) {
-        if self.engine_away.is_none() {
-            tracing::error!(error = text, "the container engine is away; what runs goes on");
-        }
+        metrics::engine_went_away(&text, self.engine_away.is_none());
         for key in self.waiting.clone() {
             let now = self.clock.now();
             self.actual.happened(&key, Event::Progress(format!("waiting: {text}")), now);
@@ -218,7 +217,7 @@ impl Worker {
     /// Compares the engine's list with what is known.
     pub(super) fn listed(&mut self, list: Vec<Found>, now: Timestamp) {
         if self.engine_away.take().is_some() {
-            tracing::info!(n_containers = list.len(), "the container engine answers");
+            metrics::engine_answers(list.len());
         }
         for found in &list {
             self.meet(found, now);

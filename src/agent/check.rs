@@ -14,6 +14,7 @@ use super::{
     command::{Commands, Marks},
     desired::Key,
     health::{Finding, Outcome},
+    metrics,
     record::Member,
     runtime::Runtime,
     web::{self, Trust},
@@ -164,6 +165,7 @@ async fn readiness_loop(target: Target, check: ReadinessCheck, index: usize) {
 
 impl Target {
     async fn tell(&self, finding: Finding) {
+        metrics::checked(&self.subject.key, &finding);
         let message = Input::Finding(self.subject.key.clone(), finding);
         // The worker is gone only when everything ends.
         drop(self.prober.to.send(message).await);

@@ -11,7 +11,10 @@ use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::runtime::{Launch, Progress, Runtime};
+use super::{
+    metrics,
+    runtime::{Launch, Progress, Runtime},
+};
 use crate::{
     base::{clock::Timestamp, error::chain, limit},
     host::docker::{
@@ -94,8 +97,7 @@ impl EngineRuntime {
         if launch.is_plain {
             self.root_plan(&mut plan).await?;
         } else if launch.force_pull {
-            progress(format!("pulling image {}", plan.image));
-            self.engine.pull(&plan.image, &launch.logins, progress).await?;
+            self.pull(&plan.image, launch, progress).await?;
         }
         plan.init &= !*self.without_init.lock();
         let ours = plan.labels.iter().filter(|(name, _)| NETWORK_LABELS.contains(&name.as_str()));
@@ -117,13 +119,25 @@ impl EngineRuntime {
                     if launch.is_plain {
                         self.make_root_image().await?;
                     } else {
-                        progress(format!("pulling image {}", plan.image));
-                        self.engine.pull(&plan.image, &launch.logins, progress).await?;
+                        self.pull(&plan.image, launch, progress).await?;
                     }
                 }
                 outcome => return outcome,
             }
         }
+    }
+
+    async fn pull(
+        &self,
+        image: &str,
+        launch: &Launch,
+        progress: Progress<'_>,
+    ) -> Result<(), EngineError> {
+        progress(format!("pulling image {image}"));
+        let began = Instant::now();
+        let outcome = self.engine.pull(image, &launch.logins, progress).await;
+        metrics::pulled(image, began.elapsed(), &outcome);
+        outcome
     }
 
     /// Creates; a dead container of ours that still holds the name makes way.

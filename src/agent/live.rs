@@ -12,7 +12,7 @@ use super::{
     gc::Grave,
     health::{Finding, Health},
     launch::INFRA,
-    output,
+    metrics, output,
     prepare::Starter,
     record::{self, Member, Record},
     worker::{Input, Worker},
@@ -169,6 +169,10 @@ impl Worker {
             && (started || over)
         {
             live.launch = None;
+        }
+        if let Event::Exited { exit, .. } = &event {
+            let told = self.actual.tasks.get(key).is_some_and(|known| known.kill.is_some());
+            metrics::ended(key, exit, told);
         }
         let follows = self.actual.happened(key, event, now);
         if started {

@@ -36,6 +36,7 @@ pub mod prepare;
 pub mod output;
 pub mod exit;
 pub mod health;
+pub mod metrics;
 pub mod command;
 pub mod check;
 mod worker;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,6 +21,7 @@ use super::{
     desired::{Event, Key},
     fetch::{Client, Fetcher},
     launch::{self, Account, BadSpec, Site},
+    metrics,
     record::Member,
     runtime::{Launch, Runtime},
     sandbox::{Sandboxes, Shape},
@@ -71,7 +72,7 @@ impl NotStarted {
     }
 
     /// The engine went away meanwhile: to be tried again when it is back.
-    fn is_away(&self) -> bool {
+    pub(super) fn is_away(&self) -> bool {
         matches!(self, Self::Create(e) | Self::Start(e) if e.is_away())
     }
 }
@@ -96,14 +97,18 @@ impl Starter {
         cancel: CancellationToken,
     ) {
         let key = (order.instance.clone(), order.incarnation);
-        let made = Mutex::new(Vec::new());
+        let (made, began) = (Mutex::new(Vec::new()), Instant::now());
         let outcome = tokio::select! {
             outcome = self.bring_up(&order, &key, &to, &made) => outcome,
             () = cancel.cancelled() => Err(NotStarted::Cancelled),
         };
         let input = match outcome {
-            Ok(event) => Input::Task(key, event),
+            Ok(event) => {
+                metrics::started(&key, began.elapsed());
+                Input::Task(key, event)
+            }
             Err(error) => {
+                metrics::not_started(&key, &error);
                 let made = made.into_inner();
                 for id in &made {
                     if let Err(error) = self.runtime.remove(id).await {

@@ -22,6 +22,7 @@ use super::{
     link::LinkEnds,
     live::Live,
     machine::{Sampler, UsageOf},
+    metrics,
     ports::{self, Refused},
     prepare::Starter,
     record::Member,
@@ -208,7 +209,7 @@ impl Worker {
             Input::Link(ends) => self.open_link(ends),
             Input::LinkLost(number) => {
                 if self.link.as_ref().is_some_and(|l| l.number == number) {
-                    tracing::warn!(node = %self.config.info.id, "link to the leader lost");
+                    metrics::link_lost(&self.config.info.id);
                     self.link = None;
                     self.sessions.close_all();
                 }

@@ -10,7 +10,13 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{deploy, links::Links, liveness, place};
+use super::{
+    deploy,
+    links::Links,
+    liveness,
+    metrics::{self, Reconciler},
+    place,
+};
 use crate::{
     base::{
         clock::{Clock as _, SteadyClock, Timestamp},
@@ -95,12 +101,12 @@ impl Driver {
 
         let mut rng = self.rng.child("deploy");
         let mut idle = deploy::Idle::default();
-        self.spawn(tasks, "deploy", Duration::from_secs(5), move |state, now| {
+        self.spawn(tasks, Reconciler::Deploy, Duration::from_secs(5), move |state, now| {
             deploy::step(state, &mut idle, &mut rng, now)
         });
         let (mut limits, board) = (self.limits.clone(), self.board.clone());
         let (mut planner, links) = (Planner::default(), self.links.clone());
-        self.spawn(tasks, "place", Duration::from_millis(500), move |state, now| {
+        self.spawn(tasks, Reconciler::Place, Duration::from_millis(500), move |state, now| {
             if !state.index.waiting.is_empty() {
                 limits.ports_held = links.ports_held();
             }
@@ -109,23 +115,23 @@ impl Driver {
             command.into_iter().collect()
         });
         let (links, mut early) = (self.links.clone(), liveness::Early::default());
-        self.spawn(tasks, "liveness", Duration::from_millis(200), move |state, now| {
+        self.spawn(tasks, Reconciler::Liveness, Duration::from_millis(200), move |state, now| {
             liveness::step(state, &mut early, &links.heard(), now)
         });
     }
 
-    fn spawn<S>(&self, tasks: &Tasks, name: &'static str, every: Duration, step: S)
+    fn spawn<S>(&self, tasks: &Tasks, which: Reconciler, every: Duration, step: S)
     where
         S: FnMut(&State, Timestamp) -> Vec<Command> + Send + 'static,
     {
-        tasks.vital(name, run(self.clone(), name, every, step));
+        tasks.vital(which.name(), run(self.clone(), which, every, step));
     }
 }
 
 /// One reconciler, for ever.
 async fn run<S>(
     driver: Driver,
-    name: &'static str,
+    which: Reconciler,
     every: Duration,
     mut step: S,
 ) -> anyhow::Result<()>
@@ -146,9 +152,10 @@ where
         drop(state);
         let n_proposed = commands.len();
         let refused = propose(&driver.log, commands).await;
+        metrics::stepped(which, took, n_proposed, refused.as_deref());
         let again = n_proposed > 0;
         let failed = refused.is_some();
-        driver.board.note(name, Activation { n_runs: 0, at, took, n_proposed, refused });
+        driver.board.note(which.name(), Activation { n_runs: 0, at, took, n_proposed, refused });
         if failed {
             tokio::time::sleep(AFTER_REFUSAL).await;
         } else if !again {
@@ -191,11 +198,10 @@ async fn terms(log: Log<State>, links: Links, clock: Arc<SteadyClock>) -> anyhow
         let now = log.is_leader();
         if now != leading {
             leading = now;
+            metrics::led(leading);
             if leading {
-                tracing::info!("this master leads");
                 links.begin_term();
             } else {
-                tracing::warn!("this master does not lead any more");
                 links.end_term();
             }
         }

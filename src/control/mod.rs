@@ -19,4 +19,5 @@ pub mod driver;
 pub mod heard;
 pub mod links;
 pub mod liveness;
+pub mod metrics;
 pub mod place;

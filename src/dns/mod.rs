@@ -8,6 +8,7 @@
 
 pub mod answer;
 pub mod follow;
+pub mod metrics;
 pub mod recursion;
 pub mod serve;
 pub mod stats;

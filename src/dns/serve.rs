@@ -198,7 +198,7 @@ impl Server {
     /// # Errors
     /// The first address that cannot be bound, with the reason.
     pub fn bind(addresses: &[SocketAddr], options: &Options, rng: Rng) -> anyhow::Result<Self> {
-        let stats = Arc::new(Stats::default());
+        let stats = Stats::of_server();
         let relay = Forwarder::new(&options.masters, rng.child("relay"), Arc::clone(&stats));
         let forwarder = Forwarder::new(&[], rng, Arc::clone(&stats));
         let (table, recursion) = (Arc::default(), Recursion::default());

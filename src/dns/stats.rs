@@ -1,6 +1,11 @@
 //! Counters of the DNS servers: plain atomics that any thread adds to, read as one snapshot.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use parking_lot::Mutex;
 
 use super::wire::Rcode;
 
@@ -46,7 +51,25 @@ pub struct Snapshot {
     pub upstream_errors: u64,
 }
 
+/// The counters of every server of this process that is still there.
+static SERVERS: Mutex<Vec<Weak<Stats>>> = Mutex::new(Vec::new());
+
+/// The sums over all servers of this process. A node has one, which lives as long as it.
+pub fn of_process() -> Snapshot {
+    let servers = SERVERS.lock();
+    servers.iter().filter_map(Weak::upgrade).fold(Snapshot::default(), |sum, s| sum + s.snapshot())
+}
+
 impl Stats {
+    /// Counters that `of_process` sums up while somebody holds them.
+    pub(super) fn of_server() -> Arc<Self> {
+        let stats = Arc::new(Self::default());
+        let mut servers = SERVERS.lock();
+        servers.retain(|server| server.strong_count() > 0);
+        servers.push(Arc::downgrade(&stats));
+        stats
+    }
+
     pub(super) fn udp_query(&self) {
         self.udp_queries.fetch_add(1, Relaxed);
     }
@@ -107,6 +130,28 @@ impl Stats {
             joined: read(&self.joined),
             overloads: read(&self.overloads),
             upstream_errors: read(&self.upstream_errors),
+        }
+    }
+}
+
+impl std::ops::Add for Snapshot {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            udp_queries: self.udp_queries + other.udp_queries,
+            tcp_queries: self.tcp_queries + other.tcp_queries,
+            replies: self.replies + other.replies,
+            failures: self.failures + other.failures,
+            name_errors: self.name_errors + other.name_errors,
+            refusals: self.refusals + other.refusals,
+            format_errors: self.format_errors + other.format_errors,
+            dropped: self.dropped + other.dropped,
+            send_errors: self.send_errors + other.send_errors,
+            forwarded: self.forwarded + other.forwarded,
+            joined: self.joined + other.joined,
+            overloads: self.overloads + other.overloads,
+            upstream_errors: self.upstream_errors + other.upstream_errors,
         }
     }
 }

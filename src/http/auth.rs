@@ -20,11 +20,13 @@ use crate::base::{pace, rng::Rng};
 mod attempts;
 mod basic;
 mod guard;
+pub mod metrics;
 mod tokens;
 
 pub use attempts::{Attempts, TooMany};
 pub use basic::Basic;
 pub use guard::{Ambient, Asked, Caller, Credential, TokenGuard, typed};
+use metrics::SignIn;
 pub use tokens::{Accounts, Holder, Lease, Refusal, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens};
 
 /// The cookie browsers carry their token in; the original's name, which old pages set themselves.
@@ -156,8 +158,10 @@ impl Passwords {
         password: String,
         hash: Option<String>,
     ) -> Result<bool, TooMany> {
-        let attempt = peer.map(|peer| self.attempts.begin(name, peer)).transpose()?;
+        let attempt = peer.map(|peer| self.attempts.begin(name, peer)).transpose();
+        let attempt = attempt.inspect_err(|_| metrics::tried(peer, SignIn::Refused))?;
         let is_right = self.verify(password, hash).await;
+        metrics::tried(peer, if is_right { SignIn::Good } else { SignIn::Bad });
         if let (Some(attempt), true) = (attempt, is_right) {
             attempt.right();
         }

@@ -28,6 +28,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::metrics::{self, Why};
 use crate::base::{
     address, limit,
     pace::{Paces, Purse},
@@ -142,7 +143,18 @@ impl Crowd {
     /// Takes a place for a connection; `None` when there is none and nobody can be sent away, or
     /// when its address has kept a processor busy for too long already.
     pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Seat>> {
-        let purse = self.paces.admit(peer)?;
+        let Some(purse) = self.paces.admit(peer) else {
+            metrics::refused(peer, Why::Pace);
+            return None;
+        };
+        let seat = self.take_place(peer, purse);
+        if seat.is_none() {
+            metrics::refused(peer, Why::Crowd);
+        }
+        seat
+    }
+
+    fn take_place(self: &Arc<Self>, peer: IpAddr, purse: Arc<Purse>) -> Option<Arc<Seat>> {
         let peer = address::owner(peer);
         let mut inner = self.inner.lock();
         let of_peer = inner.peers.get(&peer);
@@ -288,6 +300,10 @@ pub struct Hold {
 impl Hold {
     /// Takes `n` more bytes.
     pub fn grow(&mut self, n: usize) -> Result<(), Full> {
+        self.take(n).inspect_err(|_| metrics::refused(self.seat.peer, Why::Memory))
+    }
+
+    fn take(&mut self, n: usize) -> Result<(), Full> {
         let bounds = &self.seat.crowd.bounds;
         let mut inner = self.seat.crowd.inner.lock();
         let inner = &mut *inner;

@@ -26,6 +26,7 @@ pub mod download;
 pub mod error;
 pub mod head;
 pub mod io;
+pub mod metrics;
 pub mod pattern;
 pub mod pool;
 pub mod proxy;

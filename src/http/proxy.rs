@@ -27,11 +27,13 @@ use http::{
 };
 use http_body::Body as _;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 pub use super::upstream::{ConnectError, Upstream};
 use super::{
     Body, Request, Response,
     auth::Lease,
+    metrics::{self, UpstreamFault},
     pool::{Conn, Pool},
     relay::Relay,
     reply,
@@ -39,7 +41,7 @@ use super::{
     stream::leased,
     tunnel::Tunnel,
 };
-use crate::base::{error::chain, limit, task::Tasks};
+use crate::base::{limit, task::Tasks};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -92,13 +94,24 @@ pub struct Proxy {
 
 /// Why an upstream gave no answer.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error("connecting failed")]
     Connect(#[source] ConnectError),
     #[error("the connection broke off before the answer")]
     Broken(#[source] hyper::Error),
     #[error("no answer in time")]
     Silent,
+}
+
+impl Failure {
+    pub(super) fn fault(&self) -> UpstreamFault {
+        match self {
+            Self::Connect(ConnectError::Refused(_)) => UpstreamFault::Refused,
+            Self::Connect(ConnectError::Slow) => UpstreamFault::SlowConnect,
+            Self::Broken(_) => UpstreamFault::Broken,
+            Self::Silent => UpstreamFault::Silent,
+        }
+    }
 }
 
 /// A failed attempt, with the request where it can be sent again.
@@ -135,7 +148,10 @@ impl Proxy {
         let host = prepare(&mut request, to, tunnel.is_some());
         let lease = request.extensions_mut().remove::<Lease>();
         let is_https = request.extensions().get().is_some_and(|origin: &Origin| origin.tls);
-        match self.exchange(request, to).await {
+        let began = Instant::now();
+        let exchanged = self.exchange(request, to).await;
+        metrics::UPSTREAM.observe((), began.elapsed());
+        match exchanged {
             Ok((response, conn)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 self.switch(response, conn, tunnel, lease).await
             }
@@ -173,11 +189,13 @@ impl Proxy {
                 Some(conn) => conn,
                 None => {
                     count(&self.counters.connects);
+                    metrics::CONNECTS.inc(());
                     match (self.pool.connect(upstream).await, spare.take()) {
                         (Ok(conn), _) => conn,
                         (Err(error), None) => return Err(Failure::Connect(error)),
-                        (Err(_), Some(other)) => {
+                        (Err(error), Some(other)) => {
                             count(&self.counters.retries);
+                            metrics::retried(upstream, &error);
                             upstream = other;
                             continue;
                         }
@@ -188,6 +206,7 @@ impl Proxy {
             match attempt(conn, request, spare.is_some()).await {
                 Ok(done) => return Ok(done),
                 Err(Attempt { failure, again: Some(again) }) => {
+                    let from = upstream;
                     // A kept connection may just have been too old; a new one that breaks means
                     // that the instance is going.
                     match (was_reused && may_reuse, spare) {
@@ -198,10 +217,8 @@ impl Proxy {
                         }
                         (false, None) => return Err(failure),
                     }
-                    tracing::debug!(
-                        upstream = %upstream.addr, error = chain(&failure), "sending again"
-                    );
                     count(&self.counters.retries);
+                    metrics::retried(from, &failure);
                     request = again;
                 }
                 Err(Attempt { failure, again: None }) => return Err(failure),
@@ -233,6 +250,7 @@ impl Proxy {
             );
         };
         count(&self.counters.tunnels);
+        metrics::TUNNELS.inc(());
         let upgraded = conn.upgraded().await;
         self.tasks.connection("tunnel", async move {
             let ended = async {
@@ -419,7 +437,7 @@ fn own_path<'a>(location: &'a str, here: &Here<'_>) -> Option<&'a str> {
 
 /// 502 or 504, in words for people; the address stays in the log.
 fn failed(failure: &Failure, to: Upstream) -> Response {
-    tracing::debug!(upstream = %to.addr, error = chain(failure), "upstream failed");
+    metrics::failed(to, failure);
     let (status, text) = match failure {
         Failure::Connect(ConnectError::Slow) => {
             (StatusCode::GATEWAY_TIMEOUT, "504 Gateway Timeout: the service cannot be reached\n")

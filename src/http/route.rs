@@ -19,10 +19,11 @@ use super::{
     auth::{Guard, Principal},
     body::{self, BodyError, JsonError},
     crowd::Hold,
+    metrics,
     pattern::{Params, Pattern, segments},
     query::Query,
     reply::{self, Reply},
-    serve::{self, Handler, Origin, RequestId},
+    serve::{Handler, Origin, RequestId},
 };
 use crate::base::limit;
 
@@ -232,8 +233,7 @@ impl<S: Send + Sync + 'static> Table<S> {
         let id = call.request_id();
         let answer = AssertUnwindSafe((route.handler)(self.state.clone(), call));
         answer.catch_unwind().await.unwrap_or_else(|_| {
-            serve::count_panic();
-            tracing::error!(request = %id, route = route.pattern.as_str(), "handler panicked");
+            metrics::panicked(id, Some(route.pattern.as_str()));
             let text = format!("500 Internal Server Error (request {id})\n");
             reply::text(StatusCode::INTERNAL_SERVER_ERROR, text)
         })

@@ -31,6 +31,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,7 @@ use super::{
     crowd::{Crowd, Seat},
     head,
     io::{Guarded, Transport},
+    metrics::{self, Door, Why},
     reply::{self, Reply as _},
 };
 use crate::base::{
@@ -163,6 +165,7 @@ pub struct Listener {
     tls: Option<TlsAcceptor>,
     limits: Limits,
     crowd: Option<Arc<Crowd>>,
+    door: Door,
 }
 
 impl Listener {
@@ -175,7 +178,13 @@ impl Listener {
             Ok((TcpListener::from_std(std)?, local))
         };
         let (tcp, local) = listen().map_err(|source| BindError { addr, source })?;
-        Ok(Self { tcp, addr: local, tls: None, limits: Limits::default(), crowd: None })
+        let (limits, door) = (Limits::default(), Door::default());
+        Ok(Self { tcp, addr: local, tls: None, limits, crowd: None, door })
+    }
+
+    /// Counts what it does under another name than "other".
+    pub fn named(self, door: Door) -> Self {
+        Self { door, ..self }
     }
 
     /// Speaks TLS; the configuration's ALPN list is used as it is (`h2`, `http/1.1`).
@@ -206,6 +215,7 @@ impl Listener {
             tls: self.tls,
             limits: self.limits,
             crowd: self.crowd,
+            door: self.door,
             drain: CancellationToken::new(),
             slots: Arc::new(Semaphore::new(self.limits.connections_max)),
             handshakes: Semaphore::new(HANDSHAKES_MAX),
@@ -269,6 +279,7 @@ struct Shared {
     tls: Option<TlsAcceptor>,
     limits: Limits,
     crowd: Option<Arc<Crowd>>,
+    door: Door,
     drain: CancellationToken,
     slots: Arc<Semaphore>,
     handshakes: Semaphore,
@@ -285,6 +296,7 @@ struct Slot {
 impl Slot {
     fn new(permit: OwnedSemaphorePermit, shared: Arc<Shared>) -> Self {
         shared.n_open.fetch_add(1, Ordering::Relaxed);
+        metrics::connected(shared.door);
         Self { shared, _permit: permit }
     }
 }
@@ -292,6 +304,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.shared.n_open.fetch_sub(1, Ordering::Relaxed);
+        metrics::disconnected(self.shared.door);
     }
 }
 
@@ -326,8 +339,8 @@ async fn seated(stream: TcpStream, peer: SocketAddr, slot: Slot, seat: Option<Ar
     let Some(seat) = seat else { return connection(stream, peer, slot, None).await };
     tokio::select! {
         () = paced(Some(seat.purse().clone()), connection(stream, peer, slot, Some(seat.clone()))) => {}
-        () = seat.sent_away() => tracing::debug!(%peer, "connection closed to make room"),
-        () = idle(&seat) => tracing::debug!(%peer, "connection closed: it asks for nothing"),
+        () = seat.sent_away() => metrics::refused(peer.ip(), Why::SentAway),
+        () = idle(&seat) => metrics::refused(peer.ip(), Why::Idle),
     }
 }
 
@@ -490,23 +503,32 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let mut request = request.map(Body::incoming);
         let shared = self.shared.clone();
+        let id = RequestId(shared.next_id.fetch_add(1, Ordering::Relaxed));
         request.extensions_mut().insert(Origin {
             peer: self.peer,
             tls: shared.tls.is_some(),
-            id: RequestId(shared.next_id.fetch_add(1, Ordering::Relaxed)),
+            id,
             peer_text: self.peer_text.clone(),
             seat: self.seat.clone(),
         });
-        Box::pin(async move { Ok(answer(&shared, request).await) })
+        let began = Instant::now();
+        Box::pin(async move {
+            let response = answer(&shared, request).await;
+            metrics::answered(shared.door, response.status(), began.elapsed());
+            Ok(response)
+        })
     }
 }
 
 /// Has the handler answer; its panic is a 500 with the request's id, and the process lives on.
 async fn answer(shared: &Shared, request: Request) -> Response {
+    let origin = request.extensions().get::<Origin>();
     if let Err(refusal) = head::check(request.method(), request.uri(), request.headers()) {
+        if let (Some(origin), true) = (origin, refusal.status().is_client_error()) {
+            metrics::refused(origin.peer.ip(), Why::Head);
+        }
         return refusal;
     }
-    let origin = request.extensions().get::<Origin>();
     let id = origin.map(|origin| origin.id).unwrap_or_default();
     let seat = origin.and_then(|origin| origin.seat.clone());
     let _serving = seat.as_ref().map(Seat::serve);
@@ -517,8 +539,7 @@ async fn answer(shared: &Shared, request: Request) -> Response {
     }
     let call = AssertUnwindSafe(async { shared.handler.call(request).await });
     call.catch_unwind().await.unwrap_or_else(|_| {
-        let n = N_PANICS.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::error!(request = %id, n, "the handler of a request panicked");
+        metrics::panicked(id, None);
         let text = format!("500 Internal Server Error (request {id})\n");
         reply::text(StatusCode::INTERNAL_SERVER_ERROR, text)
     })
@@ -531,17 +552,4 @@ fn head_bytes(request: &Request) -> usize {
     let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + PER_HEADER);
     let target = request.uri().path().len() + request.uri().query().map_or(0, str::len);
     limit::REQUEST_BYTES + target + headers.sum::<usize>()
-}
-
-/// Requests of this process whose handler panicked.
-static N_PANICS: AtomicU64 = AtomicU64::new(0);
-
-/// How many requests of this process ended in a panic of ours: each is a fault to mend.
-pub fn n_panics() -> u64 {
-    N_PANICS.load(Ordering::Relaxed)
-}
-
-/// Counts one more: for handlers that catch their own.
-pub(super) fn count_panic() {
-    N_PANICS.fetch_add(1, Ordering::Relaxed);
 }

@@ -24,6 +24,7 @@ use super::{
     codec,
     compare::Comparison,
     machine::{Machine, RequestId, Revision, Stamped},
+    metrics,
     peer::{
         client::PeerError,
         server::{Forwarded, Leader},
@@ -92,7 +93,7 @@ impl<M: Machine> Log<M> {
     /// inside until there is an outcome, which is safe as the command carries a request id.
     pub async fn propose(&self, command: M::Command) -> Result<M::Outcome, ProposeError> {
         let request = self.new_request();
-        self.propose_as(request, command, limit::PROPOSE).await
+        metrics::timed(self.propose_as(request, command, limit::PROPOSE)).await
     }
 
     /// As [`Self::propose`], for callers who may have to repeat a request themselves.
@@ -147,7 +148,7 @@ impl<M: Machine> Log<M> {
                 Err(refused) => Err(refused.into()),
             }
         };
-        encoded.into_iter().map(answer).collect()
+        encoded.into_iter().map(answer).inspect(metrics::proposed).collect()
     }
 
     fn encode(

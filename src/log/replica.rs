@@ -26,6 +26,7 @@ use super::{
     feed::Feed,
     journal::{Installing, OpenError},
     machine::{Applied, Machine, Revision, RowKey, RowWrites},
+    metrics,
     peer::wire::Refused,
     store::{self, Marks, RowSet, Store, StoreError, Write},
     types::{
@@ -124,6 +125,7 @@ impl<M: Machine> Replica<M> {
         };
         let machine: M = load(store.as_ref(), RowSet::InForce)?;
         within(&machine, level)?;
+        metrics::at(machine.revision());
         let feed = Feed::new(Arc::new(machine.clone()));
         let progress = watch::Sender::new(Progress { index: mark.index(), bytes: 0 });
         let writing = None;
@@ -182,6 +184,7 @@ impl<M: Machine> Replica<M> {
             changes.extend(new);
             rows.extend(others);
         }
+        metrics::applied(outcomes.len(), self.machine.revision());
         let mut written = BTreeSet::new();
         for change in changes.iter().rev() {
             let key = M::key(change);
@@ -292,6 +295,7 @@ impl<M: Machine> Replica<M> {
         let marker = codec::encode(VERSION, &mark);
         store::write(&self.store, Write::Install { marker }).await.map_err(write_failed)?;
         (self.machine, self.mark) = (machine, mark);
+        metrics::at(self.machine.revision());
         self.feed.reset(Arc::new(self.machine.clone()));
         self.progress.send_modify(|p| p.index = self.mark.index());
         Ok(())

@@ -94,7 +94,7 @@ impl Guard for Strangers {
 
 /// The refusal in the shape the dialects' clients read.
 pub fn refuse(refusal: Refusal, asked: Asked<'_>) -> Response {
-    tracing::debug!(path = asked.uri.path(), reason = %refusal, "request refused");
+    auth::metrics::refused(refusal, asked);
     let text = match refusal {
         Refusal::Missing => "Sign in: a token or a name and a password are needed here.".to_owned(),
         other => other.to_string(),

@@ -40,6 +40,7 @@ use crate::{
         Body, Request, Response,
         auth::{Basic, Passwords, TokenGuard, Tokens},
         crowd::Crowd,
+        metrics::Door as DoorName,
         proxy::Proxy,
         reply,
         serve::{Handler, Listener, Server},
@@ -100,15 +101,16 @@ pub struct Parts<'a> {
 pub async fn bind(config: &Config, rng: &Rng) -> anyhow::Result<Bound> {
     let at = |port| SocketAddr::new(config.listen, port);
     let crowd = Crowd::of_process();
-    let router = Listener::bind(at(config.router_port))?.in_crowd(crowd.clone());
-    let taken = |port: Option<u16>| {
+    let router =
+        Listener::bind(at(config.router_port))?.in_crowd(crowd.clone()).named(DoorName::Front);
+    let taken = |port: Option<u16>, name| {
         let listener = port.map(|port| Listener::bind(at(port))).transpose()?;
-        anyhow::Ok(listener.map(|listener| listener.in_crowd(crowd.clone())))
+        anyhow::Ok(listener.map(|listener| listener.in_crowd(crowd.clone()).named(name)))
     };
-    let redirect = taken(config.redirect_port)?;
-    let compat = |port| taken(config.compat_ports.then_some(port));
-    let marathon = compat(MARATHON_PORT)?;
-    let mesos = compat(MESOS_PORT)?;
+    let redirect = taken(config.redirect_port, DoorName::Redirect)?;
+    let compat = |port, name| taken(config.compat_ports.then_some(port), name);
+    let marathon = compat(MARATHON_PORT, DoorName::Marathon)?;
+    let mesos = compat(MESOS_PORT, DoorName::Mesos)?;
     let own = [at(config.dns_port)];
     let options = names::options(config, &own, Vec::new());
     let dns = dns::serve::Server::bind(&own, &options, rng.child("dns"))?;

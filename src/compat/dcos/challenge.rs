@@ -5,7 +5,7 @@ use http::{StatusCode, header::WWW_AUTHENTICATE};
 
 use crate::http::{
     Response,
-    auth::{Asked, Refusal},
+    auth::{Asked, Refusal, metrics},
     error::ApiError,
     reply::{self, Reply as _},
 };
@@ -32,7 +32,7 @@ window.location.replace("/#/login?redirect=" + encodeURIComponent(window.locatio
 
 /// The refusal of a request without a good token.
 pub fn refuse(refusal: Refusal, asked: Asked<'_>) -> Response {
-    tracing::debug!(path = asked.uri.path(), reason = %refusal, "request refused");
+    metrics::refused(refusal, asked);
     let hint = match refusal {
         Refusal::Foreign | Refusal::Script => "send the token in the Authorization header",
         _ => {

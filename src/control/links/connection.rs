@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::{Connected, Links, Peer, SessionOutput, Shown, TO_AGENT_MAX, Wire};
 use crate::{
     base::limit,
+    control::metrics,
     core::{Command, State, apply::admission},
     model::{
         link::{Answer, AskError, FromAgent, Hello, Report, ToAgent},
@@ -48,10 +49,9 @@ pub async fn serve(links: &Links, mut wire: Wire, peer: Peer) {
     let (to_agent, outbox) = mpsc::channel(TO_AGENT_MAX);
     let (input, inputs) = mpsc::channel(INPUTS_MAX);
     connect(links, &peer, epoch, to_agent, input);
-    tracing::info!(node = %node, "agent connected");
+    let _counted = metrics::Connection::of(&node);
     run(links, &node, epoch, wire, (outbox, inputs)).await;
     disconnect(links, &node, epoch);
-    tracing::info!(node = %node, "agent disconnected");
 }
 
 async fn refuse(wire: &Wire, text: &str) {
@@ -295,11 +295,12 @@ async fn propose_reports(links: Links, node: NodeId, mut inbox: mpsc::Receiver<V
     let mut batches = Vec::new();
     while inbox.recv_many(&mut batches, REPORTS_MAX).await > 0 {
         let reports: Vec<Report> = batches.drain(..).flatten().collect();
+        let n = reports.len();
         let command = Command::Report { node: node.clone(), reports };
-        if let Err(error) = links.inner.log.propose(command).await {
-            // The agent tells them again to whoever leads next.
-            tracing::warn!(node = %node, %error, "reports were not taken");
-            return;
+        let outcome = links.inner.log.propose(command).await;
+        metrics::reported(&node, n, &outcome);
+        if outcome.is_err() {
+            return; // the agent tells them again to whoever leads next
         }
     }
 }

@@ -4,10 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tepui::{
     base::task::Tasks,
-    http::{
-        Request, reply,
-        serve::{Listener, n_panics},
-    },
+    http::{Request, metrics::n_panics, reply, serve::Listener},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -1,0 +1,123 @@
+//! What the leader's reconcilers and its side of the agent links count. All of it is rare: a step
+//! runs a few times a second, reports come in batches.
+
+use std::time::Duration;
+
+use crate::{
+    base::metrics::{Label as _, QUICK, families, label},
+    log::ProposeError,
+    model::NodeId,
+};
+
+label! {
+    /// The reconcilers.
+    pub enum Reconciler("reconciler") {
+        Deploy = "deploy",
+        Place = "place",
+        Liveness = "liveness",
+    }
+}
+
+impl Reconciler {
+    /// As operators see it.
+    pub fn name(self) -> &'static str {
+        Self::VALUES[self.index()]
+    }
+}
+
+label! {
+    /// How an activation ended.
+    pub enum Step("outcome") {
+        /// There was nothing to do.
+        Idle = "idle",
+        /// Every command had its effect.
+        Done = "done",
+        /// Some did not get through, or the state had moved on; the next step looks again.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// What became of reports.
+    pub enum Taken("outcome") {
+        Taken = "taken",
+        /// The log did not take them; the agent tells them again.
+        Refused = "refused",
+    }
+}
+
+families! {
+    STEPS: Counter<(Reconciler, Step)> = new(
+        "tepui_control_steps_total",
+        "Activations of the reconcilers.",
+    );
+    DURATION: Histogram<Reconciler> = new(
+        "tepui_control_step_duration_seconds",
+        "What a step takes, without what becomes of the commands it proposes.",
+        &QUICK,
+    );
+    COMMANDS: Counter<Reconciler> = new(
+        "tepui_control_commands_total",
+        "Commands the reconcilers proposed.",
+    );
+    LEADS: Gauge<()> = new("tepui_control_is_leader", "1 while this master leads, else 0.");
+    AGENTS: Gauge<()> = new("tepui_control_agents_connected", "Agents connected to this master.");
+    REPORTS: Counter<Taken> = new(
+        "tepui_control_reports_total",
+        "Reports of tasks received from agents.",
+    );
+}
+
+/// A reconciler ran for `took` and proposed `n` commands; `refused` says why not all were taken.
+pub(super) fn stepped(which: Reconciler, took: Duration, n: usize, refused: Option<&str>) {
+    DURATION.observe(which, took);
+    COMMANDS.add(which, n as u64);
+    let step = match (n, refused) {
+        (0, _) => Step::Idle,
+        (_, None) => Step::Done,
+        (_, Some(_)) => Step::Refused,
+    };
+    STEPS.inc((which, step));
+    if n > 0 {
+        tracing::debug!(?took, n, refused, "reconciled");
+    }
+}
+
+/// This master has begun to lead, or has ceased to.
+pub(super) fn led(leads: bool) {
+    LEADS.set((), u64::from(leads));
+    if leads {
+        tracing::info!("this master leads");
+    } else {
+        tracing::warn!("this master does not lead any more");
+    }
+}
+
+/// An agent that is connected; until this is dropped.
+pub(super) struct Connection<'a>(&'a NodeId);
+
+impl<'a> Connection<'a> {
+    pub fn of(node: &'a NodeId) -> Self {
+        AGENTS.inc(());
+        tracing::info!(node = %node, "agent connected");
+        Self(node)
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        AGENTS.dec(());
+        tracing::info!(node = %self.0, "agent disconnected");
+    }
+}
+
+/// `n` reports of a node were proposed.
+pub(super) fn reported<T>(node: &NodeId, n: usize, outcome: &Result<T, ProposeError>) {
+    match outcome {
+        Ok(_) => REPORTS.add(Taken::Taken, n as u64),
+        Err(error) => {
+            REPORTS.add(Taken::Refused, n as u64);
+            tracing::warn!(node = %node, %error, "reports were not taken");
+        }
+    }
+}
