@@ -10,6 +10,7 @@ pub mod handles;
 pub mod view;
 pub mod routes;
 mod cluster;
+pub mod metrics;
 mod apps;
 mod tasks;
 mod tokens;

@@ -11,7 +11,7 @@ use super::{
     handles::{Agents, Cluster, ProposeError},
     level,
     live::{self, Live},
-    nodes, tasks, tokens,
+    metrics, nodes, tasks, tokens,
     view::View,
 };
 use crate::{
@@ -105,6 +105,7 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/openapi.yaml", Open, cluster::openapi),
         get("/tepui/v1/status", Read, cluster::status),
         get("/tepui/v1/me", Read, cluster::me),
+        get("/tepui/v1/metrics", Read, metrics::metrics),
         get("/tepui/v1/apps", Read, apps::list),
         get("/tepui/v1/apps/{id...}", Read, apps::show),
         get("/tepui/v1/apps/{id...}/why", Read, apps::why),

@@ -12,7 +12,7 @@ use super::system::{PATIENCE, System, wait};
 
 /// A web server that every machine under test has: busybox on the node's own file system. It
 /// serves `index.html` and the file named by `also`.
-fn web(id: &str, instances: u32, also: &str) -> Value {
+pub fn web(id: &str, instances: u32, also: &str) -> Value {
     json!({
         "id": id,
         "cmd": format!("echo served by $MESOS_TASK_ID > index.html; echo ok > {also}; exec busybox httpd -f -p $PORT0"),
@@ -76,7 +76,7 @@ fn an_app_is_deployed_found_reached_scaled_and_removed() {
 }
 
 /// Asks the cluster's DNS over real UDP, decoded by an independent library.
-fn ask(system: &System, name: &str, kind: RecordType) -> Message {
+pub fn ask(system: &System, name: &str, kind: RecordType) -> Message {
     let mut query = Message::new(7, MessageType::Query, OpCode::Query);
     query.add_query(Query::query(Name::from_ascii(name).expect("name"), kind));
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("socket");

@@ -40,12 +40,22 @@ pub fn send(
     path: &str,
     body: Option<&[u8]>,
 ) -> std::io::Result<Answer> {
+    let credential = token.map(|token| format!("Authorization: token={token}\r\n"));
+    send_with(addr, &credential.unwrap_or_default(), method, path, body)
+}
+
+/// As `send`, with headers as they are, each with the end of its line.
+pub fn send_with(
+    addr: SocketAddr,
+    headers: &str,
+    method: &str,
+    path: &str,
+    body: Option<&[u8]>,
+) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n");
-    if let Some(token) = token {
-        head.push_str(&format!("Authorization: token={token}\r\n"));
-    }
+    head.push_str(headers);
     if let Some(body) = body {
         head.push_str(&format!(
             "Content-Type: application/json\r\nContent-Length: {}\r\n",

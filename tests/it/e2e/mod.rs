@@ -8,6 +8,7 @@ pub mod client;
 mod doors;
 mod faults;
 mod identity;
+mod metrics;
 mod nodes;
 mod sessions;
 mod pauses;

@@ -1,0 +1,37 @@
+//! `/tepui/v1/metrics`: every family of the answering process, for Prometheus (docs/metrics.md).
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::routes::Api;
+use crate::{
+    agent,
+    base::metrics::{
+        Family, process,
+        text::{MEDIA_TYPE, render},
+    },
+    control, dns,
+    http::{self as web, Call, Response, auth, reply},
+    log,
+};
+
+/// Every family of this program, by subsystem. One process has them all, whatever its roles are.
+pub fn families() -> impl Iterator<Item = &'static dyn Family> {
+    [
+        process::FAMILIES,
+        web::metrics::FAMILIES,
+        auth::metrics::FAMILIES,
+        log::metrics::FAMILIES,
+        control::metrics::FAMILIES,
+        agent::metrics::FAMILIES,
+        dns::metrics::FAMILIES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
+
+pub async fn metrics(_: Arc<Api>, _: Call) -> Response {
+    reply::content(StatusCode::OK, MEDIA_TYPE, render(families()))
+}
