@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{
     deploy,
@@ -147,12 +148,14 @@ where
         changed.borrow_and_update();
         let state = driver.log.state();
         let (at, began) = (driver.clock.now(), Instant::now());
-        let commands = step(&state, at);
+        let span =
+            tracing::debug_span!("reconcile", name = which.name(), revision = state.revision);
+        let commands = span.in_scope(|| step(&state, at));
         let took = began.elapsed();
         drop(state);
         let n_proposed = commands.len();
-        let refused = propose(&driver.log, commands).await;
-        metrics::stepped(which, took, n_proposed, refused.as_deref());
+        let refused = propose(&driver.log, commands).instrument(span.clone()).await;
+        span.in_scope(|| metrics::stepped(which, took, n_proposed, refused.as_deref()));
         let again = n_proposed > 0;
         let failed = refused.is_some();
         driver.board.note(which.name(), Activation { n_runs: 0, at, took, n_proposed, refused });

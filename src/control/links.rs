@@ -237,6 +237,7 @@ impl Links {
     ///
     /// # Errors
     /// When the agent is not connected, says no, or does not answer in time.
+    #[tracing::instrument(level = "debug", skip_all, fields(%node))]
     pub async fn ask(&self, node: &NodeId, question: Question) -> Result<Answer, AskError> {
         let (id, answer) = self.put(node, question)?;
         match tokio::time::timeout(ANSWER, answer).await {

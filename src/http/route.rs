@@ -23,7 +23,7 @@ use super::{
     pattern::{Params, Pattern, segments},
     query::Query,
     reply::{self, Reply},
-    serve::{Handler, Origin, RequestId},
+    serve::{self, Handler, Origin, RequestId},
 };
 use crate::base::limit;
 
@@ -219,6 +219,7 @@ impl<S: Send + Sync + 'static> Table<S> {
             Ok(found) => found,
             Err(miss) => return (self.miss)(&miss, &parts),
         };
+        serve::note_route(route.pattern.as_str());
         let principal = match parts.extensions.remove::<Principal>() {
             Some(principal) => principal,
             None if route.access == Access::Open => Principal::anonymous(),

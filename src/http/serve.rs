@@ -35,6 +35,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     Body, Request, Response,
@@ -512,11 +513,22 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             seat: self.seat.clone(),
         });
         let began = Instant::now();
-        Box::pin(async move {
+        // The table that finds the route fills it in. Disabled, a span is one look at a static.
+        let (method, route) = (request.method(), tracing::field::Empty);
+        let span = tracing::debug_span!("request", %id, %method, peer = %self.peer, route);
+        let answered = async move {
             let response = answer(&shared, request).await;
             metrics::answered(shared.door, response.status(), began.elapsed());
             Ok(response)
-        })
+        };
+        if span.is_disabled() { Box::pin(answered) } else { Box::pin(answered.instrument(span)) }
+    }
+}
+
+/// Tells the span of the request being answered which pattern it matched.
+pub fn note_route(pattern: &'static str) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        tracing::Span::current().record("route", pattern);
     }
 }
 

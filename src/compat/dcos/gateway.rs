@@ -30,6 +30,7 @@ use crate::{
         proxy::{Proxy, Target, Upstream},
         reply::{self, Reply as _},
         route::Table,
+        serve,
         stream::leased,
     },
     model::NodeId,
@@ -212,6 +213,7 @@ impl Gateway {
                 let Ok(path) = with_query(path, request.uri().query()) else {
                     return bad_path();
                 };
+                serve::note_route("/service/{name...}");
                 hand_over_token(request.headers_mut());
                 let prefix = Some(format!("/service/{name}").into());
                 let target = Target { upstream, spare, path: Some(path), prefix };

@@ -79,6 +79,7 @@ impl Peer {
     }
 
     /// Sends a call and waits for its answer.
+    #[tracing::instrument(level = "debug", name = "peer", skip_all, fields(peer = self.id))]
     pub async fn call(&self, call: Call, deadline: Duration) -> Result<Reply, PeerError> {
         let answer = self.send(call)?;
         match timeout(deadline, answer).await {

@@ -331,6 +331,34 @@ fn numbers_move_with_what_happens() {
     assert!(sum(&after, "process_open_fds", "", &[]) > 3.);
 }
 
+#[test]
+fn at_debug_each_request_and_each_step_is_a_span_and_else_nothing_is() {
+    let (loud, quiet) =
+        (System::start_with_env(&[("TEPUI_LOG_LEVEL", "tepui=debug")]), System::start());
+    for system in [&loud, &quiet] {
+        let app = web("/seen", 1, "up");
+        assert_eq!(system.send("POST", "/service/marathon/v2/apps", Some(&app)).status, 201);
+        system.wait_running("/seen", 1);
+        assert_eq!(system.get("/tepui/v1/apps/seen").status, 200);
+        assert_eq!(system.get("/service/seen/").status, 200);
+    }
+    let (loud, quiet) = (loud.stderr(), quiet.stderr());
+    for route in ["/v2/apps", "/tepui/v1/apps/{id...}", "/service/{name...}"] {
+        let wanted = format!(" route=\"{route}\"}}: ");
+        let line = loud.lines().find(|line| line.contains(&wanted));
+        let line = line.unwrap_or_else(|| panic!("{wanted} is missing in {loud}"));
+        for part in ["request{id=", " method=", " peer=127.0.0.1:"] {
+            assert!(line.contains(part), "{line}");
+        }
+    }
+    for name in ["deploy", "place"] {
+        assert!(loud.contains(&format!("reconcile{{name=\"{name}\" revision=")), "{loud}");
+    }
+    for span in ["request{", "reconcile{", "answered"] {
+        assert!(!quiet.contains(span), "{quiet}");
+    }
+}
+
 /// A subsystem with families that nobody is told of would be of no use.
 #[test]
 fn every_subsystem_with_families_is_listed() {
