@@ -4,11 +4,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    net::TcpStream,
     path::Path,
 };
 
 use hickory_proto::rr::RecordType;
 use serde_json::json;
+use tepui::http::crowd::Bounds;
 
 use super::{
     apps::{ask, web},
@@ -357,6 +359,32 @@ fn at_debug_each_request_and_each_step_is_a_span_and_else_nothing_is() {
     for span in ["request{", "reconcile{", "answered"] {
         assert!(!quiet.contains(span), "{quiet}");
     }
+}
+
+#[test]
+fn who_is_turned_away_is_counted_with_the_reason() {
+    let system = System::start();
+    let refused =
+        |why: &str| sum(&scrape(&system), "tepui_http_refused_total", "", &[("reason", why)]);
+    let two_hosts = client::send_with(system.router, "Host: other\r\n", "GET", "/", None);
+    assert_eq!(two_hosts.expect("an answer").status, 400);
+    assert_eq!(refused("head"), 1.);
+
+    // More than one address may have open without a credential: the oldest leave.
+    let bounds = Bounds::of_descriptors(usize::MAX / 2);
+    assert_eq!(refused("sent_away"), 0.);
+    let open = |_| TcpStream::connect(system.router).expect("a connection");
+    let strangers: Vec<TcpStream> = (0..bounds.strangers_local_max + 10).map(open).collect();
+    wait("the oldest are sent away", PATIENCE, || refused("sent_away") >= 10.);
+    let connections = sum(&scrape(&system), "tepui_http_connections", "", &[("listener", "front")]);
+    let (least, most) =
+        (bounds.strangers_local_max as f64 - 10., bounds.strangers_local_max as f64 + 10.);
+    assert!((least..most).contains(&connections), "{connections} of {}", strangers.len());
+    drop(strangers);
+    wait("their connections are closed", PATIENCE, || {
+        sum(&scrape(&system), "tepui_http_connections", "", &[]) <= 2.
+    });
+    assert_eq!((refused("crowd"), refused("pace"), refused("memory")), (0., 0., 0.));
 }
 
 /// A subsystem with families that nobody is told of would be of no use.
