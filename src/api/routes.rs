@@ -132,7 +132,14 @@ pub fn routes() -> Vec<Route<Api>> {
 
 /// The table; whoever mounts it adds the guard.
 pub fn table(api: Arc<Api>) -> Table<Api> {
-    Table::new(api, routes()).on_miss(miss)
+    Table::new(api, routes()).on_miss(miss).on_denied(denied)
+}
+
+/// 403 in our own shape.
+fn denied(request: &Parts) -> Response {
+    let id = request.extensions.get::<Origin>().map(|o| o.id).unwrap_or_default();
+    let error = ApiError::forbidden("this needs a superuser");
+    error.hint("GET /tepui/v1/me says who you are").reply(id)
 }
 
 /// 404 and 405 in our own shape.

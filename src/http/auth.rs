@@ -1,9 +1,10 @@
 //! Who is calling: tokens, where they stand in a request, guards of route tables, passwords.
 //!
-//! `tokens` makes and checks the cluster's own tokens, `guard` decides which of the ways to prove
-//! oneself a listener takes (and that no other site's page rides on a browser's), `basic` knows
-//! callers by name and password, for clients that can send nothing else. Users and the secret come
-//! from the caller through [`Accounts`]: nothing here keeps state besides small caches.
+//! `tokens` makes and checks the cluster's own tokens, `rights` says which routes a caller reaches,
+//! `guard` decides which of the ways to prove oneself a listener takes (and that no other site's
+//! page rides on a browser's), `basic` knows callers by name and password, for clients that can send
+//! nothing else. Users and the secret come from the caller through [`Accounts`]: nothing here keeps
+//! state besides small caches.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -21,13 +22,15 @@ mod attempts;
 mod basic;
 mod guard;
 pub mod metrics;
+mod rights;
 mod tokens;
 
 pub use attempts::{Attempts, TooMany};
 pub use basic::Basic;
 pub use guard::{Ambient, Asked, Caller, Credential, TokenGuard, typed};
 use metrics::SignIn;
-pub use tokens::{Accounts, Holder, Lease, Refusal, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens};
+pub use rights::Rights;
+pub use tokens::{Account, Accounts, Holder, Lease, Refusal, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens};
 
 /// The cookie browsers carry their token in; the original's name, which old pages set themselves.
 pub const AUTH_COOKIE: &str = "dcos-acs-auth-cookie";
@@ -37,32 +40,46 @@ const HASHES_AT_ONCE_MAX: usize = 2;
 
 /// The one a request acts for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal(Arc<str>);
+pub struct Principal {
+    uid: Arc<str>,
+    rights: Rights,
+}
 
 impl Principal {
     /// Nobody in particular. No user can have this uid.
     pub const ANONYMOUS: &'static str = "anonymous";
 
-    pub fn new(uid: impl Into<Arc<str>>) -> Self {
-        Self(uid.into())
+    pub fn new(uid: impl Into<Arc<str>>, rights: Rights) -> Self {
+        Self { uid: uid.into(), rights }
     }
 
+    /// Nobody, who reaches what is open.
     pub fn anonymous() -> Self {
-        Self::new(Self::ANONYMOUS)
+        Self::new(Self::ANONYMOUS, Rights::None)
+    }
+
+    /// The same one with other rights.
+    pub fn with(self, rights: Rights) -> Self {
+        Self { rights, ..self }
     }
 
     pub fn uid(&self) -> &str {
-        &self.0
+        &self.uid
+    }
+
+    pub fn rights(&self) -> Rights {
+        self.rights
     }
 
     pub fn is_anonymous(&self) -> bool {
-        &*self.0 == Self::ANONYMOUS
+        &*self.uid == Self::ANONYMOUS
     }
 }
 
 /// Checks callers for a route table.
 pub trait Guard: Send + Sync + 'static {
-    /// The caller, or the finished refusal.
+    /// The caller with its rights, or the finished refusal. Whether the rights reach as far as
+    /// `access` is asked by the table.
     #[allow(clippy::result_large_err)] // moved once, on the rare way
     fn admit(&self, request: &Parts, access: Access) -> Result<Principal, Response>;
 }

@@ -1,8 +1,9 @@
 //! Route tables as data: method, pattern, access class, handler.
 //!
-//! A `Table` finds the handler, tells 404 from 405, has the caller checked by its guard, and turns
-//! what the handler returns into the response. A table can be listed, so that tests compare it
-//! with the contract. What 404 and 405 look like is the dialect's, given as a function.
+//! A `Table` finds the handler, tells 404 from 405, has the caller checked by its guard, asks whether
+//! the caller's rights reach the route, and turns what the handler returns into the response. A table
+//! can be listed, so that tests compare it with the contract. What 403, 404 and 405 look like is the
+//! dialect's, given as functions.
 //!
 //! A panic in a handler is a 500 with a request id and a log line, not the end of the connection.
 
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::base::limit;
 
-/// Who may use a route.
+/// Who may use a route; `auth::Rights` decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Anybody, without a token.
@@ -150,12 +151,18 @@ impl Miss {
     }
 }
 
+/// 403 in plain text, the default of a table.
+fn plainly_denied(_: &Parts) -> Response {
+    reply::text(StatusCode::FORBIDDEN, "403 Forbidden\n")
+}
+
 /// A route table over a state type.
 pub struct Table<S> {
     state: Arc<S>,
     routes: Vec<Route<S>>, // most specific first
     slashes: Slashes,
     miss: fn(&Miss, &Parts) -> Response,
+    denied: fn(&Parts) -> Response,
     guard: Option<Arc<dyn Guard>>,
 }
 
@@ -163,7 +170,8 @@ impl<S: Send + Sync + 'static> Table<S> {
     /// A table that ignores superfluous slashes and answers misses in plain text.
     pub fn new(state: Arc<S>, mut routes: Vec<Route<S>>) -> Self {
         routes.sort_by(|a, b| a.pattern.by_specificity(&b.pattern));
-        Self { state, routes, slashes: Slashes::Ignore, miss: Miss::plain, guard: None }
+        let (slashes, miss) = (Slashes::Ignore, Miss::plain);
+        Self { state, routes, slashes, miss, denied: plainly_denied, guard: None }
     }
 
     /// Other slash rules.
@@ -174,6 +182,11 @@ impl<S: Send + Sync + 'static> Table<S> {
     /// The dialect's own 404 and 405.
     pub fn on_miss(self, miss: fn(&Miss, &Parts) -> Response) -> Self {
         Self { miss, ..self }
+    }
+
+    /// The dialect's own 403, for callers who are known and may not do this.
+    pub fn on_denied(self, denied: fn(&Parts) -> Response) -> Self {
+        Self { denied, ..self }
     }
 
     /// Who checks callers that nobody checked before. Without a guard such callers reach `Open`
@@ -229,6 +242,11 @@ impl<S: Send + Sync + 'static> Table<S> {
                 None => return reply::text(StatusCode::UNAUTHORIZED, "401 Unauthorized\n"),
             },
         };
+        if !principal.rights().reach(route.access) {
+            let (uid, path) = (principal.uid(), parts.uri.path());
+            tracing::debug!(uid, path, access = ?route.access, "not allowed");
+            return (self.denied)(&parts);
+        }
         let (body_max, n_read, hold) = (route.body_max, 0, None);
         let call = Call { parts, body, params, principal, body_max, n_read, hold };
         let id = call.request_id();

@@ -16,7 +16,9 @@ use crate::{
     compat::dcos::gateway::audited,
     http::{
         Handler, Origin, Request, Response,
-        auth::{self, Asked, Basic, Caller, Credential, Guard, Principal, Refusal, TokenGuard},
+        auth::{
+            self, Asked, Basic, Caller, Credential, Guard, Principal, Refusal, Rights, TokenGuard,
+        },
         redact, reply,
         route::Access,
         stream::leased,
@@ -86,7 +88,7 @@ impl Guard for Strangers {
         let is_near = peer.is_some_and(|ip| self.open_reads.iter().any(|net| net.contains(&ip)));
         // Who brings something that is no good is told so, wherever he comes from.
         if access == Access::Read && refusal == Refusal::Missing && is_near {
-            return Ok(Principal::anonymous());
+            return Ok(Principal::anonymous().with(Rights::Look));
         }
         Err(refuse(refusal, asked))
     }

@@ -22,7 +22,7 @@ use tepui::{
     core::{Command, Outcome, State, place::Report, state::Group},
     http::{
         Body, Request, Response,
-        auth::{Guard, Principal, Trusted},
+        auth::{Guard, Principal, Rights, Trusted},
     },
     model::path::{AppId, PathId},
 };
@@ -131,7 +131,7 @@ struct Tables {
 impl Tables {
     fn over(cluster: &Arc<Still>, tasks: &Tasks) -> Self {
         let clock = SystemClock::shared();
-        let guard: Arc<dyn Guard> = Arc::new(Trusted(Principal::new("bench")));
+        let guard: Arc<dyn Guard> = Arc::new(Trusted(Principal::new("bench", Rights::All)));
         let marathon = Marathon::new(
             cluster.clone(),
             clock.clone(),

@@ -11,7 +11,7 @@ use tepui::{
     base::task::Tasks,
     http::{
         Body, Response,
-        auth::{Principal, Trusted},
+        auth::{Principal, Rights, Trusted},
         route::Table,
         serve::{Listener, Server},
     },
@@ -31,7 +31,7 @@ fn show(spec: &WorkloadSpec) -> Value {
 
 fn table(world: &Arc<World>, tasks: &Tasks) -> Table<Api> {
     let api = Api::new(world.clone(), world.clone(), world.clock.clone(), tasks, show);
-    routes::table(api).guard(Arc::new(Trusted(Principal::new("admin"))))
+    routes::table(api).guard(Arc::new(Trusted(Principal::new("admin", Rights::All))))
 }
 
 fn serve(world: &Arc<World>, tasks: &Tasks) -> Server {

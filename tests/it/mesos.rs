@@ -10,7 +10,7 @@ use tepui::{
     core::{Command, State},
     http::{
         Body, Response,
-        auth::{Principal, Trusted},
+        auth::{Principal, Rights, Trusted},
         route::Table,
     },
     model::{instance::Condition, node::NodeKind},
@@ -51,7 +51,7 @@ async fn answer(world: &Arc<World>, path: &str) -> Response {
 
 /// What a table answers, with the whole body, before its task group goes.
 async fn asked<S: Send + Sync + 'static>(table: Table<S>, path: &str) -> Response {
-    let table = table.guard(Arc::new(Trusted(Principal::new("admin"))));
+    let table = table.guard(Arc::new(Trusted(Principal::new("admin", Rights::All))));
     let response = table.answer(http::Request::get(path).body(Body::empty()).unwrap()).await;
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();

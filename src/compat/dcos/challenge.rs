@@ -1,7 +1,8 @@
-//! The 401 of the admin router (docs/compat/dcos.md, "Refusals"): the challenge that tells the CLI
-//! how to sign in, and a page that sends browsers to the sign-in view.
+//! The 401 and 403 of the admin router (docs/compat/dcos.md, "Refusals"): the challenge that tells
+//! the CLI how to sign in, and a page that sends browsers to the sign-in view; a page for those who
+//! are known and may not.
 
-use http::{StatusCode, header::WWW_AUTHENTICATE};
+use http::{StatusCode, header::WWW_AUTHENTICATE, request::Parts};
 
 use crate::http::{
     Response,
@@ -29,6 +30,24 @@ window.location.replace("/#/login?redirect=" + encodeURIComponent(window.locatio
 </body>
 </html>
 "#;
+
+const DENIED_PAGE: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Access denied</title>
+</head>
+<body>
+<h1>Access denied</h1>
+<p>This needs a superuser. <a href="/">Go to the start page</a>.</p>
+</body>
+</html>
+"#;
+
+/// The refusal of a caller who is known and may not do this.
+pub fn denied(_: &Parts) -> Response {
+    reply::html(StatusCode::FORBIDDEN, DENIED_PAGE)
+}
 
 /// The refusal of a request without a good token.
 pub fn refuse(refusal: Refusal, asked: Asked<'_>) -> Response {

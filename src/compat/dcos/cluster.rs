@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     core::{Accepted, Command, Rejected, State},
-    http::auth::Accounts,
+    http::auth::{Account, Accounts, Rights},
 };
 
 /// The replicated state and the masters that keep it.
@@ -30,8 +30,10 @@ impl Accounts for Known {
         self.0.latest().cluster.as_ref().map(|cluster| cluster.secret)
     }
 
-    fn generation(&self, uid: &str) -> Option<u64> {
-        self.0.latest().users.get(uid).map(|user| user.generation)
+    fn account(&self, uid: &str) -> Option<Account> {
+        let state = self.0.latest();
+        let user = state.users.get(uid)?;
+        Some(Account { generation: user.generation, rights: Rights::of_user(user.superuser) })
     }
 
     fn password_hash(&self, uid: &str) -> Option<String> {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::{
-    challenge::CHALLENGE,
+    challenge::{self, CHALLENGE},
     cluster::{Cluster, ProposeError},
     gateway::INFO_COOKIE,
     spki, system,
@@ -28,7 +28,7 @@ use crate::{
         auth::{AUTH_COOKIE, Passwords, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens, TooMany},
         body::BodyError,
         reply::{self, Reply},
-        route::{Access, Table, delete, get, patch, post, put},
+        route::{Access, Route, Table, delete, get, patch, post, put},
         serve::RequestId,
     },
     model::access::User,
@@ -44,8 +44,8 @@ pub struct Iam {
 }
 
 /// The routes.
-pub fn table(iam: Iam) -> Table<Iam> {
-    let routes = vec![
+pub fn routes() -> Vec<Route<Iam>> {
+    vec![
         post("/acs/api/v1/auth/login", Access::Open, login),
         get("/acs/api/v1/auth/logout", Access::Open, logout),
         get("/acs/api/v1/auth/jwks", Access::Open, jwks),
@@ -56,8 +56,12 @@ pub fn table(iam: Iam) -> Table<Iam> {
         put("/acs/api/v1/users/{uid}", Access::Admin, create),
         patch("/acs/api/v1/users/{uid}", Access::Admin, change),
         delete("/acs/api/v1/users/{uid}", Access::Admin, remove),
-    ];
-    Table::new(Arc::new(iam), routes)
+    ]
+}
+
+/// The table over them; the gateway has checked who is calling.
+pub fn table(iam: Iam) -> Table<Iam> {
+    Table::new(Arc::new(iam), routes()).on_denied(challenge::denied)
 }
 
 /// An answer that is not a success.

@@ -9,7 +9,7 @@ use std::{net::IpAddr, sync::Arc};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::cluster::Cluster;
+use super::{challenge, cluster::Cluster};
 use crate::{
     core::{
         State,
@@ -17,7 +17,7 @@ use crate::{
     },
     http::{
         Call, Response, reply,
-        route::{Access, Table, get},
+        route::{Access, Route, Table, get},
     },
 };
 
@@ -32,14 +32,18 @@ pub struct Names {
 }
 
 /// The routes, as seen below `/mesos_dns`.
-pub fn table(names: Names) -> Table<Names> {
-    let routes = vec![
+pub fn routes() -> Vec<Route<Names>> {
+    vec![
         get("/v1/version", Access::Read, version),
         get("/v1/hosts/{name}", Access::Read, hosts),
         get("/v1/hosts/{name}/ports", Access::Read, ports),
         get("/v1/services/{name}", Access::Read, services),
-    ];
-    Table::new(Arc::new(names), routes)
+    ]
+}
+
+/// The table over them; the gateway has checked who is calling.
+pub fn table(names: Names) -> Table<Names> {
+    Table::new(Arc::new(names), routes()).on_denied(challenge::denied)
 }
 
 /// Keeps the records of a few names.

@@ -1,8 +1,6 @@
 //! The admin router's routes as data (docs/compat/dcos.md, "Routes"): which path needs a token and
 //! who answers it. Exact paths win over prefixes, the longest prefix over shorter ones.
 
-use crate::http::route::Access;
-
 /// One line of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
@@ -23,8 +21,9 @@ pub enum Path {
 pub enum Pass {
     /// Anybody.
     Open,
-    /// Holders of a good token.
-    Token(Access),
+    /// Holders of a good token. What they may do is asked by the part's own route table; services
+    /// of the cluster see the token and judge for themselves.
+    Token,
     /// The part checks for itself; a good token is told to it, a bad one is not refused here.
     Own,
 }
@@ -70,8 +69,6 @@ const fn stripped(part: Part, strip: &'static str) -> Then {
 
 use Path::{Is, Under};
 
-const READ: Pass = Pass::Token(Access::Read);
-
 /// Every route.
 pub const RULES: &[Rule] = &[
     rule(Under("/"), Pass::Open, part(Part::Ui)),
@@ -80,51 +77,51 @@ pub const RULES: &[Rule] = &[
     rule(Is("/metrics"), READ, Then::Rewrite("/metrics", "/tepui/v1/metrics")),
     rule(Is("/login"), Pass::Open, Then::Redirect(302, "/#/login")),
     rule(Under("/acs/api/v1/auth/"), Pass::Open, part(Part::Iam)),
-    rule(Under("/acs/api/v1"), Pass::Token(Access::Admin), part(Part::Iam)),
+    rule(Under("/acs/api/v1"), Pass::Token, part(Part::Iam)),
     rule(Is("/dcos-metadata/dcos-version.json"), Pass::Open, part(Part::System)),
     rule(Is("/dcos-metadata/ui-config.json"), Pass::Open, part(Part::System)),
     rule(Is("/ca/dcos-ca.crt"), Pass::Open, part(Part::System)),
     rule(Is("/ca/tepui-ca.crt"), Pass::Open, part(Part::System)),
-    rule(Under("/dcos-metadata/"), READ, part(Part::System)),
-    rule(Is("/metadata"), READ, part(Part::System)),
-    rule(Is("/capabilities"), READ, part(Part::Cosmos)),
-    rule(Under("/package/"), READ, part(Part::Cosmos)),
-    rule(Under("/cosmos/service/"), READ, stripped(Part::Cosmos, "/cosmos")),
+    rule(Under("/dcos-metadata/"), Pass::Token, part(Part::System)),
+    rule(Is("/metadata"), Pass::Token, part(Part::System)),
+    rule(Is("/capabilities"), Pass::Token, part(Part::Cosmos)),
+    rule(Under("/package/"), Pass::Token, part(Part::Cosmos)),
+    rule(Under("/cosmos/service/"), Pass::Token, stripped(Part::Cosmos, "/cosmos")),
     rule(Is("/mesos"), Pass::Open, Then::Redirect(301, "/mesos/")),
-    rule(Under("/mesos/"), READ, stripped(Part::Mesos, "/mesos")),
+    rule(Under("/mesos/"), Pass::Token, stripped(Part::Mesos, "/mesos")),
     // Open to everybody in the original; it tells all tasks of the cluster, so it is not here.
-    rule(Under("/cache/master/"), READ, stripped(Part::Mesos, "/cache")),
+    rule(Under("/cache/master/"), Pass::Token, stripped(Part::Mesos, "/cache")),
     rule(Is("/marathon"), Pass::Open, Then::Redirect(307, "/marathon/")),
-    rule(Under("/marathon/"), READ, Then::Rewrite("/marathon/", "/service/marathon/")),
-    rule(Under("/service/"), READ, Then::Service),
-    rule(Under("/agent/"), READ, Then::Agent),
-    rule(Under("/slave/"), READ, Then::Agent),
-    rule(Under("/system/v1/agent/"), READ, part(Part::System)),
+    rule(Under("/marathon/"), Pass::Token, Then::Rewrite("/marathon/", "/service/marathon/")),
+    rule(Under("/service/"), Pass::Token, Then::Service),
+    rule(Under("/agent/"), Pass::Token, Then::Agent),
+    rule(Under("/slave/"), Pass::Token, Then::Agent),
+    rule(Under("/system/v1/agent/"), Pass::Token, part(Part::System)),
     // One front door on every master and one state behind all: the leader answers no differently.
     rule(
         Under("/system/v1/leader/mesos/"),
-        READ,
+        Pass::Token,
         Then::Rewrite("/system/v1/leader/mesos/", "/system/v1/"),
     ),
     rule(
         Under("/system/v1/leader/marathon/"),
-        READ,
+        Pass::Token,
         Then::Rewrite("/system/v1/leader/marathon/", "/system/v1/"),
     ),
-    rule(Under("/system/health/v1"), READ, part(Part::System)),
-    rule(Under("/system/v1/"), READ, part(Part::System)),
+    rule(Under("/system/health/v1"), Pass::Token, part(Part::System)),
+    rule(Under("/system/v1/"), Pass::Token, part(Part::System)),
     rule(Is("/system/v1/logs"), Pass::Open, Then::Redirect(301, "/system/v1/logs/")),
     rule(Is("/system/v1/metrics"), Pass::Open, Then::Redirect(301, "/system/v1/metrics/")),
     rule(Is("/mesos_dns"), Pass::Open, Then::Redirect(301, "/mesos_dns/")),
-    rule(Under("/mesos_dns/"), READ, stripped(Part::MesosDns, "/mesos_dns")),
+    rule(Under("/mesos_dns/"), Pass::Token, stripped(Part::MesosDns, "/mesos_dns")),
     rule(Is("/net"), Pass::Open, Then::Redirect(301, "/net/")),
-    rule(Under("/net/"), READ, part(Part::System)),
+    rule(Under("/net/"), Pass::Token, part(Part::System)),
     rule(Is("/pkgpanda"), Pass::Open, Then::Redirect(301, "/pkgpanda/")),
-    rule(Under("/pkgpanda/"), READ, part(Part::System)),
+    rule(Under("/pkgpanda/"), Pass::Token, part(Part::System)),
     rule(Is("/exhibitor"), Pass::Open, Then::Redirect(301, "/exhibitor/")),
     rule(Is("/exhibitor/exhibitor/v1/cluster/status"), Pass::Open, part(Part::System)),
-    rule(Under("/exhibitor/"), READ, part(Part::System)),
-    rule(Under("/dcos-ui-update-service/"), READ, part(Part::System)),
+    rule(Under("/exhibitor/"), Pass::Token, part(Part::System)),
+    rule(Under("/dcos-ui-update-service/"), Pass::Token, part(Part::System)),
 ];
 
 impl Rule {
@@ -163,14 +160,14 @@ mod tests {
         check("/", Pass::Open, part(Part::Ui));
         check("/package", Pass::Open, part(Part::Ui));
         check("/acs/api/v1/auth/login", Pass::Open, part(Part::Iam));
-        check("/acs/api/v1/users", Pass::Token(Access::Admin), part(Part::Iam));
+        check("/acs/api/v1/users", Pass::Token, part(Part::Iam));
         check("/dcos-metadata/dcos-version.json", Pass::Open, part(Part::System));
-        check("/dcos-metadata/x", READ, part(Part::System));
+        check("/dcos-metadata/x", Pass::Token, part(Part::System));
         check("/exhibitor/exhibitor/v1/cluster/status", Pass::Open, part(Part::System));
-        check("/exhibitor/exhibitor/v1/cluster/list", READ, part(Part::System));
+        check("/exhibitor/exhibitor/v1/cluster/list", Pass::Token, part(Part::System));
         check("/mesos", Pass::Open, Then::Redirect(301, "/mesos/"));
-        check("/mesos/master/state", READ, stripped(Part::Mesos, "/mesos"));
-        check("/service/a", READ, Then::Service);
+        check("/mesos/master/state", Pass::Token, stripped(Part::Mesos, "/mesos"));
+        check("/service/a", Pass::Token, Then::Service);
     }
 
     #[test]

@@ -9,13 +9,16 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::cluster::{Cluster, Facts};
+use super::{
+    challenge,
+    cluster::{Cluster, Facts},
+};
 use crate::{
     base::{clock::Clock, hex::hex},
     core::State,
     http::{
         Call, Response, reply,
-        route::{Access, Table, get},
+        route::{Access, Route, Table, get},
     },
     model::node::NodeKind,
 };
@@ -32,8 +35,8 @@ pub struct System {
 }
 
 /// The routes.
-pub fn table(system: System) -> Table<System> {
-    let routes = vec![
+pub fn routes() -> Vec<Route<System>> {
+    vec![
         get("/dcos-metadata/dcos-version.json", Access::Open, version),
         get("/dcos-metadata/ui-config.json", Access::Open, show_ui_config),
         get("/ca/dcos-ca.crt", Access::Open, authority),
@@ -58,8 +61,12 @@ pub fn table(system: System) -> Table<System> {
         get("/system/health/v1/nodes/{ip}/units", Access::Read, node_units),
         get("/system/health/v1/nodes/{ip}/units/{unit}", Access::Read, node_unit),
         get("/system/health/v1/report", Access::Read, report),
-    ];
-    Table::new(Arc::new(system), routes)
+    ]
+}
+
+/// The table over them; the gateway has checked who is calling.
+pub fn table(system: System) -> Table<System> {
+    Table::new(Arc::new(system), routes()).on_denied(challenge::denied)
 }
 
 fn ok(value: &Value) -> Response {

@@ -154,7 +154,7 @@ fn user(uid: &str, description: &str, kind: &str, provider_id: &str, key: Option
         provider_type: kind.to_owned(),
         provider_id: provider_id.to_owned(),
         is_remote: kind != "internal",
-        // One edition, one right: whoever is known may do everything (docs/compat/dcos.md).
+        // As in the open edition: whoever is made here may do everything (docs/compat/dcos.md).
         superuser: true,
         generation: 0,
     }

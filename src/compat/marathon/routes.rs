@@ -106,6 +106,10 @@ fn miss(miss: &Miss, _: &Parts) -> Response {
     }
 }
 
+fn denied(_: &Parts) -> Response {
+    error::plain(StatusCode::FORBIDDEN, "Not Authorized to perform this action!")
+}
+
 /// The dialect as one handler.
 pub struct Dialect {
     marathon: Arc<Marathon>,
@@ -115,7 +119,7 @@ pub struct Dialect {
 impl Dialect {
     /// Serves the API; `guard` checks callers nobody has checked before.
     pub fn new(marathon: Arc<Marathon>, guard: Option<Arc<dyn Guard>>) -> Self {
-        let table = Table::new(marathon.clone(), routes()).on_miss(miss);
+        let table = Table::new(marathon.clone(), routes()).on_miss(miss).on_denied(denied);
         let table = match guard {
             Some(guard) => table.guard(guard),
             None => table,

@@ -61,8 +61,8 @@ impl Basic {
             }
             verified.insert(digest, hash.unwrap_or_default());
         }
-        let generation = self.accounts.generation(&uid).ok_or(Refusal::Password)?;
-        Ok(Holder::by_password(&uid, generation))
+        let account = self.accounts.account(&uid).ok_or(Refusal::Password)?;
+        Ok(Holder::by_password(&uid, account))
     }
 
     fn digest(&self, uid: &str, password: &str) -> [u8; 32] {

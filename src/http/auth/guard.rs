@@ -162,7 +162,7 @@ pub fn typed(request: &Request) -> bool {
         || request.headers().contains_key(header::CONTENT_TYPE)
 }
 
-/// A guard that admits holders of a good token to everything.
+/// A guard that knows callers by a good token. What they may do is asked by the table.
 pub struct TokenGuard {
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,

@@ -19,16 +19,21 @@ use crate::{
 const NOW: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Users with their generation and password hash, and the secret.
+/// Users with their generation and password hash, and the secret. `root` is the superuser.
 struct Known {
     secret: Mutex<[u8; 32]>,
     users: Mutex<BTreeMap<String, (u64, Option<String>)>>,
+    superuser: Mutex<&'static str>,
 }
 
 impl Known {
     fn with(secret: u8, users: &[&str]) -> Arc<Self> {
         let users = users.iter().map(|uid| ((*uid).to_owned(), (1, None))).collect();
-        Arc::new(Self { secret: Mutex::new([secret; 32]), users: Mutex::new(users) })
+        Arc::new(Self {
+            secret: Mutex::new([secret; 32]),
+            users: Mutex::new(users),
+            superuser: Mutex::new("root"),
+        })
     }
 
     fn set(&self, uid: &str, generation: u64, hash: Option<String>) {
@@ -41,8 +46,9 @@ impl Accounts for Known {
         Some(*self.secret.lock())
     }
 
-    fn generation(&self, uid: &str) -> Option<u64> {
-        self.users.lock().get(uid).map(|(generation, _)| *generation)
+    fn account(&self, uid: &str) -> Option<Account> {
+        let (generation, _) = *self.users.lock().get(uid)?;
+        Some(Account { generation, rights: Rights::of_user(uid == *self.superuser.lock()) })
     }
 
     fn password_hash(&self, uid: &str) -> Option<String> {
@@ -91,6 +97,20 @@ fn a_token_ends_with_its_user_with_the_generation_and_with_the_secret() {
 }
 
 #[test]
+fn rights_are_those_of_now_whenever_the_token_was_made() {
+    let known = Known::with(1, &["ann", "root"]);
+    let tokens = Tokens::new(known.clone());
+    let token = |uid| tokens.issue(uid, NOW, HOUR).unwrap();
+    let (ann, root) = (token("ann"), token("root"));
+    let rights = |token: &str| tokens.check(token, NOW).unwrap().principal.rights();
+    for _ in 0..2 {
+        assert_eq!((rights(&ann), rights(&root)), (Rights::Look, Rights::All));
+    }
+    *known.superuser.lock() = "ann";
+    assert_eq!((rights(&ann), rights(&root)), (Rights::All, Rights::Look));
+}
+
+#[test]
 fn strangers_and_unfinished_tokens_are_refused() {
     let tokens = Tokens::new(Known::with(1, &["ann"]));
     let theirs = Tokens::new(Known::with(2, &["ann"])).issue("ann", NOW, HOUR).unwrap();
@@ -132,6 +152,24 @@ async fn a_lease_ends_with_the_token() {
     let late = lease(&guard);
     known.set("ann", 2, None);
     tokio::time::timeout(Duration::from_secs(3), late.ended()).await.expect("ends at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_ends_with_the_rights_it_was_given_for() {
+    let known = Known::with(1, &["root"]);
+    let clock = ManualClock::new(NOW);
+    let guard = guard(&known, &clock);
+    let token = guard_tokens(&known).issue("root", NOW, HOUR).unwrap();
+    let header = format!("token={token}");
+    let request = ask("GET", "/", &[("authorization", &header)]);
+    let lease = || guard.caller(Asked::from(&request)).unwrap().lease;
+    let mighty = lease();
+    *known.superuser.lock() = "nobody";
+    tokio::time::timeout(Duration::from_secs(3), mighty.ended()).await.expect("ends at once");
+    let looks = lease();
+    *known.superuser.lock() = "root";
+    let open = tokio::time::timeout(HOUR, looks.ended()).await;
+    assert!(open.is_err(), "more rights are no reason to end");
 }
 
 fn guard_tokens(known: &Arc<Known>) -> Arc<Tokens> {

@@ -13,7 +13,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::Principal;
+use super::{Principal, Rights};
 use crate::base::clock::{Clock, Timestamp};
 
 /// How long a login lasts unless asked otherwise (the original's five days).
@@ -31,10 +31,22 @@ const LEASE_CHECK: Duration = Duration::from_secs(2);
 pub trait Accounts: Send + Sync + 'static {
     /// What tokens are signed with now; `None` while there is no cluster.
     fn secret(&self) -> Option<[u8; 32]>;
+    /// What counts for this user now; `None` when there is no such user.
+    fn account(&self, uid: &str) -> Option<Account>;
     /// The generation whose tokens count for this user; `None` when there is no such user.
-    fn generation(&self, uid: &str) -> Option<u64>;
+    fn generation(&self, uid: &str) -> Option<u64> {
+        self.account(uid).map(|account| account.generation)
+    }
     /// The hash of the user's password, where there is one.
     fn password_hash(&self, uid: &str) -> Option<String>;
+}
+
+/// What counts for a user at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// Tokens of this generation are good.
+    pub generation: u64,
+    pub rights: Rights,
 }
 
 /// What a token says.
@@ -166,8 +178,9 @@ impl Tokens {
                 fresh
             }
         };
-        self.still_good(&holder, now)?;
-        Ok(holder)
+        // Rights are never remembered: they are the user's now, not those of the sign-in.
+        let Account { rights, .. } = self.still_good(&holder, now)?;
+        Ok(Holder { principal: holder.principal.with(rights), ..holder })
     }
 
     fn decode(&self, token: &str, keys: &Keys) -> Result<Holder, Refusal> {
@@ -177,18 +190,18 @@ impl Tokens {
         if claims.uid.is_empty() {
             return Err(Refusal::NoUid);
         }
-        let principal = Principal::new(claims.uid);
+        let principal = Principal::new(claims.uid, Rights::None); // until `check` looks them up
         Ok(Holder { principal, generation: claims.generation, exp: Some(claims.exp) })
     }
 
     /// Whether what was once found good still is. The signature is not looked at again: with
     /// another secret come other generations.
-    fn still_good(&self, holder: &Holder, now: Timestamp) -> Result<(), Refusal> {
+    fn still_good(&self, holder: &Holder, now: Timestamp) -> Result<Account, Refusal> {
         if holder.exp.is_some_and(|exp| exp.saturating_mul(1000) <= now.as_ms()) {
             return Err(Refusal::Expired);
         }
-        let counts = self.accounts.generation(holder.principal.uid());
-        if counts == Some(holder.generation) { Ok(()) } else { Err(Refusal::Revoked) }
+        let account = self.accounts.account(holder.principal.uid());
+        account.filter(|a| a.generation == holder.generation).ok_or(Refusal::Revoked)
     }
 }
 
@@ -199,9 +212,10 @@ impl fmt::Debug for Tokens {
 }
 
 impl Holder {
-    /// Somebody known by a password of this generation.
-    pub(super) fn by_password(uid: &str, generation: u64) -> Self {
-        Self { principal: Principal::new(uid), generation, exp: None }
+    /// Somebody known by a password that counts now.
+    pub(super) fn by_password(uid: &str, account: Account) -> Self {
+        let Account { generation, rights } = account;
+        Self { principal: Principal::new(uid, rights), generation, exp: None }
     }
 }
 
@@ -214,9 +228,11 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Resolves when the credential counts no more, a moment late at most.
+    /// Resolves when the credential counts no more, or for less than when the answer began; a
+    /// moment late at most.
     pub async fn ended(self) {
-        while self.tokens.still_good(&self.holder, self.clock.now()).is_ok() {
+        let counts = |account: Account| account.rights >= self.holder.principal.rights();
+        while self.tokens.still_good(&self.holder, self.clock.now()).is_ok_and(counts) {
             tokio::time::sleep(LEASE_CHECK).await;
         }
         tracing::debug!(uid = self.holder.principal.uid(), "a stream ends with its token");

@@ -1,6 +1,7 @@
 //! Tables: finding, missing, access, panics.
 
 use super::*;
+use crate::http::auth::{Rights, Trusted};
 
 struct State {
     name: &'static str,
@@ -49,7 +50,7 @@ struct Known;
 impl Guard for Known {
     fn admit(&self, _: &Parts, access: Access) -> Result<Principal, Response> {
         if access == Access::Read {
-            Ok(Principal::new("ann"))
+            Ok(Principal::new("ann", Rights::Look))
         } else {
             Err(reply::empty(StatusCode::FORBIDDEN))
         }
@@ -93,8 +94,40 @@ async fn nobody_passes_without_a_guard_unless_checked_before() {
     let table = table();
     check(&table, request(Method::GET, "/v2/apps/a", ""), 401, "401 Unauthorized\n").await;
     let mut checked = request(Method::POST, "/v2/apps/", "body");
-    checked.extensions_mut().insert(Principal::new("bob"));
+    checked.extensions_mut().insert(Principal::new("bob", Rights::All));
     check(&table, checked, 200, "body").await;
+}
+
+#[tokio::test]
+async fn each_route_is_reached_by_the_rights_it_declares() {
+    let route = |path, access| get(path, access, show);
+    let routes = vec![
+        route("/open", Access::Open),
+        route("/read", Access::Read),
+        route("/write", Access::Write),
+        route("/admin", Access::Admin),
+    ];
+    let denied = |parts: &Parts| {
+        let text = format!("not {}", parts.uri.path());
+        reply::text(StatusCode::FORBIDDEN, text)
+    };
+    let table = Table::new(Arc::new(State { name: "s" }), routes).on_denied(denied);
+    for (rights, reached) in [(Rights::None, 1), (Rights::Look, 2), (Rights::All, 4)] {
+        for (n, path) in ["/open", "/read", "/write", "/admin"].into_iter().enumerate() {
+            let mut checked = request(Method::GET, path, "");
+            checked.extensions_mut().insert(Principal::new("ann", rights));
+            let (status, body) = match n < reached {
+                true => (200, "s  ann".to_owned()),
+                false => (403, format!("not {path}")),
+            };
+            check(&table, checked, status, &body).await;
+        }
+    }
+    // Whom the guard knows is asked as well.
+    let guard = Arc::new(Trusted(Principal::new("ann", Rights::Look)));
+    let table = table.guard(guard);
+    check(&table, request(Method::GET, "/read", ""), 200, "s  ann").await;
+    check(&table, request(Method::GET, "/admin", ""), 403, "not /admin").await;
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use tepui::{
     api::routes,
     base::{clock::Clock as _, level::LEVEL, task::Tasks, units::Milli},
     core::Command,
+    http::route::Access,
     model::{
         container::{Probe, ProbePort},
         instance::{CheckStatus, Condition, ContainerStatus},
@@ -199,10 +200,12 @@ fn who_may_ask_is_documented() {
         let path = route.pattern.as_str().replace("...", "");
         let path = path.strip_prefix("/tepui/v1").unwrap();
         let operation = &contract.0["paths"][path][route.method.as_str().to_lowercase()];
-        let is_open = route.access == tepui::http::route::Access::Open;
+        let is_open = route.access == Access::Open;
         assert_eq!(operation.get("security").is_some(), is_open, "{path}");
         let responses = contract.responses(&route.method, path);
         assert_eq!(responses.contains_key("401"), !is_open, "{} {path}", route.method);
+        let changes = matches!(route.access, Access::Write | Access::Admin);
+        assert_eq!(responses.contains_key("403"), changes, "{} {path}", route.method);
     }
 }
 

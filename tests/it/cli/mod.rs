@@ -18,7 +18,7 @@ use tepui::{
     core::{Command, Outcome, State, place},
     http::{
         Handler, Request,
-        auth::{Principal, Trusted},
+        auth::{Principal, Rights, Trusted},
         serve::{Listener, Server},
     },
     model::{AppId, WorkloadSpec, instance::Condition, workload},
@@ -86,7 +86,7 @@ impl marathon::Ledger for World {
 
 /// What the admin router does with the paths these tests use.
 fn front(world: &Arc<World>, tasks: &Tasks) -> impl Handler {
-    let guard = || Arc::new(Trusted(Principal::new("admin")));
+    let guard = || Arc::new(Trusted(Principal::new("admin", Rights::All)));
     let api = Api::new(world.clone(), world.clone(), world.clock.clone(), tasks, show);
     let api = Arc::new(routes::table(api).guard(guard()));
     let (rng, settings, hub) = (Rng::from_seed(1), Settings::default(), Arc::new(Hub::default()));

@@ -21,7 +21,7 @@ use tepui::{
         deploy,
         place::{self, Report as PlaceReport},
     },
-    http::auth::{Principal, Trusted},
+    http::auth::{Principal, Rights, Trusted},
     model::{
         access::Role,
         instance::{CheckStatus, Condition, Instance, InstanceId},
@@ -96,7 +96,7 @@ impl Cluster {
         let rng = Rng::from_seed(1);
         let marathon =
             Marathon::new(self.clone(), self.clock.clone(), rng, settings, self.hub.clone());
-        let guard = Trusted(Principal::new("test"));
+        let guard = Trusted(Principal::new("test", Rights::All));
         Dialect::new(Arc::new(marathon), Some(Arc::new(guard)))
     }
 
