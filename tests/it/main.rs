@@ -12,6 +12,7 @@ mod dns;
 mod door;
 mod e2e;
 mod fuzz;
+mod golden;
 mod marathon;
 mod masters;
 mod mesos;

@@ -1,6 +1,4 @@
-//! The front door on real sockets: tokens, sign-in, services, redirects, and the golden cases of
-//! `tests/golden/dcos` (a request, a line of `=`, the answer; `{{name}}` stands for a value of this
-//! world, `{{*}}` for any text).
+//! The front door on real sockets: tokens, sign-in, services, redirects.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,82 +9,16 @@ use tepui::{
 
 mod direct;
 pub mod door;
+mod golden;
 mod strangers;
 mod targets;
 
-use door::{CLUSTER_ID, Door, LOCAL, NOW, labels, node};
+use door::{Door, LOCAL, NOW, labels, node};
 
 fn check(answer: &str, parts: &[&str]) {
     for part in parts {
         assert!(answer.contains(part), "{part:?} is missing in {answer}");
     }
-}
-
-#[tokio::test]
-async fn the_golden_cases_hold() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/dcos");
-    let mut cases: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    assert!(cases.len() >= 20, "only {} cases", cases.len());
-    // One world for all: the cases build on each other in their order.
-    let door = Door::open().await;
-    for case in cases {
-        let name = case.file_name().unwrap().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&case).unwrap();
-        let (request, want) = text.split_once("\n====\n").unwrap_or_else(|| panic!("{name}"));
-        golden(&door, &name, request, want.trim_end_matches('\n')).await;
-    }
-}
-
-async fn golden(door: &Door, name: &str, request: &str, want: &str) {
-    let fill =
-        |text: &str| text.replace("{{token}}", &door.token).replace("{{cluster_id}}", CLUSTER_ID);
-    let (head, content) = request.split_once("\n\n").unwrap_or((request, ""));
-    let (content, head) = (content.trim_end_matches('\n'), fill(head));
-    let (line, headers) = head.split_once('\n').unwrap_or((&head, ""));
-    let mut raw = format!("{line} HTTP/1.1\r\nHost: door\r\nConnection: close\r\n");
-    for header in headers.lines() {
-        raw += &format!("{header}\r\n");
-    }
-    if !content.is_empty() {
-        raw += &format!("Content-Length: {}\r\n", content.len());
-    }
-    let answer = door.ask(&format!("{raw}\r\n{content}")).await;
-    let (got_head, got_content) = answer.split_once("\r\n\r\n").unwrap();
-    let got_head: Vec<_> = got_head.split("\r\n").collect();
-    let want = fill(want);
-    let (want_head, want_content) = want.split_once("\n\n").unwrap_or((&want, ""));
-    let mut want_head = want_head.lines();
-    assert_eq!(got_head[0], format!("HTTP/1.1 {}", want_head.next().unwrap()), "{name}: {answer}");
-    for header in want_head {
-        match header.strip_prefix('!') {
-            // `!name`: no such header.
-            Some(absent) => {
-                let prefix = format!("{absent}: ");
-                assert!(!got_head.iter().any(|line| line.starts_with(&prefix)), "{name}: {answer}");
-            }
-            None => assert!(
-                got_head.iter().any(|line| fits(line, header)),
-                "{name}: {header} is missing in {answer}"
-            ),
-        }
-    }
-    let got_content = got_content.trim_end_matches('\n');
-    assert!(fits(got_content, want_content), "{name}: want\n{want_content}\ngot\n{got_content}");
-}
-
-/// Equal, where `{{*}}` stands for any text.
-fn fits(got: &str, want: &str) -> bool {
-    let mut pieces = want.split("{{*}}");
-    let Some(mut rest) = got.strip_prefix(pieces.next().unwrap()) else { return false };
-    let mut last = "";
-    for piece in pieces {
-        let Some(at) = rest.find(piece) else { return false };
-        rest = &rest[at + piece.len()..];
-        last = piece;
-    }
-    rest.is_empty() || (want.ends_with("{{*}}") && last.is_empty())
 }
 
 #[tokio::test]
