@@ -22,6 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::world::World;
 
 mod contract;
+mod golden;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 

@@ -9,7 +9,7 @@ use tepui::{
     compat::mesos::{self, Facts},
     core::{Command, State},
     http::{
-        Body, Response,
+        Body, Request, Response,
         auth::{Principal, Rights, Trusted},
         route::Table,
     },
@@ -19,6 +19,7 @@ use tepui::{
 use super::world::{START, World};
 
 mod agent;
+mod golden;
 
 struct Master(Arc<World>);
 
@@ -36,7 +37,7 @@ impl mesos::Cluster for Master {
     }
 }
 
-async fn answer(world: &Arc<World>, path: &str) -> Response {
+fn master(world: &Arc<World>, tasks: &Tasks) -> Table<mesos::Mesos> {
     let facts = Facts {
         address: [10, 0, 0, 9].into(),
         hostname: "m1".into(),
@@ -44,15 +45,23 @@ async fn answer(world: &Arc<World>, path: &str) -> Response {
         marathon_port: 8080,
         started_at: START,
     };
-    let tasks = Tasks::new("test");
     let (history, clock) = (world.history.clone(), world.clock.clone());
-    asked(mesos::table(Arc::new(Master(world.clone())), facts, history, clock, &tasks), path).await
+    mesos::table(Arc::new(Master(world.clone())), facts, history, clock, tasks)
+}
+
+async fn answer(world: &Arc<World>, path: &str) -> Response {
+    let tasks = Tasks::new("test");
+    asked(master(world, &tasks), path).await
 }
 
 /// What a table answers, with the whole body, before its task group goes.
 async fn asked<S: Send + Sync + 'static>(table: Table<S>, path: &str) -> Response {
+    asked_by(table, http::Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+async fn asked_by<S: Send + Sync + 'static>(table: Table<S>, request: Request) -> Response {
     let table = table.guard(Arc::new(Trusted(Principal::new("admin", Rights::All))));
-    let response = table.answer(http::Request::get(path).body(Body::empty()).unwrap()).await;
+    let response = table.answer(request).await;
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Response::from_parts(parts, Body::full(bytes))

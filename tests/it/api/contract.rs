@@ -210,7 +210,7 @@ fn who_may_ask_is_documented() {
 }
 
 /// A cluster with something of everything that answers tell.
-fn everything() -> Arc<World> {
+pub fn everything() -> Arc<World> {
     let world = World::new();
     world.app("/web", 2, |s| {
         s.labels.insert("DCOS_SERVICE_NAME".into(), "web".into());

@@ -1,0 +1,57 @@
+//! The golden stories of `tests/golden/api`, in a cluster with something of everything. `{task:/app}`
+//! is the task of an app's first instance.
+//!
+//! Directive: `away` (no agent answers any more).
+
+use std::sync::Arc;
+
+use regex::Regex;
+use tepui::{api::Api, base::task::Tasks, http::route::Table};
+
+use super::{contract::everything, table};
+use crate::{
+    golden::{self, Answer, Asked, Stage},
+    world::World,
+};
+
+struct Theatre {
+    world: Arc<World>,
+    table: Table<Api>,
+    _tasks: Tasks,
+}
+
+#[tokio::test]
+async fn answers_are_those_of_the_golden_files() {
+    let open = async || {
+        let (world, tasks) = (everything(), Tasks::new("test"));
+        Theatre { table: table(&world, &tasks), world, _tasks: tasks }
+    };
+    golden::play_all("api", open).await;
+}
+
+impl Stage for Theatre {
+    const SHOWN: &[&str] =
+        &["allow", "content-disposition", "content-type", "location", "retry-after", "upgrade"];
+
+    async fn ask(&self, asked: Asked) -> Answer {
+        Answer::read(self.table.answer(asked.request()).await).await
+    }
+
+    fn direct(&self, directive: &str) {
+        assert_eq!(directive, "away");
+        self.world.away.lock().extend(self.world.state().nodes.keys().cloned());
+    }
+
+    fn filled(&self, text: &str) -> String {
+        let task = Regex::new(r"\{task:([^}]*)\}").unwrap();
+        let id = |found: &regex::Captures<'_>| self.world.task_id(&found[1]);
+        task.replace_all(text, id).into_owned()
+    }
+
+    fn masked(&self, text: &str) -> String {
+        let document = include_str!("../../../docs/api/openapi.yaml").trim_end();
+        let text = text.replace(document, "<docs/api/openapi.yaml>");
+        let request = Regex::new(r#""request_id":"[0-9a-f]+""#).unwrap();
+        request.replace_all(&text, r#""request_id":"<request>""#).into_owned()
+    }
+}
