@@ -1,8 +1,10 @@
-//! Every route there is: each above open access refuses strangers, and none is reached by rights
-//! that do not go so far.
+//! Every route there is: each has a golden case or stands in a list that only shrinks, each above
+//! open access refuses strangers, and none is reached by rights that do not go so far.
 //!
-//! The routes are read from the tables themselves; only what is open is listed by hand.
+//! The routes are read from the tables themselves; only what is open, and what has no case yet, is
+//! listed by hand.
 
 mod access;
+mod cases;
 mod master;
 mod routes;

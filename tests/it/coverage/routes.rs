@@ -8,7 +8,7 @@ use tepui::{
     compat::{
         dcos::{
             iam, names,
-            rules::{self, Pass, Path},
+            rules::{self, Pass, Path, Then},
             system,
         },
         marathon, mesos,
@@ -112,6 +112,18 @@ pub fn rule_paths() -> Vec<(String, bool)> {
     };
     let wants = |rule: &rules::Rule| rule.pass == Pass::Token;
     rules::RULES.iter().map(|rule| (sample(rule.path), wants(rule))).collect()
+}
+
+/// The platform's line that a request at the front door ends at; `None` where another part or a
+/// service answers.
+pub fn platform(method: &Method, path: &str) -> Option<Line> {
+    let (book_name, strip) = match rules::find(path)?.then {
+        Then::Part { part: rules::Part::Iam, strip } => ("iam", strip),
+        Then::Part { part: rules::Part::System | rules::Part::Cosmos, strip } => ("system", strip),
+        Then::Part { part: rules::Part::MesosDns, strip } => ("names", strip),
+        _ => return None,
+    };
+    find(&book(book_name), method, path.strip_prefix(strip)?).cloned()
 }
 
 #[test]
