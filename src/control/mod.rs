@@ -21,3 +21,6 @@ pub mod links;
 pub mod liveness;
 pub mod metrics;
 pub mod place;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The reconcilers together over a real log in memory.
+
+use std::{sync::Arc, time::Duration};
+
+use super::*;
+use crate::{
+    base::{
+        clock::{Clock, SteadyClock, SystemClock},
+        task::Tasks,
+    },
+    control::{
+        driver::{Board, Driver},
+        links::Links,
+    },
+    core::place::Limits,
+    log::{Disk, Log, LogConfig, memory::MemoryDisk},
+    sim::build::app,
+};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+async fn log(tasks: &Tasks, clock: Arc<dyn Clock>) -> Log<State> {
+    let disk = Disk::Memory(MemoryDisk::default());
+    let config = LogConfig::single("test", disk, Rng::from_seed(7));
+    let log = Log::open(config, None, clock, tasks.child("log")).await.expect("a log");
+    log.ready(DEADLINE).await.expect("a leader");
+    log
+}
+
+/// Waits until the state is as wanted.
+async fn until(log: &Log<State>, what: &str, test: impl Fn(&State) -> bool) {
+    let mut changed = log.feed().changed();
+    let reached = async {
+        while !test(&log.state()) {
+            changed.changed().await.expect("the log lives");
+        }
+    };
+    tokio::time::timeout(DEADLINE, reached).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reconcilers_wake_each_other_and_say_what_they_did() {
+    let (tasks, system) = (Tasks::new("test"), SystemClock::shared());
+    let steady = SteadyClock::over(system.clone());
+    let log = log(&tasks, steady.clone()).await;
+    let board = Board::default();
+    let driver = Driver {
+        log: log.clone(),
+        links: Links::new(log.clone(), system, tasks.child("links")),
+        clock: steady,
+        rng: Rng::from_seed(1),
+        limits: Limits::default(),
+        board: board.clone(),
+    };
+    driver.start(&tasks.child("control"));
+    let propose = async |command| {
+        log.propose(command).await.expect("a leader").expect("accepted");
+    };
+    propose(Command::RegisterNode(Box::new(node(0, 4.0, 4096.0, &[])))).await;
+    let specs = [app("/web", 2, 0.5, 64.0, 1), app("/big", 1, 64.0, 64.0, 0)];
+    propose(Command::PutApps(Box::new(new_apps("d1".into(), specs.into_iter())))).await;
+
+    // The deployment makes three, placement finds a place for two.
+    let launched = |state: &State| {
+        let all = state.instances.values();
+        all.filter(|i| i.placement.is_some()).count() == 2
+    };
+    until(&log, "two instances have a place", launched).await;
+    let told = async {
+        while board.report(&AppId::parse("/big")).is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, told).await.expect("the third is explained");
+    assert!(board.report(&AppId::parse("/web")).is_none_or(|report| report.n_waiting == 0));
+    let activations = board.activations();
+    let names: Vec<_> = activations.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["deploy", "liveness", "place"]);
+    assert!(activations.iter().all(|(_, a)| a.n_runs > 0 && a.refused.is_none()));
+    tasks.stop(DEADLINE).await;
+}
