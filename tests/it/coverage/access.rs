@@ -2,14 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tepui::{
-    core::Command,
-    http::route::Access,
-    model::{
-        NodeId, Pools,
-        node::{NodeInfo, NodeKind},
-    },
-};
+use tepui::{core::Command, http::route::Access, sim::build};
 
 use super::{
     master::{PLAIN, Running, SUPERUSER},
@@ -48,7 +41,8 @@ const OPEN_DIRECTLY: [&str; 14] = [
     "mesos GET /version.json",
 ];
 
-const NODE: &str = "node-S0";
+/// The node that `build::node(0, …)` is.
+const NODE: &str = "sim-S00000";
 
 /// A place where a line is reached.
 struct Place {
@@ -78,23 +72,15 @@ fn places(running: &Running) -> Vec<Place> {
 
 /// A node whose agent is not there, so that the lines of agents are reached and answer 502.
 async fn add_node(running: &Running) {
-    let info = NodeInfo {
-        id: NodeId::from(NODE),
-        hostname: "10.0.0.2".into(),
-        address: [10, 0, 0, 2].into(),
-        kind: NodeKind::Agent,
-        attributes: Default::default(),
-        fault_domain: None,
-        total: Pools::default(),
-        version: "0".into(),
-    };
+    let info = build::node(0, 1.0, 1024.0, &[]);
+    assert_eq!(info.id.as_str(), NODE);
     running.propose(Command::RegisterNode(Box::new(info))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_reach_what_is_open_and_nothing_else() {
     let running = Running::start().await;
-    let before = running.master.handles.log.state().revision;
+    let before = running.told();
     let (mut wrong, mut open, mut open_directly) = (Vec::new(), Vec::new(), Vec::new());
     for Place { line, at, path, is_open } in places(&running) {
         let method = line.method.as_str();
@@ -122,7 +108,7 @@ async fn strangers_reach_what_is_open_and_nothing_else() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(open, OPEN);
     assert_eq!(open_directly, OPEN_DIRECTLY);
-    assert_eq!(running.master.handles.log.state().revision, before, "something has changed");
+    assert_eq!(running.told(), before, "something has changed");
     running.stop().await;
 }
 
@@ -130,7 +116,7 @@ async fn strangers_reach_what_is_open_and_nothing_else() {
 async fn who_owns_nothing_reads_and_changes_nothing() {
     let running = Running::start().await;
     let token = running.token(PLAIN);
-    let before = running.master.handles.log.state().revision;
+    let before = running.told();
     let mut wrong = Vec::new();
     let all = places(&running);
     for Place { line, at, path, .. } in &all {
@@ -144,7 +130,11 @@ async fn who_owns_nothing_reads_and_changes_nothing() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(running.master.handles.log.state().revision, before, "something has changed");
+    assert_eq!(running.told(), before, "something has changed");
+    // Services of the cluster see the token and judge for themselves.
+    let at = running.front_door();
+    let (status, answer) = running.ask(at, Some(&token), "POST", "/service/x/y").await;
+    assert_eq!(status, 404, "{answer}");
     add_node(&running).await;
     for Place { line, at, path, .. } in all.iter().filter(|place| place.line.book == "agent") {
         let (status, answer) = running.ask(*at, Some(&token), "GET", path).await;

@@ -87,6 +87,14 @@ impl Running {
         self.propose(Command::PutUser { user, expect: Expect::Any }).await;
     }
 
+    /// Whatever a caller could change, in words.
+    pub fn told(&self) -> String {
+        let state = self.master.handles.log.state();
+        let work = (&state.apps, &state.groups, &state.deployments, &state.instances);
+        let secret = state.cluster.as_ref().map(|cluster| cluster.secret);
+        format!("{work:?} {:?} {:?} {secret:?}", state.users, state.nodes)
+    }
+
     pub fn token(&self, uid: &str) -> String {
         let now = SystemClock::shared().now();
         self.master.tokens.issue(uid, now, TOKEN_LIFE).expect("the user exists")
