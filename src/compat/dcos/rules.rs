@@ -74,7 +74,7 @@ pub const RULES: &[Rule] = &[
     rule(Under("/"), Pass::Open, part(Part::Ui)),
     rule(Under("/tepui/v1"), Pass::Own, part(Part::Api)),
     // Where Prometheus looks unless it is told otherwise.
-    rule(Is("/metrics"), READ, Then::Rewrite("/metrics", "/tepui/v1/metrics")),
+    rule(Is("/metrics"), Pass::Token, Then::Rewrite("/metrics", "/tepui/v1/metrics")),
     rule(Is("/login"), Pass::Open, Then::Redirect(302, "/#/login")),
     rule(Under("/acs/api/v1/auth/"), Pass::Open, part(Part::Iam)),
     rule(Under("/acs/api/v1"), Pass::Token, part(Part::Iam)),
