@@ -3,6 +3,8 @@
 //! Modules stand in layer order: a module uses only those above it in this list. The map with the
 //! reasons is ARCHITECTURE.md; `tests/it/tidy.rs` fails on an upward import.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))] // what cannot fail says why: expect
+
 pub mod base;
 pub mod model;
 pub mod core;

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let _ = nix::sys::prctl::set_thp_disable(true);
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let terminal = [stdin.is_terminal(), stdout.is_terminal(), stderr.is_terminal()];
+    #[allow(clippy::disallowed_methods)] // the edge of the program
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let io = cli::Io {

@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     base::clock::Timestamp,
-    core::{Accepted, Command, Rejected, State, place::Report},
+    control::cluster::ProposeError,
+    core::{Accepted, Command, State, place::Report},
     model::{
         AppId, NodeId,
         link::{Answer, AskError, Channel, Question, Usage},
@@ -104,19 +105,6 @@ pub struct Invitation {
     /// `host:port` of a master's peer port.
     pub master: String,
     pub expires_at: Timestamp,
-}
-
-/// Why a command did not get through.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ProposeError {
-    #[error("{0}")]
-    Rejected(#[from] Rejected),
-    #[error("there is no leader at the moment")]
-    NoLeader,
-    #[error("the log is too busy")]
-    Busy,
-    #[error("the log did not answer in time; the change may still take effect")]
-    TimedOut,
 }
 
 /// The latest activation of one reconciler.

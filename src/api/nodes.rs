@@ -6,7 +6,6 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    handles::ProposeError,
     routes::{Api, listed},
     view::{
         Iso,
@@ -14,6 +13,7 @@ use super::{
     },
 };
 use crate::{
+    control::cluster::ProposeError,
     core::{Command, Rejected},
     http::{Call, Response, error::ApiError, reply},
     model::{Node, node::Duty},

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     apps, cluster, exec, files,
-    handles::{Agents, Cluster, ProposeError},
+    handles::{Agents, Cluster},
     level,
     live::{self, Live},
     metrics, nodes, tasks, tokens,
@@ -19,6 +19,7 @@ use crate::{
         clock::{Clock, Timestamp},
         task::Tasks,
     },
+    control::cluster::ProposeError,
     core::{Rejected, State},
     http::{
         Response,
@@ -27,6 +28,7 @@ use crate::{
         route::{Access, Miss, Route, Table, delete, get, post},
         serve::Origin,
     },
+    log,
     model::WorkloadSpec,
 };
 
@@ -180,16 +182,33 @@ impl From<ProposeError> for ApiError {
     fn from(error: ProposeError) -> Self {
         match error {
             ProposeError::Rejected(rejected) => rejected_as(&rejected),
-            ProposeError::NoLeader | ProposeError::Busy => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_leader", error.to_string())
-                    .hint("try again in a second")
-            }
-            ProposeError::TimedOut => {
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", error.to_string())
-                    .hint("look whether it took effect before trying again")
-            }
+            ProposeError::Log(error) => undecided(&error),
         }
     }
+}
+
+/// What it means that nobody decided a command: whose fault it is, and what helps.
+fn undecided(error: &log::ProposeError) -> ApiError {
+    use log::ProposeError as E;
+    const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+    let (status, code, hint) = match error {
+        E::NoLeader => (UNAVAILABLE, "no_leader", "try again in a second"),
+        E::Busy => (UNAVAILABLE, "busy", "try again in a second"),
+        E::DiskFull => {
+            (UNAVAILABLE, "disk_full", "free space in the data directory of the leading master")
+        }
+        E::Stopped(_) => (
+            UNAVAILABLE,
+            "log_stopped",
+            "ask another master; restart this one once its log says why",
+        ),
+        E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "send it in parts"),
+        E::Unknown => {
+            let hint = "look whether it took effect before trying again";
+            (StatusCode::GATEWAY_TIMEOUT, "timeout", hint)
+        }
+    };
+    ApiError::new(status, code, error.to_string()).hint(hint)
 }
 
 /// What a refused command means to a caller of this API.
@@ -222,5 +241,39 @@ fn rejected_as(rejected: &Rejected) -> ApiError {
         | R::NotInvited
         | R::BadCertificate(_)
         | R::UserExists(_) => ApiError::conflict(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::error::Retry,
+        http::{body, serve::RequestId},
+    };
+
+    #[tokio::test]
+    async fn whose_fault_an_undecided_command_is_reaches_the_caller() {
+        use log::ProposeError as E;
+        let too_large = E::TooLarge { n_bytes: 9, n_bytes_max: 8 };
+        let cases = [
+            (E::NoLeader, 503, "no master leads"),
+            (E::Busy, 503, "too many commands are waiting"),
+            (E::DiskFull, 503, "the disk of the leading master is full"),
+            (E::Stopped("torn page".into()), 503, "this master's log has stopped: torn page"),
+            (too_large, 413, "the command is 9 bytes large, 8 is the maximum"),
+            (E::Unknown, 504, "the command may or may not take effect"),
+        ];
+        for (error, status, text) in cases {
+            let told = ApiError::from(ProposeError::from(error.clone()));
+            let response = told.reply(RequestId::default());
+            assert_eq!(response.status(), status, "{error}");
+            let may_retry = response.headers().contains_key(http::header::RETRY_AFTER);
+            assert_eq!(may_retry, status == 503, "{error}");
+            assert!(!(may_retry && error.retry() == Retry::No), "{error}");
+            let body = body::read(response.into_body(), 4_096).await.expect("a body");
+            let body = String::from_utf8_lossy(&body);
+            assert!(body.contains(text), "{body}");
+        }
     }
 }

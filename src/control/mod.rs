@@ -2,7 +2,7 @@
 //!
 //! Each has a pure `step(state, …) -> commands` (what simulation and tests run) and is driven by
 //! `driver`: woken by any change or a timer, it reads one snapshot, proposes what the step returns
-//! and never waits for the effect. A failover or a restart enters at "read one snapshot".
+//! and waits for the log's answer, never for what agents make of it. A failover or a restart enters at "read one snapshot".
 //!
 //! | file | brings about |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | `heard` | memory: when each node was last heard of |
 //! | `links` | agents know what should run and the leader what does |
 
+pub mod cluster;
 pub mod deploy;
 pub mod drain;
 pub mod driver;

@@ -1,6 +1,6 @@
 //! Findings: what must hold of a state after every command.
 //!
-//! Checked after each command in tests and simulation, on load, and by `tepui doctor`. A large state
+//! Checked after each command in tests and simulation, and on load. A large state
 //! is checked where a command touched it, in time that does not grow with the rest.
 
 use std::collections::{BTreeMap, BTreeSet};

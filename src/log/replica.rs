@@ -1,9 +1,10 @@
 //! openraft's state machine: applies committed entries to a [`Machine`], publishes what changed,
 //! answers the waiting proposers, and writes the touched rows through to the store.
 //!
-//! Per entry, in this order: decode, apply each command, publish state and changes, answer. The rows of all entries applied in one go are
-//! written as one batch together with the applied mark, without waiting: an entry is durable as
-//! soon as it is in the log, and what the rows lack after a crash is applied again.
+//! Per entry, in this order: decode, apply each command, publish state and changes, answer. The rows
+//! of all entries applied in one go are written as one batch together with the applied mark, without
+//! waiting: an entry is durable as soon as it is in the log, and what the rows lack after a crash is
+//! applied again.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -14,17 +14,14 @@ use super::door::Door;
 use crate::{
     api::handles as api,
     base::{clock::Timestamp, task::Tasks},
-    compat::{
-        dcos::cluster as dcos,
-        marathon::{self, Unavailable},
-        mesos,
-    },
+    compat::{dcos::cluster as dcos, marathon, mesos},
     control::{
+        cluster::{self, ProposeError},
         driver::Board,
         links::{Links, SessionOutput},
     },
     core::{Accepted, Command, Outcome, State, place::Report},
-    log::{Log, ProposeError},
+    log::{self, Log},
     model::{
         AppId, NodeId,
         link::{Answer, AskError, Channel, Question, Usage},
@@ -122,19 +119,8 @@ impl api::Cluster for Handles {
         Self::newer_than(self, revision)
     }
 
-    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, api::ProposeError>> {
-        async move {
-            match self.log.propose(command).await {
-                Ok(outcome) => Ok(outcome?),
-                Err(ProposeError::Busy) => Err(api::ProposeError::Busy),
-                Err(ProposeError::Unknown) => Err(api::ProposeError::TimedOut),
-                Err(error) => {
-                    tracing::warn!(%error, "a command was not taken");
-                    Err(api::ProposeError::NoLeader)
-                }
-            }
-        }
-        .boxed()
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, ProposeError>> {
+        cluster::propose(&self.log, command).boxed()
     }
 
     fn explain(&self, app: &AppId) -> Option<Arc<Report>> {
@@ -248,14 +234,8 @@ impl dcos::Cluster for Handles {
         self.log.state()
     }
 
-    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, dcos::ProposeError>> {
-        async move {
-            match self.log.propose(command).await {
-                Ok(outcome) => Ok(outcome?),
-                Err(error) => Err(dcos::ProposeError::Unavailable(error.to_string())),
-            }
-        }
-        .boxed()
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, ProposeError>> {
+        cluster::propose(&self.log, command).boxed()
     }
 
     fn masters(&self) -> Vec<dcos::Master> {
@@ -280,11 +260,8 @@ impl dcos::Cluster for Handles {
 }
 
 impl marathon::Ledger for Handles {
-    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, Unavailable>> {
-        async move {
-            self.log.propose(command).await.map_err(|error| Unavailable(error.to_string()))
-        }
-        .boxed()
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, log::ProposeError>> {
+        self.log.propose(command).boxed()
     }
 
     fn state(&self) -> Arc<State> {

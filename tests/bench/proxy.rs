@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use tepui::{
     base::{clock::SystemClock, rng::Rng, task::Tasks},
-    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Known, Master, Mounts, ProposeError},
+    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Known, Master, Mounts},
     core::{Accepted, Command, State, apply},
     http::{
         Handler, Request,
@@ -340,8 +340,11 @@ impl Cluster for Still {
         self.0.clone()
     }
 
-    fn propose(&self, _: Command) -> BoxFuture<'_, Result<Accepted, ProposeError>> {
-        Box::pin(async { Err(ProposeError::Unavailable("a still cluster".to_owned())) })
+    fn propose(
+        &self,
+        _: Command,
+    ) -> BoxFuture<'_, Result<Accepted, tepui::control::cluster::ProposeError>> {
+        Box::pin(async { Err(tepui::log::ProposeError::NoLeader.into()) })
     }
 
     fn masters(&self) -> Vec<Master> {

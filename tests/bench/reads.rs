@@ -16,7 +16,7 @@ use http_body_util::BodyExt as _;
 use tepui::{
     base::{clock::SystemClock, rng::Rng, task::Tasks},
     compat::{
-        marathon::{Dialect, Hub, Ledger, Marathon, Settings, Unavailable},
+        marathon::{Dialect, Hub, Ledger, Marathon, Settings},
         mesos,
     },
     core::{Command, Outcome, State, place::Report, state::Group},
@@ -188,8 +188,8 @@ impl Still {
 }
 
 impl Ledger for Still {
-    fn propose(&self, _: Command) -> BoxFuture<'_, Result<Outcome, Unavailable>> {
-        Box::pin(async { Err(Unavailable("a still cluster".to_owned())) })
+    fn propose(&self, _: Command) -> BoxFuture<'_, Result<Outcome, tepui::log::ProposeError>> {
+        Box::pin(async { Err(tepui::log::ProposeError::NoLeader) })
     }
 
     fn state(&self) -> Arc<State> {

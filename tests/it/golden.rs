@@ -90,6 +90,7 @@ pub trait Stage {
 /// Plays every story of a dialect, each on a stage of its own.
 pub async fn play_all<S: Stage>(dialect: &str, open: impl AsyncFn() -> S) {
     let folder = format!("{}/tests/golden/{dialect}", env!("CARGO_MANIFEST_DIR"));
+    #[allow(clippy::disallowed_methods)] // set by whoever runs the tests
     let writes = std::env::var("TEPUI_GOLDEN").as_deref() == Ok("write");
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files.filter(|f| f.extension().is_some_and(|e| e == "http")).collect();

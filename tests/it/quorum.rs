@@ -55,6 +55,7 @@ const SEEDS: u64 = 200;
 
 #[test]
 fn nothing_acknowledged_is_lost_and_masters_never_differ() {
+    #[allow(clippy::disallowed_methods)] // set by whoever runs the tests
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     let seeds: Vec<u64> = match number("TEPUI_SEED") {
         Some(seed) => vec![seed],

@@ -16,7 +16,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use tepui::{
     api::{
-        handles::{Invitation, Leader, ProposeError, Reconciler, Session, SessionOutput},
+        handles::{Invitation, Leader, Reconciler, Session, SessionOutput},
         {Agents, Cluster},
     },
     base::{
@@ -342,8 +342,11 @@ impl Cluster for World {
         .boxed()
     }
 
-    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, ProposeError>> {
-        let outcome = self.apply(command).map_err(ProposeError::from);
+    fn propose(
+        &self,
+        command: Command,
+    ) -> BoxFuture<'_, Result<Accepted, tepui::control::cluster::ProposeError>> {
+        let outcome = self.apply(command).map_err(Into::into);
         std::future::ready(outcome).boxed()
     }
 

@@ -6,7 +6,8 @@ use std::{net::IpAddr, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use crate::{
-    core::{Accepted, Command, Rejected, State},
+    control::cluster::ProposeError,
+    core::{Accepted, Command, State},
     http::auth::{Account, Accounts, Rights},
 };
 
@@ -39,16 +40,6 @@ impl Accounts for Known {
     fn password_hash(&self, uid: &str) -> Option<String> {
         self.0.latest().users.get(uid)?.password_hash.clone()
     }
-}
-
-/// Why a command did not take effect, as far as a client of this dialect can tell.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ProposeError {
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
-    /// No leader, a full queue, no answer in time: trying again later can help.
-    #[error("{0}")]
-    Unavailable(String),
 }
 
 /// One master.

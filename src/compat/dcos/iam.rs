@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     challenge::{self, CHALLENGE},
-    cluster::{Cluster, ProposeError},
+    cluster::Cluster,
     gateway::INFO_COOKIE,
     spki, system,
     user::{self, Bad},
@@ -22,6 +22,7 @@ use crate::{
         clock::{Clock, Timestamp},
         rng::Rng,
     },
+    control::cluster::ProposeError,
     core::{Command, Rejected, command::Expect},
     http::{
         Call, Response,
@@ -95,7 +96,7 @@ impl From<ProposeError> for Failed {
             ProposeError::Rejected(other) => {
                 Self::Bad(Bad { text: other.to_string(), code: Some("ERR_INVALID_DATA") })
             }
-            ProposeError::Unavailable(text) => Self::Unavailable(text),
+            ProposeError::Log(error) => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         reply::{self, Reply},
         serve::RequestId,
     },
+    log::ProposeError,
     model::deployment::DeploymentId,
 };
 
@@ -48,6 +49,9 @@ pub enum Error {
     Rejected(#[from] Rejected),
     #[error("{0}")]
     Unavailable(String),
+    /// The log gave no outcome.
+    #[error(transparent)]
+    Undecided(ProposeError),
     #[error(transparent)]
     Body(#[from] BodyError),
     /// 406, 415 and their like: the status tells it all.
@@ -101,7 +105,12 @@ impl Error {
             Self::NotFound(_) => body(StatusCode::NOT_FOUND, &text, Some([(); 0])),
             Self::Exists(_) => plain(StatusCode::CONFLICT, &text),
             Self::Rejected(rejected) => self::rejected(rejected),
-            Self::Unavailable(_) => plain(StatusCode::SERVICE_UNAVAILABLE, &text),
+            Self::Undecided(ProposeError::TooLarge { .. }) => {
+                plain(StatusCode::PAYLOAD_TOO_LARGE, &text)
+            }
+            Self::Unavailable(_) | Self::Undecided(_) => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, &text)
+            }
             Self::Body(error) => plain(error.status(), &text),
             Self::Status(status) => plain(*status, &text),
         }
@@ -110,8 +119,8 @@ impl Error {
 
 impl Reply for Error {
     fn reply(self, request: RequestId) -> Response {
-        if let Self::Unavailable(cause) = &self {
-            tracing::warn!(request = %request, error = %cause, "command has no outcome");
+        if let Self::Undecided(error) = &self {
+            tracing::warn!(request = %request, %error, "command has no outcome");
         }
         self.response()
     }
@@ -211,6 +220,22 @@ fn locked(status: StatusCode, deployments: &[DeploymentId]) -> Response {
 mod tests {
     use super::*;
     use crate::model::{instance::InstanceId, node::NodeId, path::PathId};
+
+    #[test]
+    fn a_command_that_nobody_decided_says_why() {
+        use ProposeError as E;
+        for (error, status) in [
+            (E::NoLeader, 503),
+            (E::DiskFull, 503),
+            (E::Stopped("torn page".into()), 503),
+            (E::Unknown, 503),
+            (E::TooLarge { n_bytes: 9, n_bytes_max: 8 }, 413),
+        ] {
+            let told = Error::Undecided(error.clone());
+            assert_eq!(told.to_string(), error.to_string());
+            assert_eq!(told.response().status(), status, "{error}");
+        }
+    }
 
     #[test]
     fn every_refusal_has_its_status_and_text() {

@@ -28,5 +28,5 @@ pub mod routes;
 
 pub use events::Hub;
 pub use routes::Dialect;
-pub use service::{Ledger, Marathon, Unavailable};
+pub use service::{Ledger, Marathon};
 pub use settings::Settings;

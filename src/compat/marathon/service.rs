@@ -22,6 +22,7 @@ use crate::{
         command::{Edit, PutApps},
         place::Report,
     },
+    log::ProposeError,
     model::{
         deployment::DeploymentId,
         path::{AppId, PathId},
@@ -35,7 +36,7 @@ const ROUNDS_MAX: usize = 8;
 /// The replicated log as this dialect sees it.
 pub trait Ledger: Send + Sync + 'static {
     /// Has a command decided; `state` shows its effect once this returns.
-    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, Unavailable>>;
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, ProposeError>>;
     /// The newest state.
     fn state(&self) -> Arc<State>;
     /// `host:port` of the leading master's API.
@@ -45,11 +46,6 @@ pub trait Ledger: Send + Sync + 'static {
     /// The report of the last attempt to place an app.
     fn report(&self, app: &AppId) -> Option<Arc<Report>>;
 }
-
-/// The log gave no outcome in time, or takes no commands now.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unavailable(pub String);
 
 /// The dialect's state: handles only.
 pub struct Marathon {
@@ -91,7 +87,7 @@ impl Marathon {
     pub async fn run(&self, command: Command) -> Result<Accepted, Error> {
         match self.ledger.propose(command).await {
             Ok(outcome) => outcome.map_err(Error::Rejected),
-            Err(unavailable) => Err(Error::Unavailable(unavailable.to_string())),
+            Err(error) => Err(Error::Undecided(error)),
         }
     }
 

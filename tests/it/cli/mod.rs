@@ -14,7 +14,7 @@ use tepui::{
     api::{Api, routes},
     base::{rng::Rng, task::Tasks},
     cli::{self, Io},
-    compat::marathon::{self, Dialect, Hub, Marathon, Settings, Unavailable},
+    compat::marathon::{self, Dialect, Hub, Marathon, Settings},
     core::{Command, Outcome, State, place},
     http::{
         Handler, Request,
@@ -61,7 +61,10 @@ fn show(spec: &WorkloadSpec) -> Value {
 
 /// The log of the Marathon dialect; what it decides happens before it answers.
 impl marathon::Ledger for World {
-    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, Unavailable>> {
+    fn propose(
+        &self,
+        command: Command,
+    ) -> BoxFuture<'_, Result<Outcome, tepui::log::ProposeError>> {
         let outcome = self.apply(command);
         self.settle();
         std::future::ready(Ok(outcome)).boxed()

@@ -16,7 +16,7 @@ use tepui::{
         rng::Rng,
         task::Tasks,
     },
-    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Known, Master, Mounts, ProposeError},
+    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Known, Master, Mounts},
     core::{Accepted, Command, Stamped, State, apply, command::Init, state::App},
     http::{
         Handler, Request,
@@ -55,10 +55,13 @@ impl Cluster for World {
         Arc::new(self.state.lock().clone())
     }
 
-    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Accepted, ProposeError>> {
+    fn propose(
+        &self,
+        command: Command,
+    ) -> BoxFuture<'_, Result<Accepted, tepui::control::cluster::ProposeError>> {
         let entry = Stamped { at: NOW, request: None, command };
         let (outcome, _) = apply(&mut self.state.lock(), &entry);
-        Box::pin(async move { outcome.map_err(ProposeError::from) })
+        Box::pin(async move { outcome.map_err(Into::into) })
     }
 
     fn masters(&self) -> Vec<Master> {

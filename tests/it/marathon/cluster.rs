@@ -14,7 +14,7 @@ use tepui::{
         clock::{Clock as _, ManualClock, Timestamp},
         rng::Rng,
     },
-    compat::marathon::{Dialect, Hub, Ledger, Marathon, Settings, Unavailable, events::translate},
+    compat::marathon::{Dialect, Hub, Ledger, Marathon, Settings, events::translate},
     core::{
         self, Command, Outcome, Stamped, State,
         command::{DeployStep, Init, Scale},
@@ -45,7 +45,10 @@ pub struct Cluster {
 }
 
 impl Ledger for Cluster {
-    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, Unavailable>> {
+    fn propose(
+        &self,
+        command: Command,
+    ) -> BoxFuture<'_, Result<Outcome, tepui::log::ProposeError>> {
         Box::pin(std::future::ready(Ok(self.apply(command))))
     }
 

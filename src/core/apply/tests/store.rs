@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::{
-    base::{clock::Timestamp, hex::hex},
+    base::{clock::Timestamp, hex::hex, wire::sample::records},
     core::{State, command::Command, invariant},
     model::{
         access::{Role, RoleSettings, User},
@@ -64,9 +64,7 @@ fn recorded() -> State {
 
 #[test]
 fn a_store_of_the_first_kept_format_opens_and_means_what_it_meant() {
-    if std::env::var("TEPUI_GOLDEN").is_ok_and(|mode| mode == "write")
-        && !std::path::Path::new(FILE).exists()
-    {
+    if records() && !std::path::Path::new(FILE).exists() {
         let state = cluster();
         let rows = state.rows().map(|(key, value)| format!("{} {}\n", hex(&key), hex(&value)));
         std::fs::write(FILE, rows.collect::<String>()).expect("written");
