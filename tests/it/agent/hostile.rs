@@ -113,7 +113,8 @@ async fn bytes_of(rig: &mut Rig, instance: &str, path: &str, offset: i64) -> Vec
 }
 
 async fn until_output(rig: &mut Rig, instance: &str, end: &str) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    // Megabytes go by, and other tests want the processors as well.
+    let deadline = tokio::time::Instant::now() + 3 * PATIENCE;
     loop {
         let bytes = bytes_of(rig, instance, "stdout", -64).await;
         if bytes.ends_with(end.as_bytes()) {
