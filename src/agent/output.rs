@@ -109,9 +109,8 @@ impl Output {
     /// Takes in pieces in the engine's order.
     fn take(&mut self, pieces: &[LogPiece]) -> io::Result<()> {
         for piece in pieces {
-            if self.is_known(piece) {
-                self.recent.note(piece);
-            } else if !self.recent.is_repeat(piece) {
+            // What comes twice was counted once: it is told apart first, also among the known ones.
+            if !self.recent.is_repeat(piece) && !self.is_known(piece) {
                 self.append(piece)?;
             }
         }

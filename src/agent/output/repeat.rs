@@ -31,7 +31,7 @@ pub(super) struct Recent {
 
 impl Recent {
     /// Remembers a piece that has come.
-    pub fn note(&mut self, piece: &LogPiece) {
+    fn note(&mut self, piece: &LogPiece) {
         if self.seen.len() == REMEMBERED_MAX {
             self.seen.pop_front();
         }

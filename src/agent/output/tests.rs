@@ -131,6 +131,22 @@ fn what_the_engine_sends_again_after_its_rotation_is_taken_once() {
 }
 
 #[test]
+fn what_comes_twice_among_the_known_pieces_is_counted_once() {
+    let pieces: Vec<LogPiece> = (0..30).map(|i| at(i, format!("line {i}\n").as_bytes())).collect();
+    for n_before in [1, 7, 12, 20] {
+        let temp = tempfile::tempdir().unwrap();
+        let mut output = open(temp.path());
+        output.take(&pieces[..20]).unwrap();
+        // The stream breaks, and while the next one repeats what is known the engine rotates.
+        output.rewind();
+        output.take(&pieces[..n_before]).unwrap();
+        output.take(&pieces).unwrap();
+        let expected: String = (0..30).map(|i| format!("line {i}\n")).collect();
+        assert_eq!(text(temp.path(), "stdout"), expected, "{n_before}");
+    }
+}
+
+#[test]
 fn lines_the_engine_cuts_are_whole_again_byte_for_byte() {
     let full = |byte: u8| vec![byte; PART_BYTES];
     let (a, b) = (full(0xe9), full(b'b'));

@@ -129,8 +129,15 @@ impl Drop for Resolver {
     }
 }
 
+/// A port that nobody has, neither by UDP nor by TCP: the resolvers want both.
 fn free_port() -> SocketAddr {
-    UdpSocket::bind(loopback()).unwrap().local_addr().unwrap()
+    loop {
+        let udp = UdpSocket::bind(loopback()).unwrap();
+        let address = udp.local_addr().unwrap();
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Resolver {
@@ -181,7 +188,8 @@ impl Resolver {
 
     /// Until it listens: a datagram to a port that nobody has comes back at once.
     async fn ready(&self) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        // A program of its own that starts, beside all the other tests.
+        let deadline = tokio::time::Instant::now() + 6 * PATIENCE;
         let address = self.address;
         loop {
             let message = query("leader.mesos.", RecordType::A).to_vec().unwrap();
