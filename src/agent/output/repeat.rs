@@ -47,12 +47,10 @@ impl Recent {
             Ordering::Equal => piece.bytes.ends_with(b"\n"),
             Ordering::Greater => false,
         };
-        let next = match self.next {
-            Some(next) => Some(next),
-            None if goes_back => self.find(piece),
-            None => None,
-        };
-        self.next = next.filter(|n| self.seen.get(*n) == Some(&hash(piece))).map(|n| n + 1);
+        // The engine may begin again in the middle of a repetition.
+        let goes_on = self.next.filter(|n| self.seen.get(*n) == Some(&hash(piece)));
+        let begins = || if goes_back { self.find(piece) } else { None };
+        self.next = goes_on.or_else(begins).map(|n| n + 1);
         if self.next.is_none() {
             self.note(piece);
         }

@@ -131,6 +131,19 @@ fn what_the_engine_sends_again_after_its_rotation_is_taken_once() {
 }
 
 #[test]
+fn a_repetition_that_begins_again_is_still_one() {
+    let pieces: Vec<LogPiece> = (0..30).map(|i| at(i, format!("line {i}\n").as_bytes())).collect();
+    let temp = tempfile::tempdir().unwrap();
+    let mut output = open(temp.path());
+    output.take(&pieces[..20]).unwrap();
+    output.take(&pieces[8..12]).unwrap();
+    output.take(&pieces[8..16]).unwrap();
+    output.take(&pieces[8..]).unwrap();
+    let expected: String = (0..30).map(|i| format!("line {i}\n")).collect();
+    assert_eq!(text(temp.path(), "stdout"), expected);
+}
+
+#[test]
 fn what_comes_twice_among_the_known_pieces_is_counted_once() {
     let pieces: Vec<LogPiece> = (0..30).map(|i| at(i, format!("line {i}\n").as_bytes())).collect();
     for n_before in [1, 7, 12, 20] {
