@@ -25,6 +25,7 @@ use crate::{
     model::{
         AppId, NodeId,
         link::{Answer, AskError, Channel, Question, Usage},
+        master::Addresses,
     },
 };
 
@@ -42,19 +43,11 @@ pub struct Handles {
     pub me: Arc<Me>,
 }
 
-/// What this master is called and where it is reached.
+/// Where this master is reached.
 #[derive(Debug)]
 pub struct Me {
-    pub id: String,
     pub address: IpAddr,
-    /// `host:port` of the admin router.
-    pub router: String,
-    /// `host:port` of the peer port.
-    pub peers: String,
-    /// `host:port` where old clients look for Marathon's own API.
-    pub marathon: String,
-    /// Where old clients look for Mesos' own API. Every master serves it at the same port.
-    pub mesos: SocketAddr,
+    pub addresses: Addresses,
 }
 
 impl Handles {
@@ -67,13 +60,19 @@ impl Handles {
         .boxed()
     }
 
-    fn leader(&self) -> Option<api::Leader> {
+    /// The leading master and where it is reached: this one knows by itself, others have said so.
+    fn leading(&self) -> Option<(u64, Addresses)> {
         let (id, _) = self.log.leader()?;
-        let address = match id == self.log.id() {
-            true => self.me.router.clone(),
-            false => self.log.state().masters.get(&id)?.addresses.router.clone(),
+        let addresses = match id == self.log.id() {
+            true => self.me.addresses.clone(),
+            false => self.log.state().masters.get(&id)?.addresses.clone(),
         };
-        Some(api::Leader { id: id.to_string(), address, since: None })
+        Some((id, addresses))
+    }
+
+    fn leader(&self) -> Option<api::Leader> {
+        let (id, addresses) = self.leading()?;
+        Some(api::Leader { id: id.to_string(), address: addresses.router, since: None })
     }
 }
 
@@ -88,11 +87,7 @@ impl mesos::Cluster for Handles {
 
     /// Clients keep their own path and change host and port only, so this is never the router.
     fn leader(&self) -> Option<SocketAddr> {
-        let (id, _) = self.log.leader()?;
-        if id == self.log.id() {
-            return Some(self.me.mesos);
-        }
-        self.log.state().masters.get(&id)?.addresses.mesos.parse().ok()
+        self.leading()?.1.mesos.parse().ok()
     }
 }
 
@@ -160,7 +155,7 @@ impl api::Cluster for Handles {
     fn invite(&self) -> BoxFuture<'_, Result<api::Invitation, String>> {
         async move {
             let (token, expires_at) = self.door.invite().await?;
-            Ok(api::Invitation { token, master: self.me.peers.clone(), expires_at })
+            Ok(api::Invitation { token, master: self.me.addresses.peers.clone(), expires_at })
         }
         .boxed()
     }
@@ -269,11 +264,7 @@ impl marathon::Ledger for Handles {
     }
 
     fn leader(&self) -> Option<String> {
-        let (id, _) = self.log.leader()?;
-        match id == self.log.id() {
-            true => Some(self.me.marathon.clone()),
-            false => Some(self.log.state().masters.get(&id)?.addresses.marathon.clone()),
-        }
+        Some(self.leading()?.1.marathon)
     }
 
     fn leads(&self) -> bool {

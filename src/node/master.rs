@@ -30,6 +30,7 @@ use crate::{
     },
     compat::{dcos, marathon, mesos},
     control::{
+        cluster,
         driver::{Board, Driver},
         links::Links,
     },
@@ -153,18 +154,15 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     tasks.vital("peers", door.clone().run(bound.peers, links.clone(), peer_tasks));
     let reach = |port: u16| SocketAddr::new(config.address, port).to_string();
     let marathon_port = if config.compat_ports { MARATHON_PORT } else { router.port() };
-    let me = Me {
-        id: log.id().to_string(),
-        address: config.address,
-        router: reach(router.port()),
+    let mesos_port = if config.compat_ports { MESOS_PORT } else { router.port() };
+    let addresses = Addresses {
         peers: reach(peers_port),
+        router: reach(router.port()),
         marathon: reach(marathon_port),
-        mesos: SocketAddr::new(
-            config.address,
-            if config.compat_ports { MESOS_PORT } else { router.port() },
-        ),
+        mesos: reach(mesos_port),
     };
-    register(&log, &me).await?;
+    register(&log, addresses.clone(), tasks);
+    let me = Me { address: config.address, addresses };
     let handles =
         Handles { log: log.clone(), links, board, door, tasks: tasks.clone(), me: Arc::new(me) };
     let accounts = Arc::new(dcos::Known(Arc::new(handles.clone())));
@@ -405,24 +403,21 @@ fn open_door(
     Ok(Arc::new(Door::new(parts)?))
 }
 
-/// Tells the cluster what this master can do and where it is reached.
-async fn register(log: &Log<State>, me: &Me) -> anyhow::Result<()> {
-    let addresses = Addresses {
-        peers: me.peers.clone(),
-        router: me.router.clone(),
-        marathon: me.marathon.clone(),
-        mesos: me.mesos.to_string(),
-    };
+/// Tells the cluster what this master can do and where it is reached, as soon as the log takes it: a
+/// master starts with a full disk, or without a leader, as well.
+fn register(log: &Log<State>, addresses: Addresses, tasks: &Tasks) {
     let release = env!("CARGO_PKG_VERSION").to_owned();
     let master = Registered { id: log.id(), release, level: LEVEL, addresses };
-    if log.state().masters.get(&master.id).is_some_and(|known| **known == master) {
-        return Ok(());
-    }
-    log.propose(Command::RegisterMaster(Box::new(master)))
-        .await
-        .context("registering this master")?
-        .context("registering this master")?;
-    Ok(())
+    let log = log.clone();
+    tasks.restart("register master", move || {
+        let (log, master) = (log.clone(), master.clone());
+        async move {
+            if log.state().masters.get(&master.id).is_none_or(|known| **known != master) {
+                cluster::propose(&log, Command::RegisterMaster(Box::new(master))).await?;
+            }
+            Ok(())
+        }
+    });
 }
 
 async fn open_log(

@@ -186,6 +186,34 @@ fn a_full_disk_refuses_changes_clearly_and_recovers() {
     });
 }
 
+#[test]
+fn a_master_starts_with_a_nearly_full_disk_and_says_where_it_is_once_there_is_room() {
+    let dir = tempfile::tempdir().expect("directory");
+    let disk = Disk::mount(dir.path(), "256m");
+    let mut system = System::start_in(dir, &[]);
+    let app = json!({"id": "/before", "cmd": "sleep 1000", "instances": 0});
+    system.marathon("PUT", "/v2/apps//before", Some(&app));
+    assert_eq!(system.stop(), Some(0), "{}", system.stderr());
+    disk.fill_but(20 << 20);
+
+    // Its ports are others now, so there is something to tell the cluster.
+    system.launch();
+    assert_eq!(system.app("/before")["id"], "/before", "what is stored can be read");
+    let body = json!({"id": "/b", "cmd": "sleep 1000", "instances": 0}).to_string();
+    let path = "/service/marathon/v2/apps//b";
+    let put = || system.try_send("PUT", path, Some(body.as_bytes())).expect("an answer");
+    let refused = put();
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.text().contains("disk"), "{}", refused.text());
+
+    disk.empty();
+    wait("writes work again", PATIENCE, || put().status < 300);
+    wait("the master has told where it is", PATIENCE, || {
+        let level = system.get("/tepui/v1/level");
+        level.status == 200 && level.text().contains(&system.router.to_string())
+    });
+}
+
 /// A small file system of its own below a directory.
 struct Disk {
     at: std::path::PathBuf,
@@ -208,6 +236,14 @@ impl Disk {
         let block = vec![0; 64 << 10];
         while file.write_all(&block).is_ok() {}
         while file.write_all(&[0; 512]).is_ok() {}
+    }
+
+    /// Fills it up to some bytes.
+    fn fill_but(&self, bytes: u64) {
+        let free = nix::sys::statvfs::statvfs(&self.at).expect("a file system");
+        let free = free.blocks_available() * free.fragment_size();
+        let file = std::fs::File::create(self.at.join("ballast")).expect("file");
+        nix::fcntl::posix_fallocate(&file, 0, (free - bytes).cast_signed()).expect("room");
     }
 
     fn empty(&self) {
