@@ -32,7 +32,7 @@ macro_rules! message {
             }
         }
 
-        $crate::message!(@value $name $(<$g>)?);
+        $crate::message!(@value [$($g: $crate::base::wire::Element)?] $name $(<$g>)?);
 
         #[cfg(test)]
         impl $(<$g: $crate::base::wire::sample::Sample>)? $crate::base::wire::sample::Sample
@@ -63,28 +63,15 @@ macro_rules! message {
     };
 
     // A message is a value: a field that holds the message's own fields.
-    (@value $name:ident $(<$g:ident>)?) => {
-        impl $(<$g: $crate::base::wire::Element>)? $crate::base::wire::Value for $name $(<$g>)? {
-            fn put(&self, number: u32, out: &mut Vec<u8>) {
-                $crate::base::wire::put_message(number, self, out);
+    (@value [$($generics:tt)*] $type:ty) => {
+        $crate::required_value!(
+            for [$($generics)*] $type,
+            |message, number, out| $crate::base::wire::put_message(number, message, out),
+            |field| {
+                let bytes = field.bytes(<$type as $crate::base::wire::Message>::NAME)?;
+                <$type as $crate::base::wire::Message>::read(bytes)
             }
-
-            fn absent() -> Option<Self> {
-                None
-            }
-
-            fn merge(
-                slot: &mut Option<Self>,
-                field: &$crate::base::wire::Field<'_>,
-            ) -> Result<(), $crate::base::wire::WireError> {
-                let name = <Self as $crate::base::wire::Message>::NAME;
-                let bytes = field.bytes(name)?;
-                *slot = Some(<Self as $crate::base::wire::Message>::read(bytes)?);
-                Ok(())
-            }
-        }
-
-        impl $(<$g: $crate::base::wire::Element>)? $crate::base::wire::Element for $name $(<$g>)? {}
+        );
     };
 }
 
@@ -140,7 +127,7 @@ macro_rules! choice {
             }
         }
 
-        $crate::message!(@value $name);
+        $crate::message!(@value [] $name);
 
         #[cfg(test)]
         impl $crate::base::wire::sample::Sample for $name {
@@ -223,8 +210,8 @@ macro_rules! choice {
 /// A value that has to be there and is one field: how it is put into one and taken out again.
 #[macro_export]
 macro_rules! required_value {
-    ($type:ty, $put:expr, $take:expr) => {
-        impl $crate::base::wire::Value for $type {
+    (for [$($generics:tt)*] $type:ty, $put:expr, $take:expr) => {
+        impl<$($generics)*> $crate::base::wire::Value for $type {
             fn put(&self, number: u32, out: &mut Vec<u8>) {
                 let put: fn(&$type, u32, &mut Vec<u8>) = $put;
                 put(self, number, out);
@@ -238,14 +225,18 @@ macro_rules! required_value {
                 slot: &mut Option<Self>,
                 field: &$crate::base::wire::Field<'_>,
             ) -> Result<(), $crate::base::wire::WireError> {
-                type Taken = Result<$type, $crate::base::wire::WireError>;
-                let take: fn(&$crate::base::wire::Field<'_>) -> Taken = $take;
+                let take: fn(
+                    &$crate::base::wire::Field<'_>,
+                ) -> Result<$type, $crate::base::wire::WireError> = $take;
                 *slot = Some(take(field)?);
                 Ok(())
             }
         }
 
-        impl $crate::base::wire::Element for $type {}
+        impl<$($generics)*> $crate::base::wire::Element for $type {}
+    };
+    ($type:ty, $put:expr, $take:expr) => {
+        $crate::required_value!(for [] $type, $put, $take);
     };
 }
 

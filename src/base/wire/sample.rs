@@ -229,6 +229,12 @@ pub fn hold(module: &str, shapes: &[Shape]) {
     }
 }
 
+/// The bytes that `base::hex` wrote.
+pub fn unhex(text: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
 /// Whether what is not recorded yet is recorded now.
 #[allow(clippy::disallowed_methods)] // set by whoever runs the tests
 pub fn records() -> bool {
@@ -297,11 +303,7 @@ impl Shape {
         if words.is_empty() {
             return; // numbers alone
         }
-        let bytes: Vec<u8> = (0..hex.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-            .collect();
-        let (_, now) = (self.read)(&bytes).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        let (_, now) = (self.read)(&unhex(hex)).unwrap_or_else(|e| panic!("{}: {e}", self.name));
         let mut rest = now.split(' ');
         for word in words.split(' ') {
             let word = word.trim_end_matches('}');

@@ -8,7 +8,7 @@ use std::{
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use super::{Content, Field, Fields, Message, WireError, put_message, put_nested, taken};
+use super::{Content, Field, Fields, Message, WireError, put_nested, taken};
 use crate::base::{clock::Timestamp, units::Milli};
 
 /// A value that can stand in a field.
@@ -354,22 +354,7 @@ macro_rules! tuple {
             }
         }
 
-        impl<$($type: Value),*> Value for ($($type,)*) {
-            fn put(&self, number: u32, out: &mut Vec<u8>) {
-                put_message(number, self, out);
-            }
-
-            fn absent() -> Option<Self> {
-                None
-            }
-
-            fn merge(slot: &mut Option<Self>, field: &Field<'_>) -> Result<(), WireError> {
-                *slot = Some(Self::read(field.bytes(Self::NAME)?)?);
-                Ok(())
-            }
-        }
-
-        impl<$($type: Value),*> Element for ($($type,)*) {}
+        message!(@value [$($type: Value),*] ($($type,)*));
     };
 }
 
@@ -407,22 +392,7 @@ impl<T: Element, E: Element> Message for Result<T, E> {
     }
 }
 
-impl<T: Element, E: Element> Value for Result<T, E> {
-    fn put(&self, number: u32, out: &mut Vec<u8>) {
-        put_message(number, self, out);
-    }
-
-    fn absent() -> Option<Self> {
-        None
-    }
-
-    fn merge(slot: &mut Option<Self>, field: &Field<'_>) -> Result<(), WireError> {
-        *slot = Some(Self::read(field.bytes(Self::NAME)?)?);
-        Ok(())
-    }
-}
-
-impl<T: Element, E: Element> Element for Result<T, E> {}
+message!(@value [T: Element, E: Element] Result<T, E>);
 
 /// The ports of an instance: the number, or nothing where no port of the node is used. 0 is no port.
 impl Value for Vec<Option<u16>> {

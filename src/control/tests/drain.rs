@@ -87,8 +87,8 @@ fn with_no_room_elsewhere_nothing_ends_and_at_the_deadline_what_is_left_stays() 
     assert_eq!(due_at(&stage, n, until), duty(n, Duty::Deactivated { since: until }));
 }
 
-#[test]
-fn an_app_under_deployment_is_left_to_its_deployment() {
+/// A drain whose instance has a running replacement on the other node.
+fn replaced() -> (Stage, usize) {
     let (mut stage, n, _) = draining(2);
     let commands = stage.due();
     stage.ok(commands[0].clone());
@@ -96,19 +96,19 @@ fn an_app_under_deployment_is_left_to_its_deployment() {
     stage.ok(launch);
     stage.agents();
     assert_eq!(due(&stage, n).len(), 1, "the replacement runs");
+    (stage, n)
+}
+
+#[test]
+fn an_app_under_deployment_is_left_to_its_deployment() {
+    let (mut stage, n) = replaced();
     stage.put([app("/web", 1, 0.6, 64.0, 1)]);
     assert_eq!(due(&stage, n), NONE);
 }
 
 #[test]
 fn a_node_that_is_away_is_asked_for_nothing_before_its_deadline() {
-    let (mut stage, n, _) = draining(2);
-    let commands = stage.due();
-    stage.ok(commands[0].clone());
-    let launch = stage.placed().expect("there is room");
-    stage.ok(launch);
-    stage.agents();
-    assert_eq!(due(&stage, n).len(), 1, "the replacement runs");
+    let (mut stage, n) = replaced();
     stage.ok(Command::NodeReach { node: node_id(n), reachable: false });
     assert_eq!(due(&stage, n), NONE);
 }

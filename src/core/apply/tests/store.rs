@@ -2,7 +2,11 @@
 
 use super::world::*;
 use crate::{
-    base::{clock::Timestamp, hex::hex, wire::sample::records},
+    base::{
+        clock::Timestamp,
+        hex::hex,
+        wire::sample::{records, unhex},
+    },
     core::{State, command::Command, invariant},
     model::{
         access::{Role, RoleSettings, User},
@@ -43,11 +47,6 @@ fn cluster() -> State {
     }));
     w.ok(Command::Invite { digest: [5; 32], until: Timestamp::from_ms(900_000) });
     w.state
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex");
-    (0..text.len()).step_by(2).map(byte).collect()
 }
 
 /// The state in the recorded rows.
