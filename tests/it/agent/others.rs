@@ -403,9 +403,9 @@ impl Drop for RootDir {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_command_starts_although_a_directory_of_the_node_has_gone() {
+    let (mut rig, _root) = Rig::alone().await;
     let dir = RootDir(format!("/tepui-it-{}", std::process::id()));
     std::fs::create_dir(&dir.0).unwrap();
-    let mut rig = Rig::new().await;
     let [first, second] = ["first", "second"].map(|name| format!("{name}-{}", rig.cluster()));
     let first = plain(&first, &format!("test -d {}", dir.0));
     rig.desire(vec![first.clone()]).await;

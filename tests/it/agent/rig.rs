@@ -29,11 +29,18 @@ use tepui::{
         workload::{Network, NetworkMode},
     },
 };
-use tokio::{io::AsyncWriteExt as _, sync::OnceCell};
+use tokio::{
+    io::AsyncWriteExt as _,
+    sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 pub const IMAGE: &str = "tepui-it/busybox:1";
 /// Everything these tests wait for happens well within this, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Every plain command's container has the directories in the root of this machine: whoever takes one
+/// away has to be alone.
+static ROOT: RwLock<()> = RwLock::const_new(());
 
 pub fn socket() -> String {
     #[allow(clippy::disallowed_methods)] // set by whoever runs the tests
@@ -97,17 +104,44 @@ pub struct Rig {
     pub data: BTreeMap<u64, Vec<(Channel, Vec<u8>)>>,
     pub over: BTreeMap<u64, Option<i32>>,
     is_last: bool,
+    _root: Option<RwLockReadGuard<'static, ()>>,
 }
 
 impl Rig {
     pub async fn new() -> Self {
-        image().await;
-        let dir = Arc::new(tempfile::tempdir().unwrap());
-        let cluster = format!("it-{}", Rng::from_os().hex(12));
+        let (dir, cluster) = Self::place().await;
         Self::on(dir, cluster, socket()).await
     }
 
+    /// One beside which no other has a container, as long as the guard is held: it may change the
+    /// root of this machine.
+    pub async fn alone() -> (Self, RwLockWriteGuard<'static, ()>) {
+        let (dir, cluster) = Self::place().await;
+        // Not in the queue for it: a test may need a second rig beside its first one.
+        let guard = loop {
+            match ROOT.try_write() {
+                Ok(guard) => break guard,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        (Self::within(dir, cluster, socket(), None).await, guard)
+    }
+
+    async fn place() -> (Arc<tempfile::TempDir>, String) {
+        image().await;
+        (Arc::new(tempfile::tempdir().unwrap()), format!("it-{}", Rng::from_os().hex(12)))
+    }
+
     pub async fn on(dir: Arc<tempfile::TempDir>, cluster: String, socket: String) -> Self {
+        Self::within(dir, cluster, socket, Some(ROOT.read().await)).await
+    }
+
+    async fn within(
+        dir: Arc<tempfile::TempDir>,
+        cluster: String,
+        socket: String,
+        root: Option<RwLockReadGuard<'static, ()>>,
+    ) -> Self {
         let tasks = Tasks::new("agent-test");
         let info = NodeInfo {
             id: NodeId::from(format!("{cluster}-S0")),
@@ -147,6 +181,7 @@ impl Rig {
             data: BTreeMap::new(),
             over: BTreeMap::new(),
             is_last: true,
+            _root: root,
         }
     }
 
