@@ -32,7 +32,7 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
             Some(app) => state.instances_of(app).collect(),
             None => state.instances.values().collect(),
         };
-        found.retain(|i| (all || !i.condition.is_terminal()) && is_on(i, node.as_ref()));
+        found.retain(|i| (all || !i.condition().is_terminal()) && is_on(i, node.as_ref()));
         found.sort_by(|a, b| a.app.cmp(&b.app).then_with(|| instance::by_age(a, b)));
         let rows = instance::rows(&api.view(state), found.into_iter());
         listed("tasks", &rows, state.revision)
@@ -61,5 +61,5 @@ fn no_such(call: &Call) -> ApiError {
 }
 
 fn is_on(instance: &Instance, node: Option<&NodeId>) -> bool {
-    node.is_none_or(|n| instance.placement.as_ref().is_some_and(|p| p.node == *n))
+    node.is_none_or(|n| instance.placement().is_some_and(|p| p.node == *n))
 }

@@ -54,8 +54,8 @@ impl Early {
     fn overdue(&mut self, state: &State, now: Moment) -> Vec<InstanceId> {
         let before = std::mem::take(&mut self.0);
         let mut overdue = Vec::new();
-        for i in state.instances.values().filter(|i| i.kill.is_none()) {
-            let patience = match i.condition {
+        for i in state.instances.values().filter(|i| i.kill().is_none()) {
+            let patience = match i.condition() {
                 Condition::Provisioned => CONFIRM,
                 Condition::Staging | Condition::Starting => STAGE,
                 _ => continue,
@@ -85,7 +85,7 @@ fn expire(state: &State, heard: &Heard, commands: &mut Vec<Command>) {
         for i in state.instances_on(node.id()) {
             let strategy = state.spec_of(i).map(|s| s.unreachable);
             let Some((replace, forget)) = strategy.and_then(expiry) else { continue };
-            match i.condition {
+            match i.condition() {
                 Condition::Unreachable if silence >= replace => inactive.push(i.id.clone()),
                 Condition::UnreachableInactive if silence >= forget => {
                     let is_complete =

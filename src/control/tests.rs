@@ -99,8 +99,8 @@ impl Stage {
     fn agents(&mut self) -> usize {
         let all: Vec<_> = self.state.instances.values().cloned().collect();
         let mut n = 0;
-        for instance in all.iter().filter(|i| i.placement.is_some()) {
-            let to = match (&instance.kill, instance.condition) {
+        for instance in all.iter().filter(|i| i.placement().is_some()) {
+            let to = match (instance.kill(), instance.condition()) {
                 (Some(_), _) => Condition::Killed,
                 (None, Condition::Provisioned) => Condition::Running,
                 (None, _) => continue,
@@ -134,7 +134,7 @@ impl Stage {
             containers: Vec::new(),
             unhealthy: false,
         };
-        let node = instance.placement.as_ref().expect("a place").node.clone();
+        let node = instance.placement().expect("a place").node.clone();
         self.ok(Command::Report { node, reports: vec![report] });
     }
 
@@ -152,7 +152,7 @@ impl Stage {
 
     /// Nodes that have an instance of the app, one entry an instance.
     fn hosts(&self, app: &str) -> Vec<NodeId> {
-        let on = |i: Instance| i.placement.map(|place| place.node);
+        let on = |i: Instance| i.placement().map(|place| place.node.clone());
         self.of(app).into_iter().filter_map(on).collect()
     }
 }

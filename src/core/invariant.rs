@@ -13,7 +13,7 @@ use super::{
 use crate::model::{
     NodeId,
     deployment::{Deployment, DeploymentId},
-    instance::{Condition, Goal, Instance, InstanceId},
+    instance::{Instance, InstanceId, Life},
     path::AppId,
     resource::Pools,
 };
@@ -49,7 +49,7 @@ pub fn check_touched(state: &State, changes: &[Change]) -> Vec<Finding> {
     for change in changes {
         match change {
             Change::Instance { id, old, new } => {
-                let places = [old, new].into_iter().flatten().filter_map(|i| i.placement.as_ref());
+                let places = [old, new].into_iter().flatten().filter_map(|i| i.placement());
                 nodes.extend(places.map(|p| &p.node));
                 instances.insert(id);
             }
@@ -80,7 +80,7 @@ fn check_node(state: &State, node: &NodeId, findings: &mut Vec<Finding>) {
     let mut used = Pools::default();
     let mut ports = BTreeSet::new();
     for instance in state.instances_on(node) {
-        let Some(placement) = instance.placement.as_ref().filter(|p| p.node == *node) else {
+        let Some(placement) = instance.placement().filter(|p| p.node == *node) else {
             find(findings, &instance.id, format!("stands on {node} in the index alone"));
             continue;
         };
@@ -117,17 +117,13 @@ fn check_absent(state: &State, id: &InstanceId, changes: &[Change], findings: &m
     }
 }
 
-/// Condition, placement and spec of one instance fit together, and the indexes know it.
+/// One instance has its spec, no end behind it, and the indexes know it.
 fn check_instance(state: &State, i: &Instance, findings: &mut Vec<Finding>) {
     if state.spec_of(i).is_none() {
         find(findings, &i.id, "was made from a version that is not stored");
     }
-    let holds = i.condition.is_active() || i.condition == Condition::UnreachableInactive;
-    if holds != i.placement.is_some() {
-        find(findings, &i.id, format!("{:?} with placement {:?}", i.condition, i.placement));
-    }
-    if i.condition.is_terminal() && i.goal != Goal::Stopped {
-        find(findings, &i.id, format!("{:?} was left behind", i.condition));
+    if let Life::Ended(how, _) = i.life {
+        find(findings, &i.id, format!("{how:?} was left behind"));
     }
     let index = &state.index;
     let listed = index.by_app.get(&i.app).is_some_and(|set| set.contains(&i.id));

@@ -59,7 +59,7 @@ pub struct Scheduler {
 
 /// A running task.
 #[derive(Debug, Clone, Copy)]
-pub struct Task<'a> {
+pub struct NamedTask<'a> {
     pub framework: &'a str,
     /// The discovery name when there is one, else the task's. Marathon's apps have their path
     /// reversed and joined by dots: `/outer/sub/app` is `app.sub.outer`.
@@ -195,7 +195,7 @@ impl<'s, S: Sink> TaskRecords<'s, S> {
     }
 
     /// Sends the records of one task.
-    pub fn push(&mut self, task: &Task<'_>) {
+    pub fn push(&mut self, task: &NamedTask<'_>) {
         if self.group.as_ref().is_none_or(|group| !group.holds(task)) {
             self.group = Group::new(task, &mut self.names);
         }
@@ -234,7 +234,7 @@ struct Spelling<N> {
 
 impl<N: Copy> Group<N> {
     /// None when nothing of the framework's or the task's name can stand in a label.
-    fn new<S: Sink<Name = N>>(task: &Task<'_>, names: &mut Names<'_, S>) -> Option<Self> {
+    fn new<S: Sink<Name = N>>(task: &NamedTask<'_>, names: &mut Names<'_, S>) -> Option<Self> {
         let (mut domain, mut label, mut framework) = Default::default();
         push_labels(task.framework, LABEL_MAX, LABEL_MAX, &mut domain);
         push_label(task.framework, LABEL_MAX, &mut framework);
@@ -265,14 +265,14 @@ impl<N: Copy> Group<N> {
         })
     }
 
-    fn holds(&self, task: &Task<'_>) -> bool {
+    fn holds(&self, task: &NamedTask<'_>) -> bool {
         (&*self.framework, &*self.name, self.is_discovered)
             == (task.framework, task.name, task.is_discovered)
     }
 
     fn task<S: Sink<Name = N>>(
         &mut self,
-        task: &Task<'_>,
+        task: &NamedTask<'_>,
         rule: AddressRule,
         names: &mut Names<'_, S>,
     ) {

@@ -11,6 +11,7 @@
 
 use std::net::IpAddr;
 
+pub use super::condition::{Condition, End, Phase};
 use super::{node::NodeId, path::AppId, resource::Pools};
 use crate::{base::clock::Timestamp, typed_id};
 
@@ -29,15 +30,39 @@ pub struct Instance {
     /// Counts launches, from 1.
     pub incarnation: u32,
     pub goal: Goal,
-    pub condition: Condition,
-    /// When it came into this condition.
+    pub life: Life,
+    /// When it came into its present condition.
     pub since: Timestamp,
     pub created_at: Timestamp,
-    /// Set from launch until the end of the incarnation.
-    pub placement: Option<Placement>,
-    pub started_at: Option<Timestamp>,
-    /// Set while somebody wants this incarnation gone.
+    /// Last text about it, from the agent or about its node.
+    pub message: String,
+}
+
+/// Where an instance is in its life, with what there is of it then.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Life {
+    /// Nothing of it runs or is held anywhere.
+    Scheduled,
+    /// Its task holds a place.
+    Placed(Phase, Box<Task>),
+    /// The task has ended and what it held is free. Told once, never kept: the instance waits
+    /// again or is forgotten in the same step.
+    Ended(End, Box<Task>),
+}
+
+/// One incarnation of an instance: where it is and what was last heard of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Task {
+    pub place: Placement,
+    /// Set while somebody wants it gone.
     pub kill: Option<KillOrder>,
+    pub seen: Seen,
+}
+
+/// What its agent last told of a task.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Seen {
+    pub started_at: Option<Timestamp>,
     /// Addresses of its own, empty with host networking.
     pub addresses: Vec<IpAddr>,
     /// One per health check that has had a result.
@@ -47,8 +72,6 @@ pub struct Instance {
     pub readiness: Vec<ReadinessStatus>,
     /// Result of the informing check.
     pub check: Option<CheckOutcome>,
-    /// Last text from the agent.
-    pub message: String,
     /// Exit codes and states of single containers of a pod.
     pub containers: Vec<ContainerStatus>,
 }
@@ -61,122 +84,6 @@ pub enum Goal {
     Stopped,
     /// Stop and forget.
     Decommissioned,
-}
-
-/// Where an instance is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Condition {
-    Scheduled,
-    Provisioned,
-    Staging,
-    Starting,
-    Running,
-    Killing,
-    Unreachable,
-    UnreachableInactive,
-    Finished,
-    Killed,
-    Failed,
-    Error,
-    Dropped,
-    Gone,
-    Unknown,
-}
-
-impl Condition {
-    pub const ALL: [Self; 15] = [
-        Self::Scheduled,
-        Self::Provisioned,
-        Self::Staging,
-        Self::Starting,
-        Self::Running,
-        Self::Killing,
-        Self::Unreachable,
-        Self::UnreachableInactive,
-        Self::Finished,
-        Self::Killed,
-        Self::Failed,
-        Self::Error,
-        Self::Dropped,
-        Self::Gone,
-        Self::Unknown,
-    ];
-
-    /// Holds resources somewhere and counts as present.
-    pub fn is_active(self) -> bool {
-        matches!(
-            self,
-            Self::Provisioned
-                | Self::Staging
-                | Self::Starting
-                | Self::Running
-                | Self::Killing
-                | Self::Unreachable
-        )
-    }
-
-    /// Its node is not heard; nobody knows what it does.
-    pub fn is_lost(self) -> bool {
-        matches!(self, Self::Unreachable | Self::UnreachableInactive)
-    }
-
-    /// The incarnation has ended.
-    pub fn is_terminal(self) -> bool {
-        matches!(
-            self,
-            Self::Finished
-                | Self::Killed
-                | Self::Failed
-                | Self::Error
-                | Self::Dropped
-                | Self::Gone
-                | Self::Unknown
-        )
-    }
-
-    /// Whether this end raises the launch delay (a kill on request does not).
-    pub fn is_failure(self) -> bool {
-        matches!(self, Self::Finished | Self::Failed | Self::Error | Self::Dropped | Self::Gone)
-    }
-
-    /// The Mesos task state shown for it.
-    pub fn task_state(self) -> &'static str {
-        match self {
-            Self::Scheduled | Self::Provisioned | Self::Staging => "TASK_STAGING",
-            Self::Starting => "TASK_STARTING",
-            Self::Running => "TASK_RUNNING",
-            Self::Killing => "TASK_KILLING",
-            Self::Unreachable | Self::UnreachableInactive => "TASK_UNREACHABLE",
-            Self::Finished => "TASK_FINISHED",
-            Self::Killed => "TASK_KILLED",
-            Self::Failed => "TASK_FAILED",
-            Self::Error => "TASK_ERROR",
-            Self::Dropped => "TASK_DROPPED",
-            Self::Gone => "TASK_GONE",
-            Self::Unknown => "TASK_UNKNOWN",
-        }
-    }
-
-    /// The condition's own name, as event streams print it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Scheduled => "Scheduled",
-            Self::Provisioned => "Provisioned",
-            Self::Staging => "Staging",
-            Self::Starting => "Starting",
-            Self::Running => "Running",
-            Self::Killing => "Killing",
-            Self::Unreachable => "Unreachable",
-            Self::UnreachableInactive => "UnreachableInactive",
-            Self::Finished => "Finished",
-            Self::Killed => "Killed",
-            Self::Failed => "Failed",
-            Self::Error => "Error",
-            Self::Dropped => "Dropped",
-            Self::Gone => "Gone",
-            Self::Unknown => "Unknown",
-        }
-    }
 }
 
 /// Where an incarnation runs and what it holds there.
@@ -255,6 +162,13 @@ pub struct ContainerStatus {
     pub message: String,
 }
 
+impl Life {
+    /// Of an instance that was just given a place.
+    pub fn placed(phase: Phase, place: Placement) -> Self {
+        Self::Placed(phase, Box::new(Task { place, kill: None, seen: Seen::default() }))
+    }
+}
+
 impl Instance {
     /// A new instance that waits for a place.
     pub fn scheduled(id: InstanceId, app: AppId, version: Timestamp, at: Timestamp) -> Self {
@@ -264,20 +178,93 @@ impl Instance {
             version,
             incarnation: 0,
             goal: Goal::Running,
-            condition: Condition::Scheduled,
+            life: Life::Scheduled,
             since: at,
             created_at: at,
-            placement: None,
-            started_at: None,
-            kill: None,
-            addresses: Vec::new(),
-            health: Vec::new(),
-            ready: false,
-            readiness: Vec::new(),
-            check: None,
             message: String::new(),
-            containers: Vec::new(),
         }
+    }
+
+    /// Where it is in its life, in one word.
+    pub fn condition(&self) -> Condition {
+        match &self.life {
+            Life::Scheduled => Condition::Scheduled,
+            Life::Placed(phase, _) => (*phase).into(),
+            Life::Ended(end, _) => (*end).into(),
+        }
+    }
+
+    /// Its present task, or the one that has just ended.
+    pub fn task(&self) -> Option<&Task> {
+        match &self.life {
+            Life::Scheduled => None,
+            Life::Placed(_, task) | Life::Ended(_, task) => Some(task),
+        }
+    }
+
+    /// As `task`, to change it.
+    pub fn task_mut(&mut self) -> Option<&mut Task> {
+        match &mut self.life {
+            Life::Scheduled => None,
+            Life::Placed(_, task) | Life::Ended(_, task) => Some(task),
+        }
+    }
+
+    /// Its task goes on to another phase; nothing happens to one that has none.
+    pub fn set_phase(&mut self, to: Phase) {
+        if let Life::Placed(phase, _) = &mut self.life {
+            *phase = to;
+        }
+    }
+
+    /// Where it runs, and what it holds there until it has ended.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.task().map(|task| &task.place)
+    }
+
+    /// Set while somebody wants its task gone.
+    pub fn kill(&self) -> Option<&KillOrder> {
+        self.task()?.kill.as_ref()
+    }
+
+    /// What its agent last told.
+    pub fn seen(&self) -> Option<&Seen> {
+        self.task().map(|task| &task.seen)
+    }
+
+    /// When its task began to run.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.seen()?.started_at
+    }
+
+    /// Addresses of its own, empty with host networking.
+    pub fn addresses(&self) -> &[IpAddr] {
+        self.seen().map_or(&[], |seen| &seen.addresses)
+    }
+
+    /// One per health check that has had a result.
+    pub fn health(&self) -> &[CheckStatus] {
+        self.seen().map_or(&[], |seen| &seen.health)
+    }
+
+    /// Whether it passed its readiness checks, or runs and has none.
+    pub fn ready(&self) -> bool {
+        self.seen().is_some_and(|seen| seen.ready)
+    }
+
+    /// What is known of its readiness checks.
+    pub fn readiness(&self) -> &[ReadinessStatus] {
+        self.seen().map_or(&[], |seen| &seen.readiness)
+    }
+
+    /// Result of the informing check.
+    pub fn check(&self) -> Option<CheckOutcome> {
+        self.seen()?.check
+    }
+
+    /// What is known of its containers.
+    pub fn containers(&self) -> &[ContainerStatus] {
+        self.seen().map_or(&[], |seen| &seen.containers)
     }
 
     /// Id of the running or last task: `<instance id>.<container or _app>.<incarnation>`.
@@ -288,17 +275,18 @@ impl Instance {
 
     /// Healthy by its checks: `None` while some check has had no result yet.
     pub fn healthy(&self, n_checks: usize) -> Option<bool> {
-        if n_checks == 0 || self.health.is_empty() {
+        let health = self.health();
+        if n_checks == 0 || health.is_empty() {
             return None;
         }
-        if self.health.iter().any(|c| !c.alive) {
+        if health.iter().any(|c| !c.alive) {
             return Some(false);
         }
-        (self.health.len() >= n_checks).then_some(true)
+        (health.len() >= n_checks).then_some(true)
     }
 
     /// Whether it wants a place.
     pub fn waits_for_place(&self) -> bool {
-        self.condition == Condition::Scheduled && self.goal == Goal::Running
+        self.life == Life::Scheduled && self.goal == Goal::Running
     }
 }

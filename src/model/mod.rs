@@ -6,6 +6,7 @@
 
 pub mod path;
 pub mod resource;
+pub mod condition;
 pub mod container;
 pub mod workload;
 pub mod instance;

@@ -4,6 +4,7 @@
 //! See `base::wire` for the rules.
 
 mod access;
+mod instance;
 mod link;
 mod node;
 mod spec;

@@ -196,7 +196,7 @@ impl Oracle {
         let Some(spec) = after.spec(app) else { return };
         let present = |s: &State| {
             let counts = |i: &&Arc<Instance>| {
-                i.goal == Goal::Running && i.condition != Condition::UnreachableInactive
+                i.goal == Goal::Running && i.condition() != Condition::UnreachableInactive
             };
             s.instances_of(app).filter(counts).count()
         };
@@ -243,14 +243,14 @@ impl Oracle {
             for constraint in &spec.constraints {
                 self.n_checks += 1;
                 let value = |i: &Instance| {
-                    let node = state.nodes.get(&i.placement.as_ref()?.node)?;
+                    let node = state.nodes.get(&i.placement()?.node)?;
                     node.field(&constraint.field)
                 };
                 let mut counts: BTreeMap<String, u32> = BTreeMap::new();
                 let here = state.instances_of(app).filter(|i| {
                     state.is_current(i)
-                        && i.condition.is_active()
-                        && i.condition != Condition::Unreachable
+                        && i.condition().is_active()
+                        && i.condition() != Condition::Unreachable
                 });
                 for value in here.filter_map(|i| value(i)) {
                     *counts.entry(value).or_default() += 1;
@@ -309,7 +309,7 @@ impl Oracle {
             for (id, incarnation) in node.live() {
                 n_live += 1;
                 let known = state.instances.get(id).filter(|i| i.incarnation == *incarnation);
-                let place = known.and_then(|i| i.placement.as_ref());
+                let place = known.and_then(|i| i.placement());
                 if place.is_none_or(|p| p.node != node.info.id) {
                     return Some(format!(
                         "{id}.{incarnation} still runs on {}",
@@ -326,11 +326,10 @@ impl Oracle {
 /// An instance in a few words.
 fn brief(state: &State, instance: &Instance) -> String {
     let age = if state.is_current(instance) { "new" } else { "old" };
-    let host = instance.placement.as_ref().map_or("nowhere", |p| p.hostname.as_str());
-    let kill =
-        instance.kill.as_ref().map_or(String::new(), |k| format!(" to end ({:?})", k.reason));
+    let host = instance.placement().map_or("nowhere", |p| p.hostname.as_str());
+    let kill = instance.kill().map_or(String::new(), |k| format!(" to end ({:?})", k.reason));
     let well = if is_well(state, instance) { "well" } else { "not well" };
-    format!("{age} {:?} on {host} {well}{kill}", instance.condition)
+    format!("{age} {:?} on {host} {well}{kill}", instance.condition())
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a fraction of a u32
@@ -342,7 +341,7 @@ fn healthy_min(spec: &WorkloadSpec) -> usize {
 /// by itself meanwhile is not held against the one who could not know.
 fn counts_as_well(instance: &Instance, seen: &State, now: &State) -> bool {
     let ours = |k: &KillOrder| matches!(k.reason, KillReason::Deployment | KillReason::Drain);
-    let ordered = now.instances.get(&instance.id).and_then(|i| i.kill.as_ref()).is_some_and(ours);
+    let ordered = now.instances.get(&instance.id).and_then(|i| i.kill()).is_some_and(ours);
     is_well(seen, instance) && !ordered
 }
 
@@ -351,8 +350,8 @@ pub fn is_well(state: &State, instance: &Instance) -> bool {
     let n_checks: usize = state
         .spec_of(instance)
         .map_or(0, |s| s.containers.iter().map(|c| c.health_checks.len()).sum());
-    instance.condition == Condition::Running
-        && instance.kill.is_none()
-        && instance.health.len() >= n_checks
-        && instance.health.iter().all(|c| c.alive)
+    instance.condition() == Condition::Running
+        && instance.kill().is_none()
+        && instance.health().len() >= n_checks
+        && instance.health().iter().all(|c| c.alive)
 }

@@ -262,9 +262,9 @@ impl Script {
     fn exit(&mut self, words: &Words<'_>) -> Result<String, String> {
         let (app, code) = (AppId::parse(words.bare(1)?), parse(words.bare(2)?)?);
         let running =
-            self.world.state.instances_of(&app).find(|i| i.condition == Condition::Running);
+            self.world.state.instances_of(&app).find(|i| i.condition() == Condition::Running);
         let instance = running.cloned().ok_or_else(|| format!("nothing of {app} runs"))?;
-        let placement = instance.placement.as_ref().ok_or("it has no place")?;
+        let placement = instance.placement().ok_or("it has no place")?;
         let ix = self.world.by_id[&placement.node];
         let key: Key = (instance.id.clone(), instance.incarnation);
         self.world.exit_container(ix, &key, code);
@@ -279,10 +279,10 @@ impl Script {
             let (mut nodes, mut n_running) = (BTreeMap::<&str, u32>::new(), 0);
             let mut others = BTreeMap::<&str, u32>::new();
             for i in state.instances_of(&app.id) {
-                let host = i.placement.as_ref().map_or("", |p| p.hostname.as_str());
+                let host = i.placement().map_or("", |p| p.hostname.as_str());
                 let is_old = !state.is_current(i);
-                match i.condition {
-                    Condition::Running if i.kill.is_some() => {
+                match i.condition() {
+                    Condition::Running if i.kill().is_some() => {
                         *others.entry("ending").or_default() += 1
                     }
                     Condition::Running => {

@@ -105,7 +105,7 @@ impl Witness {
             }
             Command::Expire { .. } => changes.iter().find_map(|change| {
                 let Change::Instance { id, old: Some(old), new } = change else { return None };
-                let away = old.placement.as_ref().map_or(Duration::ZERO, |p| away(&p.node));
+                let away = old.placement().map_or(Duration::ZERO, |p| away(&p.node));
                 if away + SLACK < limit::REPLACE_AFTER {
                     return Some(format!("{id} was given up after {away:?}"));
                 }
@@ -132,15 +132,15 @@ impl Witness {
         if !state.nodes.get(node)?.is_reachable() {
             return Some(format!("{node} is heard since {since} and still unreachable"));
         }
-        let lost = state.instances_on(node).find(|i| i.condition.is_lost() && keeps_messages)?;
-        Some(format!("{} is {:?} on {node}, heard since {since}", lost.id, lost.condition))
+        let lost = state.instances_on(node).find(|i| i.condition().is_lost() && keeps_messages)?;
+        Some(format!("{} is {:?} on {node}, heard since {since}", lost.id, lost.condition()))
     }
 }
 
 /// Whether an agent had a right to end a task of its own accord.
 pub fn wrongly_ended(key: &Key, why: &Why, state: &State) -> Option<String> {
     let instance = state.instances.get(&key.0).filter(|i| i.incarnation == key.1)?;
-    let is_wanted = *why == Why::NotWanted && instance.kill.is_none();
+    let is_wanted = *why == Why::NotWanted && instance.kill().is_none();
     is_wanted.then(|| format!("{}.{} is ended though it is wanted", key.0, key.1))
 }
 

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
 use tepui::{
     base::{rng::Rng, task::Tasks},
-    core::naming::{AddressRule, Sink as _, Task, TaskRecords},
+    core::naming::{AddressRule, NamedTask, Sink as _, TaskRecords},
     dns::{
         serve::{Options, Server as DnsServer},
         table::Builder,
@@ -305,7 +305,7 @@ fn rebuild_note() -> String {
                 name: Some("http"),
                 protocol: Some(tepui::core::naming::Protocol::Tcp),
             }];
-            records.push(&Task {
+            records.push(&NamedTask {
                 framework: "marathon",
                 name: &names[i / 10],
                 is_discovered: true,

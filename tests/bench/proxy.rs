@@ -27,7 +27,7 @@ use tepui::{
     },
     model::{
         access::User,
-        instance::{Condition, Instance, Placement},
+        instance::{Instance, Life, Phase, Placement, Seen, Task},
         node::NodeId,
         resource::Pools,
     },
@@ -293,7 +293,7 @@ fn one_service() -> State {
     let id = spec.id.clone();
     let version = spec.version;
     let mut state = world::state(1, [spec]);
-    let placement = Placement {
+    let place = Placement {
         node: NodeId::new("c-S0"),
         hostname: "localhost".to_owned(),
         address: Ipv4Addr::LOCALHOST.into(),
@@ -301,10 +301,9 @@ fn one_service() -> State {
         host_ports: vec![Some(UPSTREAM)],
         launched_at: world::NOW,
     };
+    let task = Task { place, kill: None, seen: Seen { ready: true, ..Seen::default() } };
     let instance = Instance {
-        condition: Condition::Running,
-        placement: Some(placement),
-        ready: true,
+        life: Life::Placed(Phase::Running, Box::new(task)),
         ..Instance::scheduled("web.instance-1".into(), id, version, world::NOW)
     };
     state.instances.insert(instance.id.clone(), Arc::new(instance));

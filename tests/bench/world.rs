@@ -8,7 +8,7 @@ use tepui::{
     model::{
         access::Role,
         container::{ContainerSpec, Port},
-        instance::{Condition, Instance, InstanceId, Placement},
+        instance::{Instance, InstanceId, Life, Phase, Placement, Seen, Task},
         node::{Attribute, Duty, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::PathId,
         resource::{Pools, Ranges, Resources, Scalars},
@@ -108,17 +108,17 @@ pub fn running(n_nodes: u32, specs: impl IntoIterator<Item = WorkloadSpec>) -> S
             ports: Ranges::of([(u64::from(port), u64::from(port))]),
             named: BTreeMap::new(),
         };
-        instance.condition = Condition::Running;
-        instance.ready = true;
-        instance.started_at = Some(NOW);
-        instance.placement = Some(Placement {
+        let seen = Seen { ready: true, started_at: Some(NOW), ..Seen::default() };
+        let place = Placement {
             node: node.id().clone(),
             hostname: node.info.hostname.clone(),
             address: node.info.address,
             allocation: Pools::of(Role::star(), resources),
             host_ports: vec![Some(port)],
             launched_at: NOW,
-        });
+        };
+        let task = Task { place, kill: None, seen };
+        instance.life = Life::Placed(Phase::Running, Box::new(task));
     }
     apply::reindex(&mut state);
     state

@@ -264,7 +264,7 @@ async fn a_lost_agents_tasks_stay_listed_as_unreachable() {
     world.app("/web", 1, |_| {});
     let state = world.state();
     let instance = state.instances.values().next().unwrap();
-    let node = instance.placement.as_ref().unwrap().node.clone();
+    let node = instance.placement().unwrap().node.clone();
     world.must(Command::NodeReach { node, reachable: false });
     world.settle();
     let task = get(&world, &format!("/tasks?task_id={}", instance.task_id(""))).await;

@@ -220,7 +220,7 @@ impl World {
         let reports = plan.reports.into_iter().map(|(id, report)| (id, Arc::new(report)));
         *self.reports.lock() = reports.collect();
         for instance in self.state().instances.values() {
-            let to = match (instance.condition, &instance.kill) {
+            let to = match (instance.condition(), instance.kill()) {
                 (_, Some(_)) => Condition::Killed,
                 (Condition::Provisioned, None) => Condition::Running,
                 _ => continue,
@@ -233,7 +233,7 @@ impl World {
     pub fn report(&self, id: &str, condition: Condition, change: impl FnOnce(&mut Report)) {
         let state = self.state();
         let instance = state.instances.get(id).expect("the instance exists");
-        let node = instance.placement.as_ref().expect("it has a place").node.clone();
+        let node = instance.placement().expect("it has a place").node.clone();
         let at = self.clock.now();
         let mut report = Report {
             instance: instance.id.clone(),

@@ -273,7 +273,7 @@ impl Dirty {
         for item in old.instances.diff(&new.instances) {
             for instance in both(&item) {
                 dirty.apps.insert(instance.app.clone());
-                dirty.nodes.extend(instance.placement.as_ref().map(|p| p.node.clone()));
+                dirty.nodes.extend(instance.placement().map(|p| p.node.clone()));
             }
         }
         for item in old.deployments.diff(&new.deployments) {

@@ -303,8 +303,8 @@ pub fn matches(state: &State, id: &AppId, q: &str, labels: &[String]) -> bool {
 
 /// Whether an instance runs the wanted configuration and is fully up.
 pub fn is_up(state: &State, instance: &Instance) -> bool {
-    instance.condition == Condition::Running
-        && instance.ready
+    instance.condition() == Condition::Running
+        && instance.ready()
         && state.is_current(instance)
         && (state.healthy(instance) == Some(true)
             || state.spec_of(instance).is_some_and(|s| !s.has_health_checks()))

@@ -64,7 +64,7 @@ fn action_row<'a>(
     let state = view.state;
     let present: Vec<&Instance> = state
         .instances_of(&action.app)
-        .filter(|i| !i.condition.is_terminal())
+        .filter(|i| !i.condition().is_terminal())
         .map(|i| &**i)
         .collect();
     let change = deployment.changes.get(&action.app);

@@ -26,7 +26,7 @@ pub fn protocol(check: &HealthCheck) -> &'static str {
 
 /// The first failing check of an instance with what it found; `None` when none fails.
 pub fn failing(instance: &Instance, spec: &WorkloadSpec) -> Option<String> {
-    let status = instance.health.iter().find(|status| !status.alive)?;
+    let status = instance.health().iter().find(|status| !status.alive)?;
     let check = check_at(spec, status.index).map_or_else(|| "health check".to_owned(), words);
     Some(match &status.last_failure_cause {
         Some(cause) => format!("{check}: {cause}"),
@@ -37,17 +37,17 @@ pub fn failing(instance: &Instance, spec: &WorkloadSpec) -> Option<String> {
 /// What a running instance has still to show before it counts as up: a first result of a health
 /// check, a readiness check that has not passed.
 pub fn pending(instance: &Instance, spec: &WorkloadSpec) -> Option<String> {
-    let open = |index: u32| instance.health.iter().all(|s: &CheckStatus| s.index != index);
+    let open = |index: u32| instance.health().iter().all(|s: &CheckStatus| s.index != index);
     let checks = spec.containers.iter().flat_map(|c| &c.health_checks);
     if let Some((_, check)) = (0..).zip(checks).find(|(index, _)| open(*index)) {
         return Some(format!("{} has no result yet", words(check)));
     }
-    if instance.ready {
+    if instance.ready() {
         return None;
     }
     let mut checks = spec.containers.iter().flat_map(|c| &c.readiness);
     let not_ready = checks.find_map(|check| {
-        let status = instance.readiness.iter().find(|s| s.name == check.name);
+        let status = instance.readiness().iter().find(|s| s.name == check.name);
         let found = match status {
             Some(status) if status.ready => return None,
             Some(status) => format!(": {}", status.found),

@@ -89,14 +89,14 @@ pub fn condition_word(condition: Condition) -> &'static str {
 /// The row of one instance; `usage` are the samples of its node.
 pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> InstanceRow<'a> {
     let spec = view.state.spec_of(instance).map(|s| &**s);
-    let place = instance.placement.as_ref();
+    let place = instance.placement();
     InstanceRow {
         id: instance.id.as_str(),
         task_id: (instance.incarnation > 0).then(|| instance.task_id("")),
         app_id: instance.app.as_str(),
-        condition: condition_word(instance.condition),
+        condition: condition_word(instance.condition()),
         since: Iso(instance.since),
-        started_at: instance.started_at.map(Iso),
+        started_at: instance.started_at().map(Iso),
         version: Iso(instance.version),
         node_id: place.map(|p| p.node.as_str()),
         host: place.map(|p| p.hostname.as_str()),
@@ -104,11 +104,11 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         ip_addresses: addresses(instance),
         healthy: view.state.healthy(instance),
         pending: spec
-            .filter(|_| instance.condition == Condition::Running)
+            .filter(|_| instance.condition() == Condition::Running)
             .and_then(|spec| health::pending(instance, spec)),
-        health: instance.health.iter().map(|c| health_row(c, spec)).collect(),
+        health: instance.health().iter().map(|c| health_row(c, spec)).collect(),
         message: &instance.message,
-        exit_code: instance.containers.iter().find_map(|c| c.exit_code),
+        exit_code: instance.containers().iter().find_map(|c| c.exit_code),
         restarts: instance.incarnation.saturating_sub(1),
         demand: spec.map(WorkloadSpec::demand).unwrap_or_default().into(),
         used: usage
@@ -126,7 +126,7 @@ pub fn rows<'a>(
     let mut samples = std::collections::BTreeMap::new();
     instances
         .map(|instance| {
-            let usage = instance.placement.as_ref().and_then(|p| {
+            let usage = instance.placement().and_then(|p| {
                 samples.entry(&p.node).or_insert_with(|| view.cluster.usage(&p.node)).clone()
             });
             row(view, instance, usage.as_ref().map_or(&[], |u| &u.tasks))
@@ -136,10 +136,10 @@ pub fn rows<'a>(
 
 /// Its own addresses, or its node's with host networking.
 fn addresses(instance: &Instance) -> Vec<IpAddr> {
-    if instance.addresses.is_empty() {
-        instance.placement.iter().map(|p| p.address).collect()
+    if instance.addresses().is_empty() {
+        instance.placement().iter().map(|p| p.address).collect()
     } else {
-        instance.addresses.clone()
+        instance.addresses().to_vec()
     }
 }
 
@@ -182,7 +182,7 @@ pub fn locate(state: &State, id: &str) -> Option<Located> {
     let container = if container == "_app" { String::new() } else { container.to_owned() };
     let mut found = located(instance, Some(incarnation), container);
     // An ended incarnation has given up its place; a failed one is remembered with its node.
-    if incarnation != instance.incarnation || instance.condition == Condition::Scheduled {
+    if incarnation != instance.incarnation || instance.condition() == Condition::Scheduled {
         let failure = state.apps.get(&instance.app).and_then(|a| a.last_failure.as_ref());
         let failure = failure.filter(|f| f.task_id == id);
         found.node = failure.and_then(|f| f.node.clone()).or(found.node);
@@ -198,9 +198,9 @@ fn located(instance: &Instance, incarnation: Option<u32>, container: String) -> 
         instance: instance.id.clone(),
         incarnation,
         container,
-        node: instance.placement.as_ref().map(|p| p.node.clone()),
-        running: instance.condition == Condition::Running,
-        ended: instance.condition.is_terminal(),
+        node: instance.placement().map(|p| p.node.clone()),
+        running: instance.condition() == Condition::Running,
+        ended: instance.condition().is_terminal(),
     }
 }
 
@@ -213,6 +213,6 @@ pub fn split_task_id(id: &str) -> Option<(&str, &str, u32)> {
 
 /// Newest first, ended ones last.
 pub fn by_age(a: &Instance, b: &Instance) -> std::cmp::Ordering {
-    let key = |i: &Instance| (i.condition.is_terminal(), std::cmp::Reverse(i.created_at));
+    let key = |i: &Instance| (i.condition().is_terminal(), std::cmp::Reverse(i.created_at));
     key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
 }

@@ -42,10 +42,10 @@ impl Tally {
 
     fn add(&mut self, state: &State, instance: &Instance, n: i64) {
         use Condition::{Provisioned, Running, Scheduled, Staging, Starting};
-        if !instance.condition.is_terminal() {
+        if !instance.condition().is_terminal() {
             self.present += n;
         }
-        match instance.condition {
+        match instance.condition() {
             Running => {
                 self.running += n;
                 match state.healthy(instance) {

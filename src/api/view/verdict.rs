@@ -146,7 +146,7 @@ impl<'a> Facts<'a> {
     fn of(view: &'a View<'a>, id: &'a AppId, spec: &'a WorkloadSpec) -> Self {
         let state = view.state;
         let present: Vec<&Instance> =
-            state.instances_of(id).filter(|i| !i.condition.is_terminal()).map(|i| &**i).collect();
+            state.instances_of(id).filter(|i| !i.condition().is_terminal()).map(|i| &**i).collect();
         let config = spec.last_config_change_at;
         let delay = state.delays.get(id).map(|delay| &**delay);
         let is_of_this = |failure: &&TaskFailure| {
@@ -156,7 +156,7 @@ impl<'a> Facts<'a> {
         let failure = state.apps.get(id).and_then(|a| a.last_failure.as_ref());
         Self {
             wanted: state.spec(id).map_or(0, |s| s.instances as usize),
-            n_running: present.iter().filter(|i| i.condition == Condition::Running).count(),
+            n_running: present.iter().filter(|i| i.condition() == Condition::Running).count(),
             n_up: present.iter().filter(|i| is_up(state, i)).count(),
             deployment: state
                 .index
@@ -212,7 +212,7 @@ impl<'a> Facts<'a> {
     /// A node that keeps an instance from going on, and what to do about it.
     fn held_up(&self) -> Option<(String, String)> {
         self.present.iter().filter(|i| !is_up(self.view.state, i)).find_map(|instance| {
-            let place = instance.placement.as_ref()?;
+            let place = instance.placement()?;
             if let Some(away) = node::engine_away(self.view, &place.node) {
                 return Some((away.cause, engine_next(&place.hostname)));
             }
@@ -226,7 +226,7 @@ impl<'a> Facts<'a> {
 
     fn engine_down(&self) -> Option<Verdict> {
         let mut held = self.present.iter().filter(|i| !is_up(self.view.state, i)).filter_map(|i| {
-            let place = i.placement.as_ref()?;
+            let place = i.placement()?;
             Some((&place.hostname, node::engine_away(self.view, &place.node)?))
         });
         let (host, away) = held.next()?;
@@ -248,8 +248,8 @@ impl<'a> Facts<'a> {
             format!("read its output (tepui log {}), then mend the program or the check", self.id);
         if !sick.is_empty() {
             let well = |i: &&Instance| {
-                let failing = i.health.iter().filter(|c| !c.alive);
-                failing.filter_map(|c| c.last_success).min().or(i.started_at)
+                let failing = i.health().iter().filter(|c| !c.alive);
+                failing.filter_map(|c| c.last_success).min().or(i.started_at())
             };
             let since = sick.iter().filter_map(well).min();
             let who = self.n_of(sick.len());
@@ -272,7 +272,7 @@ impl<'a> Facts<'a> {
 
     fn crash_looping(&self) -> Option<Verdict> {
         let delay = self.delay.filter(|d| d.n_failures >= LOOP_FAILURES)?;
-        let last_start = self.present.iter().filter_map(|i| i.started_at).max();
+        let last_start = self.present.iter().filter_map(|i| i.started_at()).max();
         let pause = STEADY.max(2 * Duration::from_millis(delay.delay_ms));
         let steady = last_start.is_some_and(|at| self.view.now.since(at) > pause);
         if self.n_up >= self.wanted && steady {
@@ -337,8 +337,8 @@ impl<'a> Facts<'a> {
             .present
             .iter()
             .flat_map(|i| {
-                let healthy = i.health.iter().filter_map(|c| c.first_success);
-                healthy.chain(i.started_at).chain([i.since])
+                let healthy = i.health().iter().filter_map(|c| c.first_success);
+                healthy.chain(i.started_at()).chain([i.since])
             })
             .fold(deployment.started_at, Timestamp::max);
         let coming = self.coming();
@@ -355,7 +355,7 @@ impl<'a> Facts<'a> {
             let runs = self
                 .present
                 .iter()
-                .any(|i| i.condition == Condition::Running && !is_up(self.view.state, i));
+                .any(|i| i.condition() == Condition::Running && !is_up(self.view.state, i));
             return Some(if runs { verdict.next(self.read_output()) } else { verdict });
         }
         let (cause, next) = match self.held_up() {
@@ -382,19 +382,19 @@ impl<'a> Facts<'a> {
         let state = self.view.state;
         let late = self.present.iter().filter(|i| !is_up(state, i));
         late.filter_map(|i| {
-            let host = i.placement.as_ref().map_or("", |p| p.hostname.as_str());
-            if i.condition != Condition::Running {
+            let host = i.placement().map_or("", |p| p.hostname.as_str());
+            if i.condition() != Condition::Running {
                 if i.waits_for_place() {
                     return Some("an instance gets a place now".to_owned());
                 }
-                let why = match (&i.kill, i.message.as_str()) {
+                let why = match (i.kill(), i.message.as_str()) {
                     (_, message) if !message.is_empty() => format!(": {message}"),
                     (Some(kill), _) => format!(": {}", kill_words(&kill.reason)),
                     (None, _) => String::new(),
                 };
                 return Some(format!(
                     "an instance is {} on {host}{why}",
-                    condition_word(i.condition)
+                    condition_word(i.condition())
                 ));
             }
             let spec = state.spec_of(i)?;
@@ -411,7 +411,7 @@ impl<'a> Facts<'a> {
             return None;
         }
         let late: Vec<&Instance> =
-            self.present.iter().copied().filter(|i| i.condition != Condition::Running).collect();
+            self.present.iter().copied().filter(|i| i.condition() != Condition::Running).collect();
         let who = match self.wanted {
             1 => "its one instance does not run".to_owned(),
             wanted => format!("{} of {wanted} instances run", self.n_running),

@@ -204,7 +204,7 @@ pub fn why(view: &View<'_>, id: &AppId) -> Option<Value> {
         0 => 0,
         made => made + state.n_unmade(id),
     };
-    let placed = state.instances_of(id).filter(|i| i.condition.is_active()).count();
+    let placed = state.instances_of(id).filter(|i| i.condition().is_active()).count();
     let report = view.cluster.explain(id).filter(|_| waiting > 0);
     let verdict = verdict(view, id, spec);
     let word = word(&verdict, waiting, report.as_deref());

@@ -187,30 +187,29 @@ fn service(state: &State, spec: &WorkloadSpec) -> Option<(String, Service)> {
 
 fn is_running(state: &State, instance: &Instance) -> bool {
     let on_lost_node = instance
-        .placement
-        .as_ref()
+        .placement()
         .and_then(|placement| state.nodes.get(&placement.node))
         .is_some_and(|node| !node.is_reachable());
-    instance.condition == Condition::Running
+    instance.condition() == Condition::Running
         && instance.goal == Goal::Running
-        && instance.kill.is_none()
+        && instance.kill().is_none()
         && !on_lost_node
 }
 
 /// Healthy by its checks (or without any) and ready.
 fn is_good(state: &State, instance: &Instance) -> bool {
     let has_checks = state.spec_of(instance).is_some_and(|spec| spec.has_health_checks());
-    instance.ready && (!has_checks || state.healthy(instance) == Some(true))
+    instance.ready() && (!has_checks || state.healthy(instance) == Some(true))
 }
 
 /// Where port number `index` of an instance is reached.
 fn address(state: &State, instance: &Instance, index: usize) -> Option<SocketAddr> {
-    let placement = instance.placement.as_ref()?;
+    let placement = instance.placement()?;
     let on_node = placement.host_ports.get(index).copied().flatten();
     let on_node = || Some(SocketAddr::new(placement.address, on_node?));
     let spec = state.spec_of(instance)?;
     let has_own = spec.network_mode() == NetworkMode::Container;
-    let (true, Some(own)) = (has_own, instance.addresses.first()) else { return on_node() };
+    let (true, Some(own)) = (has_own, instance.addresses().first()) else { return on_node() };
     let port = spec.ports().nth(index)?.container_port?;
     if port == 0 { on_node() } else { Some(SocketAddr::new(*own, port)) }
 }

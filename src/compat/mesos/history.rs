@@ -125,7 +125,7 @@ impl History {
 
     fn ended(&self, instance: &Arc<Instance>, spec: Arc<WorkloadSpec>) {
         let mut past = self.0.lock();
-        past.counters.ended(instance.condition, spec.containers.len() as u64);
+        past.counters.ended(instance.condition(), spec.containers.len() as u64);
         if past.ended.len() >= ENDED_MAX {
             past.ended.pop_front();
         }
@@ -139,13 +139,13 @@ fn ended<'a>(
     new: Option<&'a Arc<Instance>>,
 ) -> Option<&'a Arc<Instance>> {
     let ended = match (old, new) {
-        (old, Some(new)) if new.condition.is_terminal() => {
-            Some(new).filter(|_| old.is_none_or(|old| !old.condition.is_terminal()))
+        (old, Some(new)) if new.condition().is_terminal() => {
+            Some(new).filter(|_| old.is_none_or(|old| !old.condition().is_terminal()))
         }
         (Some(old), None) if super::task::is_unreachable(old) => Some(old),
         _ => None,
     };
-    ended.filter(|instance| instance.placement.is_some())
+    ended.filter(|instance| instance.placement().is_some())
 }
 
 /// The definition of an instance; that of a removed app goes together with its last instance.

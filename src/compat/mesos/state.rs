@@ -122,7 +122,7 @@ pub fn tasks(j: &mut Json<'_>, state: &State, past: &Past, wanted: &Wanted) {
     let mut found: Vec<(Timestamp, &Instance, Option<&WorkloadSpec>)> = alive
         .chain(ended)
         .filter(|(i, _)| framework_fits && fits(i))
-        .filter_map(|(i, spec)| Some((i.placement.as_ref()?.launched_at, i, spec)))
+        .filter_map(|(i, spec)| Some((i.placement()?.launched_at, i, spec)))
         .collect();
     let key = |i: &Instance| (i.id.clone(), i.incarnation);
     found.sort_by(|(a, x, _), (b, y, _)| a.cmp(b).then_with(|| key(x).cmp(&key(y))));

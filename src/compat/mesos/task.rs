@@ -39,7 +39,7 @@ pub struct Counts([u64; 10]);
 impl Counts {
     /// Counts the tasks of one instance.
     pub fn add(&mut self, state: &State, instance: &Instance) {
-        let word = match instance.condition.task_state() {
+        let word = match instance.condition().task_state() {
             "TASK_DROPPED" | "TASK_GONE" | "TASK_UNKNOWN" => "TASK_LOST",
             word => word,
         };
@@ -64,7 +64,7 @@ impl Counts {
 /// Names of the containers that are tasks: one empty name for an app, the containers of a pod.
 /// Nothing for an instance that has no place (it is no task yet).
 pub fn names<'a>(state: &'a State, instance: &'a Instance) -> impl Iterator<Item = &'a str> {
-    let spec = instance.placement.as_ref().and_then(|_| state.spec_of(instance));
+    let spec = instance.placement().and_then(|_| state.spec_of(instance));
     let containers = spec.into_iter().flat_map(|spec| &spec.containers);
     containers.map(|c| c.name.as_str())
 }
@@ -108,7 +108,7 @@ impl<'a> Tasks<'a> {
     ) {
         let known = || self.state.spec_of(instance).map(|s| &**s);
         let Some(spec) = spec.or_else(known) else { return };
-        if instance.placement.is_none() {
+        if instance.placement().is_none() {
             return;
         }
         let known = self.shared.as_ref().is_some_and(|(_, known, _)| std::ptr::eq(*known, spec));
@@ -134,7 +134,7 @@ struct Ports<'a>(Vec<(&'a Port, Option<u16>)>);
 
 impl<'a> Ports<'a> {
     fn of(instance: &Instance, container: &'a ContainerSpec, first: usize) -> Self {
-        let held = instance.placement.as_ref().map_or(&[][..], |p| &p.host_ports);
+        let held = instance.placement().map_or(&[][..], |p| &p.host_ports);
         let held = held.get(first..).unwrap_or_default().iter().copied();
         let held = held.chain(std::iter::repeat(None));
         Self(container.ports.iter().zip(held).collect())
@@ -155,10 +155,10 @@ fn task(
         j.fields(&shared.head);
         let executor = if spec.kind == Kind::Pod { instance.id.as_str() } else { "" };
         j.text_at("executor_id", executor);
-        if let Some(place) = &instance.placement {
+        if let Some(place) = instance.placement() {
             j.text_at("slave_id", place.node.as_str());
         }
-        j.text_at("state", instance.condition.task_state());
+        j.text_at("state", instance.condition().task_state());
         let held = ports.0.iter().filter_map(|(_, held)| held.map(u64::from));
         let scalars = container.resources;
         let resources =
@@ -179,20 +179,20 @@ fn statuses(
     container: &ContainerSpec,
     ports: &Ports<'_>,
 ) {
-    let Some(place) = &instance.placement else { return };
-    let now = instance.condition.task_state();
+    let Some(place) = instance.placement() else { return };
+    let now = instance.condition().task_state();
     let mut past = vec![];
-    if instance.started_at.is_none() && now != "TASK_STAGING" {
+    if instance.started_at().is_none() && now != "TASK_STAGING" {
         past.push(("TASK_STAGING", place.launched_at));
     }
-    if let Some(at) = instance.started_at.filter(|_| now != "TASK_STARTING") {
+    if let Some(at) = instance.started_at().filter(|_| now != "TASK_STARTING") {
         past.push(("TASK_STARTING", place.launched_at));
         if now != "TASK_RUNNING" {
             past.push(("TASK_RUNNING", at));
         }
     }
     let since = match now {
-        "TASK_RUNNING" => instance.started_at.unwrap_or(instance.since),
+        "TASK_RUNNING" => instance.started_at().unwrap_or(instance.since),
         _ => instance.since,
     };
     past.push((now, since));
@@ -234,8 +234,8 @@ fn container_status(
 
 fn network_info(j: &mut Json<'_>, instance: &Instance, spec: &WorkloadSpec, ports: &Ports<'_>) {
     j.list_at("ip_addresses", |j| {
-        let node = instance.placement.as_ref().map(|p| p.address);
-        let own = &instance.addresses;
+        let node = instance.placement().map(|p| p.address);
+        let own = instance.addresses();
         for ip in own.iter().copied().chain(node.filter(|_| own.is_empty())) {
             j.object(|j| {
                 j.text_at("protocol", if matches!(ip, IpAddr::V4(_)) { "IPv4" } else { "IPv6" });
@@ -420,5 +420,5 @@ pub fn has_id(instance: &Instance, spec: &WorkloadSpec, id: &str) -> bool {
 
 /// Whether Mesos lists the instance's tasks as out of reach.
 pub fn is_unreachable(instance: &Instance) -> bool {
-    instance.condition.is_lost()
+    instance.condition().is_lost()
 }

@@ -28,7 +28,7 @@ pub fn changed(state: &State, changes: &[Change]) -> BTreeMap<NodeId, Desired> {
         {
             continue;
         }
-        for placement in [old, new].into_iter().flatten().filter_map(|i| i.placement.as_ref()) {
+        for placement in [old, new].into_iter().flatten().filter_map(|i| i.placement()) {
             touched.insert((placement.node.clone(), id.clone()), ());
         }
     }
@@ -42,7 +42,7 @@ pub fn changed(state: &State, changes: &[Change]) -> BTreeMap<NodeId, Desired> {
         let here = state
             .instances
             .get(&id)
-            .filter(|i| i.placement.as_ref().is_some_and(|p| p.node == node))
+            .filter(|i| i.placement().is_some_and(|p| p.node == node))
             .and_then(|i| order(state, i));
         match here {
             Some(order) => entry.orders.push(order),
@@ -111,13 +111,12 @@ pub fn returned(change: &Change) -> Option<&NodeId> {
 
 /// The order for an instance that has a place; none for one without.
 fn order(state: &State, instance: &Instance) -> Option<Order> {
-    let placement = instance.placement.clone()?;
     Some(Order {
         instance: instance.id.clone(),
         incarnation: instance.incarnation,
         spec: state.spec_of(instance)?.clone(),
-        placement,
-        kill: instance.kill.as_ref().map(|k| k.reason.clone()),
+        placement: instance.placement()?.clone(),
+        kill: instance.kill().map(|k| k.reason.clone()),
         enforce_role: state.enforces_role(&instance.app),
     })
 }
@@ -126,7 +125,7 @@ fn order(state: &State, instance: &Instance) -> Option<Order> {
 fn key(instance: &Instance) -> (u32, Option<&NodeId>, Option<&KillReason>) {
     (
         instance.incarnation,
-        instance.placement.as_ref().map(|p| &p.node),
-        instance.kill.as_ref().map(|k| &k.reason),
+        instance.placement().map(|p| &p.node),
+        instance.kill().map(|k| &k.reason),
     )
 }

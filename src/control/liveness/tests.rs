@@ -8,7 +8,7 @@ use crate::{
     core::{apply::reindex, state::App},
     model::{
         Pools, WorkloadSpec,
-        instance::{Instance, Placement},
+        instance::{Instance, Life, Phase, Placement},
         node::{Duty, Node, NodeId, Reach},
         workload::UnreachableStrategy,
     },
@@ -68,7 +68,7 @@ fn a_node_that_talks_is_reachable_whatever_the_state_says() {
 }
 
 /// One app of `wanted` instances, one of them lost with its node, the others running elsewhere.
-fn with_lost(condition: Condition, strategy: UnreachableStrategy, n_well: u32) -> (State, NodeId) {
+fn with_lost(lost: Phase, strategy: UnreachableStrategy, n_well: u32) -> (State, NodeId) {
     let (mut state, away) = state(Reach::Unreachable { since: START });
     let spec = WorkloadSpec { unreachable: strategy, ..app("/web", 1, 0.1, 32.0, 0) };
     let spec = Arc::new(spec);
@@ -78,15 +78,16 @@ fn with_lost(condition: Condition, strategy: UnreachableStrategy, n_well: u32) -
     for n in 0..=n_well {
         let id = InstanceId::from(format!("web.instance-{n}"));
         let mut i = Instance::scheduled(id.clone(), spec.id.clone(), spec.version, START);
-        i.condition = if n == 0 { condition } else { Condition::Running };
-        i.placement = Some(Placement {
+        let phase = if n == 0 { lost } else { Phase::Running };
+        let place = Placement {
             node: if n == 0 { away.clone() } else { NodeId::from("elsewhere") },
             hostname: String::new(),
             address: std::net::IpAddr::from([10, 0, 0, 1]),
             allocation: Pools::default(),
             host_ports: Vec::new(),
             launched_at: START,
-        });
+        };
+        i.life = Life::placed(phase, place);
         state.instances.insert(id, Arc::new(i));
     }
     reindex(&mut state);
@@ -114,26 +115,26 @@ fn a_lost_instance_is_replaced_after_the_floor_or_its_own_time_by_no_wall_clock(
         expunge_ms: expunge_s * 1000,
     };
     for (strategy, least_s) in [(after(0, 0), 10), (after(3, 5), 10), (after(30, 60), 30)] {
-        let (state, _) = with_lost(Condition::Unreachable, strategy, 0);
+        let (state, _) = with_lost(Phase::Unreachable, strategy, 0);
         for off in [-3_600_000, 0, 3_600_000] {
             assert_eq!(expired(&state, least_s - 1, off), (0, 0), "{strategy:?} {off}");
             assert_eq!(expired(&state, least_s, off), (1, 0), "{strategy:?} {off}");
         }
     }
-    let (state, _) = with_lost(Condition::Unreachable, UnreachableStrategy::Disabled, 0);
+    let (state, _) = with_lost(Phase::Unreachable, UnreachableStrategy::Disabled, 0);
     assert_eq!(expired(&state, 3_600, 0), (0, 0), "never");
 }
 
 #[test]
 fn a_lost_instance_is_forgotten_late_and_only_when_others_do_its_work() {
     let at_once = UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 };
-    let (alone, _) = with_lost(Condition::UnreachableInactive, at_once, 0);
+    let (alone, _) = with_lost(Phase::UnreachableInactive, at_once, 0);
     assert_eq!(expired(&alone, 600, 0), (0, 0), "there is no other");
-    let (replaced, _) = with_lost(Condition::UnreachableInactive, at_once, 1);
+    let (replaced, _) = with_lost(Phase::UnreachableInactive, at_once, 1);
     assert_eq!(expired(&replaced, 74, 0), (0, 0), "it may come back");
     assert_eq!(expired(&replaced, 75, 0), (0, 1));
     let later = UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 300_000 };
-    let (replaced, _) = with_lost(Condition::UnreachableInactive, later, 1);
+    let (replaced, _) = with_lost(Phase::UnreachableInactive, later, 1);
     assert_eq!(expired(&replaced, 299, 0), (0, 0), "as asked");
     assert_eq!(expired(&replaced, 300, 0), (0, 1));
 }
@@ -141,7 +142,7 @@ fn a_lost_instance_is_forgotten_late_and_only_when_others_do_its_work() {
 #[test]
 fn a_leader_that_stood_still_replaces_nothing_before_nodes_had_their_time() {
     let at_once = UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 };
-    let (state, _) = with_lost(Condition::Unreachable, at_once, 0);
+    let (state, _) = with_lost(Phase::Unreachable, at_once, 0);
     let mut heard = Heard::from(Moment::START);
     for ms in (0..=9_800).step_by(200) {
         heard.attend(Moment::from_ms(ms));
@@ -160,7 +161,7 @@ fn a_leader_that_stood_still_replaces_nothing_before_nodes_had_their_time() {
 #[test]
 fn what_never_gets_running_is_ended_after_its_time_by_no_wall_clock() {
     let at_once = UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 };
-    let (state, _) = with_lost(Condition::Provisioned, at_once, 0);
+    let (state, _) = with_lost(Phase::Provisioned, at_once, 0);
     let overdue = |early: &mut Early, s: u64, off_ms: i64| {
         let mut heard = Heard::from(Moment::START);
         heard.attend(Moment::from_ms(s * 1000));

@@ -63,7 +63,7 @@ async fn reconcilers_wake_each_other_and_say_what_they_did() {
     // The deployment makes three, placement finds a place for two.
     let launched = |state: &State| {
         let all = state.instances.values();
-        all.filter(|i| i.placement.is_some()).count() == 2
+        all.filter(|i| i.placement().is_some()).count() == 2
     };
     until(&log, "two instances have a place", launched).await;
     let told = async {

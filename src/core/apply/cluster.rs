@@ -7,7 +7,7 @@ use crate::{
     base::limit,
     core::command::{Accepted, Rejected},
     model::{
-        instance::{Condition, Goal, Instance, InstanceId, KillOrder, KillReason},
+        instance::{End, Goal, Instance, InstanceId, KillOrder, KillReason, Life, Phase},
         node::{Duty, Node, NodeId, NodeInfo, Reach},
         workload::UnreachableStrategy,
     },
@@ -60,7 +60,7 @@ pub fn reach(tx: &mut Tx<'_>, id: &NodeId, reachable: bool) -> Result<Accepted, 
     let lost: Vec<Instance> = tx
         .state
         .instances_on(id)
-        .filter(|i| i.condition.is_active() && i.condition != Condition::Unreachable)
+        .filter(|i| !i.condition().is_lost())
         .map(|i| (**i).clone())
         .collect();
     for instance in lost {
@@ -94,7 +94,7 @@ pub fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
         });
     }
     for instance in held {
-        end(tx, instance, Condition::Gone, "the node was removed", false);
+        end(tx, instance, End::Gone, "the node was removed", false);
     }
     tx.remove_node(id);
     admission::revoke_all(tx, id);
@@ -106,16 +106,15 @@ pub fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
 pub fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) -> Accepted {
     let mut n_done = 0;
     for id in inactive {
-        let lost = tx.state.instances.get(id).filter(|i| is_away(tx, i));
-        if let Some(i) = lost.filter(|i| i.condition == Condition::Unreachable) {
-            let mut instance = (**i).clone();
-            instance.condition = Condition::UnreachableInactive;
-            tx.put_instance(instance);
+        let Some(known) = tx.state.instances.get(id).filter(|i| is_away(tx, i)) else { continue };
+        if let Life::Placed(Phase::Unreachable, task) = &known.life {
+            let life = Life::Placed(Phase::UnreachableInactive, task.clone());
+            tx.put_instance(Instance { life, ..(**known).clone() });
             n_done += 1;
         }
     }
     for id in expunge {
-        if tx.state.instances.get(id).is_some_and(|i| i.condition.is_lost() && is_away(tx, i)) {
+        if tx.state.instances.get(id).is_some_and(|i| i.condition().is_lost() && is_away(tx, i)) {
             tx.remove_instance(id);
             n_done += 1;
         }
@@ -124,14 +123,14 @@ pub fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) 
 }
 
 fn is_away(tx: &Tx<'_>, instance: &Instance) -> bool {
-    let node = instance.placement.as_ref().and_then(|p| tx.state.nodes.get(&p.node));
+    let node = instance.placement().and_then(|p| tx.state.nodes.get(&p.node));
     node.is_some_and(|n| !n.is_reachable())
 }
 
 /// One instance on a lost node: out of names and front doors from now on, replaced and forgotten
 /// when its time has come (`expiry`). One that was to end anyway is forgotten at once.
 fn lose(tx: &mut Tx<'_>, mut instance: Instance) {
-    instance.condition = Condition::Unreachable;
+    instance.set_phase(Phase::Unreachable);
     instance.since = tx.at();
     "the node is unreachable".clone_into(&mut instance.message);
     let (id, goal) = (instance.id.clone(), instance.goal);
@@ -156,19 +155,18 @@ pub fn expiry(strategy: UnreachableStrategy) -> Option<(Duration, Duration)> {
 /// Marks an instance for the end, or ends it at once when it has no task.
 pub fn order_kill(tx: &mut Tx<'_>, mut instance: Instance, goal: Goal, reason: &KillReason) {
     instance.goal = goal;
-    if instance.placement.is_none() {
-        if goal == Goal::Running {
-            return;
+    let Life::Placed(phase, task) = &mut instance.life else {
+        if goal != Goal::Running {
+            tx.remove_instance(&instance.id);
         }
+        return;
+    };
+    if phase.is_lost() && goal == Goal::Decommissioned {
         tx.remove_instance(&instance.id);
         return;
     }
-    if instance.condition.is_lost() && goal == Goal::Decommissioned {
-        tx.remove_instance(&instance.id);
-        return;
-    }
-    if instance.kill.is_none() {
-        instance.kill = Some(KillOrder { at: tx.at(), reason: reason.clone() });
+    if task.kill.is_none() {
+        task.kill = Some(KillOrder { at: tx.at(), reason: reason.clone() });
     }
     tx.put_instance(instance);
 }

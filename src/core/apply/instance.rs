@@ -12,7 +12,9 @@ use crate::{
         state::{App, TaskFailure},
     },
     model::{
-        instance::{Condition, Goal, Instance, InstanceId, KillReason, Placement},
+        instance::{
+            Condition, End, Goal, Instance, InstanceId, KillReason, Life, Phase, Placement, Seen,
+        },
         link::Report,
         node::NodeId,
         resource::Ranges,
@@ -45,22 +47,21 @@ fn launch_one(tx: &mut Tx<'_>, launch: &Launch) -> bool {
     {
         return false;
     }
-    let (hostname, address) = (node.info.hostname.clone(), node.info.address);
-    let mut new = Instance {
+    let place = Placement {
+        node: launch.node.clone(),
+        hostname: node.info.hostname.clone(),
+        address: node.info.address,
+        allocation: launch.allocation.clone(),
+        host_ports: launch.host_ports.clone(),
+        launched_at: tx.state.at,
+    };
+    let new = Instance {
         incarnation: instance.incarnation + 1,
-        condition: Condition::Provisioned,
+        life: Life::placed(Phase::Provisioned, place),
         since: tx.state.at,
-        placement: Some(Placement {
-            node: launch.node.clone(),
-            hostname,
-            address,
-            allocation: launch.allocation.clone(),
-            host_ports: launch.host_ports.clone(),
-            launched_at: tx.state.at,
-        }),
+        message: String::new(),
         ..(**instance).clone()
     };
-    forget_task(&mut new);
     tx.put_instance(new);
     true
 }
@@ -73,28 +74,34 @@ pub fn report(tx: &mut Tx<'_>, node: &NodeId, reports: &[Report]) -> Accepted {
 
 fn report_one(tx: &mut Tx<'_>, node: &NodeId, report: &Report) -> bool {
     let Some(old) = tx.state.instances.get(&report.instance) else { return false };
-    let here = old.placement.as_ref().is_some_and(|p| p.node == *node);
-    if !here || old.incarnation != report.incarnation || !accepts(old.condition, report.condition) {
+    let Life::Placed(phase, task) = &old.life else { return false };
+    let is_of_it = task.place.node == *node && old.incarnation == report.incarnation;
+    if !is_of_it || !accepts(*phase, report.condition) {
         return false;
     }
+    let (phase, mut task) = (*phase, task.clone());
+    task.seen = Seen {
+        started_at: report.started_at.or(task.seen.started_at),
+        addresses: report.addresses.clone(),
+        health: report.health.clone(),
+        ready: report.ready,
+        readiness: report.readiness.clone(),
+        check: report.check,
+        containers: report.containers.clone(),
+    };
     let old = old.clone();
     let mut new = (*old).clone();
-    if new.condition != report.condition {
-        new.since = tx.at();
-    }
-    new.condition = report.condition;
-    new.started_at = report.started_at.or(new.started_at);
-    new.message.clone_from(&report.message);
-    new.addresses.clone_from(&report.addresses);
-    new.health.clone_from(&report.health);
-    new.ready = report.ready;
-    new.readiness.clone_from(&report.readiness);
-    new.check = report.check;
-    new.containers.clone_from(&report.containers);
-    if report.condition.is_terminal() {
-        end(tx, new, report.condition, &report.message, report.unhealthy);
+    if let Some(how) = report.condition.end() {
+        new.life = Life::Placed(phase, task);
+        end(tx, new, how, &report.message, report.unhealthy);
         return true;
     }
+    let now = report.condition.phase().unwrap_or(phase);
+    if now != phase {
+        new.since = tx.at();
+    }
+    new.message.clone_from(&report.message);
+    new.life = Life::Placed(now, task);
     if new == *old {
         return false;
     }
@@ -102,55 +109,37 @@ fn report_one(tx: &mut Tx<'_>, node: &NodeId, report: &Report) -> bool {
     true
 }
 
-/// Which condition may follow which by an agent's word. A node that returns may find its tasks in
-/// any live condition.
-fn accepts(from: Condition, to: Condition) -> bool {
+/// Which condition may follow which phase by an agent's word. A node that returns may find its tasks
+/// in any live condition.
+fn accepts(from: Phase, to: Condition) -> bool {
     use Condition as C;
     match (from, to) {
         (_, C::Scheduled | C::Provisioned | C::Unreachable | C::UnreachableInactive) => false,
-        (C::Provisioned | C::Staging | C::Unreachable | C::UnreachableInactive, _) => true,
-        (C::Starting, to) => to != C::Staging,
-        (C::Running, to) => !matches!(to, C::Staging | C::Starting),
-        (C::Killing, to) => to == C::Killing || to.is_terminal(),
         (
-            C::Scheduled
-            | C::Finished
-            | C::Killed
-            | C::Failed
-            | C::Error
-            | C::Dropped
-            | C::Gone
-            | C::Unknown,
+            Phase::Provisioned | Phase::Staging | Phase::Unreachable | Phase::UnreachableInactive,
             _,
-        ) => false,
+        ) => true,
+        (Phase::Starting, to) => to != C::Staging,
+        (Phase::Running, to) => !matches!(to, C::Staging | C::Starting),
+        (Phase::Killing, to) => to == C::Killing || to.is_terminal(),
     }
 }
 
-/// Ends the present incarnation: tells the end, then sends the instance back to wait for the next
-/// one, or forgets it when nobody wants it any more.
-pub fn end(
-    tx: &mut Tx<'_>,
-    mut instance: Instance,
-    condition: Condition,
-    message: &str,
-    unhealthy: bool,
-) {
+/// Ends the present task: tells the end, then sends the instance back to wait for the next one, or
+/// forgets it when nobody wants it any more.
+pub fn end(tx: &mut Tx<'_>, mut instance: Instance, how: End, message: &str, unhealthy: bool) {
+    let Life::Placed(phase, task) = instance.life else { return };
     // One that was replaced while its node was away has no next incarnation, and its end says
     // nothing about the workload.
-    let is_replaced = tx
-        .state
-        .instances
-        .get(&instance.id)
-        .is_some_and(|i| i.condition == Condition::UnreachableInactive);
-    instance.condition = condition;
+    let is_replaced = phase == Phase::UnreachableInactive;
+    let failed = how.is_failure() && task.kill.is_none() && !is_replaced;
+    instance.life = Life::Ended(how, task);
     instance.since = tx.at();
     message.clone_into(&mut instance.message);
-    let asked_for = instance.kill.is_some();
-    let failed = condition.is_failure() && !asked_for && !is_replaced;
-    if unhealthy || (failed && condition != Condition::Finished) {
+    if unhealthy || (failed && how != End::Finished) {
         note_failure(tx, &instance);
     }
-    let mut next = instance.clone();
+    let next = Instance { life: Life::Scheduled, message: String::new(), ..instance.clone() };
     tx.put_instance(instance);
     if next.goal != Goal::Running || is_replaced {
         tx.remove_instance(&next.id);
@@ -159,9 +148,6 @@ pub fn end(
     if failed && tx.state.is_current(&next) {
         delay_next(tx, &next);
     }
-    next.condition = Condition::Scheduled;
-    next.placement = None;
-    forget_task(&mut next);
     tx.put_instance(next);
 }
 
@@ -185,29 +171,16 @@ pub fn kill(
     Ok(Accepted { n_done, ..Accepted::default() })
 }
 
-/// Clears what belongs to one incarnation only.
-fn forget_task(instance: &mut Instance) {
-    instance.started_at = None;
-    instance.kill = None;
-    instance.addresses.clear();
-    instance.health.clear();
-    instance.ready = false;
-    instance.readiness.clear();
-    instance.check = None;
-    instance.containers.clear();
-    instance.message.clear();
-}
-
 fn note_failure(tx: &mut Tx<'_>, instance: &Instance) {
     let Some(app) = tx.state.apps.get(&instance.app) else { return };
-    let container = instance.containers.first().map_or("", |c| c.name.as_str());
+    let container = instance.containers().first().map_or("", |c| c.name.as_str());
     let failure = TaskFailure {
         task_id: instance.task_id(container),
         instance: instance.id.clone(),
-        state: instance.condition.task_state().to_owned(),
+        state: instance.condition().task_state().to_owned(),
         message: instance.message.clone(),
-        hostname: instance.placement.as_ref().map_or_else(String::new, |p| p.hostname.clone()),
-        node: instance.placement.as_ref().map(|p| p.node.clone()),
+        hostname: instance.placement().map_or_else(String::new, |p| p.hostname.clone()),
+        node: instance.placement().map(|p| p.node.clone()),
         at: tx.at(),
         version: instance.version,
     };

@@ -115,7 +115,7 @@ fn an_upgrade_replaces_everything_and_never_goes_below_the_minimum() {
             let healthy = w
                 .running("/a")
                 .iter()
-                .filter(|i| i.kill.is_none() && w.state.healthy(i) == Some(true))
+                .filter(|i| i.kill().is_none() && w.state.healthy(i) == Some(true))
                 .count();
             assert!(healthy >= needed, "n={n} min={min} over={over}: {healthy} healthy");
             w.launch_all();
@@ -143,7 +143,7 @@ fn rolling_back_keeps_the_old_instances_that_still_run() {
             .state
             .instances
             .values()
-            .filter(|i| w.state.is_current(i) && i.placement.is_some())
+            .filter(|i| w.state.is_current(i) && i.placement().is_some())
             .cloned()
             .collect();
         for i in new {
@@ -226,7 +226,7 @@ fn a_failing_task_comes_back_as_the_same_instance_with_a_delay() {
     let seen: Vec<Condition> = changes
         .iter()
         .filter_map(|c| match c {
-            Change::Instance { new: Some(new), .. } => Some(new.condition),
+            Change::Instance { new: Some(new), .. } => Some(new.condition()),
             _ => None,
         })
         .collect();
@@ -258,7 +258,7 @@ fn a_removed_app_that_waits_out_its_delay_is_not_launched_once_more() {
     assert_eq!(plan.launches, []);
     // Nor by a plan that was made before the removal.
     w.ok(Command::Launch(vec![launch]));
-    assert_eq!(w.state.instances[&i.id].condition, Condition::Scheduled);
+    assert_eq!(w.state.instances[&i.id].condition(), Condition::Scheduled);
     w.settle();
     assert!(w.state.instances.is_empty());
 }
@@ -294,7 +294,7 @@ fn a_kill_on_request_brings_no_delay_and_wipe_forgets_the_instance() {
     w.ok(kill(&b, true));
     w.report(&a, Condition::Killed);
     w.report(&b, Condition::Killed);
-    assert_eq!(w.state.instances[&a].condition, Condition::Scheduled);
+    assert_eq!(w.state.instances[&a].condition(), Condition::Scheduled);
     assert!(!w.state.instances.contains_key(&b));
     assert!(w.state.delays.is_empty());
     assert!(w.state.index.uneven.contains(&PathId::parse("/a")));
@@ -324,7 +324,7 @@ fn reports_of_another_incarnation_or_from_elsewhere_are_ignored() {
     w.ok(Command::Report { node: NodeId::from("n0"), reports: vec![report.clone()] });
     report.incarnation = 1;
     w.ok(Command::Report { node: NodeId::from("n1"), reports: vec![report] });
-    assert_eq!(w.state.instances[&i.id].condition, Condition::Running);
+    assert_eq!(w.state.instances[&i.id].condition(), Condition::Running);
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn tasks_of_a_lost_node_are_kept_then_replaced_and_taken_back() {
     let ids = std::slice::from_ref(&lost);
     w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
     assert!(w.running("/a").is_empty(), "out of names and front doors");
-    assert_eq!(w.state.instances[&lost].condition, Condition::Unreachable);
+    assert_eq!(w.state.instances[&lost].condition(), Condition::Unreachable);
     assert!(!w.state.index.uneven.contains(&uneven), "not replaced yet");
     w.ok(expire(ids, &[]));
     assert!(w.state.index.uneven.contains(&uneven));
@@ -397,7 +397,7 @@ fn a_launch_that_does_not_fit_leaves_the_instance_waiting() {
     };
     let (outcome, changes) = w.run(Command::Launch(vec![launch]));
     assert_eq!((outcome.expect("accepted").n_done, changes.len()), (0, 0));
-    assert_eq!(w.state.instances[&i.id].condition, Condition::Scheduled);
+    assert_eq!(w.state.instances[&i.id].condition(), Condition::Scheduled);
     assert_eq!(w.state.instances[&i.id].goal, Goal::Running);
 }
 
@@ -503,7 +503,7 @@ fn what_a_command_touched_is_checked_like_the_whole() {
         ("present", |s, _| s.index.present = Default::default()),
         ("spec", |s, _| s.specs = Default::default()),
         ("port", |s, i| {
-            let node = i.placement.as_ref().expect("placed").node.clone();
+            let node = i.placement().expect("placed").node.clone();
             let twice = Instance { id: InstanceId::from("other"), ..i.clone() };
             s.instances.insert(twice.id.clone(), Arc::new(twice.clone()));
             s.index.by_node.entry(node).or_default().insert(twice.id);

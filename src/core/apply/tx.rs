@@ -273,7 +273,7 @@ impl<'a> Tx<'a> {
 
 /// Whether an instance counts towards its workload's number.
 pub fn is_present(instance: &Instance) -> bool {
-    instance.goal == Goal::Running && instance.condition != Condition::UnreachableInactive
+    instance.goal == Goal::Running && instance.condition() != Condition::UnreachableInactive
 }
 
 /// Rebuilds every index from the tables.
@@ -326,8 +326,8 @@ fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instan
         if old.waits_for_place() {
             remove_member(&mut index.waiting, &old.app, &old.id);
         }
-        if let Some(placement) = &old.placement
-            && new.is_none_or(|n| n.placement.as_ref() != Some(placement))
+        if let Some(placement) = old.placement()
+            && new.is_none_or(|n| n.placement() != Some(placement))
         {
             remove_member(&mut index.by_node, &placement.node, &old.id);
             if let Some(used) = index.used.get_mut(&placement.node) {
@@ -348,8 +348,8 @@ fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instan
         if new.waits_for_place() {
             index.waiting.entry(new.app.clone()).or_default().insert(new.id.clone());
         }
-        if let Some(placement) = &new.placement
-            && old.is_none_or(|o| o.placement.as_ref() != Some(placement))
+        if let Some(placement) = new.placement()
+            && old.is_none_or(|o| o.placement() != Some(placement))
         {
             index.by_node.entry(placement.node.clone()).or_default().insert(new.id.clone());
             index.used.entry(placement.node.clone()).or_default().add(&placement.allocation);

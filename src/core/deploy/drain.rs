@@ -23,8 +23,8 @@ use crate::{
 /// Whether the instance is to be replaced elsewhere.
 pub fn leaves(state: &State, instance: &Instance) -> bool {
     instance.goal == Goal::Running
-        && instance.kill.is_none()
-        && instance.placement.as_ref().is_some_and(|p| state.index.draining.contains(&p.node))
+        && instance.kill().is_none()
+        && instance.placement().is_some_and(|p| state.index.draining.contains(&p.node))
 }
 
 /// How many present instances of `app` are to be replaced elsewhere.

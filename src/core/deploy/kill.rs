@@ -60,7 +60,7 @@ fn rank<'a>(
     selection: KillSelection,
     victims: &BTreeSet<InstanceId>,
 ) -> Rank<'a> {
-    let weight = match instance.condition {
+    let weight = match instance.condition() {
         Condition::Unreachable | Condition::UnreachableInactive => 0,
         Condition::Scheduled | Condition::Provisioned => 1,
         Condition::Staging => 2,
@@ -75,7 +75,7 @@ fn rank<'a>(
         | Condition::Gone
         | Condition::Unknown => 5,
     };
-    let started = instance.started_at.unwrap_or(instance.created_at).as_ms();
+    let started = instance.started_at().unwrap_or(instance.created_at).as_ms();
     let age = match selection {
         KillSelection::YoungestFirst => started,
         KillSelection::OldestFirst => -started,
@@ -94,7 +94,7 @@ fn evenly<'a>(
     ranked: &[&'a Arc<Instance>],
 ) -> impl Iterator<Item = InstanceId> + use<'a> {
     let group_of = |i: &Instance| -> Group {
-        let node = state.nodes.get(&i.placement.as_ref()?.node)?;
+        let node = state.nodes.get(&i.placement()?.node)?;
         Some(fields.iter().map(|f| node.field(f)).collect())
     };
     let mut groups: BTreeMap<Group, VecDeque<(usize, InstanceId)>> = BTreeMap::new();

@@ -102,7 +102,7 @@ pub fn scale(state: &State, spec: &WorkloadSpec, victims: &BTreeSet<InstanceId>)
 
 /// Whether an instance is on its way out: a step waits for it.
 fn is_leaving(instance: &Instance) -> bool {
-    instance.goal != Goal::Running && instance.condition != Condition::UnreachableInactive
+    instance.goal != Goal::Running && instance.condition() != Condition::UnreachableInactive
 }
 
 /// How many more instances of `app` may wait for a place.
@@ -139,7 +139,7 @@ fn replace(state: &State, spec: &WorkloadSpec) -> Due {
     retire.extend(kill::choose(state, spec, &new_present, most(new_surplus), &none));
     // Whether they come back or not, old ones that were given up are not wanted any more.
     let given_up = |i: &&Arc<Instance>| {
-        i.condition == Condition::UnreachableInactive && i.goal == Goal::Running
+        i.condition() == Condition::UnreachableInactive && i.goal == Goal::Running
     };
     retire.extend(old.iter().filter(given_up).map(|i| i.id.clone()));
 
@@ -204,18 +204,18 @@ impl Bounds {
 /// Running, not about to end, and healthy by its checks where it has any.
 pub fn is_healthy(state: &State, instance: &Instance) -> bool {
     let has_checks = state.spec_of(instance).is_some_and(|s| s.has_health_checks());
-    instance.condition == Condition::Running
-        && instance.kill.is_none()
+    instance.condition() == Condition::Running
+        && instance.kill().is_none()
         && (!has_checks || state.healthy(instance) == Some(true))
 }
 
 /// Healthy, and ready where the workload has readiness checks.
 pub(super) fn is_good(state: &State, spec: &WorkloadSpec, instance: &Instance) -> bool {
-    is_healthy(state, instance) && (!spec.has_readiness_checks() || instance.ready)
+    is_healthy(state, instance) && (!spec.has_readiness_checks() || instance.ready())
 }
 
 /// Whether it counts against the capacity: it runs or will.
 pub(super) fn takes_room(instance: &Instance) -> bool {
-    instance.condition.is_active()
-        || instance.condition == Condition::Scheduled && instance.goal == Goal::Running
+    instance.condition().is_active()
+        || instance.condition() == Condition::Scheduled && instance.goal == Goal::Running
 }

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use super::{
-    AddressRule, Cluster, Port, Protocol, Scheduler, Sink, Task, TaskRecords, cluster_records,
+    AddressRule, Cluster, NamedTask, Port, Protocol, Scheduler, Sink, TaskRecords, cluster_records,
 };
 use crate::{
     core::State,
@@ -50,10 +50,10 @@ pub fn marathon(leader: IpAddr, port: u16) -> Scheduler {
 
 /// Where the instance runs, if it has names now.
 fn named<'a>(state: &State, instance: &'a Instance) -> Option<&'a Placement> {
-    let placement = instance.placement.as_ref()?;
-    let is_wanted = instance.goal == Goal::Running && instance.kill.is_none();
+    let placement = instance.placement()?;
+    let is_wanted = instance.goal == Goal::Running && instance.kill().is_none();
     let node = state.nodes.get(&placement.node)?;
-    (instance.condition == Condition::Running && is_wanted && node.is_reachable())
+    (instance.condition() == Condition::Running && is_wanted && node.is_reachable())
         .then_some(placement)
 }
 
@@ -81,15 +81,15 @@ fn instance_records<S: Sink>(
             .collect();
         let on_host: Vec<u16> = taken.iter().copied().flatten().collect();
         let id = instance.task_id(container_name);
-        tasks.push(&Task {
+        tasks.push(&NamedTask {
             framework: MARATHON,
             name: if is_discovered { name } else { container_name },
             is_discovered,
             id: &id,
             agent_id: placement.node.as_str(),
             agent: placement.address,
-            own: &instance.addresses,
-            is_mapped: !instance.addresses.is_empty() && !on_host.is_empty(),
+            own: instance.addresses(),
+            is_mapped: !instance.addresses().is_empty() && !on_host.is_empty(),
             host_ports: &on_host,
             ports: &ports,
         });

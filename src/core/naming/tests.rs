@@ -10,7 +10,10 @@ use crate::{
     core::{State, apply},
     model::{
         container::{self, ContainerSpec},
-        instance::{Condition, Goal, Instance, InstanceId, KillOrder, KillReason, Placement},
+        instance::{
+            End, Goal, Instance, InstanceId, KillOrder, KillReason, Life, Phase, Placement, Seen,
+            Task,
+        },
         node::{Duty, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::AppId,
         resource::Pools,
@@ -35,8 +38,8 @@ fn print(listing: Listing) -> String {
     text
 }
 
-fn task<'a>() -> Task<'a> {
-    Task {
+fn task<'a>() -> NamedTask<'a> {
+    NamedTask {
         framework: "marathon",
         name: "web.sub.g",
         is_discovered: true,
@@ -50,7 +53,7 @@ fn task<'a>() -> Task<'a> {
     }
 }
 
-fn records_of(tasks: &[Task<'_>], rule: AddressRule) -> Listing {
+fn records_of(tasks: &[NamedTask<'_>], rule: AddressRule) -> Listing {
     let mut listing = Listing::default();
     let mut records = TaskRecords::new(rule, &mut listing);
     for task in tasks {
@@ -59,7 +62,7 @@ fn records_of(tasks: &[Task<'_>], rule: AddressRule) -> Listing {
     listing
 }
 
-fn check(tasks: &[Task<'_>], rule: AddressRule, want: Expect) {
+fn check(tasks: &[NamedTask<'_>], rule: AddressRule, want: Expect) {
     want.assert_eq(&print(records_of(tasks, rule)));
 }
 
@@ -94,7 +97,7 @@ fn a_task_on_the_hosts_network_has_all_its_names() {
 
 #[test]
 fn a_task_without_discovery_points_at_its_agent() {
-    let task = Task {
+    let task = NamedTask {
         name: "nodisc",
         is_discovered: false,
         id: "nodisc.00000002-1111",
@@ -131,7 +134,7 @@ fn ports_without_protocol_or_number_are_announced_both_ways() {
         Port { number: 0, name: Some("zero"), protocol: None },
         Port { number: 99, name: None, protocol: None },
     ];
-    let task = Task { name: "np", host_ports: &[], ports: &ports, ..task() };
+    let task = NamedTask { name: "np", host_ports: &[], ports: &ports, ..task() };
     let records = records_of(&[task], AddressRule::Reachable).into_records();
     let services: Vec<_> = records
         .iter()
@@ -168,7 +171,7 @@ fn addresses_follow_the_network() {
         (one, false, by_agent, [agent, container, container, agent]),
         (&own[..], false, by_agent, [agent, both, both, "10.0.0.5 fd01:b::5"]),
     ] {
-        let task = Task { name: "x", own, is_mapped, ..task() };
+        let task = NamedTask { name: "x", own, is_mapped, ..task() };
         let records = records_of(&[task], rule).into_records();
         let found = [
             "x.marathon.agentip.dcos.thisdcos.directory",
@@ -194,7 +197,7 @@ fn addresses_follow_the_network() {
 #[test]
 fn long_names_stay_within_a_label() {
     let name = "n".repeat(70);
-    let task = Task { name: &name, ..task() };
+    let task = NamedTask { name: &name, ..task() };
     let records = records_of(&[task], AddressRule::Reachable).into_records();
     for record in &records {
         for label in record.name.split('.') {
@@ -299,17 +302,17 @@ fn state(change: impl FnOnce(&mut Instance, &mut Node)) -> State {
     let id = InstanceId::new("g_web.instance-1");
     let mut instance =
         Instance::scheduled(id.clone(), app.clone(), Timestamp::EPOCH, Timestamp::EPOCH);
-    instance.condition = Condition::Running;
     instance.incarnation = 1;
-    instance.addresses = vec![ip("172.17.0.2")];
-    instance.placement = Some(Placement {
+    let place = Placement {
         node: node.id().clone(),
         hostname: AGENT.to_owned(),
         address: ip(AGENT),
         allocation: Pools::default(),
         host_ports: vec![Some(31007)],
         launched_at: Timestamp::EPOCH,
-    });
+    };
+    let seen = Seen { addresses: vec![ip("172.17.0.2")], ..Seen::default() };
+    instance.life = Life::Placed(Phase::Running, Box::new(Task { place, kill: None, seen }));
     change(&mut instance, &mut node);
     let mut state = State::default();
     state.nodes.insert(node.id().clone(), Arc::new(node));
@@ -345,11 +348,14 @@ fn a_running_instance_is_named_by_its_app() {
 fn only_running_instances_that_nobody_wants_gone_are_named() {
     let order = || KillOrder { at: Timestamp::EPOCH, reason: KillReason::Request };
     for (why, state) in [
-        ("starting", state(|i, _| i.condition = Condition::Starting)),
-        ("killing", state(|i, _| i.condition = Condition::Killing)),
-        ("to be killed", state(|i, _| i.kill = Some(order()))),
+        ("starting", state(|i, _| i.set_phase(Phase::Starting))),
+        ("killing", state(|i, _| i.set_phase(Phase::Killing))),
+        ("to be killed", state(|i, _| i.task_mut().unwrap().kill = Some(order()))),
         ("to be forgotten", state(|i, _| i.goal = Goal::Decommissioned)),
-        ("ended", state(|i, _| i.condition = Condition::Failed)),
+        (
+            "ended",
+            state(|i, _| i.life = Life::Ended(End::Failed, Box::new(i.task().unwrap().clone()))),
+        ),
         ("on a lost node", state(|_, n| n.reach = Reach::Unreachable { since: Timestamp::EPOCH })),
     ] {
         assert!(!names_of(&state).contains("web"), "{why}");

@@ -257,7 +257,7 @@ pub fn compared<'a>(
     let mut last: Option<(Timestamp, bool)> = None;
     state.instances_of(&spec.id).map(AsRef::as_ref).filter(move |instance| {
         let is_placed = matches!(
-            instance.condition,
+            instance.condition(),
             Condition::Provisioned
                 | Condition::Staging
                 | Condition::Starting
@@ -286,7 +286,7 @@ pub struct Peers<'a> {
 impl<'a> Peers<'a> {
     pub fn of(state: &'a State, spec: &'a WorkloadSpec, ledger: &Ledger) -> Self {
         let mut peers = Self { nodes: Vec::new(), gone: Vec::new() };
-        for placement in compared(state, spec).filter_map(|i| i.placement.as_ref()) {
+        for placement in compared(state, spec).filter_map(|i| i.placement()) {
             match ledger.find(&placement.node) {
                 Some(ix) => peers.nodes.push(ix),
                 None => peers.gone.push(&placement.hostname),

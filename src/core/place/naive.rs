@@ -54,8 +54,8 @@ fn region_fits(spec: &WorkloadSpec, node: &Node, limits: &Limits) -> bool {
 fn peers<'a>(state: &'a State, spec: &'a WorkloadSpec) -> impl Iterator<Item = &'a Instance> {
     state.instances_of(&spec.id).map(AsRef::as_ref).filter(|i| {
         let made_from = state.spec_of(i).map(|s| s.last_config_change_at);
-        i.placement.is_some()
-            && !i.condition.is_lost()
+        i.placement().is_some()
+            && !i.condition().is_lost()
             && made_from == Some(spec.last_config_change_at)
     })
 }
@@ -65,7 +65,7 @@ fn constraint_accepts(state: &State, spec: &WorkloadSpec, c: &Constraint, node: 
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let mut first = None;
     for peer in peers(state, spec) {
-        let on = peer.placement.as_ref().and_then(|p| state.nodes.get(&p.node));
+        let on = peer.placement().and_then(|p| state.nodes.get(&p.node));
         if let Some(value) = on.and_then(|n| n.field(&c.field)) {
             first.get_or_insert(value.clone());
             *counts.entry(value).or_default() += 1;

@@ -79,7 +79,7 @@ impl Shares {
         if shares.roles.len() > 1 || !shares.quotas.is_empty() {
             shares.free = ledger.cluster_free(&Role::star());
             for instance in state.instances.values() {
-                let Some(placement) = &instance.placement else { continue };
+                let Some(placement) = instance.placement() else { continue };
                 let Some(spec) = state.spec_of(instance) else { continue };
                 shares.know(state, &spec.role);
                 shares.hold(&spec.role, placement.allocation.scalars());

@@ -21,7 +21,7 @@ use crate::{
         access::{Quota, QuotaLimit, Role, RoleSettings},
         container::{ContainerSpec, Port},
         framework::{FrameworkId, Lease, LeaseId},
-        instance::{Instance, InstanceId},
+        instance::{Instance, InstanceId, Life},
         node::{Attribute, Duty, FaultDomain, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::{AppId, PathId},
         resource::{Pools, Ranges, Resources, Scalars},
@@ -130,7 +130,7 @@ fn launch(state: &mut State, launches: &[Launch]) {
 fn spread(state: &State, app: &str, field: &str) -> Vec<(String, usize)> {
     let mut counts = BTreeMap::new();
     for i in state.instances_of(&AppId::parse(app)) {
-        let Some(p) = &i.placement else { continue };
+        let Some(p) = i.placement() else { continue };
         *counts.entry(state.nodes[&p.node].field(field).unwrap_or_default()).or_default() += 1;
     }
     counts.into_iter().collect()
@@ -511,12 +511,15 @@ fn build(nodes: &[(u32, u32, u8, u8, u8)], apps: &[(u32, u32, u32, Vec<u8>, u8, 
 
 /// Sends some placed instances back to wait, as failing tasks would be.
 fn shake(state: &mut State, every: usize) {
-    let placed: Vec<InstanceId> =
-        state.instances.values().filter(|i| i.placement.is_some()).map(|i| i.id.clone()).collect();
+    let placed: Vec<InstanceId> = state
+        .instances
+        .values()
+        .filter(|i| i.placement().is_some())
+        .map(|i| i.id.clone())
+        .collect();
     for id in placed.into_iter().step_by(every) {
         let mut instance = (*state.instances[&id]).clone();
-        instance.placement = None;
-        instance.condition = crate::model::instance::Condition::Scheduled;
+        instance.life = Life::Scheduled;
         state.instances.insert(id, Arc::new(instance));
     }
     reindex(state);

@@ -5,33 +5,13 @@ use crate::{
     model::{
         deployment::{Action, ActionKind, Deployment, DeploymentId, Step, Transition},
         instance::{
-            CheckOutcome, CheckStatus, Condition, ContainerStatus, Goal, Instance, InstanceId,
-            KillOrder, KillReason, Placement, ReadinessStatus,
+            CheckOutcome, CheckStatus, Condition, ContainerStatus, Goal, InstanceId, KillOrder,
+            KillReason, Placement, ReadinessStatus,
         },
     },
     numbers, text_ids,
 };
 
-message!(Instance {
-    1: id,
-    2: app,
-    3: version,
-    4: incarnation,
-    5: goal,
-    6: condition,
-    7: since,
-    8: created_at,
-    9: placement,
-    10: started_at,
-    11: kill,
-    12: addresses,
-    13: health,
-    14: ready,
-    15: readiness,
-    16: check,
-    17: message,
-    18: containers,
-});
 numbers!(Goal { 1: Running, 2: Stopped, 3: Decommissioned });
 numbers!(Condition {
     1: Scheduled,

@@ -36,7 +36,7 @@ fn what_is_written_of_the_domain_stays_readable() {
             shape::<container::InfoCheck>(),
             shape::<container::ReadinessCheck>(),
             shape::<container::LinuxInfo>(),
-            shape::<instance::Instance>(),
+            shape::<super::instance::Instance>(),
             shape::<instance::Placement>(),
             shape::<instance::KillOrder>(),
             shape::<instance::CheckStatus>(),

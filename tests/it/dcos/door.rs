@@ -30,7 +30,7 @@ use tepui::{
         AppId, Instance, InstanceId, Node, NodeId, Pools, WorkloadSpec,
         access::User,
         container::{ContainerSpec, Port},
-        instance::{Condition, Placement},
+        instance::{Life, Phase, Placement, Seen, Task},
         node::{Duty, NodeInfo, NodeKind, Reach},
         workload::{Network, NetworkMode},
     },
@@ -177,7 +177,7 @@ fn spec(id: &str, labels: &[(&str, &str)]) -> WorkloadSpec {
 
 fn running(spec: &WorkloadSpec, addr: SocketAddr, n: u32) -> Instance {
     let id = InstanceId::from(format!("{}.instance-{n}", spec.id.safe()));
-    let placement = Placement {
+    let place = Placement {
         node: NodeId::from("node-S0"),
         hostname: "10.0.0.2".to_owned(),
         address: addr.ip(),
@@ -185,10 +185,9 @@ fn running(spec: &WorkloadSpec, addr: SocketAddr, n: u32) -> Instance {
         host_ports: vec![Some(addr.port())],
         launched_at: NOW,
     };
+    let task = Task { place, kill: None, seen: Seen { ready: true, ..Seen::default() } };
     Instance {
-        condition: Condition::Running,
-        placement: Some(placement),
-        ready: true,
+        life: Life::Placed(Phase::Running, Box::new(task)),
         ..Instance::scheduled(id, spec.id.clone(), spec.version, NOW)
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use tepui::{
     http::auth::TOKEN_LIFE_MAX,
-    model::{instance::Condition, node::Reach},
+    model::{instance::Phase, node::Reach},
 };
 
 mod direct;
@@ -133,8 +133,8 @@ async fn instances_are_taken_in_turn_and_bad_ones_left_out() {
     door.world.offer("/web", &labels("web", &[]), one);
     door.world.add_instance("/web", two, 1, |_| {});
     let dead = SocketAddr::new(LOCAL, 1);
-    door.world.add_instance("/web", dead, 2, |i| i.condition = Condition::Staging);
-    door.world.add_instance("/web", dead, 3, |i| i.ready = false);
+    door.world.add_instance("/web", dead, 2, |i| i.set_phase(Phase::Staging));
+    door.world.add_instance("/web", dead, 3, |i| i.task_mut().unwrap().seen.ready = false);
     let mut seen = BTreeMap::new();
     for _ in 0..6 {
         let answer = door.get("/service/web/").await;
@@ -147,11 +147,13 @@ async fn instances_are_taken_in_turn_and_bad_ones_left_out() {
     door.world.change(|state| {
         let not_ready: Vec<_> = state.instances.values().map(|i| (**i).clone()).collect();
         for mut instance in not_ready {
-            instance.ready = false;
-            instance.condition = match instance.placement.as_ref().unwrap().host_ports[0] {
-                Some(1) => Condition::Killing,
-                _ => Condition::Running,
+            let task = instance.task_mut().unwrap();
+            task.seen.ready = false;
+            let phase = match task.place.host_ports[0] {
+                Some(1) => Phase::Killing,
+                _ => Phase::Running,
             };
+            instance.set_phase(phase);
             state.instances.insert(instance.id.clone(), Arc::new(instance));
         }
     });

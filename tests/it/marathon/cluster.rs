@@ -182,8 +182,10 @@ impl Cluster {
     pub fn run_agents(&self, target: Condition) {
         let state = self.state();
         for instance in state.instances.values() {
-            let condition = match instance.condition {
-                _ if instance.kill.is_some() && instance.placement.is_some() => Condition::Killed,
+            let condition = match instance.condition() {
+                _ if instance.kill().is_some() && instance.placement().is_some() => {
+                    Condition::Killed
+                }
                 Condition::Provisioned | Condition::Staging => target,
                 _ => continue,
             };
@@ -193,7 +195,7 @@ impl Cluster {
 
     /// An agent's word about one instance.
     pub fn report(&self, instance: &Instance, condition: Condition, alive: bool) {
-        let node = instance.placement.as_ref().expect("placed").node.clone();
+        let node = instance.placement().expect("placed").node.clone();
         let state = self.state();
         let spec = state.spec_of(instance).expect("spec").clone();
         let at = self.clock.now();

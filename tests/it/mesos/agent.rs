@@ -36,7 +36,7 @@ fn world() -> (Arc<World>, String) {
     world.app("/grp/web", 2, |_| {});
     let state = world.state();
     let instance = state.instances.values().next().unwrap();
-    let node = instance.placement.as_ref().unwrap().node.to_string();
+    let node = instance.placement().unwrap().node.to_string();
     (world, node)
 }
 

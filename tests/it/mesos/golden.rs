@@ -28,7 +28,7 @@ async fn answers_are_those_of_the_golden_files() {
         let world = world();
         world.files.lock().insert("stdout".into(), b"one\ntwo\n".to_vec());
         let first = world.first("/grp/web");
-        let node = first.placement.as_ref().unwrap().node.clone();
+        let node = first.placement().unwrap().node.clone();
         Theatre { world, node, task: first.task_id("") }
     };
     golden::play_all("mesos", open).await;

@@ -176,20 +176,20 @@ impl Events<'_> {
             }
             return;
         };
-        let before = old.map(|old| old.condition);
-        if before != Some(new.condition) {
+        let before = old.map(|old| old.condition());
+        if before != Some(new.condition()) {
             let was_starting = before == Some(Condition::Starting);
-            if new.condition == Condition::Running
+            if new.condition() == Condition::Running
                 && before.is_some_and(is_launching)
                 && !was_starting
             {
                 self.status(new, Condition::Starting);
             }
-            self.status(new, new.condition);
+            self.status(new, new.condition());
             self.condition(new);
         }
         let is_same = |old: &&Instance| old.incarnation == new.incarnation;
-        if let Some(old) = old.filter(is_same).filter(|_| new.condition == Condition::Running) {
+        if let Some(old) = old.filter(is_same).filter(|_| new.condition() == Condition::Running) {
             self.health(old, new);
         }
     }
@@ -197,7 +197,7 @@ impl Events<'_> {
     /// What an agent told about a task; conditions that no agent of the original tells are left out.
     /// Staging is one: there the first word was TASK_STARTING, right before TASK_RUNNING.
     fn status(&mut self, instance: &Instance, condition: Condition) {
-        let Some(placement) = &instance.placement else { return };
+        let Some(placement) = instance.placement() else { return };
         if matches!(
             condition,
             Condition::Scheduled
@@ -231,10 +231,10 @@ impl Events<'_> {
     fn condition(&mut self, instance: &Instance) {
         let mut fields = json!({
             "instanceId": instance.id.as_str(),
-            "condition": instance.condition.name(),
+            "condition": instance.condition().name(),
             "runSpecId": instance.app.as_str(),
         });
-        if let Some(placement) = &instance.placement {
+        if let Some(placement) = instance.placement() {
             fields["agentId"] = placement.node.as_str().into();
             fields["host"] = placement.hostname.as_str().into();
         }
@@ -245,8 +245,8 @@ impl Events<'_> {
     fn health(&mut self, old: &Instance, new: &Instance) {
         let spec = self.state.spec_of(new).cloned();
         let app = new.app.as_str();
-        for status in &new.health {
-            let before = old.health.iter().find(|s| s.index == status.index);
+        for status in new.health() {
+            let before = old.health().iter().find(|s| s.index == status.index);
             let n_before = before.map_or(0, |s| s.consecutive_failures);
             if status.consecutive_failures > n_before {
                 let check = spec.as_deref().and_then(|spec| check_at(spec, status.index));

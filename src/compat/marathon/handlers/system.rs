@@ -57,7 +57,8 @@ pub async fn ping(_: Arc<Marathon>, call: Call) -> Response {
 /// `GET /metrics`: the gauges that can be told from the state.
 pub async fn metrics(marathon: Arc<Marathon>, _: Call) -> Result<Response, Error> {
     let state = marathon.state();
-    let n = |wanted: Condition| state.instances.values().filter(|i| i.condition == wanted).count();
+    let n =
+        |wanted: Condition| state.instances.values().filter(|i| i.condition() == wanted).count();
     let n_pods = state.apps.len() - super::apps::apps(&state).count();
     let gauges = [
         ("marathon.apps.active.gauge", state.apps.len() - n_pods),

@@ -96,7 +96,7 @@ pub async fn kill_all(marathon: Arc<Marathon>, call: Call) -> Result<Response, E
     let query = call.query();
     let host = query.get("host").filter(|host| *host != "*");
     let of_host = |i: &&Arc<Instance>| {
-        let placement = i.placement.as_ref();
+        let placement = i.placement();
         placement.is_some_and(|p| host.is_none_or(|host| p.hostname == host))
     };
     let chosen: Vec<Arc<Instance>> = state.instances_of(&app.id).filter(of_host).cloned().collect();
@@ -115,7 +115,7 @@ pub async fn kill_one(marathon: Arc<Marathon>, call: Call) -> Result<Response, E
     let text = call.param("taskId");
     let instance = instance_id(text)
         .and_then(|id| state.instances.get(&id).cloned())
-        .filter(|instance| instance.app == app.id && instance.placement.is_some())
+        .filter(|instance| instance.app == app.id && instance.placement().is_some())
         .ok_or_else(|| Error::NotFound(format!("Task '{text}' does not exist")))?;
     if kill.scale {
         let scaled = [(app.id.clone(), BTreeSet::from([instance.id.clone()]))];
@@ -151,7 +151,7 @@ pub async fn delete(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
     let chosen: Vec<Arc<Instance>> = wanted
         .iter()
         .filter_map(|id| state.instances.get(id))
-        .filter(|i| i.placement.is_some() && state.apps.contains_key(&i.app))
+        .filter(|i| i.placement().is_some() && state.apps.contains_key(&i.app))
         .cloned()
         .collect();
     if kill.scale {
@@ -182,7 +182,7 @@ fn shown<'a>(state: &'a State, app: &'a App, instances: &'a [Arc<Instance>]) -> 
 async fn end(marathon: &Marathon, chosen: &[Arc<Instance>], wipe: bool) -> Result<(), Error> {
     let instances: Vec<InstanceId> = chosen
         .iter()
-        .filter(|i| i.condition != Condition::Killing || wipe)
+        .filter(|i| i.condition() != Condition::Killing || wipe)
         .map(|i| i.id.clone())
         .collect();
     for some in instances.chunks(limit::MOVES_PER_COMMAND_MAX) {

@@ -130,7 +130,7 @@ impl<'a> AppInfo<'a> {
 pub fn readiness<'a>(state: &'a State, app: &AppId) -> Vec<ReadinessResult<'a>> {
     state
         .instances_of(app)
-        .flat_map(|i| i.readiness.iter().map(|r| result(i.task_id(""), r)))
+        .flat_map(|i| i.readiness().iter().map(|r| result(i.task_id(""), r)))
         .collect()
 }
 

@@ -124,7 +124,7 @@ pub fn queue(
 ) -> Queue {
     let mut waiting: BTreeMap<&AppId, Waiting> = BTreeMap::new();
     let is_waiting =
-        |i: &&Arc<Instance>| i.waits_for_place() || i.condition == Condition::Provisioned;
+        |i: &&Arc<Instance>| i.waits_for_place() || i.condition() == Condition::Provisioned;
     for instance in state.instances.values().filter(is_waiting) {
         let entry = waiting.entry(&instance.app).or_default();
         entry.count += 1;

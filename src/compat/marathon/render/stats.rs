@@ -47,8 +47,11 @@ struct LifeTime {
 impl TaskStats {
     /// Of an app at `now`.
     pub fn of(state: &State, spec: &WorkloadSpec, now: Timestamp) -> Self {
-        let all: Vec<&Instance> =
-            state.instances_of(&spec.id).map(|i| &**i).filter(|i| i.placement.is_some()).collect();
+        let all: Vec<&Instance> = state
+            .instances_of(&spec.id)
+            .map(|i| &**i)
+            .filter(|i| i.placement().is_some())
+            .collect();
         let of = |wanted: &dyn Fn(&Instance) -> bool| {
             let tasks: Vec<&Instance> = all.iter().copied().filter(|i| wanted(i)).collect();
             bucket(state, &tasks, now)
@@ -72,7 +75,7 @@ fn bucket(state: &State, tasks: &[&Instance], now: Timestamp) -> Option<Bucket> 
     }
     let mut lives: Vec<f64> = tasks
         .iter()
-        .filter_map(|task| task.started_at)
+        .filter_map(|task| task.started_at())
         .map(|started| now.since(started).as_secs_f64())
         .collect();
     lives.sort_by(f64::total_cmp);

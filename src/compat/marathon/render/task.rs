@@ -24,8 +24,8 @@ pub struct Address {
 
 /// The addresses a task is reached at: its own, or its node's with host networking.
 pub fn ip_addresses(instance: &Instance, placement: &Placement) -> Vec<Address> {
-    let own = instance.addresses.iter().copied();
-    let host = instance.addresses.is_empty().then_some(placement.address);
+    let own = instance.addresses().iter().copied();
+    let host = instance.addresses().is_empty().then_some(placement.address);
     let address = |ip_address: IpAddr| Address {
         ip_address,
         protocol: if ip_address.is_ipv4() { "IPv4" } else { "IPv6" },
@@ -113,19 +113,19 @@ impl<T: Serialize> Serialize for Single<T> {
 impl<'a> Task<'a> {
     /// The task of an instance; `None` while it has not been launched.
     pub fn of(state: &'a State, spec: &'a WorkloadSpec, instance: &'a Instance) -> Option<Self> {
-        let placement = instance.placement.as_ref()?;
-        let is_active = instance.condition.is_active();
+        let placement = instance.placement()?;
+        let is_active = instance.condition().is_active();
         let container = spec.containers.first().map_or("", |c| c.name.as_str());
         let domain = state.nodes.get(&placement.node).and_then(|n| n.info.fault_domain.as_ref());
         let stamp = |time| Some(Stamp(time)).filter(|_| is_active);
         Some(Self {
             app_id: &instance.app,
             health_check_results: instance
-                .health
+                .health()
                 .iter()
                 .map(|status| check_result(status, &instance.id))
                 .collect(),
-            check_result: instance.check.map(CheckOutcomeJson),
+            check_result: instance.check().map(CheckOutcomeJson),
             host: &placement.hostname,
             id: instance.task_id(container),
             ip_addresses: ip_addresses(instance, placement),
@@ -136,9 +136,9 @@ impl<'a> Task<'a> {
             },
             service_ports: spec.ports().map(|p| p.service_port).collect(),
             slave_id: placement.node.as_str(),
-            state: instance.condition.task_state(),
+            state: instance.condition().task_state(),
             staged_at: stamp(placement.launched_at),
-            started_at: instance.started_at.and_then(stamp),
+            started_at: instance.started_at().and_then(stamp),
             version: stamp(instance.version),
             local_volumes: [],
             region: domain.map(|d| d.region.as_str()),
@@ -178,7 +178,7 @@ impl Counts {
     /// Adds one instance. Whether it is healthy is a matter of the definition it was made from: the
     /// wanted one may have checks that the old instances of an upgrade know nothing of.
     pub fn add(&mut self, state: &State, instance: &Instance) {
-        match instance.condition {
+        match instance.condition() {
             Condition::Provisioned | Condition::Staging => self.staged += 1,
             Condition::Running => {
                 self.running += 1;

@@ -75,7 +75,7 @@ fn framework(j: &mut Json<'_>, state: &State, node: &Node, past: &Past) {
     let running: Vec<&Arc<Instance>> = state.instances_on(node.id()).collect();
     let ended = past.ended.iter().filter(|ended| {
         !task::is_unreachable(&ended.instance)
-            && ended.instance.placement.as_ref().is_some_and(|place| place.node == *node.id())
+            && ended.instance.placement().is_some_and(|place| place.node == *node.id())
     });
     let ended: Vec<_> = ended.collect();
     if running.is_empty() && ended.is_empty() {
@@ -176,7 +176,7 @@ pub fn containers(j: &mut Json<'_>, listed: &Listed<'_>, whole: bool) {
     let framework = marathon_id(listed.state);
     let running = listed.state.instances_on(listed.node.id()).filter(|_| listed.is_ours);
     j.list(|j| {
-        for instance in running.filter(|i| i.condition.is_active()) {
+        for instance in running.filter(|i| i.condition().is_active()) {
             let Some(spec) = listed.state.spec_of(instance) else { continue };
             let of = Executor::of(instance, spec);
             let is = |wanted: &Option<String>, id: &str| wanted.as_deref().is_none_or(|w| w == id);
@@ -228,7 +228,8 @@ pub fn metrics(j: &mut Json<'_>, state: &State, node: &Node, usage: &Usage, now:
             let n = counts.of(&format!("TASK_{word}")) as f64;
             j.float_at(&format!("slave/tasks_{}", word.to_lowercase()), n);
         }
-        let n_executors = state.instances_on(node.id()).filter(|i| i.condition.is_active()).count();
+        let n_executors =
+            state.instances_on(node.id()).filter(|i| i.condition().is_active()).count();
         j.float_at("slave/executors_running", n_executors as f64);
         j.float_at("slave/frameworks_active", f64::from(u8::from(n_executors > 0)));
         let total = node.info.total.scalars();

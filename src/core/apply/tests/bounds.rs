@@ -13,7 +13,7 @@ use crate::{
         deploy::kill,
     },
     model::{
-        instance::{Condition, Instance, InstanceId},
+        instance::{Instance, InstanceId, Life, Phase, Placement},
         node::{Attribute, NodeId},
         path::PathId,
         resource::Pools,
@@ -78,7 +78,7 @@ fn versions_are_kept_by_number_and_by_bytes() {
 /// Which instances go, found the slow way: look at all groups anew for every one.
 fn one_by_one(state: &State, ranked: &[InstanceId], n: usize) -> Vec<InstanceId> {
     let rack = |id: &InstanceId| {
-        let placement = state.instances[id].placement.as_ref();
+        let placement = state.instances[id].placement();
         placement.map(|p| state.nodes[&p.node].field("rack"))
     };
     let mut left = ranked.to_vec();
@@ -118,15 +118,15 @@ fn groups_stay_even_whoever_goes() {
         );
         if n % 13 != 0 {
             let node = NodeId::from(format!("n{}", rng.below(4) + rng.below(3)));
-            instance.placement = Some(crate::model::instance::Placement {
+            let place = Placement {
                 node,
                 hostname: String::new(),
                 address: "127.0.0.1".parse().expect("address"),
                 allocation: Pools::default(),
                 host_ports: Vec::new(),
                 launched_at: Timestamp::EPOCH,
-            });
-            instance.condition = Condition::Running;
+            };
+            instance.life = Life::placed(Phase::Running, place);
         }
         state.instances.insert(id, Arc::new(instance));
     }

@@ -100,12 +100,12 @@ fn of_several_the_unhealthy_goes_first_and_the_healthy_only_for_a_healthy_one() 
     w.report_with(&old[0], Condition::Running, Some(false));
     w.report_with(&new[0], Condition::Running, Some(true));
     assert_eq!(end(&mut w), 1);
-    assert!(w.state.instances[&old[0]].kill.is_some(), "the one that serves nobody");
-    assert!(w.state.instances[&old[1]].kill.is_none());
+    assert!(w.state.instances[&old[0]].kill().is_some(), "the one that serves nobody");
+    assert!(w.state.instances[&old[1]].kill().is_none());
     // Somebody else's decision on an older state is looked at again.
     let late = vec![old[1].clone()];
     w.ok(Command::Kill { instances: late, wipe: true, reason: KillReason::Drain });
-    assert!(w.state.instances[&old[1]].kill.is_none());
+    assert!(w.state.instances[&old[1]].kill().is_none());
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Large {
     fn agents_act(&mut self) {
         let state = &self.world.state;
         let waiting: Vec<_> = state.index.waiting.values().flatten().cloned().collect();
-        let going = state.instances.values().filter(|i| i.kill.is_some()).cloned();
+        let going = state.instances.values().filter(|i| i.kill().is_some()).cloned();
         let going: Vec<Arc<Instance>> = going.collect();
         let node = NodeId::from("n0");
         let launch = |id: &crate::model::instance::InstanceId| Launch {

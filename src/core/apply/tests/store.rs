@@ -76,8 +76,9 @@ fn a_store_of_the_first_kept_format_opens_and_means_what_it_meant() {
     assert_eq!(state.spec(&web).map(|spec| spec.instances), Some(4));
     assert_eq!(state.versions_of(&web).count(), 2);
     assert_eq!(state.deployments.len(), 1);
-    let running = state.instances_of(&web).filter(|i| i.condition == Condition::Running);
-    let ports: Vec<_> = running.map(|i| i.placement.clone().expect("a place").host_ports).collect();
+    let running = state.instances_of(&web).filter(|i| i.condition() == Condition::Running);
+    let ports: Vec<_> =
+        running.map(|i| i.placement().expect("a place").host_ports.clone()).collect();
     assert_eq!(ports.len(), 3);
     assert!(ports.iter().all(|p| p.iter().all(Option::is_some)), "{ports:?}");
     let failure = state.apps[&PathId::parse("/shop/db")].last_failure.clone().expect("a failure");

@@ -150,7 +150,7 @@ impl World {
         healthy: Option<bool>,
     ) -> Vec<Change> {
         let instance = self.state.instances.get(id).expect("instance").clone();
-        let node = instance.placement.as_ref().expect("placement").node.clone();
+        let node = instance.placement().expect("placement").node.clone();
         let health = healthy
             .map(|alive| CheckStatus { alive, ..CheckStatus::default() })
             .into_iter()
@@ -176,12 +176,12 @@ impl World {
     /// Reports every launched instance running and healthy, and every killed one gone.
     pub fn agents_act(&mut self) {
         for i in self.state.instances.values().cloned().collect::<Vec<_>>() {
-            if i.placement.is_none() {
+            if i.placement().is_none() {
                 continue;
             }
-            if i.kill.is_some() {
+            if i.kill().is_some() {
                 self.report(&i.id, Condition::Killed);
-            } else if i.condition != Condition::Running {
+            } else if i.condition() != Condition::Running {
                 self.report_with(&i.id, Condition::Running, Some(true));
             }
         }
@@ -201,7 +201,7 @@ impl World {
 
     pub fn running(&self, app: &str) -> Vec<Arc<Instance>> {
         let app = PathId::parse(app);
-        let running = |i: &&Arc<Instance>| i.condition == Condition::Running;
+        let running = |i: &&Arc<Instance>| i.condition() == Condition::Running;
         self.state.instances_of(&app).filter(running).cloned().collect()
     }
 }
