@@ -176,7 +176,6 @@ impl Worker {
             None => self.graves.values().any(|grave| grave.containers.iter().any(|c| c == id)),
         };
         if over {
-            tracing::warn!(container = id, "an ended task's container was started again: removed");
             remove_running(self.runtime.clone(), &self.tasks, id.to_owned());
         }
     }
@@ -384,7 +383,11 @@ impl Worker {
 fn remove_running(runtime: Arc<dyn Runtime>, tasks: &Tasks, id: String) {
     tasks.connection("remove", async move {
         let removed = match runtime.inspect(&id).await {
-            Ok(Inspected { running: true, .. }) => runtime.remove(&id).await,
+            Ok(Inspected { running: true, .. }) => {
+                let container = id.as_str();
+                tracing::warn!(container, "an ended task's container was started again: removed");
+                runtime.remove(&id).await
+            }
             Ok(_) | Err(EngineError::NoSuch(_)) => Ok(()),
             Err(error) => Err(error),
         };
