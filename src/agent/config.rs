@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::watch;
+
 use super::resolver::Resolver;
-use crate::model::node::NodeInfo;
+use crate::{core::naming::known::Known, model::node::NodeInfo};
 
 /// Settings of one agent.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct AgentConfig {
     pub endpoint: Option<String>,
     /// The name server containers are given.
     pub resolver: Resolver,
+    /// Where the cluster's names go that the leader tells; nothing before the first whole set.
+    pub names: watch::Sender<Option<Known>>,
     /// User of plain commands that name none; `None`: the agent's own.
     pub default_user: Option<String>,
     /// How long dead containers and their sandboxes are kept while there is room.

@@ -35,6 +35,7 @@ use crate::{
         limit,
         task::Tasks,
     },
+    core::naming::known::Received,
     host::docker::{Found, engine::EngineEvent},
     model::{
         Ranges,
@@ -115,6 +116,7 @@ pub struct Worker {
     /// Incarnations whose record on disk is older than what is known.
     pub(super) dirty: BTreeSet<Key>,
     pub(super) graves: BTreeMap<Key, Grave>,
+    names: Received,
     pub(super) sessions: Sessions,
     outbox: Outbox,
     link: Option<Link>,
@@ -162,6 +164,7 @@ impl Worker {
             engine_away: Some("the container engine has not answered yet".to_owned()),
             dirty: BTreeSet::new(),
             graves: BTreeMap::new(),
+            names: Received::default(),
             sessions: Sessions::default(),
             outbox: Outbox::default(),
             link: None,
@@ -353,6 +356,11 @@ impl Worker {
             ToAgent::Data { id, channel, bytes } => self.sessions.data(id, channel, bytes),
             ToAgent::End { id } => self.sessions.close(id),
             ToAgent::Credit { id, n } => self.sessions.credit(id, n),
+            ToAgent::Names(news) => {
+                if let Some(known) = self.names.take(&news) {
+                    self.config.names.send_replace(Some(known.clone()));
+                }
+            }
         }
     }
 

@@ -8,9 +8,12 @@
 //!
 //! | level | since | what it lets in |
 //! |---|---|---|
-//! | 1 | 0.1.0 | everything so far |
+//! | 1 | 0.1.0 | everything before the next |
+//! | 2 | 0.1.0 | agents are told the names of the cluster |
 
 /// The highest level this release can do.
-pub const LEVEL: u32 = 1;
+pub const LEVEL: u32 = 2;
+/// From here on agents are told the names of the cluster (`model::names`).
+pub const NAMES: u32 = 2;
 /// What a node, a master or a state is at that does not say.
 pub const FIRST: u32 = 1;

@@ -8,6 +8,7 @@
 //! sample. All of it is rebuilt when the agents connect to a new leader.
 
 mod connection;
+mod names;
 pub mod orders;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use crate::{
         link::{
             Answer, AskError, Channel, Desired, FromAgent, Question, SESSION_WINDOW, ToAgent, Usage,
         },
+        names::Realm,
         node::NodeId,
     },
 };
@@ -87,6 +89,8 @@ struct Inner {
     /// While this master leads.
     heard: Mutex<Option<Heard>>,
     next: AtomicU64,
+    /// What agents are told of names; nothing before `tell_names`.
+    names: names::Told,
 }
 
 /// One connected agent.
@@ -103,6 +107,7 @@ struct Connected {
     owed: bool,
     /// It has to tell everything again, and has not been asked to yet.
     untold: bool,
+    names: names::Standing,
     usage: Option<Arc<Usage>>,
     asks: HashMap<u64, oneshot::Sender<Result<Answer, AskError>>>,
     sessions: HashMap<u64, mpsc::Sender<SessionOutput>>,
@@ -177,8 +182,14 @@ impl Links {
             agents: Mutex::default(),
             heard: Mutex::default(),
             next: AtomicU64::new(1),
+            names: names::Told::default(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// From now on agents are told the names of the cluster, as far as its level allows it.
+    pub fn tell_names(&self, realm: Realm) {
+        self.inner.names.begin(realm);
     }
 
     /// Serves one connection of `peer` until it ends. A master that does not lead refuses it.
@@ -211,9 +222,12 @@ impl Links {
                             agent.untold = agent.to_agent.try_send(ToAgent::TellAll).is_err();
                         }
                     }
+                    self.inner.names.dispatch(&batch, &mut agents);
                 }
-                Step::Resync(_) => {
-                    for agent in self.inner.agents.lock().values_mut() {
+                Step::Resync(state) => {
+                    let mut agents = self.inner.agents.lock();
+                    self.inner.names.forget(state.revision, &mut agents);
+                    for agent in agents.values_mut() {
                         (agent.owed, agent.untold) = (true, true);
                     }
                 }

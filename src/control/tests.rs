@@ -1,11 +1,22 @@
 //! What reconcilers propose, over states that their own commands and agents' reports lead to.
 
+use std::net::IpAddr;
+
 use crate::{
     base::{clock::Timestamp, rng::Rng},
-    core::{self, Accepted, Command, Outcome, Stamped, State, command::DeployStep, invariant},
+    core::{
+        self, Accepted, Change, Command, Outcome, Stamped, State,
+        command::DeployStep,
+        invariant,
+        naming::{
+            self, Listing,
+            known::{Known, Received},
+        },
+    },
     model::{
         instance::{CheckStatus, Condition, Instance, InstanceId},
         link,
+        names::Realm,
         node::{Duty, NodeId},
         path::AppId,
         workload::WorkloadSpec,
@@ -18,9 +29,12 @@ mod drain;
 mod driver;
 mod place;
 
-/// A cluster without a log: commands are applied as they are given, in an order of the test's.
+/// A cluster without a log: commands are applied as they are given, in an order of the test's. After
+/// each, an agent that was told every change knows the names that the state has.
 struct Stage {
     state: State,
+    told: Received,
+    known: Known,
     now: Timestamp,
     rng: Rng,
     n_deployments: u32,
@@ -30,7 +44,11 @@ impl Stage {
     /// Nodes of 4 CPUs and 4 GiB.
     fn new(n_nodes: usize) -> Self {
         let state = State { at: START, ..State::default() };
-        let mut stage = Self { state, now: START, rng: Rng::from_seed(7), n_deployments: 0 };
+        let mut told = Received::default();
+        let news = naming::told::whole(&state, &Realm::default());
+        let known = news.iter().find_map(|part| told.take(part).cloned()).expect("one part");
+        let rng = Rng::from_seed(7);
+        let mut stage = Self { state, told, known, now: START, rng, n_deployments: 0 };
         for n in 0..n_nodes {
             stage.ok(Command::RegisterNode(Box::new(node(n, 4.0, 4096.0, &[]))));
         }
@@ -40,9 +58,22 @@ impl Stage {
     fn apply(&mut self, command: Command) -> Outcome {
         self.now = Timestamp::from_ms(self.now.as_ms() + 10);
         let entry = Stamped { at: self.now, request: None, command };
-        let (outcome, _) = core::apply(&mut self.state, &entry);
+        let (outcome, changes) = core::apply(&mut self.state, &entry);
         assert_eq!(invariant::check(&self.state), []);
+        self.tell_names(&changes);
         outcome
+    }
+
+    fn tell_names(&mut self, changes: &[Change]) {
+        for news in naming::told::changed(&self.state, changes, &Realm::default()) {
+            self.known = self.told.take(&news).expect("a change of what is known").clone();
+        }
+        let here = IpAddr::from([10, 9, 9, 9]);
+        let (mut told, mut names) = (Listing::default(), Listing::default());
+        self.known.records(here, &mut told);
+        let realm = Realm { this_node: Some(here), ..Realm::default() };
+        naming::tasks::records(&self.state, &realm, &mut names);
+        assert_eq!(told.into_records(), names.into_records());
     }
 
     fn ok(&mut self, command: Command) -> Accepted {

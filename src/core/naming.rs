@@ -11,9 +11,12 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
+pub mod known;
 pub mod label;
 pub mod tasks;
+pub mod told;
 
+use crate::model::names::{AddressRule, Realm, Scheduler, Transport};
 use label::{LABEL_MAX, push_label, push_labels};
 
 /// Takes records. Names are dotted text without the final dot, lower case, at most 63 characters a
@@ -27,34 +30,6 @@ pub trait Sink {
     fn address(&mut self, owner: Self::Name, ip: IpAddr);
     /// `owner` has an SRV record: `port` at `target`.
     fn service(&mut self, owner: Self::Name, port: u16, target: Self::Name);
-}
-
-/// What names exist besides those of tasks.
-#[derive(Debug, Clone, Default)]
-pub struct Cluster {
-    /// Every master, in the order of the cluster's list.
-    pub masters: Vec<IpAddr>,
-    pub leader: Option<IpAddr>,
-    /// Every agent.
-    pub agents: Vec<IpAddr>,
-    /// Schedulers by name, with the address they listen on.
-    pub frameworks: Vec<Scheduler>,
-    /// This node's own address and the one the outside sees.
-    pub this_node: Option<IpAddr>,
-    pub this_node_public: Option<IpAddr>,
-    /// Where this server itself answers.
-    pub name_servers: Vec<IpAddr>,
-    /// The API ports of masters and agents, as published for tools that look for Mesos.
-    pub master_port: u16,
-    pub agent_port: u16,
-}
-
-/// A scheduler's own name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scheduler {
-    pub name: String,
-    pub host: IpAddr,
-    pub port: u16,
 }
 
 /// A running task.
@@ -85,35 +60,16 @@ pub struct Port<'a> {
     pub number: u16,
     pub name: Option<&'a str>,
     /// Both when unknown.
-    pub protocol: Option<Protocol>,
+    pub transport: Option<Transport>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    Tcp,
-    Udp,
-}
+const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 
-impl Protocol {
-    const BOTH: [Self; 2] = [Self::Tcp, Self::Udp];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Tcp => "_tcp",
-            Self::Udp => "_udp",
-        }
+fn label_of(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "_tcp",
+        Transport::Udp => "_udp",
     }
-}
-
-/// Which address a task has in zone `mesos`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AddressRule {
-    /// The one that can be reached: the agent's when a host port leads to the task or it has no
-    /// address of its own, else its own. What the original documented.
-    #[default]
-    Reachable,
-    /// Always the agent's, with the task's own IPv6 address beside it. What the original shipped.
-    Agent,
 }
 
 /// Where the nodes' resolver keeps tasks.
@@ -122,17 +78,17 @@ const DCOS: &str = "dcos.thisdcos.directory";
 const NODE_RESOLVER: [u8; 4] = [198, 51, 100, 1];
 
 /// Sends the records of the cluster itself.
-pub fn cluster_records<S: Sink>(cluster: &Cluster, sink: &mut S) {
+pub fn cluster_records<S: Sink>(realm: &Realm, sink: &mut S) {
     let mut names = Names { sink, text: String::new() };
-    let mut masters = cluster.masters.clone();
-    if let Some(leader) = cluster.leader {
+    let mut masters = realm.masters.clone();
+    if let Some(leader) = realm.leader {
         if !masters.contains(&leader) {
             masters.push(leader);
         }
         let name = names.with_addresses(&["leader.mesos"], &[leader]);
-        for protocol in Protocol::BOTH {
-            let service = names.name(&["_leader.", protocol.label(), ".mesos"]);
-            names.sink.service(service, cluster.master_port, name);
+        for transport in BOTH {
+            let service = names.name(&["_leader.", label_of(transport), ".mesos"]);
+            names.sink.service(service, realm.master_port, name);
         }
         names.with_addresses(&["leader.", DCOS], &[leader]);
     }
@@ -145,24 +101,22 @@ pub fn cluster_records<S: Sink>(cluster: &Cluster, sink: &mut S) {
     for (i, master) in masters.iter().cycle().take(5).enumerate() {
         names.with_addresses(&["zk-", &(i + 1).to_string(), ".zk"], &[*master]);
     }
-    if !cluster.agents.is_empty() {
-        let name = names.with_addresses(&["slave.mesos"], &cluster.agents);
+    if !realm.agents.is_empty() {
+        let name = names.with_addresses(&["slave.mesos"], &realm.agents);
         let service = names.name(&["_slave._tcp.mesos"]);
-        names.sink.service(service, cluster.agent_port, name);
+        names.sink.service(service, realm.agent_port, name);
     }
-    for framework in &cluster.frameworks {
+    for framework in &realm.frameworks {
         scheduler_records(framework, &mut names);
     }
-    names.with_addresses(&["ns1.mesos"], &cluster.name_servers);
+    names.with_addresses(&["ns1.mesos"], &realm.name_servers);
     names.with_addresses(&["ns.spartan"], &[IpAddr::from(NODE_RESOLVER)]);
     for own in ["ready.spartan", "localhost"] {
         names.with_addresses(&[own], &[IpAddr::from([127, 0, 0, 1])]);
     }
-    names.with_addresses(&["thisnode.thisdcos.directory"], cluster.this_node.as_slice());
-    names.with_addresses(
-        &["public.thisnode.thisdcos.directory"],
-        cluster.this_node_public.as_slice(),
-    );
+    names.with_addresses(&["thisnode.thisdcos.directory"], realm.this_node.as_slice());
+    names
+        .with_addresses(&["public.thisnode.thisdcos.directory"], realm.this_node_public.as_slice());
 }
 
 /// `F.mesos`, `_framework._tcp.F.mesos` and `_F._tcp.F.mesos`.
@@ -228,8 +182,8 @@ struct Spelling<N> {
     plain: N,
     on_agent: N,
     services_on_agent: [N; 2],
-    /// Services met so far: port name, protocol, handle.
-    services: Vec<(String, Protocol, N)>,
+    /// Services met so far: port name, transport, handle.
+    services: Vec<(String, Transport, N)>,
 }
 
 impl<N: Copy> Group<N> {
@@ -310,22 +264,22 @@ impl<N: Copy> Group<N> {
                     names.sink.service(owner, *port, on_agent);
                 }
                 if !task.is_discovered {
-                    for protocol in Protocol::BOTH {
-                        let owner = spelling.service("", protocol, &self.domain, names);
+                    for transport in BOTH {
+                        let owner = spelling.service("", transport, &self.domain, names);
                         names.sink.service(owner, *port, on_agent);
                     }
                 }
             }
             for port in task.ports {
-                let protocols = match &port.protocol {
+                let transports = match &port.transport {
                     Some(one) => std::slice::from_ref(one),
-                    None => &Protocol::BOTH,
+                    None => &BOTH,
                 };
-                for protocol in protocols {
-                    let owner = spelling.service("", *protocol, &self.domain, names);
+                for transport in transports {
+                    let owner = spelling.service("", *transport, &self.domain, names);
                     names.sink.service(owner, port.number, here);
                     if let Some(name) = port.name {
-                        let owner = spelling.service(name, *protocol, &self.domain, names);
+                        let owner = spelling.service(name, *transport, &self.domain, names);
                         names.sink.service(owner, port.number, here);
                     }
                 }
@@ -341,10 +295,10 @@ impl<N: Copy> Spelling<N> {
         domain: &str,
         names: &mut Names<'_, S>,
     ) -> Self {
-        let mut on_agent = |protocol: Protocol| {
-            names.name(&["_", &service, ".", protocol.label(), ".", domain, ".slave.mesos"])
+        let mut on_agent = |transport: Transport| {
+            names.name(&["_", &service, ".", label_of(transport), ".", domain, ".slave.mesos"])
         };
-        let services_on_agent = Protocol::BOTH.map(&mut on_agent);
+        let services_on_agent = BOTH.map(&mut on_agent);
         Self {
             plain: names.name(&[&stem, ".", domain, ".mesos"]),
             on_agent: names.name(&[&stem, ".", domain, ".slave.mesos"]),
@@ -371,23 +325,23 @@ impl<N: Copy> Spelling<N> {
     fn service<S: Sink<Name = N>>(
         &mut self,
         port: &str,
-        protocol: Protocol,
+        transport: Transport,
         domain: &str,
         names: &mut Names<'_, S>,
     ) -> N {
-        let known = self.services.iter().find(|(p, q, _)| p == port && *q == protocol);
+        let known = self.services.iter().find(|(p, q, _)| p == port && *q == transport);
         if let Some((.., name)) = known {
             return *name;
         }
         let mut label = String::new();
         push_label(port, LABEL_MAX - 1, &mut label);
-        let tail = ["_", &self.service, ".", protocol.label(), ".", domain, ".mesos"];
+        let tail = ["_", &self.service, ".", label_of(transport), ".", domain, ".mesos"];
         let name = if label.is_empty() {
             names.name(&tail)
         } else {
             names.name(&[&["_", &label, "."][..], &tail].concat())
         };
-        self.services.push((port.to_owned(), protocol, name));
+        self.services.push((port.to_owned(), transport, name));
         name
     }
 }

@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        base::{clock::SystemClock, rng::Rng, task::Tasks},
+        base::{clock::SystemClock, level::LEVEL, rng::Rng, task::Tasks},
         core::{Rejected, command::Init},
         log::{Disk, Log, LogConfig, memory::MemoryDisk},
         model::master::{Addresses, Master},
@@ -79,13 +79,7 @@ mod tests {
 
     fn init() -> Command {
         let (cluster, name) = ("c-1".to_owned(), "test".to_owned());
-        Command::Init(Init {
-            cluster,
-            name,
-            secret: [7; 32],
-            users: Vec::new(),
-            level: crate::base::level::LEVEL,
-        })
+        Command::Init(Init { cluster, name, secret: [7; 32], users: Vec::new(), level: LEVEL })
     }
 
     #[tokio::test]
@@ -127,6 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_older_release_does_not_work_on_what_a_newer_one_raised() {
+        const NEXT: u32 = LEVEL + 1;
         let disk = Disk::Memory(MemoryDisk::default());
         let open = async |level: u32, tasks: &Tasks| {
             let config = LogConfig::single("test", disk.clone(), Rng::from_os());
@@ -134,38 +129,39 @@ mod tests {
             Log::<State>::open(config, None, SystemClock::shared(), tasks.clone()).await
         };
         let tasks = Tasks::new("newer");
-        let log = open(2, &tasks).await.unwrap();
+        let log = open(NEXT, &tasks).await.unwrap();
         log.ready(Duration::from_secs(10)).await.unwrap();
         log.propose(init()).await.unwrap().unwrap();
-        log.propose(master(1)).await.unwrap().unwrap();
-        let held_back = log.propose(Command::RaiseLevel(2)).await.unwrap().unwrap_err();
+        log.propose(master(LEVEL)).await.unwrap().unwrap();
+        let held_back = log.propose(Command::RaiseLevel(NEXT)).await.unwrap().unwrap_err();
         assert!(matches!(held_back, Rejected::HeldBack { .. }), "{held_back}");
-        log.propose(master(2)).await.unwrap().unwrap();
+        log.propose(master(NEXT)).await.unwrap().unwrap();
         log.stop().await;
         tasks.stop(Duration::from_secs(5)).await;
 
         // Not raised yet: the older release takes the store over, newer fields and all.
         let tasks = Tasks::new("older");
-        let log = open(1, &tasks).await.unwrap();
+        let log = open(LEVEL, &tasks).await.unwrap();
         log.ready(Duration::from_secs(10)).await.unwrap();
-        assert_eq!(log.state().masters[&1].level, 2);
+        assert_eq!(log.state().masters[&1].level, NEXT);
         // Somebody raises it meanwhile: it stops rather than guess.
-        let raised = log.propose(Command::RaiseLevel(2)).await;
+        let raised = log.propose(Command::RaiseLevel(NEXT)).await;
         assert!(raised.is_err(), "{raised:?}");
         let failure = log.failure().expect("it has stopped");
-        assert!(failure.contains("the cluster is at level 2, this release"), "{failure}");
+        let wanted = format!("the cluster is at level {NEXT}, this release");
+        assert!(failure.contains(&wanted), "{failure}");
         log.stop().await;
         tasks.stop(Duration::from_secs(5)).await;
 
         let tasks = Tasks::new("newer again");
-        let log = open(2, &tasks).await.unwrap();
+        let log = open(NEXT, &tasks).await.unwrap();
         log.ready(Duration::from_secs(10)).await.unwrap();
-        assert_eq!(log.state().level(), 2, "the command stands in the log");
+        assert_eq!(log.state().level(), NEXT, "the command stands in the log");
         log.stop().await;
         tasks.stop(Duration::from_secs(5)).await;
 
         let tasks = Tasks::new("older again");
-        let Err(refused) = open(1, &tasks).await else { panic!("opened") };
+        let Err(refused) = open(LEVEL, &tasks).await else { panic!("opened") };
         let text = crate::base::error::chain(&refused);
         assert!(text.contains("start the release that raised it, or a later one"), "{text}");
         tasks.stop(Duration::from_secs(5)).await;

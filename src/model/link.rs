@@ -12,6 +12,7 @@ use super::{
         CheckOutcome, CheckStatus, Condition, ContainerStatus, InstanceId, KillReason, Placement,
         ReadinessStatus,
     },
+    names::Names,
     node::{NodeId, NodeInfo},
     resource::Ranges,
     workload::WorkloadSpec,
@@ -128,6 +129,8 @@ pub enum ToAgent {
         id: u64,
         n: u32,
     },
+    /// What the names of the cluster are made of, or became. From level `level::NAMES` on.
+    Names(Arc<Names>),
 }
 
 /// An agent's registration.

@@ -16,6 +16,7 @@ pub mod deployment;
 pub mod access;
 pub mod credential;
 pub mod framework;
+pub mod names;
 pub mod link;
 mod shapes;
 

@@ -6,6 +6,7 @@
 mod access;
 mod instance;
 mod link;
+mod names;
 mod node;
 mod spec;
 mod task;

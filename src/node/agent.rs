@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::sync::watch;
 
 use super::{
     config::{Config, NodeRole},
@@ -20,6 +21,7 @@ use crate::{
     },
     base::{clock::Clock, rng::Rng, task::Tasks},
     control::links::{Links, Peer},
+    core::naming::known::Known,
     model::{
         node::{Attribute, NodeId, NodeInfo, NodeKind},
         resource::Pools,
@@ -34,6 +36,8 @@ pub struct Parts<'a> {
     pub config: &'a Config,
     pub cluster: String,
     pub resolver: Resolver,
+    /// Where the cluster's names go that the leader tells.
+    pub names: watch::Sender<Option<Known>>,
     pub clock: Arc<dyn Clock>,
     pub rng: Rng,
     pub tasks: &'a Tasks,
@@ -44,7 +48,7 @@ pub struct Parts<'a> {
 /// # Errors
 /// When the data directory cannot be written or the machine not measured.
 pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> anyhow::Result<()> {
-    let Parts { config, cluster, resolver, clock, rng, tasks } = parts;
+    let Parts { config, cluster, resolver, names, clock, rng, tasks } = parts;
     let data_dir = config.data_dir.join("agent");
     fs::create_dir_all(&data_dir).with_context(|| format!("making {}", data_dir.display()))?;
     let info = NodeInfo {
@@ -66,6 +70,7 @@ pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> an
         info,
         endpoint: None,
         resolver,
+        names,
         default_user: Some(config.task_user.clone()),
         keep: KEEP,
     };
@@ -138,7 +143,7 @@ fn node_id(data_dir: &Path, rng: &mut Rng) -> anyhow::Result<NodeId> {
         Ok(text) if !text.trim().is_empty() => Ok(NodeId::from(text.trim())),
         Ok(_) | Err(_) => {
             let id = format!("{}-S0", rng.uuid());
-            super::bootstrap::write_private(&path, &format!("{id}\n"))?;
+            super::bootstrap::write_private(&path, format!("{id}\n"))?;
             Ok(NodeId::from(id))
         }
     }

@@ -53,7 +53,7 @@ pub async fn init(
         generation: 0,
     };
     // Written first: a password that nobody can read any more would be worse than a file too many.
-    write_private(&data_dir.join(PASSWORD_FILE), &format!("{password}\n"))?;
+    write_private(&data_dir.join(PASSWORD_FILE), format!("{password}\n"))?;
     let init = Init {
         cluster: rng.uuid().to_string(),
         name: name.to_owned(),
@@ -75,7 +75,7 @@ pub async fn init(
 ///
 /// # Errors
 /// When the directory cannot be written.
-pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let new = path.with_extension("new");
     let context = || format!("writing {}", path.display());
     let mut file = fs::OpenOptions::new()
@@ -86,7 +86,7 @@ pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
         .open(&new)
         .with_context(context)?;
     file.set_permissions(fs::Permissions::from_mode(0o600)).with_context(context)?;
-    file.write_all(text.as_bytes()).with_context(context)?;
+    file.write_all(content.as_ref()).with_context(context)?;
     file.sync_all().with_context(context)?;
     fs::rename(&new, path).with_context(context)
 }

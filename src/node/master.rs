@@ -50,6 +50,7 @@ use crate::{
     model::{
         WorkloadSpec,
         master::{Addresses, Master as Registered},
+        names::Realm,
     },
 };
 
@@ -167,7 +168,14 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         Handles { log: log.clone(), links, board, door, tasks: tasks.clone(), me: Arc::new(me) };
     let accounts = Arc::new(dcos::Known(Arc::new(handles.clone())));
     let tokens = Arc::new(Tokens::new(accounts));
-    follow_names(&log, &bound.dns, config, marathon_port, tasks);
+    let realm = Realm {
+        ttl_secs: config.dns_ttl_s,
+        ..dns::follow::single(config.address, MESOS_PORT, AGENT_PORT, marathon_port)
+    };
+    handles.links.tell_names(realm.clone());
+    // One master's realm stays as it is.
+    let (_, realm) = watch::channel(Arc::new(realm));
+    dns::follow::start(log.feed().clone(), realm, bound.dns.handle(), tasks);
     let (dns, names) = (bound.dns.local_addr(), bound.dns.handle());
     bound.dns.run(&tasks.child("dns"));
 
@@ -433,19 +441,4 @@ async fn open_log(
         .with_context(|| format!("opening the log in {}", config.data_dir.display()))?;
     log.ready(LOG_READY).await.context("waiting for the log")?;
     Ok(log)
-}
-
-/// Keeps the DNS table equal to the state.
-fn follow_names(
-    log: &Log<State>,
-    server: &dns::serve::Server,
-    config: &Config,
-    marathon_port: u16,
-    tasks: &Tasks,
-) {
-    let facts = dns::follow::Facts::single(config.address, MESOS_PORT, AGENT_PORT, marathon_port);
-    let facts = dns::follow::Facts { ttl_secs: config.dns_ttl_s, ..facts };
-    // One master's facts stay as they are.
-    let (_, facts) = watch::channel(Arc::new(facts));
-    dns::follow::start(log.feed().clone(), facts, server.handle(), tasks);
 }

@@ -7,6 +7,7 @@ pub mod handles;
 pub mod transport;
 pub mod peers;
 pub mod names;
+pub mod kept_names;
 pub mod local;
 pub mod door;
 pub mod member;

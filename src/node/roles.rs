@@ -11,12 +11,16 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use super::{
     agent, bootstrap,
     config::{Config, NodeRole},
     front::Front,
+    kept_names,
     local::Local,
     master::{self, Master},
     names, peers,
@@ -122,10 +126,16 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
         let (resolver, trouble) = names::start(config, server.handle(), tasks).await;
         warnings
             .extend(trouble.map(|why| format!("containers find no names of the cluster: {why}")));
+        let told = watch::Sender::default();
+        let kept = kept_names::path(&config.data_dir);
+        let last = kept_names::load(&kept);
+        kept_names::keep(told.subscribe(), kept, tasks);
+        dns::follow::start_told(told.subscribe(), last, config.address, server.handle(), tasks);
         let parts = agent::Parts {
             config,
             cluster: String::new(),
             resolver,
+            names: told,
             clock,
             rng: rng.child("agent"),
             tasks,
@@ -145,6 +155,8 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
             config,
             cluster: cluster.context("the cluster has no id")?,
             resolver,
+            // This node answers from the state itself.
+            names: watch::Sender::default(),
             clock: clock.clone(),
             rng: rng.child("agent"),
             tasks,

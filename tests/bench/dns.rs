@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
 use tepui::{
     base::{rng::Rng, task::Tasks},
-    core::naming::{AddressRule, NamedTask, Sink as _, TaskRecords},
+    core::naming::{NamedTask, Sink as _, TaskRecords},
     dns::{
         serve::{Options, Server as DnsServer},
         table::Builder,
@@ -297,13 +297,14 @@ fn rebuild_note() -> String {
         (0..10_000).map(|i| format!("web_group.instance-{i:036}._app.1")).collect();
     let build = || {
         let mut builder = Builder::new(5, 1, 60_000);
-        let mut records = TaskRecords::new(AddressRule::Reachable, &mut builder);
+        let mut records =
+            TaskRecords::new(tepui::model::names::AddressRule::Reachable, &mut builder);
         for (i, id) in ids.iter().enumerate() {
             let node = u32::try_from(i % 200).expect("small");
             let ports = [tepui::core::naming::Port {
                 number: 31_000,
                 name: Some("http"),
-                protocol: Some(tepui::core::naming::Protocol::Tcp),
+                transport: Some(tepui::model::names::Transport::Tcp),
             }];
             records.push(&NamedTask {
                 framework: "marathon",

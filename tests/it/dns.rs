@@ -15,7 +15,7 @@ use tepui::{
     base::{clock::SystemClock, rng::Rng, task::Tasks},
     core::{Command, State, naming::Sink as _},
     dns::{
-        follow::{self, Facts},
+        follow,
         serve::{Handle, Options, Server},
         table::Builder,
     },
@@ -353,9 +353,9 @@ async fn names_follow_the_log() {
     let tasks = server.tasks.child("log");
     let log = Log::<State>::open(config, None, SystemClock::shared(), tasks).await.unwrap();
     log.ready(PATIENCE).await.unwrap();
-    let facts = Facts::single(Ipv4Addr::new(10, 0, 0, 1).into(), 5050, 5051, 8080);
-    let (_facts, facts) = watch::channel(Arc::new(facts));
-    follow::start(log.feed().clone(), facts, server.handle.clone(), &server.tasks);
+    let facts = follow::single(Ipv4Addr::new(10, 0, 0, 1).into(), 5050, 5051, 8080);
+    let (_realm, realm) = watch::channel(Arc::new(facts));
+    follow::start(log.feed().clone(), realm, server.handle.clone(), &server.tasks);
     until(server.address(), "leader.mesos.", &["10.0.0.1"]).await;
     let scheduler = query("_marathon._tcp.marathon.mesos.", RecordType::SRV);
     let reply = over_udp(server.address(), scheduler).await;

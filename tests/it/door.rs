@@ -14,11 +14,20 @@ use tepui::{
     agent::link::{Connector as _, LinkEnds},
     base::{
         clock::{Clock, ManualClock, SystemClock},
+        level,
         rng::Rng,
         task::Tasks,
     },
     control::links::Links,
-    core::{Command, State, command::Init},
+    core::{
+        Command, State,
+        command::Init,
+        naming::{
+            Data, Listing,
+            known::{Known, Received},
+        },
+    },
+    dns::follow,
     host::pki::{Authority, Identity},
     log::{Disk, Log, LogConfig, memory::MemoryDisk},
     model::{
@@ -49,6 +58,11 @@ struct Master {
 
 impl Master {
     async fn start() -> Self {
+        Self::start_at(level::LEVEL).await
+    }
+
+    /// Of a cluster at this level.
+    async fn start_at(level: u32) -> Self {
         // So long ago that the clock can go forward by most of a certificate's life without
         // overtaking that of the TLS library.
         let clock = ManualClock::new(SystemClock.now() - DAY * 63);
@@ -59,7 +73,7 @@ impl Master {
             name: "test".into(),
             secret: [7; 32],
             users: Vec::new(),
-            level: tepui::base::level::LEVEL,
+            level,
         };
         master.log.propose(Command::Init(init)).await.unwrap().unwrap();
         master
@@ -72,6 +86,7 @@ impl Master {
         log.ready(PATIENCE).await.unwrap();
         let links = Links::new(log.clone(), clock.clone(), tasks.child("links"));
         links.begin_term();
+        links.tell_names(follow::single([10, 0, 0, 1].into(), 5050, 5051, 8080));
         let dispatch = links.clone().dispatch();
         tasks.connection("dispatch", async move { drop(dispatch.await) });
         let parts = door::Parts {
@@ -249,7 +264,7 @@ async fn a_removed_node_is_parted_from_and_never_let_in_again() {
     master.log.propose(Command::RemoveNode(id.clone())).await.unwrap().unwrap();
     let told = loop {
         match next(&mut link).await {
-            Some(ToAgent::Desired(_)) => {}
+            Some(ToAgent::Desired(_) | ToAgent::Names(_)) => {}
             told => break told,
         }
     };
@@ -373,5 +388,69 @@ async fn a_master_shows_a_fresh_certificate_without_a_restart() {
     assert_eq!(shown().await, first, "it is not made anew for each connection");
     master.pass(DAY * 61);
     assert_ne!(shown().await, first);
+    master.tasks.stop(PATIENCE).await;
+}
+
+/// Takes what a link brings until it has told the whole set of names, or a change of it.
+async fn known(link: &mut LinkEnds, received: &mut Received) -> Known {
+    loop {
+        match next(link).await {
+            Some(ToAgent::Names(news)) => {
+                if let Some(known) = received.take(&news) {
+                    return known.clone();
+                }
+            }
+            Some(_) => {}
+            None => panic!("the link has ended"),
+        }
+    }
+}
+
+fn addresses_of(known: &Known, name: &str) -> Vec<IpAddr> {
+    let mut listing = Listing::default();
+    known.records([10, 0, 0, 9].into(), &mut listing);
+    let of = |r: tepui::core::naming::Record| match r.data {
+        Data::Address(ip) if r.name == name => Some(ip),
+        _ => None,
+    };
+    listing.into_records().into_iter().filter_map(of).collect()
+}
+
+#[tokio::test]
+async fn a_node_is_told_the_names_once_all_can_be_and_what_becomes_of_them() {
+    let master = Master::start_at(level::NAMES - 1).await;
+    let (first, _dir) = master.join().await;
+    let mut link = master.welcomed(first).await;
+    let mut received = Received::default();
+    let early = timeout(Duration::from_millis(1_200), known(&mut link, &mut received)).await;
+    assert!(early.is_err(), "older agents would not understand it: {early:?}");
+    master.log.propose(Command::RaiseLevel(level::NAMES)).await.unwrap().unwrap();
+    let told = known(&mut link, &mut received).await;
+    assert_eq!(addresses_of(&told, "leader.mesos"), [IpAddr::from([10, 0, 0, 1])]);
+    assert_eq!(addresses_of(&told, "slave.mesos"), [IpAddr::from([127, 0, 0, 1])]);
+    assert_eq!(
+        addresses_of(&told, "thisnode.thisdcos.directory"),
+        [IpAddr::from([10, 0, 0, 9])],
+        "the node that answers"
+    );
+
+    // Another node comes, and is told as well; both hear when it is lost.
+    let (second, _dir) = master.join().await;
+    let id = second.facts().unwrap().node;
+    let mut moved = info(&id);
+    moved.address = [10, 0, 0, 2].into();
+    let mut other = master.connect(second).await;
+    let hello = Hello { info: moved, reports: Vec::new() };
+    other.to_master.send(FromAgent::Hello(Box::new(hello))).await.unwrap();
+    let both = [IpAddr::from([10, 0, 0, 2]), IpAddr::from([127, 0, 0, 1])];
+    assert_eq!(addresses_of(&known(&mut link, &mut received).await, "slave.mesos"), both);
+    let mut others = Received::default();
+    assert_eq!(addresses_of(&known(&mut other, &mut others).await, "slave.mesos"), both);
+    let lost = Command::NodeReach { node: id, reachable: false };
+    master.log.propose(lost).await.unwrap().unwrap();
+    for (link, received) in [(&mut link, &mut received), (&mut other, &mut others)] {
+        let told = known(link, received).await;
+        assert_eq!(addresses_of(&told, "slave.mesos"), both[1..]);
+    }
     master.tasks.stop(PATIENCE).await;
 }

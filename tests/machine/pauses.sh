@@ -32,6 +32,9 @@ YAML
 check 'the app runs' cli app deploy "$work/app.yaml"
 check 'six containers' within 20 counts /day/a 6
 
+names=$(names_on 2 a-day.marathon.mesos)
+check 'containers on host 2 find the app' test -n "$names"
+
 # same WHAT COMMAND…: does it, and looks ten seconds later whether all is as before.
 same() {
   local what=$1 before after; shift
@@ -47,7 +50,13 @@ same() {
   # The next trial starts from rest.
   within 60 counts /day/a 6 && within 60 nodes_active 2 || bad "$what: not at rest a minute later"
 }
-pause() { kill -STOP "${node[$1]}"; sleep "$2"; kill -CONT "${node[$1]}"; }
+# While the only master stands still, containers on the other host find what they found before.
+pause() {
+  kill -STOP "${node[$1]}"
+  sleep "$2"
+  if [ "$1" = 1 ] && [ "$(names_on 2 a-day.marathon.mesos)" != "$names" ]; then bad "no names for $2 s"; fi
+  kill -CONT "${node[$1]}"
+}
 clock() { for i in 1 2; do echo "$1" >"$work/$i/clock.new"; mv "$work/$i/clock.new" "$work/$i/clock"; done; }
 step() { clock "$1"; sleep 8; clock +0; }
 away() { kill -KILL "${node[$1]}"; wait "${node[$1]}" 2>/dev/null; sleep "$2"; node_start "$1"; sleep 3; }

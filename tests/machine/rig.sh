@@ -127,6 +127,12 @@ rig_down() {
   if [ "$failed" = 0 ] && [ -z "${KEEP:-}" ]; then rm -rf "$work"; else echo "kept: $work"; fi
 }
 
+# The addresses a container on a host gets for a name, sorted: its name server is at the engine's bridge.
+names_on() { # names_on HOST NAME
+  local bridge
+  bridge=$(on "$1" ip -4 -o addr show docker0 | awk '{sub("/.*", "", $4); print $4; exit}')
+  on "$1" dig +short +time=1 +tries=2 "@$bridge" "$2" | sort
+}
 # Containers of tasks that run on a host: instance and container, a line each.
 running_on() { docker_on "$1" ps --filter label=tepui.instance --format '{{.Label "tepui.instance"}} {{.ID}}' 2>/dev/null; }
 running() { for i in $(seq "$hosts"); do running_on "$i"; done | sort; }

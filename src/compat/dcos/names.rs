@@ -13,12 +13,13 @@ use super::{challenge, cluster::Cluster};
 use crate::{
     core::{
         State,
-        naming::{self, AddressRule, Sink, tasks},
+        naming::{Sink, tasks},
     },
     http::{
         Call, Response, reply,
         route::{Access, Route, Table, get},
     },
+    model::names::Realm,
 };
 
 /// Ports of the dialects' direct listeners, as the names of schedulers, masters and agents tell.
@@ -97,17 +98,17 @@ impl Names {
     fn look_up<'a>(&self, state: &State, names: &'a [String], keeps_targets: bool) -> Wanted<'a> {
         let masters = self.cluster.masters();
         let leader = masters.iter().find(|master| master.is_leader).map(|master| master.address);
-        let own = naming::Cluster {
+        let own = Realm {
             masters: masters.iter().map(|master| master.address).collect(),
             leader,
             frameworks: leader.map(|at| tasks::marathon(at, MARATHON_PORT)).into_iter().collect(),
             master_port: MASTER_PORT,
             agent_port: AGENT_PORT,
-            ..naming::Cluster::default()
+            ..Realm::default()
         };
         let (addresses, services, known) = (Vec::new(), Vec::new(), Vec::new());
         let mut wanted = Wanted { names, addresses, services, known, keeps_targets };
-        tasks::records(state, &own, AddressRule::default(), &mut wanted);
+        tasks::records(state, &own, &mut wanted);
         wanted
     }
 }

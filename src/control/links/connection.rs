@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering, time::Duratio
 
 use tokio::sync::mpsc;
 
-use super::{Connected, Links, Peer, SessionOutput, Shown, TO_AGENT_MAX, Wire};
+use super::{Connected, Links, Peer, SessionOutput, Shown, TO_AGENT_MAX, Wire, names::Standing};
 use crate::{
     base::limit,
     control::metrics,
@@ -163,6 +163,7 @@ fn connect(
         sent: 0,
         owed: true,
         untold: false,
+        names: Standing::of(peer),
         usage: None,
         asks: HashMap::new(),
         sessions: HashMap::new(),
@@ -230,6 +231,12 @@ async fn refresh(links: &Links, node: &NodeId, epoch: u64) {
     loop {
         tokio::time::sleep(OWED).await;
         waited += OWED;
+        if links.with(node, |agent| agent.names.is_owed()) == Some(true) {
+            // Of a hundred thousand tasks it takes too long for a thread that serves connections.
+            let (links, node) = (links.clone(), node.clone());
+            let send = move || links.inner.names.send_whole(&links, &node, epoch);
+            let _ = tokio::task::spawn_blocking(send).await;
+        }
         let mut agents = links.inner.agents.lock();
         let Some(agent) = agents.get_mut(node).filter(|a| a.epoch == epoch) else { return };
         if agent.untold {

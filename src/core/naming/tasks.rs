@@ -6,15 +6,14 @@
 
 use std::net::IpAddr;
 
-use super::{
-    AddressRule, Cluster, NamedTask, Port, Protocol, Scheduler, Sink, TaskRecords, cluster_records,
-};
+use super::{NamedTask, Port, Sink, TaskRecords, cluster_records};
 use crate::{
     core::State,
     model::{
         container,
         instance::{Condition, Goal, Instance, Placement},
-        workload::{Kind, WorkloadSpec},
+        names::{Realm, Scheduler, Transport},
+        workload::Kind,
     },
 };
 
@@ -23,24 +22,25 @@ pub const MARATHON: &str = "marathon";
 
 /// Sends every record of the cluster: `own` is what the state does not hold (masters, ports, this
 /// node); agents are filled in from the state.
-pub fn records<S: Sink>(state: &State, own: &Cluster, rule: AddressRule, sink: &mut S) {
-    let mut cluster = own.clone();
-    cluster
-        .agents
-        .extend(state.nodes.values().filter(|n| n.is_reachable()).map(|n| n.info.address));
-    cluster.agents.sort_unstable();
-    cluster.agents.dedup();
-    cluster_records(&cluster, sink);
-    let mut tasks = TaskRecords::new(rule, sink);
+pub fn records<S: Sink>(state: &State, own: &Realm, sink: &mut S) {
+    cluster_records(&with_agents(state, own), sink);
+    let mut tasks = TaskRecords::new(own.rule, sink);
     for app in state.index.by_app.keys() {
         let name = app.task_name();
         for instance in state.instances_of(app) {
-            if let (Some(placement), Some(spec)) = (named(state, instance), state.spec_of(instance))
-            {
-                instance_records(&name, instance, placement, spec, &mut tasks);
-            }
+            each(state, &name, instance, |task| tasks.push(task));
         }
     }
+}
+
+/// `own` with the agents of the state.
+pub fn with_agents(state: &State, own: &Realm) -> Realm {
+    let mut realm = own.clone();
+    let reachable = state.nodes.values().filter(|n| n.is_reachable());
+    realm.agents.extend(reachable.map(|n| n.info.address));
+    realm.agents.sort_unstable();
+    realm.agents.dedup();
+    realm
 }
 
 /// The scheduler's own entry, when the leader is known: its API answers there.
@@ -57,14 +57,11 @@ fn named<'a>(state: &State, instance: &'a Instance) -> Option<&'a Placement> {
         .then_some(placement)
 }
 
-/// The records of one instance: one task for an app, one for each container of a pod.
-fn instance_records<S: Sink>(
-    name: &str,
-    instance: &Instance,
-    placement: &Placement,
-    spec: &WorkloadSpec,
-    tasks: &mut TaskRecords<'_, S>,
-) {
+/// The tasks of one instance that have names now: one of an app, one for each container of a pod.
+/// `name` is the app's as a task name.
+pub fn each(state: &State, name: &str, instance: &Instance, mut take: impl FnMut(&NamedTask<'_>)) {
+    let Some(placement) = named(state, instance) else { return };
+    let Some(spec) = state.spec_of(instance) else { return };
     let mut host_ports = placement.host_ports.iter().copied().chain(std::iter::repeat(None));
     for container in &spec.containers {
         let taken: Vec<_> = host_ports.by_ref().take(container.ports.len()).collect();
@@ -81,7 +78,7 @@ fn instance_records<S: Sink>(
             .collect();
         let on_host: Vec<u16> = taken.iter().copied().flatten().collect();
         let id = instance.task_id(container_name);
-        tasks.push(&NamedTask {
+        take(&NamedTask {
             framework: MARATHON,
             name: if is_discovered { name } else { container_name },
             is_discovered,
@@ -99,11 +96,11 @@ fn instance_records<S: Sink>(
 /// A port as it is announced: the host's when there is one, else the container's.
 fn announced(port: &container::Port, host: Option<u16>) -> impl Iterator<Item = Port<'_>> {
     let number = host.or(port.container_port).unwrap_or(0);
-    let protocols: &[Protocol] = match port.protocol {
-        container::Protocol::Tcp => &[Protocol::Tcp],
-        container::Protocol::Udp => &[Protocol::Udp],
-        container::Protocol::Both => &Protocol::BOTH,
+    let transports: &[Transport] = match port.protocol {
+        container::Protocol::Tcp => &[Transport::Tcp],
+        container::Protocol::Udp => &[Transport::Udp],
+        container::Protocol::Both => &super::BOTH,
     };
     let name = port.name.as_deref();
-    protocols.iter().map(move |protocol| Port { number, name, protocol: Some(*protocol) })
+    transports.iter().map(move |transport| Port { number, name, transport: Some(*transport) })
 }

@@ -49,7 +49,7 @@ fn task<'a>() -> NamedTask<'a> {
         own: &[],
         is_mapped: false,
         host_ports: &[31044],
-        ports: &[Port { number: 31044, name: Some("api"), protocol: Some(Protocol::Tcp) }],
+        ports: &[Port { number: 31044, name: Some("api"), transport: Some(Transport::Tcp) }],
     }
 }
 
@@ -131,8 +131,8 @@ fn a_task_without_discovery_points_at_its_agent() {
 #[test]
 fn ports_without_protocol_or_number_are_announced_both_ways() {
     let ports = [
-        Port { number: 0, name: Some("zero"), protocol: None },
-        Port { number: 99, name: None, protocol: None },
+        Port { number: 0, name: Some("zero"), transport: None },
+        Port { number: 99, name: None, transport: None },
     ];
     let task = NamedTask { name: "np", host_ports: &[], ports: &ports, ..task() };
     let records = records_of(&[task], AddressRule::Reachable).into_records();
@@ -219,7 +219,7 @@ fn hashes_are_those_of_the_original() {
 
 #[test]
 fn the_cluster_has_its_own_names() {
-    let cluster = Cluster {
+    let cluster = Realm {
         masters: vec![ip("10.0.0.1"), ip("10.0.0.2"), ip("10.0.0.3")],
         leader: Some(ip("10.0.0.2")),
         agents: vec![ip(AGENT)],
@@ -229,6 +229,7 @@ fn the_cluster_has_its_own_names() {
         name_servers: vec![ip("10.0.0.1")],
         master_port: 5050,
         agent_port: 5051,
+        ..Realm::default()
     };
     let mut listing = Listing::default();
     cluster_records(&cluster, &mut listing);
@@ -324,7 +325,7 @@ fn state(change: impl FnOnce(&mut Instance, &mut Node)) -> State {
 
 fn names_of(state: &State) -> String {
     let mut listing = Listing::default();
-    tasks::records(state, &Cluster::default(), AddressRule::Reachable, &mut listing);
+    tasks::records(state, &Realm::default(), &mut listing);
     print(listing)
 }
 

@@ -28,6 +28,7 @@ choice!(ToAgent {
     8: Data { 1: id, 2: channel, 3: bytes },
     9: End { 1: id },
     10: Credit { 1: id, 2: n },
+    11: Names(it),
 });
 message!(Greeting { 1: oldest, 2: newest, 3: release });
 message!(Hello { 1: info, 2: reports });

@@ -3,7 +3,8 @@
 use crate::{
     base::wire::sample::{hold, numbered, shape},
     model::{
-        access, container, credential, deployment, instance, link, master, node, resource, workload,
+        access, container, credential, deployment, instance, link, master, names, node, resource,
+        workload,
     },
 };
 
@@ -47,6 +48,12 @@ fn what_is_written_of_the_domain_stays_readable() {
             shape::<deployment::Transition>(),
             shape::<deployment::Step>(),
             shape::<deployment::Action>(),
+            shape::<names::Names>(),
+            shape::<names::Realm>(),
+            shape::<names::Scheduler>(),
+            shape::<names::Named>(),
+            shape::<names::TaskName>(),
+            shape::<names::NamedPort>(),
             shape::<node::FaultDomain>(),
             shape::<node::Attribute>(),
             shape::<node::Reach>(),

@@ -19,11 +19,12 @@ use tepui::{
         naming::{self, Data, Listing},
     },
     dns::{
-        follow::{self, Facts},
+        follow,
         serve::{Options, Server},
     },
     model::{
         instance::Condition,
+        names::Realm,
         workload::{Network, NetworkMode},
     },
 };
@@ -59,24 +60,24 @@ fn world() -> Arc<World> {
     world
 }
 
-fn facts(ttl_secs: u32) -> Facts {
-    let single = Facts::single(Ipv4Addr::new(10, 0, 0, 1).into(), 5050, 5051, 8080);
-    Facts { ttl_secs, ..single }
+fn realm(ttl_secs: u32) -> Realm {
+    let single = follow::single(Ipv4Addr::new(10, 0, 0, 1).into(), 5050, 5051, 8080);
+    Realm { ttl_secs, ..single }
 }
 
 fn serve(state: &State, ttl_secs: u32) -> Running {
     let options = Options { n_workers: 2, upstreams: Vec::new(), masters: Vec::new() };
     let server = Server::bind(&[loopback()], &options, Rng::from_seed(1)).unwrap();
     let (handle, tasks) = (server.handle(), Tasks::new("test"));
-    handle.publish(follow::table(state, &facts(ttl_secs), 64));
+    handle.publish(follow::table(state, &realm(ttl_secs), 64));
     server.run(&tasks);
     Running { handle, tasks }
 }
 
 /// Every name that has SRV records.
 fn services(state: &State) -> BTreeSet<String> {
-    let (facts, mut listing) = (facts(5), Listing::default());
-    naming::tasks::records(state, &facts.cluster, facts.rule, &mut listing);
+    let mut listing = Listing::default();
+    naming::tasks::records(state, &realm(5), &mut listing);
     let records = listing.into_records().into_iter();
     records.filter(|r| matches!(r.data, Data::Service { .. })).map(|r| r.name + ".").collect()
 }
@@ -235,7 +236,7 @@ async fn services_are_found_through_dnsmasq_and_unbound() {
             if ttl == 0 {
                 // Nothing was kept: what has changed is seen by the next question.
                 world.app("/web", 1, |_| {});
-                server.handle.publish(follow::table(&world.state(), &facts(ttl), 64));
+                server.handle.publish(follow::table(&world.state(), &realm(ttl), 64));
                 let reply = resolver.ask("_web._tcp.marathon.mesos.", RecordType::SRV).await;
                 assert_eq!(targets(&reply).len(), 1, "{program}: {reply:?}");
             }
