@@ -81,6 +81,9 @@ pub enum Command {
     Dev(DevArgs),
     /// Run one node of a cluster (--role), or look at and drain nodes (list, show, drain, undrain)
     Node(NodeCommand),
+    /// Masters, and the level that mixed releases work at (show, raise)
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Settings of a node: show them, check them
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -303,6 +306,18 @@ pub enum Node {
     /// Forget a node for good: its certificate is worth nothing any more
     Remove {
         node: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Cluster {
+    /// The masters, the level, and who holds it back
+    Show,
+    /// Let in what only this release and later ones can do, for good
+    Raise {
         /// Do not ask
         #[arg(long, short)]
         yes: bool,

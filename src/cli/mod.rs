@@ -14,6 +14,7 @@ pub mod output;
 pub mod error;
 pub mod client;
 pub mod session;
+pub mod cluster;
 mod tls;
 mod sse;
 mod definition;

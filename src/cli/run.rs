@@ -185,6 +185,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::App(app) => apps::run(cx, app).await?,
         Command::Task(task) => tasks::run(cx, task).await?,
         Command::Node(NodeCommand { verb: Some(verb), .. }) => nodes::run(cx, verb).await?,
+        Command::Cluster(cluster) => cluster::run(cx, cluster).await?,
         Command::Token(token) => tokens::run(cx, token).await?,
         Command::Deployment(deployment) => deployments::run(cx, deployment).await?,
         Command::Log(log) => logs::run(cx, log).await?,

@@ -74,6 +74,11 @@ impl World {
 
     /// One user and nothing else.
     pub fn empty() -> Arc<Self> {
+        Self::empty_at(tepui::base::level::LEVEL)
+    }
+
+    /// The same, at an earlier level.
+    pub fn empty_at(level: u32) -> Arc<Self> {
         let world = Arc::new(Self {
             clock: ManualClock::new(START),
             state: Mutex::default(),
@@ -102,7 +107,7 @@ impl World {
             name,
             secret: [7; 32],
             users: vec![admin],
-            level: tepui::base::level::LEVEL,
+            level,
         }));
         world
     }
