@@ -5,6 +5,7 @@ mod bounds;
 mod drain;
 mod level;
 mod past;
+mod returned;
 mod steps;
 mod store;
 mod world;

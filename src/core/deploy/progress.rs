@@ -120,10 +120,13 @@ fn replace(state: &State, spec: &WorkloadSpec) -> Due {
     let old_present: Vec<Arc<Instance>> = old.iter().filter(|i| is_present(i)).cloned().collect();
     let n_good = new_present.iter().filter(|i| is_good(state, spec, i)).count();
     let old_healthy = old_present.iter().filter(|i| is_healthy(state, i)).count();
-    // A new instance counts only when the deployment would accept it: healthy and ready.
-    // Surplus new ones are retired below and count for nothing, lest both go in one move.
+    // Surplus new ones are retired below, the ones that are not good first: of the others so many
+    // stay as are wanted. Those that go count for nothing, lest old ones go in the same move.
     let new_surplus = new_present.len().saturating_sub(wanted);
-    let healthy = old_healthy + n_good.saturating_sub(new_surplus);
+    let n_bad = new_present.len() - n_good;
+    let good_surplus = new_surplus.saturating_sub(n_bad);
+    // A new instance counts only when the deployment would accept it: healthy and ready.
+    let healthy = old_healthy + n_good - good_surplus;
 
     let bounds = Bounds::of(spec, healthy);
     let mut n_kill = healthy.saturating_sub(bounds.healthy_min).min(old_healthy);
@@ -136,7 +139,11 @@ fn replace(state: &State, spec: &WorkloadSpec) -> Due {
     let none = BTreeSet::new();
     let most = |n: usize| n.min(limit::MOVES_PER_COMMAND_MAX);
     retire.extend(kill::choose(state, spec, &healthy_old, most(n_kill), &none));
-    retire.extend(kill::choose(state, spec, &new_present, most(new_surplus), &none));
+    let (good_new, bad_new): (Vec<_>, Vec<_>) =
+        new_present.iter().cloned().partition(|i| is_good(state, spec, i));
+    let bad_surplus = new_surplus - good_surplus;
+    retire.extend(kill::choose(state, spec, &bad_new, most(bad_surplus), &none));
+    retire.extend(kill::choose(state, spec, &good_new, most(good_surplus), &none));
     // Whether they come back or not, old ones that were given up are not wanted any more.
     let given_up = |i: &&Arc<Instance>| {
         i.condition() == Condition::UnreachableInactive && i.goal == Goal::Running
