@@ -100,33 +100,54 @@ impl Driver {
         tasks.vital("links", links.dispatch());
         tasks.vital("terms", terms(self.log.clone(), self.links.clone(), self.clock.clone()));
 
-        let mut rng = self.rng.child("deploy");
-        let mut idle = deploy::Idle::default();
-        self.spawn(tasks, Reconciler::Deploy, Duration::from_secs(5), move |state, now| {
-            deploy::step(state, &mut idle, &mut rng, now)
+        let rng = self.rng.child("deploy");
+        self.spawn(tasks, Reconciler::Deploy, Duration::from_secs(5), move |term| {
+            let (mut idle, mut rng) = (deploy::Idle::default(), rng.child(&term.to_string()));
+            move |state: &State, now| deploy::step(state, &mut idle, &mut rng, now)
         });
-        let (mut limits, board) = (self.limits.clone(), self.board.clone());
-        let (mut planner, links) = (Planner::default(), self.links.clone());
-        self.spawn(tasks, Reconciler::Place, Duration::from_millis(500), move |state, now| {
-            if !state.index.waiting.is_empty() {
-                limits.ports_held = links.ports_held();
+        let (limits, board, links) = (self.limits.clone(), self.board.clone(), self.links.clone());
+        self.spawn(tasks, Reconciler::Place, Duration::from_millis(500), move |_| {
+            let (mut limits, board, links) = (limits.clone(), board.clone(), links.clone());
+            let mut planner = Planner::default();
+            move |state: &State, now| {
+                if !state.index.waiting.is_empty() {
+                    limits.ports_held = links.ports_held();
+                }
+                let (command, reports) = place::step(&mut planner, state, &limits, now);
+                board.set_reports(reports);
+                command.into_iter().collect()
             }
-            let (command, reports) = place::step(&mut planner, state, &limits, now);
-            board.set_reports(reports);
-            command.into_iter().collect()
         });
-        let (links, mut early) = (self.links.clone(), liveness::Early::default());
-        self.spawn(tasks, Reconciler::Liveness, Duration::from_millis(200), move |state, now| {
-            liveness::step(state, &mut early, &links.heard(), now)
+        let links = self.links.clone();
+        self.spawn(tasks, Reconciler::Liveness, Duration::from_millis(200), move |_| {
+            let (links, mut early) = (links.clone(), liveness::Early::default());
+            move |state: &State, now| liveness::step(state, &mut early, &links.heard(), now)
         });
     }
 
-    fn spawn<S>(&self, tasks: &Tasks, which: Reconciler, every: Duration, step: S)
-    where
+    /// `begin` makes what a reconciler does in one term, with nothing remembered.
+    fn spawn<S>(
+        &self,
+        tasks: &Tasks,
+        which: Reconciler,
+        every: Duration,
+        begin: impl FnMut(u64) -> S + Send + 'static,
+    ) where
         S: FnMut(&State, Timestamp) -> Vec<Command> + Send + 'static,
     {
-        tasks.vital(which.name(), run(self.clone(), which, every, step));
+        tasks.vital(which.name(), run(self.clone(), which, every, begin));
     }
+}
+
+/// What a reconciler does and remembers in this term. Of an earlier one nothing is left: another
+/// master may have led since, and what was true then is not for that one's doings to keep true.
+pub(super) fn of_term<S>(
+    memory: &mut Option<(u64, S)>,
+    term: u64,
+    begin: impl FnOnce(u64) -> S,
+) -> &mut S {
+    memory.take_if(|(of, _)| *of != term);
+    &mut memory.get_or_insert_with(|| (term, begin(term))).1
 }
 
 /// One reconciler, for ever.
@@ -134,22 +155,24 @@ async fn run<S>(
     driver: Driver,
     which: Reconciler,
     every: Duration,
-    mut step: S,
+    mut begin: impl FnMut(u64) -> S + Send + 'static,
 ) -> anyhow::Result<()>
 where
     S: FnMut(&State, Timestamp) -> Vec<Command> + Send + 'static,
 {
     let mut changed = driver.log.feed().changed();
+    let mut memory = None;
     loop {
-        if !driver.log.is_leader() {
+        let Some(term) = driver.log.leads_in() else {
             tokio::time::sleep(TERM_POLL).await;
             continue;
-        }
+        };
         changed.borrow_and_update();
         let state = driver.log.state();
         let (at, began) = (driver.clock.now(), Instant::now());
         let span =
             tracing::debug_span!("reconcile", name = which.name(), revision = state.revision);
+        let step = of_term(&mut memory, term, &mut begin);
         let commands = span.in_scope(|| step(&state, at));
         let took = began.elapsed();
         drop(state);

@@ -301,6 +301,11 @@ impl<M: Machine> Log<M> {
         self.core.leads()
     }
 
+    /// The term in which this master leads, while it does.
+    pub fn leads_in(&self) -> Option<u64> {
+        self.is_leader().then(|| self.core.metrics.borrow().current_term)
+    }
+
     /// Tells whenever leadership or membership may have changed; check [`Self::is_leader`] after.
     pub fn leadership(&self) -> watch::Receiver<RaftMetrics<MemberId, Member>> {
         self.core.metrics.clone()

@@ -9,7 +9,7 @@ use crate::{
         task::Tasks,
     },
     control::{
-        driver::{Board, Driver},
+        driver::{Board, Driver, of_term},
         links::Links,
     },
     core::place::Limits,
@@ -78,4 +78,17 @@ async fn reconcilers_wake_each_other_and_say_what_they_did() {
     assert_eq!(names, ["deploy", "liveness", "place"]);
     assert!(activations.iter().all(|(_, a)| a.n_runs > 0 && a.refused.is_none()));
     tasks.stop(DEADLINE).await;
+}
+
+#[test]
+fn a_reconciler_remembers_nothing_of_an_earlier_term() {
+    let mut memory = None;
+    let mut led = |term| {
+        let seen = of_term(&mut memory, term, |_| Vec::new());
+        seen.push(term);
+        seen.clone()
+    };
+    assert_eq!([led(3), led(3)], [vec![3], vec![3, 3]]);
+    assert_eq!(led(7), [7], "others led in 4, 5 and 6");
+    assert_eq!(led(7), [7, 7]);
 }

@@ -93,7 +93,9 @@ pub fn plan(state: &State, leases: &[Lease], now: Timestamp, limits: &Limits) ->
 }
 
 /// Plans again and again: what it knows of the nodes is kept and brought up to date by what has
-/// changed, which is much less than all. It has no say in the outcome: a new one plans the same.
+/// changed, which is much less than all. It has no say in the outcome: a new one plans the same, as
+/// long as it is the only one whose plans become launches. What another launched could hide from it
+/// that something was free in between.
 #[derive(Debug, Default)]
 pub struct Planner {
     base: Option<Base>,
