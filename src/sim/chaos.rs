@@ -59,6 +59,10 @@ enum End {
     StartAgent(Ix),
     Activate(Ix),
     Resume(Who),
+    /// Whoever led stood still for too long.
+    TakeOver,
+    /// The leader's process has been started again.
+    Restart,
     SetClock(Who, i64),
 }
 
@@ -136,6 +140,8 @@ fn recover(world: &mut World, end: &End) {
         End::Heal(ix) => world.heal(ix),
         End::StartAgent(ix) => world.start_agent(ix),
         End::Resume(who) => world.resume(who),
+        End::TakeOver => world.change_leader(),
+        End::Restart => world.restart_leader(),
         End::SetClock(who, by_ms) => world.step_clock(who, by_ms),
         End::Activate(ix) => {
             let node = world.nodes[ix].info.id.clone();
@@ -275,6 +281,7 @@ impl Chaos {
                 }
             }
             10 if self.rng.below(4) == 0 => world.change_leader(),
+            10 if self.rng.below(3) == 0 => world.restart_leader(),
             11..=12 if is_free => {
                 world.pause(Who::Node(ix));
                 self.ends.push((until, End::Resume(Who::Node(ix))));
@@ -282,7 +289,8 @@ impl Chaos {
             13 if self.rng.below(4) == 0 => {
                 let who = [Who::Leader, Who::Log][self.pick(2)];
                 world.pause(who);
-                self.ends.push((until, End::Resume(who)));
+                let end = [End::Resume(who), End::TakeOver, End::Restart][self.pick(3)].clone();
+                self.ends.push((until, end));
             }
             14 => {
                 let who = [Who::Leader, Who::Node(ix)][self.pick(2)];
@@ -304,6 +312,7 @@ impl Chaos {
         self.ends.iter().any(|(_, end)| match end {
             End::Boot(at) | End::Heal(at) | End::StartAgent(at) | End::Activate(at) => *at == ix,
             End::Resume(who) | End::SetClock(who, _) => *who == Who::Node(ix),
+            End::TakeOver | End::Restart => false,
         })
     }
 

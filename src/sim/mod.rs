@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `build` | node and workload definitions in a few words; the world of the placement bench |
 //! | `node` | a virtual node: the agent's own decisions over made-up containers |
-//! | `world` | clock, queue of events, network, leader |
+//! | `world` | clock, queue of events, network, leader, the other masters |
 //! | `chaos` | random clients and random faults |
 //! | `oracle` | what must hold, and what was promised |
 //! | `witness` | what really became of nodes, against what the leader makes of it |

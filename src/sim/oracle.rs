@@ -231,14 +231,14 @@ impl Oracle {
         }
     }
 
-    /// Constraints that can be judged from where instances stand.
+    /// Constraints that can be judged from where instances stand, of the values that the launched
+    /// ones have: two that are on one node since a lost one came back were not put there.
     fn launched(&mut self, launches: &[Launch], state: &State) {
-        let apps: BTreeSet<&AppId> = launches
-            .iter()
-            .filter_map(|l| state.instances.get(&l.instance))
-            .map(|i| &i.app)
-            .collect();
-        for app in apps {
+        let mut by_app: BTreeMap<&AppId, Vec<&Arc<Instance>>> = BTreeMap::new();
+        for instance in launches.iter().filter_map(|l| state.instances.get(&l.instance)) {
+            by_app.entry(&instance.app).or_default().push(instance);
+        }
+        for (app, new) in by_app {
             let Some(spec) = state.spec(app) else { continue };
             for constraint in &spec.constraints {
                 self.n_checks += 1;
@@ -255,14 +255,14 @@ impl Oracle {
                 for value in here.filter_map(|i| value(i)) {
                     *counts.entry(value).or_default() += 1;
                 }
+                let values: BTreeSet<String> = new.iter().filter_map(|i| value(i)).collect();
+                let most = values.iter().filter_map(|v| counts.get(v)).copied().max().unwrap_or(0);
                 let text = constraint.value.as_deref().unwrap_or("");
                 let holds = match constraint.operator {
-                    Operator::Unique => counts.values().all(|&n| n <= 1),
-                    Operator::MaxPer => {
-                        text.parse().is_ok_and(|max| counts.values().all(|&n| n <= max))
-                    }
+                    Operator::Unique => most <= 1,
+                    Operator::MaxPer => text.parse().is_ok_and(|max| most <= max),
                     Operator::Like => {
-                        full_match(text).is_some_and(|r| counts.keys().all(|v| r.is_match(v)))
+                        full_match(text).is_some_and(|r| values.iter().all(|v| r.is_match(v)))
                     }
                     Operator::Cluster => counts.len() <= 1,
                     Operator::Unlike | Operator::Is | Operator::GroupBy => true,

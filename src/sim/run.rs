@@ -61,6 +61,7 @@ impl Summary {
             "commands": counts.commands,
             "launches": counts.launches,
             "faults": counts.faults,
+            "terms": counts.terms,
             "checks": self.n_checks,
             "settled_after_ms": u64::try_from(self.settled_after.as_millis()).unwrap_or(u64::MAX),
             "took_ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),

@@ -9,7 +9,7 @@
 //! > scale /web 5            > upgrade /web [as app]      > restart /web      > delete /web
 //! > run 2.5                 > settle                     > show              > why /web
 //! > crash n1   boot n1      > cut n1   heal n1           > drain n1   activate n1
-//! > exit /web 1             > agent n1 stop|start        > leader            > nodes?
+//! > exit /web 1             > agent n1 stop|start        > leader [restart]  > nodes?
 //! > pause n1   resume n1    (or `leader`, or its `log`)   > clock n1 -3600    (or `leader`)
 //! > undo                    the word `force` behind any change overrides running deployments
 //! ```
@@ -134,7 +134,10 @@ impl Script {
             "nodes?" => Ok(self.show_nodes()),
             "why" => self.why(words.bare(1)?),
             "leader" => {
-                self.world.change_leader();
+                match words.bare(1) {
+                    Ok("restart") => self.world.restart_leader(),
+                    _ => self.world.change_leader(),
+                }
                 Ok(String::new())
             }
             fault => self.fault(fault, &words),

@@ -39,6 +39,14 @@ pub enum Misfortune {
     LeaderClockSteps {
         by_ms: i64,
     },
+    /// The leader stops; another master leads after that.
+    LeaderLost {
+        ms: u64,
+    },
+    /// The leader's process ends and is started again, with what is on its disk.
+    LeaderRestarts {
+        ms: u64,
+    },
 }
 
 impl Misfortune {
@@ -112,7 +120,14 @@ impl Trial {
             world.run_for(Duration::from_millis(ms));
             who.iter().for_each(|w| world.resume(*w));
         };
+        let end = |world: &mut World, ms: u64, begin: fn(&mut World)| {
+            world.pause(Who::Leader);
+            world.run_for(Duration::from_millis(ms));
+            begin(world);
+        };
         match self.misfortune {
+            Misfortune::LeaderLost { ms } => end(world, ms, World::change_leader),
+            Misfortune::LeaderRestarts { ms } => end(world, ms, World::restart_leader),
             Misfortune::ProcessStops { ms } => stop(world, &[Who::Leader, first], ms),
             Misfortune::LeaderStops { ms } => stop(world, &[Who::Leader], ms),
             Misfortune::AgentStops { ms } => stop(world, &[first], ms),

@@ -2,19 +2,20 @@
 //!
 //! The leader runs the real reconcilers, each with one activation under way at a time: what a step
 //! proposes is committed a little later, onto a state that may have moved on, as the log does it.
-//! Messages on one connection keep their order and are lost with it. Every draw of chance comes
-//! from a named branch of the seed.
+//! Messages on one connection keep their order and are lost with it. A leader can be lost, to another
+//! master with its own copy of the state or to its own disk. Every draw of chance comes from a named
+//! branch of the seed.
 
 mod faults;
+mod leader;
+mod masters;
 mod queue;
 mod time;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use leader::Leader;
+use masters::Masters;
 use queue::Queue;
 use time::Held;
 pub use time::Who;
@@ -28,14 +29,14 @@ use super::{
 use crate::{
     agent::desired::Key,
     base::{
-        clock::{Clock as _, ManualClock, Moment, SteadyClock, Timestamp},
+        clock::{Clock as _, ManualClock, Moment, Timestamp},
         rng::Rng,
     },
-    control::{self, heard::Heard, links::orders},
+    control::links::orders,
     core::{
         Accepted, Command, Outcome, Stamped, State, apply,
-        command::Init,
-        place::{Limits, Planner, Report as Placing},
+        command::{Init, RequestId},
+        place::{Limits, Report as Placing},
     },
     model::{
         link::{Report, ToAgent},
@@ -136,6 +137,8 @@ pub struct Counts {
     pub launches: u64,
     pub messages: u64,
     pub faults: u64,
+    /// Times a leader began anew, another one or the same from its disk.
+    pub terms: u64,
 }
 
 /// A cluster in one thread.
@@ -153,25 +156,18 @@ pub struct World {
     now: Timestamp,
     /// The leader's clocks.
     clock: Arc<ManualClock>,
-    steady: Arc<SteadyClock>,
     queue: Queue,
     held: Held,
-    heard: Heard,
-    /// After standing still, the leader's timers fire before it has read what was sent to it.
-    deaf_until: Timestamp,
-    /// Nodes whose registration waits for the log.
-    greeting: BTreeSet<Ix>,
+    leader: Leader,
+    masters: Masters,
     witness: Witness,
     /// No message was ever lost: nothing waits for the repair of each minute.
     keeps_messages: bool,
-    early: control::liveness::Early,
-    planner: Planner,
-    idle: control::deploy::Idle,
-    deploy_rng: Rng,
     network_rng: Rng,
-    busy: [bool; 3],
-    woken: [bool; 3],
-    deploys_at: Timestamp,
+    masters_rng: Rng,
+    request_rng: Rng,
+    /// The latest request of a client, with its answer.
+    asked: Option<(Stamped, Outcome)>,
     pub(super) chaos: Option<Box<super::chaos::Chaos>>,
 }
 
@@ -181,7 +177,7 @@ impl World {
         let rng = Rng::from_seed(seed);
         let keeps_messages = settings.lost_of_10000 == 0;
         let clock = ManualClock::new(START);
-        let steady = SteadyClock::over(clock.clone());
+        let leader = Leader::new(clock.clone(), START, START, rng.child("deploy"));
         let mut world = Self {
             settings,
             state: State::default(),
@@ -192,23 +188,17 @@ impl World {
             by_id: BTreeMap::new(),
             now: START,
             clock,
-            steady,
             queue: Queue::default(),
             held: Held::default(),
-            heard: Heard::from(Moment::START),
-            deaf_until: START,
-            greeting: BTreeSet::new(),
+            leader,
+            masters: Masters::default(),
             witness: Witness::default(),
             keeps_messages,
-            early: control::liveness::Early::default(),
-            planner: Planner::default(),
-            idle: control::deploy::Idle::default(),
-            deploy_rng: rng.child("deploy"),
             network_rng: rng.child("network"),
+            masters_rng: rng.child("masters"),
+            request_rng: rng.child("requests"),
+            asked: None,
             rng,
-            busy: [false; 3],
-            woken: [false; 3],
-            deploys_at: START,
             chaos: None,
         };
         let init = Init {
@@ -255,9 +245,13 @@ impl World {
         ix
     }
 
-    /// Asks something of the state, as a client would.
+    /// Asks something of the state, as a client would who may have to ask again.
     pub fn ask(&mut self, command: Command) -> Outcome {
-        self.commit(command)
+        let request = Some(RequestId(self.request_rng.uuid().as_u128()));
+        let entry = Stamped { at: self.leader.steady.now(), request, command };
+        let outcome = self.commit_entry(&entry);
+        self.asked = Some((entry, outcome.clone()));
+        outcome
     }
 
     /// Lets the world go on for `time`; stops early when the oracle objects.
@@ -338,90 +332,17 @@ impl World {
         }
     }
 
-    /// Timers of the leader; connected nodes have sent their heartbeats.
-    fn tick(&mut self) {
-        self.schedule(self.settings.tick, Event::Tick);
-        self.steady.see(self.state.at);
-        self.listen();
-        for (id, &ix) in &self.by_id {
-            let (state, now) = (&self.state, self.now);
-            let problem = self.witness.unreturned(ix, id, state, self.keeps_messages, now);
-            self.oracle.problems.extend(problem);
-        }
-        if !self.state.index.waiting.is_empty() {
-            self.start(Reconciler::Place);
-        }
-        if self.now >= self.deploys_at {
-            self.deploys_at = self.now + Duration::from_secs(5);
-            self.start(Reconciler::Deploy);
-        }
-    }
-
-    /// Something changed: deployments and placement look again soon.
-    fn wake(&mut self) {
-        for reconciler in [Reconciler::Deploy, Reconciler::Place] {
-            self.start(reconciler);
-        }
-    }
-
-    fn start(&mut self, reconciler: Reconciler) {
-        let slot = reconciler as usize;
-        if self.busy[slot] {
-            self.woken[slot] = true;
-        } else {
-            self.busy[slot] = true;
-            self.woken[slot] = false;
-            self.schedule(self.settings.gather, Event::Activate(reconciler));
-        }
-    }
-
-    fn activate(&mut self, reconciler: Reconciler) {
-        let now = self.steady.now();
-        let commands = match reconciler {
-            Reconciler::Deploy => {
-                let (idle, rng) = (&mut self.idle, &mut self.deploy_rng);
-                control::deploy::step(&self.state, idle, rng, now)
-            }
-            Reconciler::Place => {
-                let limits = &self.settings.limits;
-                let (command, reports) =
-                    control::place::step(&mut self.planner, &self.state, limits, now);
-                self.reports = reports;
-                command.into_iter().collect()
-            }
-            Reconciler::Liveness => {
-                self.heard.attend(self.clock.moment());
-                control::liveness::step(&self.state, &mut self.early, &self.heard, now)
-            }
-        };
-        // A commit takes what a write to the disks of a majority takes.
-        let after = Duration::from_millis(1 + self.network_rng.below(8));
-        let seen = Box::new(self.state.clone());
-        self.schedule(after, Event::Commit(reconciler, commands, seen));
-    }
-
-    fn committed(&mut self, reconciler: Reconciler, commands: Vec<Command>, seen: &State) {
-        let again = !commands.is_empty();
-        for command in commands {
-            let before = self.state.clone();
-            // A rejection is no failure: the state moved on, and the next activation sees it.
-            if self.commit(command.clone()).is_ok() {
-                self.oracle.decided(&command, seen, &before, &self.state);
-            }
-        }
-        let slot = reconciler as usize;
-        self.busy[slot] = false;
-        if (again && reconciler != Reconciler::Liveness) || self.woken[slot] {
-            self.start(reconciler);
-        }
+    /// A command of the leader's own.
+    fn commit(&mut self, command: Command) -> Outcome {
+        self.commit_entry(&Stamped { at: self.leader.steady.now(), request: None, command })
     }
 
     /// One command through the state machine, and what follows from its changes.
-    fn commit(&mut self, command: Command) -> Outcome {
+    fn commit_entry(&mut self, entry: &Stamped) -> Outcome {
         self.counts.commands += 1;
-        let before = self.oracle.wants_before(&command).then(|| self.state.clone());
-        let entry = Stamped { at: self.steady.now(), request: None, command };
-        let (outcome, changes) = apply(&mut self.state, &entry);
+        self.masters.commit(entry);
+        let before = self.oracle.wants_before(&entry.command).then(|| self.state.clone());
+        let (outcome, changes) = apply(&mut self.state, entry);
         if let (Command::Launch(_), Ok(Accepted { n_done, .. })) = (&entry.command, &outcome) {
             self.counts.launches += u64::from(*n_done);
         }
@@ -498,7 +419,7 @@ impl World {
     fn at_leader(&mut self, ix: Ix, epoch: u32, reports: Vec<Report>) {
         if self.nodes[ix].epoch == epoch && !self.nodes[ix].is_cut {
             let node = self.nodes[ix].info.id.clone();
-            self.heard.hear(&node, self.moment(), self.now);
+            self.leader.heard.hear(&node, self.moment(), self.now);
             let told = self.commit(Command::Report { node, reports });
             debug_assert!(told.is_ok(), "reports are never rejected");
         }
@@ -512,15 +433,15 @@ impl World {
         let node = &mut self.nodes[ix];
         node.epoch += 1;
         node.is_connected = true;
-        self.greeting.remove(&ix);
+        self.leader.greeting.remove(&ix);
         let (info, reports) = (node.info.clone(), node.all_reports(self.clock.moment()));
         let id = info.id.clone();
-        self.heard.greet(&id, self.moment(), self.now);
+        self.leader.heard.greet(&id, self.moment(), self.now);
         let registered = self.commit(Command::RegisterNode(Box::new(info)));
         debug_assert!(registered.is_ok(), "registrations are never rejected");
         let told = self.commit(Command::Report { node: id.clone(), reports });
         debug_assert!(told.is_ok(), "reports are never rejected");
-        self.heard.open(&id, self.moment(), self.now);
+        self.leader.heard.open(&id, self.moment(), self.now);
         self.send(ix, ToAgent::Desired(orders::full(&self.state, &id)));
     }
 

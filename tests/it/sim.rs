@@ -8,6 +8,9 @@ use tepui::sim::{
     trial::{Misfortune, Trial},
 };
 
+/// Small worlds, unless `TEPUI_SEEDS` says how many or `TEPUI_SEED` which one.
+const SEEDS: u64 = 24;
+
 /// Every story in `tests/sim` comes out as it is written. `UPDATE_EXPECT=1` writes them anew.
 #[test]
 fn stories() {
@@ -30,13 +33,23 @@ fn stories() {
 /// Small worlds with every kind of misfortune; the invariants are checked after every command.
 #[test]
 fn small_worlds_keep_their_promises() {
-    for seed in 1..=24 {
+    #[allow(clippy::disallowed_methods)] // set by whoever runs the tests
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
+    let seeds = match number("TEPUI_SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=number("TEPUI_SEEDS").unwrap_or(SEEDS),
+    };
+    let (mut n_terms, n_seeds) = (0, seeds.clone().count() as u64);
+    for seed in seeds {
         let summary = sim::run(&Args { seed, nodes: 8, instances: 40, seconds: 120 });
         assert!(summary.is_good(), "{summary}");
+        n_terms += summary.counts.terms;
     }
+    println!("{n_seeds} seeds, {n_terms} leaders lost");
+    assert!(n_seeds < SEEDS || n_terms > n_seeds, "leaders are lost in nearly every world");
 }
 
-/// Pauses, clocks that are set, slow disks and agents that are away, fifty times each: no healthy
+/// Pauses, clocks that are set, slow disks, agents that are away, lost leaders, fifty times each: no healthy
 /// container is ended, every count is right ten seconds later, every node is reachable.
 #[test]
 fn misfortunes_of_time_harm_no_container() {
@@ -50,6 +63,9 @@ fn misfortunes_of_time_harm_no_container() {
         all.extend([M::ClockSteps { by_ms }, M::LeaderClockSteps { by_ms }]);
     }
     all.extend([1_000, 4_000, 10_000, 60_000].map(|ms| M::AgentAway { ms }));
+    for ms in [700, 4_000, 60_000] {
+        all.extend([M::LeaderLost { ms }, M::LeaderRestarts { ms }]);
+    }
     for misfortune in all {
         for seed in 1..=50 {
             let nodes = 1 + u32::try_from(seed % 3).expect("small");

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Event, Ix, World};
-use crate::{agent::desired::Key, control::heard::Heard, sim::node::Fate};
+use super::{Event, Ix, Leader, Who, World, masters};
+use crate::{
+    agent::desired::Key,
+    core::{State, apply},
+    sim::node::Fate,
+};
 
 impl World {
     /// The machine goes down.
@@ -48,17 +52,43 @@ impl World {
         self.schedule(Duration::from_millis(200), Event::Connect { ix });
     }
 
-    /// Another master leads: everything in leader memory is gone, every connection is closed.
+    /// Another master leads, with its own copy of the state. What the old one knew beside it is gone.
     pub fn change_leader(&mut self) {
+        let state = self.masters.followed();
+        self.begin_term(state);
+    }
+
+    /// The leader's process starts again and leads on: it has what is on its disk, up to some
+    /// command, and the log behind that.
+    pub fn restart_leader(&mut self) {
+        let n_lacking = self.masters_rng.below(1 + self.masters.behind() as u64);
+        let n_written = self.masters.behind() - usize::try_from(n_lacking).unwrap_or(0);
+        self.masters.follow(n_written);
+        let state = self.masters.started();
+        self.begin_term(state);
+    }
+
+    /// A leader begins with a state that must be the one there was; every connection is closed, and
+    /// what was proposed, ordered or told and has not arrived is lost.
+    fn begin_term(&mut self, state: Result<State, String>) {
         self.counts.faults += 1;
-        self.heard = Heard::from(self.moment());
+        self.counts.terms += 1;
+        match state {
+            Ok(state) => {
+                self.oracle.n_checks += 1;
+                self.oracle.problems.extend(masters::difference(&self.state, &state));
+                self.state = state;
+            }
+            Err(problem) => self.oracle.problems.push(problem),
+        }
+        self.ask_again();
+        let is_old = |event: &Event| matches!(event, Event::Commit(..) | Event::Activate(_));
+        self.queue.retain(|event| !is_old(event));
+        self.resume_with_another();
         self.reports.clear();
-        // What was proposed and not committed is lost with the old leader.
-        self.queue.retain(|event| !matches!(event, Event::Commit(..)));
-        self.drop_commits();
-        self.early = Default::default();
-        self.busy = [false; 3];
-        self.woken = [false; 3];
+        let rng = self.rng.child(&format!("deploy {}", self.counts.terms));
+        self.leader = Leader::new(self.clock.clone(), self.state.at, self.now, rng);
+        self.witness.disturbed(self.now, Who::Leader);
         for ix in 0..self.nodes.len() {
             self.nodes[ix].epoch += 1;
             self.nodes[ix].is_connected = false;
@@ -66,6 +96,22 @@ impl World {
             self.schedule(Duration::from_millis(after), Event::Connect { ix });
         }
         self.wake();
+    }
+
+    /// A client whose answer got lost with the old leader asks again: it gets the same answer and
+    /// nothing happens twice.
+    fn ask_again(&mut self) {
+        let Some((entry, answer)) = self.asked.clone() else { return };
+        let is_known = entry.request.is_some_and(|request| self.state.outcome(request).is_some());
+        if !is_known {
+            return; // too long ago
+        }
+        self.counts.commands += 1;
+        self.masters.commit(&entry);
+        let (again, changes) = apply(&mut self.state, &entry);
+        if again != answer || !changes.is_empty() {
+            self.oracle.problems.push(format!("{answer:?} became {again:?} when asked again"));
+        }
     }
 
     /// A container ends by itself. Whether it was there.
@@ -85,7 +131,7 @@ impl World {
         node.epoch += 1;
         node.is_connected = false;
         if told && !node.is_cut {
-            self.heard.lose(&node.info.id, now);
+            self.leader.heard.lose(&node.info.id, now);
         }
     }
 }

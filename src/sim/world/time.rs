@@ -36,7 +36,8 @@ impl World {
         let Some(events) = self.held.0.remove(&who) else { return };
         if who == Who::Leader {
             // What nodes sent meanwhile is read a little later than the leader's timers fire.
-            self.deaf_until = self.now + Duration::from_millis(self.network_rng.below(1_500));
+            self.leader.deaf_until =
+                self.now + Duration::from_millis(self.network_rng.below(1_500));
         }
         for event in events {
             self.schedule(Duration::ZERO, event);
@@ -84,10 +85,10 @@ impl World {
         match event {
             Event::FromNode { ix, epoch, .. } if self.nodes[*ix].epoch == *epoch => {
                 let (node, moment) = (self.nodes[*ix].info.id.clone(), self.moment());
-                self.heard.hear(&node, moment, self.now);
+                self.leader.heard.hear(&node, moment, self.now);
             }
             Event::Connect { ix } if self.nodes[*ix].is_reachable() => {
-                self.greeting.insert(*ix);
+                self.leader.greeting.insert(*ix);
             }
             _ => {}
         }
@@ -95,27 +96,38 @@ impl World {
 
     /// Whether a node's heartbeats reach a leader that listens.
     pub(super) fn beats(&self, ix: Ix) -> bool {
-        self.nodes[ix].is_connected && !self.is_paused(Who::Node(ix)) && self.now >= self.deaf_until
+        self.nodes[ix].is_connected
+            && !self.is_paused(Who::Node(ix))
+            && self.now >= self.leader.deaf_until
     }
 
-    /// A new leader has none of the old one's work.
-    pub(super) fn drop_commits(&mut self) {
+    /// Whoever led and stood still does not lead any more: its timers are another's now, and what
+    /// it was to hear or to write is lost.
+    pub(super) fn resume_with_another(&mut self) {
+        for who in [Who::Leader, Who::Log] {
+            let held = self.held.0.remove(&who).unwrap_or_default();
+            for event in held.into_iter().filter(|event| matches!(event, Event::Tick)) {
+                self.schedule(Duration::ZERO, event);
+            }
+        }
         for events in self.held.0.values_mut() {
-            events.retain(|event| !matches!(event, Event::Commit(..)));
+            events.retain(|event| !matches!(event, Event::Commit(..) | Event::Activate(_)));
         }
     }
 
     /// The leader's timers: it hears who talks, and gives up connections that are silent.
     pub(super) fn listen(&mut self) {
         let moment = self.moment();
-        self.heard.attend(moment);
-        for ix in self.greeting.clone() {
-            self.heard.greet(&self.nodes[ix].info.id, moment, self.now);
+        self.leader.heard.attend(moment);
+        for ix in self.leader.greeting.clone() {
+            self.leader.heard.greet(&self.nodes[ix].info.id, moment, self.now);
         }
         for ix in 0..self.nodes.len() {
             if self.beats(ix) {
-                self.heard.hear(&self.nodes[ix].info.id, moment, self.now);
-            } else if self.nodes[ix].is_connected && self.heard.is_lost(&self.nodes[ix].info.id) {
+                self.leader.heard.hear(&self.nodes[ix].info.id, moment, self.now);
+            } else if self.nodes[ix].is_connected
+                && self.leader.heard.is_lost(&self.nodes[ix].info.id)
+            {
                 self.break_connection(ix, true);
                 let after = Duration::from_millis(200 + self.network_rng.below(800));
                 self.schedule(after, Event::Connect { ix });
