@@ -1,52 +1,31 @@
-//! Random clients and random faults.
+//! A random client and random faults, the latter in the mix that real clusters see.
 //!
-//! Clients ask for what a cluster of that size can hold; faults come in the mix that real clusters
-//! see. Every fault ends again, at the latest when chaos stops.
+//! Every fault ends again, at the latest when chaos stops.
 
 use std::time::Duration;
 
 use super::{
     build,
+    client::{CONSTRAINTS, Client},
     node::Behaviour,
     world::{Ix, Who, World},
 };
 use crate::{
     agent::desired::Key,
     base::{clock::Timestamp, rng::Rng},
-    core::{
-        Command,
-        command::{Edit, Expect, PutApps},
-    },
-    model::{
-        deployment::DeploymentId,
-        instance::{InstanceId, KillReason},
-        node::Duty,
-        path::AppId,
-        workload::{KillSelection, UnreachableStrategy, WorkloadSpec},
-    },
+    core::Command,
+    model::{deployment::DeploymentId, node::Duty},
 };
 
 /// How long a drain may take.
 const DRAIN: Duration = Duration::from_secs(3600);
-/// Constraints clients use. All can be met by a whole cluster.
-const CONSTRAINTS: [&str; 7] = [
-    "",
-    "hostname UNIQUE",
-    "hostname MAX_PER 3",
-    "rack GROUP_BY",
-    "rack GROUP_BY 3",
-    "rack LIKE r[0-2]",
-    "@zone UNLIKE z9",
-];
-
 /// What goes wrong and what is asked for.
 #[derive(Debug)]
 pub struct Chaos {
     rng: Rng,
+    client: Client,
     pause_ms: u64,
-    instances_max: u32,
     with_faults: bool,
-    n_made: u32,
     /// Faults that end by themselves.
     ends: Vec<(Timestamp, End)>,
 }
@@ -70,7 +49,8 @@ enum End {
 /// wanted at a time.
 pub fn start(world: &mut World, pause_ms: u64, instances_max: u32, with_faults: bool) {
     let rng = world.rng.child("chaos");
-    let chaos = Chaos { rng, pause_ms, instances_max, with_faults, n_made: 0, ends: Vec::new() };
+    let client = Client::new(rng.child("client"), "app", instances_max);
+    let chaos = Chaos { rng, client, pause_ms, with_faults, ends: Vec::new() };
     world.chaos = Some(Box::new(chaos));
     world.schedule_chaos(Duration::ZERO);
 }
@@ -125,7 +105,9 @@ pub fn act(world: &mut World) {
     if deaf {
         // Clients wait for an answer, and so do operators.
     } else if roll < 45 || !chaos.with_faults {
-        chaos.client(world);
+        let command = chaos.client.next(&world.state, world.now());
+        // Locked by another deployment, gone, or a group's path: clients live with that.
+        let _refused = command.map(|command| world.ask(command).is_err());
     } else {
         chaos.fault(world);
     }
@@ -152,108 +134,6 @@ fn recover(world: &mut World, end: &End) {
 }
 
 impl Chaos {
-    fn client(&mut self, world: &mut World) {
-        let apps: Vec<AppId> = world.state.apps.keys().cloned().collect();
-        let n_wanted: u32 = world.state.apps.values().map(|a| a.spec.instances).sum();
-        let room = self.instances_max.saturating_sub(n_wanted);
-        if apps.is_empty() || (self.rng.below(4) == 0 && room > 0) {
-            return self.create(world, room);
-        }
-        let app = apps[self.pick(apps.len())].clone();
-        let Some(spec) = world.state.spec(&app).map(|s| (**s).clone()) else { return };
-        match self.rng.below(10) {
-            0..=2 => self.scale(world, spec, room),
-            3..=5 => self.upgrade(world, spec),
-            6 => self.put(world, &app, Some(spec), true),
-            7 if self.rng.below(3) == 0 => self.put(world, &app, None, false),
-            7 | 8 => self.kill(world, &app),
-            _ => self.cancel(world),
-        }
-    }
-
-    fn create(&mut self, world: &mut World, room: u32) {
-        self.n_made += 1;
-        let n_max = room.clamp(1, 12.max(self.instances_max / 20));
-        let n = 1 + self.below_u32(n_max);
-        let cpus = [0.1, 0.25, 0.5][self.pick(3)];
-        let n_ports = self.pick(3);
-        let group = ["", "/shop", "/shop/back", "/ops"][self.pick(4)];
-        let id = format!("{group}/app{}", self.n_made);
-        let mut spec = build::app(&id, n, cpus, cpus * 512.0, n_ports);
-        let constraint = CONSTRAINTS[self.pick(CONSTRAINTS.len())];
-        spec.constraints.extend(build::constraint(constraint));
-        if constraint == "hostname UNIQUE" {
-            let n_nodes = u32::try_from(world.nodes.len()).unwrap_or(u32::MAX);
-            spec.instances = spec.instances.min(n_nodes / 2).max(1);
-        }
-        if n_ports > 0 && self.rng.below(2) == 0 {
-            spec.containers[0].health_checks.push(build::health_check());
-        }
-        let bounds = [(1.0, 1.0), (0.5, 0.0), (0.5, 0.5), (0.0, 1.0), (1.0, 0.0), (0.8, 0.2)];
-        let (least, over) = bounds[self.pick(bounds.len())];
-        spec.upgrade.minimum_health_capacity = least;
-        spec.upgrade.maximum_over_capacity = over;
-        if self.rng.below(3) == 0 {
-            spec.unreachable =
-                UnreachableStrategy::After { inactive_ms: 20_000, expunge_ms: 60_000 };
-        }
-        if self.rng.below(2) == 0 {
-            spec.kill_selection = KillSelection::OldestFirst;
-        }
-        self.put(world, &spec.id.clone(), Some(spec), false);
-    }
-
-    fn scale(&mut self, world: &mut World, mut spec: WorkloadSpec, room: u32) {
-        let is_unique = spec.constraints.iter().any(|c| c.value.is_none() && c.field == "hostname");
-        let n_max = (spec.instances + room.min(8 + self.instances_max / 50)).max(1);
-        let n_nodes = u32::try_from(world.nodes.len()).unwrap_or(u32::MAX);
-        let n_max = if is_unique { n_max.min(n_nodes / 2).max(1) } else { n_max };
-        spec.instances = self.below_u32(n_max + 1);
-        self.put(world, &spec.id.clone(), Some(spec), false);
-    }
-
-    fn upgrade(&mut self, world: &mut World, mut spec: WorkloadSpec) {
-        self.n_made += 1;
-        spec.labels.insert("release".to_owned(), self.n_made.to_string());
-        self.put(world, &spec.id.clone(), Some(spec), false);
-    }
-
-    fn put(&mut self, world: &mut World, app: &AppId, new: Option<WorkloadSpec>, restart: bool) {
-        let deployment = DeploymentId::from(self.rng.uuid_at(world.now()).to_string());
-        let edit = Edit { id: app.clone(), new, expect: Expect::Any, base: None, restart };
-        let put = PutApps {
-            deployment,
-            force: self.rng.below(3) == 0,
-            edits: vec![edit],
-            groups: Vec::new(),
-            victims: Default::default(),
-        };
-        // Locked by another deployment, or its path is a group: clients live with that.
-        let _refused = world.ask(Command::PutApps(Box::new(put))).is_err();
-    }
-
-    fn kill(&mut self, world: &mut World, app: &AppId) {
-        let all: Vec<InstanceId> = world.state.instances_of(app).map(|i| i.id.clone()).collect();
-        if all.is_empty() {
-            return;
-        }
-        let instances = vec![all[self.pick(all.len())].clone()];
-        let wipe = self.rng.below(2) == 0;
-        let kill = Command::Kill { instances, wipe, reason: KillReason::Request };
-        let _gone = world.ask(kill).is_err();
-    }
-
-    fn cancel(&mut self, world: &mut World) {
-        let all: Vec<DeploymentId> = world.state.deployments.keys().cloned().collect();
-        if all.is_empty() {
-            return;
-        }
-        let id = all[self.pick(all.len())].clone();
-        let undo = DeploymentId::from(self.rng.uuid_at(world.now()).to_string());
-        let undo = (self.rng.below(3) > 0).then_some(undo);
-        let _done = world.ask(Command::CancelDeployment { id, undo }).is_err();
-    }
-
     fn fault(&mut self, world: &mut World) {
         let ix = self.pick(world.nodes.len());
         let after = Duration::from_millis(500 + self.rng.below(40_000));
@@ -318,9 +198,5 @@ impl Chaos {
 
     fn pick(&mut self, n: usize) -> usize {
         usize::try_from(self.rng.below(n as u64)).unwrap_or(0)
-    }
-
-    fn below_u32(&mut self, n: u32) -> u32 {
-        u32::try_from(self.rng.below(u64::from(n))).unwrap_or(0)
     }
 }

@@ -10,14 +10,18 @@
 //! | `build` | node and workload definitions in a few words; the world of the placement bench |
 //! | `node` | a virtual node: the agent's own decisions over made-up containers |
 //! | `world` | clock, queue of events, network, leader, the other masters |
-//! | `chaos` | random clients and random faults |
+//! | `client` | a random client |
+//! | `chaos` | a random client and random faults in a world |
+//! | `cast` | clients, reconcilers, nodes and operators over a state that others keep |
 //! | `oracle` | what must hold, and what was promised |
 //! | `witness` | what really became of nodes, against what the leader makes of it |
 //! | `trial` | one misfortune in a calm cluster |
 //! | `script` | the same world by text commands, for stories with a golden transcript |
 
 pub mod build;
+mod cast;
 mod chaos;
+mod client;
 mod node;
 mod oracle;
 mod run;
@@ -27,5 +31,6 @@ mod witness;
 mod world;
 
 pub use build::{BenchWorld, bench_world};
+pub use cast::Cast;
 pub use run::{Args, Progress, Summary, run, run_told};
 pub use world::World;
