@@ -18,6 +18,7 @@ mod masters;
 mod mesos;
 mod page;
 mod quorum;
+mod recorded;
 mod router;
 mod sim;
 mod tidy;

@@ -17,23 +17,35 @@ use tepui::{
         rng::Rng,
         task::Tasks,
     },
+    core::Command,
     host::pki::{Authority, Identity, Role, Subject},
     log::{
         Disk, Links, Log, LogConfig, Machine as _, Timing,
-        peer::transport::{TlsAccept, TlsConnect},
-        sample::{Op, Tally},
+        peer::{
+            transport::{TlsAccept, TlsConnect},
+            wire::IMAGE_CHUNK_BYTES,
+        },
+        sample::Op,
         tend::Retention,
         types::{Member, MemberId},
     },
+    sim::build,
 };
 use tokio::{net::TcpListener, time::sleep};
+
+use crate::recorded::{self, Counting as _, Drawn, Recorded};
+
+/// Deployments of many apps each: a state that goes to another master in several parts.
+const DEPLOYMENTS: u32 = 10;
+const APPS: u32 = 200;
 
 struct Cluster {
     dir: TempDir,
     authority: Authority,
     addresses: BTreeMap<MemberId, SocketAddr>,
-    running: BTreeMap<MemberId, (Log<Tally>, Tasks)>,
+    running: BTreeMap<MemberId, (Log<Recorded>, Tasks)>,
     timing: Timing,
+    drawn: Drawn<Recorded>,
 }
 
 impl Cluster {
@@ -48,6 +60,7 @@ impl Cluster {
             addresses: listeners.iter().map(|(id, l)| (*id, l.local_addr().unwrap())).collect(),
             running: BTreeMap::new(),
             timing,
+            drawn: Drawn::new(Rng::from_seed(1)),
         };
         for (id, listener) in listeners {
             cluster.open(id, listener).await;
@@ -99,8 +112,18 @@ impl Cluster {
         self.open(id, listener).await;
     }
 
-    fn log(&self, id: MemberId) -> &Log<Tally> {
+    fn log(&self, id: MemberId) -> &Log<Recorded> {
         &self.running[&id].0
+    }
+
+    /// Proposes what somebody in the cluster would, one command after the other.
+    async fn move_on(&self, through: MemberId, client: u32, n: u32) -> Vec<Op> {
+        let log = self.log(through);
+        let ops: Vec<Op> = (0..n).map(|n| Op { client, n }).collect();
+        for op in &ops {
+            let _rejected = log.propose(self.drawn.command(log, *op, &SystemClock)).await.unwrap();
+        }
+        ops
     }
 
     fn leader(&self) -> MemberId {
@@ -115,8 +138,11 @@ impl Cluster {
     }
 }
 
-fn ops(client: u32, n: u32) -> Vec<Op> {
-    (0..n).map(|n| Op { client, n }).collect()
+/// A deployment of many apps, none of which wants an instance.
+fn many_apps(client: u32, n_apps: u32) -> (Op, Command) {
+    let app = |n| build::app(&format!("/many{client}/app{n}"), 0, 0.1, 32.0, 1);
+    let put = build::new_apps(format!("many{client}").as_str().into(), (0..n_apps).map(app));
+    (Op { client, n: 0 }, Command::PutApps(Box::new(put)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,10 +152,9 @@ async fn every_master_takes_commands_and_a_clean_stop_hands_leadership_over() {
     let timing = Timing { election_min, election_max, ..Timing::default() };
     let mut cluster = Cluster::start(timing).await;
     for id in 1..=3u32 {
-        let log = cluster.log(u64::from(id));
-        let op = Op { client: id, n: 0 };
-        log.propose(op).await.unwrap();
-        assert_eq!(log.state().times(op), 1, "whoever proposed here sees it here");
+        let ops = cluster.move_on(u64::from(id), id, 40).await;
+        let state = cluster.log(u64::from(id)).state();
+        recorded::check(state.as_ref(), ops).expect("whoever proposed here sees it here");
     }
     // A leader that was only just elected holds to its own vote for that long.
     sleep(election_max).await;
@@ -137,10 +162,11 @@ async fn every_master_takes_commands_and_a_clean_stop_hands_leadership_over() {
     cluster.stop(leader).await;
     let stopped = Instant::now();
     let other = *cluster.running.keys().next().unwrap();
-    cluster.log(other).propose(Op { client: 9, n: 0 }).await.unwrap();
+    let op = cluster.move_on(other, 9, 1).await[0];
     let gap = stopped.elapsed();
     // An election would take at least twice the shortest time-out.
     assert!(gap < 2 * election_min, "took {gap:?}: not handed over");
+    assert_eq!(cluster.log(other).state().tally().times(op), 1);
     cluster.end().await;
 }
 
@@ -148,15 +174,19 @@ async fn every_master_takes_commands_and_a_clean_stop_hands_leadership_over() {
 async fn a_master_that_was_away_for_long_gets_the_whole_state() {
     let mut cluster = Cluster::start(Timing::default()).await;
     let away = *cluster.running.keys().find(|id| **id != cluster.leader()).unwrap();
-    cluster.log(away).propose(Op { client: 1, n: 0 }).await.unwrap();
+    cluster.move_on(away, 1, 1).await;
     cluster.stop(away).await;
-    let leader = cluster.log(cluster.leader()).clone();
+    let at = cluster.leader();
+    let leader = cluster.log(at).clone();
     // One entry each: far more than the log keeps.
-    for op in ops(2, 300) {
-        leader.propose(op).await.unwrap();
+    let mut ops = cluster.move_on(at, 2, 300).await;
+    let many = (3..3 + DEPLOYMENTS).map(|client| many_apps(client, APPS)).collect::<Vec<_>>();
+    ops.extend(many.iter().map(|(op, _)| *op));
+    for outcome in leader.propose_all(many).await {
+        outcome.unwrap().unwrap();
     }
-    let many = leader.propose_all(ops(3, 20_000)).await;
-    assert!(many.iter().all(Result::is_ok));
+    let n_bytes: usize = leader.state().rows().map(|(_, row)| row.len()).sum();
+    assert!(n_bytes > 3 * IMAGE_CHUNK_BYTES, "{n_bytes} bytes go in several parts");
     let purged = async || leader.metrics().purged.is_some_and(|id| id.index > 100);
     wait("old entries are dropped", purged).await;
     cluster.restart(away).await;
@@ -167,11 +197,17 @@ async fn a_master_that_was_away_for_long_gets_the_whole_state() {
 
     // What arrived is kept, and the log goes on from there.
     cluster.stop(away).await;
-    leader.propose(Op { client: 4, n: 0 }).await.unwrap();
+    ops.extend(cluster.move_on(at, 1_000, 1).await);
     cluster.restart(away).await;
     let log = cluster.log(away);
     log.ready(Duration::from_secs(20)).await.unwrap();
-    assert_eq!(*log.state(), *leader.state());
+    let (ours, theirs) = (log.state(), leader.state());
+    assert_eq!(ours.fingerprint(), theirs.fingerprint());
+    recorded::check(ours.as_ref(), ops).unwrap();
+    // It leads as well as any: everything the reconcilers look up is there again.
+    cluster.move_on(away, 2_000, 100).await;
+    let (ours, theirs) = (cluster.log(away).state(), leader.clone());
+    wait("both go on alike", async || theirs.state().fingerprint() == ours.fingerprint()).await;
     cluster.end().await;
 }
 

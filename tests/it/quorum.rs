@@ -1,5 +1,6 @@
 //! Three masters on a simulated network: partitions, crashes with power loss, restarts, lost
-//! messages. The real log runs in each of them; only sockets, time and disks are simulated.
+//! messages. The real log runs in each of them; only sockets, time and disks are simulated. Many
+//! seeds count, some move the real state (`recorded.rs`).
 //!
 //! Everything about a run follows from its seed: latencies, loss, what fails when, how many
 //! proposers there are, how soon logs are purged. Each run has two halves. In the first one faults
@@ -10,7 +11,7 @@
 //! - a state read after a barrier holds everything acknowledged before.
 //!
 //! In the second half the faults end and everything has to heal: every master accepts a command,
-//! and all end with the same state.
+//! and all end with the same state, in which nothing is wrong.
 //!
 //! `TEPUI_SEEDS` sets how many seeds are run, `TEPUI_SEED` runs a single one. What is not replayed
 //! from the seed: the random branch order of `select!` inside the libraries.
@@ -35,7 +36,7 @@ use tepui::{
         task::Tasks,
     },
     log::{
-        Disk, Links, Log, LogConfig, Machine as _, Step, Timing,
+        Disk, Links, Log, LogConfig, Step, Timing,
         memory::MemoryDisk,
         peer::transport::{Accept, Connect, Io},
         sample::{Op, Tally},
@@ -45,21 +46,34 @@ use tepui::{
 };
 use tokio::time::sleep;
 
+use crate::recorded::{self, Counting, Drawn, Recorded};
+
 const MEMBERS: [&str; 3] = ["m1", "m2", "m3"];
 const PORT: u16 = 7_000;
 const TICK: Duration = Duration::from_millis(2);
 /// Simulated time with faults, and the most that healing may take after them.
 const FAULTS: Duration = Duration::from_secs(6);
 const HEAL_MAX: Duration = Duration::from_secs(25);
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 160;
+/// With the real state a run takes several times as long.
+const SEEDS_OF_STATES: u64 = 12;
 
 #[test]
 fn nothing_acknowledged_is_lost_and_masters_never_differ() {
+    run_all::<Tally>(SEEDS, "counts");
+}
+
+#[test]
+fn real_states_stay_whole_and_equal_and_hold_all_that_was_acknowledged() {
+    run_all::<Recorded>(SEEDS_OF_STATES, "states");
+}
+
+fn run_all<M: Counting>(n_seeds: u64, what: &str) {
     #[allow(clippy::disallowed_methods)] // set by whoever runs the tests
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     let seeds: Vec<u64> = match number("TEPUI_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("TEPUI_SEEDS").unwrap_or(SEEDS)).collect(),
+        None => (0..number("TEPUI_SEEDS").unwrap_or(n_seeds)).collect(),
     };
     let (next, n_acked) = (AtomicU64::new(0), AtomicU64::new(0));
     let failed = Mutex::new(Vec::new());
@@ -69,7 +83,7 @@ fn nothing_acknowledged_is_lost_and_masters_never_differ() {
                 loop {
                     let at = usize::try_from(next.fetch_add(1, Ordering::SeqCst)).unwrap();
                     let Some(seed) = seeds.get(at).copied() else { return };
-                    let run = std::panic::catch_unwind(|| run(seed));
+                    let run = std::panic::catch_unwind(|| run::<M>(seed));
                     match run.unwrap_or_else(|_| Err("panicked".to_owned())) {
                         Ok(n) => drop(n_acked.fetch_add(n, Ordering::SeqCst)),
                         Err(why) => failed.lock().push((seed, why)),
@@ -83,11 +97,11 @@ fn nothing_acknowledged_is_lost_and_masters_never_differ() {
         eprintln!("seed {seed}: {why}\n  again: TEPUI_SEED={seed} cargo test --test it quorum");
     }
     assert!(failed.is_empty(), "{} of {} seeds failed", failed.len(), seeds.len());
-    println!("{} seeds, {} acknowledged commands", seeds.len(), n_acked.into_inner());
+    println!("{what}: {} seeds, {} acknowledged commands", seeds.len(), n_acked.into_inner());
 }
 
 /// One simulated life; the number of acknowledged commands, or what went wrong.
-fn run(seed: u64) -> Result<u64, String> {
+fn run<M: Counting>(seed: u64) -> Result<u64, String> {
     let mut rng = Rng::from_seed(seed);
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
@@ -99,7 +113,7 @@ fn run(seed: u64) -> Result<u64, String> {
         .fail_rate([0.0, 0.0, 0.0005, 0.003][rng.below(4) as usize])
         .repair_rate(0.05 + rng.unit() * 0.3)
         .build();
-    let world = Arc::new(World::new(&mut rng));
+    let world = Arc::new(World::<M>::new(&mut rng));
     for (at, name) in MEMBERS.into_iter().enumerate() {
         let world = world.clone();
         let starts = AtomicU32::new(0);
@@ -133,10 +147,11 @@ fn run(seed: u64) -> Result<u64, String> {
 }
 
 /// What the masters of one run share.
-struct World {
+struct World<M: Counting> {
     oracle: Oracle,
     disks: [MemoryDisk; 3],
-    logs: [Mutex<Option<Log<Tally>>>; 3],
+    logs: [Mutex<Option<Log<M>>>; 3],
+    drawn: Drawn<M>,
     /// Masters that had a command acknowledged after the faults.
     answered: Mutex<BTreeSet<usize>>,
     healing: AtomicBool,
@@ -145,12 +160,13 @@ struct World {
     skew_ms: [i64; 3],
 }
 
-impl World {
+impl<M: Counting> World<M> {
     fn new(rng: &mut Rng) -> Self {
         Self {
             oracle: Oracle::default(),
             disks: Default::default(),
             logs: Default::default(),
+            drawn: Drawn::new(rng.child("commands")),
             answered: Mutex::default(),
             healing: AtomicBool::new(false),
             n_entries_kept: [8, 40, 4_000][rng.below(3) as usize],
@@ -159,29 +175,31 @@ impl World {
         }
     }
 
-    fn states(&self) -> Vec<Arc<Tally>> {
+    fn states(&self) -> Vec<Arc<M>> {
         self.logs.iter().filter_map(|log| log.lock().as_ref().map(Log::state)).collect()
+    }
+
+    /// A command that this master's clients, reconcilers or agents would propose now.
+    fn command(&self, at: usize, log: &Log<M>, op: Op) -> M::Command {
+        self.drawn.command(log, op, &Skewed(self.skew_ms[at]))
     }
 
     fn healed(&self) -> bool {
         let states = self.states();
-        let first = states.first().map(|s| (s.revision(), s.fingerprint()));
+        let Some(first) = states.first() else { return false };
         self.answered.lock().len() == MEMBERS.len()
             && states.len() == MEMBERS.len()
-            && states.iter().all(|s| Some((s.revision(), s.fingerprint())) == first)
+            && states.iter().all(|s| s.revision() == first.revision())
+            && states.iter().all(|s| s.fingerprint() == first.fingerprint())
     }
 
     fn final_verdict(&self) -> Result<u64, String> {
         let oracle = self.oracle.inner.lock();
         for (at, state) in self.states().iter().enumerate() {
             let name = MEMBERS[at];
-            if let Some(lost) = oracle.acked.iter().find(|op| state.times(**op) == 0) {
-                return Err(format!("{name} lost {lost:?}, which was acknowledged"));
-            }
-            if let Some((op, n)) = state.ops().find(|(_, n)| *n != 1) {
-                return Err(format!("{name} applied {op:?} {n} times"));
-            }
-            if let Some((op, _)) = state.ops().find(|(op, _)| !oracle.tried.contains(op)) {
+            recorded::check(state.as_ref(), oracle.acked.iter().copied())
+                .map_err(|why| format!("{name}: {why}"))?;
+            if let Some((op, _)) = state.tally().ops().find(|(op, _)| !oracle.tried.contains(op)) {
                 return Err(format!("{name} applied {op:?}, which nobody proposed"));
             }
         }
@@ -189,7 +207,7 @@ impl World {
     }
 
     fn describe(&self) -> String {
-        let member = |(at, log): (usize, &Mutex<Option<Log<Tally>>>)| match &*log.lock() {
+        let member = |(at, log): (usize, &Mutex<Option<Log<M>>>)| match &*log.lock() {
             None => format!("\n  {}: not open", MEMBERS[at]),
             Some(log) => format!(
                 "\n  {}: revision {}, failure {:?}, {}",
@@ -240,8 +258,8 @@ impl Oracle {
     }
 
     /// Compares a state with what other masters had at its revision.
-    fn saw(&self, at: usize, state: &Tally) {
-        let (revision, print) = (state.revision(), state.fingerprint());
+    fn saw<M: Counting>(&self, at: usize, state: &M) {
+        let (revision, print) = (state.revision(), state.mark());
         let mut seen = self.inner.lock();
         let (first, by) = *seen.states.entry(revision).or_insert((print, at));
         if first != print {
@@ -266,7 +284,7 @@ struct Faults {
 }
 
 impl Faults {
-    fn strike(&mut self, sim: &mut turmoil::Sim<'_>, world: &World) {
+    fn strike<M: Counting>(&mut self, sim: &mut turmoil::Sim<'_>, world: &World<M>) {
         let at = self.rng.below(3) as usize;
         let (a, b) = (MEMBERS[at], MEMBERS[(at + 1 + self.rng.below(2) as usize) % 3]);
         match self.rng.below(10) {
@@ -284,7 +302,7 @@ impl Faults {
         }
     }
 
-    fn crash(&mut self, sim: &mut turmoil::Sim<'_>, world: &World, at: usize) {
+    fn crash<M: Counting>(&mut self, sim: &mut turmoil::Sim<'_>, world: &World<M>, at: usize) {
         if self.down.insert(MEMBERS[at]) {
             sim.crash(MEMBERS[at]);
             world.logs[at].lock().take();
@@ -314,7 +332,12 @@ impl Faults {
 }
 
 /// The life of one master between two crashes.
-async fn master(world: Arc<World>, at: usize, start: u32, mut rng: Rng) -> turmoil::Result {
+async fn master<M: Counting>(
+    world: Arc<World<M>>,
+    at: usize,
+    start: u32,
+    mut rng: Rng,
+) -> turmoil::Result {
     let tasks = Tasks::new("master");
     let member = |name: &&str| Member { address: format!("{name}:{PORT}") };
     let config = LogConfig {
@@ -341,7 +364,7 @@ async fn master(world: Arc<World>, at: usize, start: u32, mut rng: Rng) -> turmo
     for p in 0..world.n_proposers {
         let client = u32::try_from(at).unwrap() * 10_000 + start * 100 + p;
         let rng = rng.child(&format!("proposer {p}"));
-        tasks.connection("proposer", propose(world.clone(), client, log.clone(), rng));
+        tasks.connection("proposer", propose(world.clone(), at, client, log.clone(), rng));
     }
     // Healing: one command accepted through this master.
     while !world.healing.load(Ordering::SeqCst) {
@@ -350,7 +373,7 @@ async fn master(world: Arc<World>, at: usize, start: u32, mut rng: Rng) -> turmo
     for n in 0.. {
         let op = Op { client: 1_000_000 + u32::try_from(at).unwrap(), n: start * 1_000 + n };
         world.oracle.tries(op);
-        if log.propose(op).await.is_ok() {
+        if log.propose(world.command(at, &log, op)).await.is_ok() {
             world.oracle.acked(op);
             world.answered.lock().insert(at);
             break;
@@ -360,19 +383,25 @@ async fn master(world: Arc<World>, at: usize, start: u32, mut rng: Rng) -> turmo
 }
 
 /// Shows every state this master goes through to the oracle.
-async fn watch(world: Arc<World>, at: usize, log: Log<Tally>) {
-    world.oracle.saw(at, &log.state());
+async fn watch<M: Counting>(world: Arc<World<M>>, at: usize, log: Log<M>) {
+    world.oracle.saw(at, log.state().as_ref());
     let mut follower = log.subscribe(None);
     loop {
         match follower.next().await {
-            Step::Batch(batch) => world.oracle.saw(at, &batch.state),
-            Step::Resync(state) => world.oracle.saw(at, &state),
+            Step::Batch(batch) => world.oracle.saw(at, batch.state.as_ref()),
+            Step::Resync(state) => world.oracle.saw(at, state.as_ref()),
         }
     }
 }
 
 /// Proposes one by one or many at a time, and reads behind barriers, until the faults end.
-async fn propose(world: Arc<World>, client: u32, log: Log<Tally>, mut rng: Rng) {
+async fn propose<M: Counting>(
+    world: Arc<World<M>>,
+    at: usize,
+    client: u32,
+    log: Log<M>,
+    mut rng: Rng,
+) {
     let mut n = 0;
     let mut next = || {
         n += 1;
@@ -384,7 +413,8 @@ async fn propose(world: Arc<World>, client: u32, log: Log<Tally>, mut rng: Rng) 
         match rng.below(8) {
             0 => {
                 let ops: Vec<Op> = (0..2 + rng.below(30)).map(|_| next()).collect();
-                let outcomes = log.propose_all(ops.clone()).await;
+                let drawn = ops.iter().map(|op| world.command(at, &log, *op)).collect();
+                let outcomes = log.propose_all(drawn).await;
                 let acked = ops.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
                 acked.for_each(|(op, _)| world.oracle.acked(*op));
             }
@@ -392,7 +422,7 @@ async fn propose(world: Arc<World>, client: u32, log: Log<Tally>, mut rng: Rng) 
                 let before = world.oracle.fresh();
                 if log.read_barrier().await.is_ok() {
                     let state = log.state();
-                    if let Some(op) = before.iter().find(|op| state.times(**op) == 0) {
+                    if let Some(op) = before.iter().find(|op| state.tally().times(**op) == 0) {
                         world.oracle.wrong(format!("{op:?} not seen behind a barrier"));
                     }
                 }
@@ -400,7 +430,8 @@ async fn propose(world: Arc<World>, client: u32, log: Log<Tally>, mut rng: Rng) 
             _ => {
                 let (op, request) = (next(), log.new_request());
                 let deadline = Duration::from_millis(200 + rng.below(3_000));
-                if log.propose_as(request, op, deadline).await.is_ok() {
+                let command = world.command(at, &log, op);
+                if log.propose_as(request, command, deadline).await.is_ok() {
                     world.oracle.acked(op);
                 }
             }
