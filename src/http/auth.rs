@@ -30,7 +30,9 @@ pub use basic::Basic;
 pub use guard::{Ambient, Asked, Caller, Credential, TokenGuard, typed};
 use metrics::SignIn;
 pub use rights::Rights;
-pub use tokens::{Account, Accounts, Holder, Lease, Refusal, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens};
+pub use tokens::{
+    Account, Accounts, Holder, Lease, Memo, Refusal, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens,
+};
 
 /// The cookie browsers carry their token in; the original's name, which old pages set themselves.
 pub const AUTH_COOKIE: &str = "dcos-acs-auth-cookie";
@@ -96,7 +98,12 @@ impl Guard for Trusted {
 
 /// The token in the `Authorization` header: `token=…`, else `Bearer …`.
 pub fn header_token(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    token_of(headers.get(header::AUTHORIZATION)?.to_str().ok()?)
+}
+
+/// The token in the value of such a header.
+fn token_of(text: &str) -> Option<&str> {
+    let text = text.trim();
     let bearer = |text: &'_ str| text.get(..7).map(|s| s.eq_ignore_ascii_case("bearer "));
     let token = match text.strip_prefix("token=") {
         Some(token) => token,

@@ -59,6 +59,11 @@ impl Guarded {
         Ok(start == *H2_PREFACE_START)
     }
 
+    /// Puts bytes that were read back in front of those that are still to come.
+    pub fn put_back(&mut self, read: &[u8]) {
+        self.prefix = [read, &self.prefix].concat().into();
+    }
+
     /// Passes a write's outcome on; a pending one starts or checks the stall timer.
     fn watch<T>(
         &mut self,

@@ -15,6 +15,7 @@
 //! | live streams | `stream::channel(capacity)` with `stream::event(…)` → `stream::response(body)` |
 //! | a file piece by piece | `download::response(&tasks, name, size, first, next)` |
 //! | who is calling | `auth::{Tokens, TokenGuard, Passwords, Principal}` |
+//! | pass the frequent ones on by the short road | `road::Guide`, told by `Handler::guide` |
 //! | pass a request on | `proxy::Proxy::forward(request, &Target)` |
 //!
 //! Nothing here knows a dialect, a state or a log: those come in as handlers, guards and closures.
@@ -34,9 +35,11 @@ pub mod query;
 pub mod redact;
 pub mod relay;
 pub mod reply;
+pub mod road;
 pub mod route;
 pub mod serve;
 pub mod stream;
+mod tries;
 pub mod tunnel;
 pub mod upstream;
 

@@ -26,9 +26,9 @@ use super::{
 use crate::base::{limit, task::Tasks};
 
 /// Idle connections kept for one upstream.
-const IDLE_PER_UPSTREAM_MAX: usize = 64;
+pub(super) const IDLE_PER_UPSTREAM_MAX: usize = 64;
 /// How long an unused connection is kept. Servers close theirs after 5 s (Node.js) to 75 s (nginx).
-const IDLE_LIFE: Duration = Duration::from_secs(30);
+pub(super) const IDLE_LIFE: Duration = Duration::from_secs(30);
 /// How often stale connections are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
@@ -124,6 +124,26 @@ impl Silence {
     }
 }
 
+/// Has `sweep` look through `pool` now and then, as long as there is one and `tasks` runs.
+pub(super) fn sweeping<P: Send + Sync + 'static>(tasks: &Tasks, pool: &Arc<P>, sweep: fn(&P)) {
+    let swept = Arc::downgrade(pool);
+    let cancelled = tasks.cancelled();
+    tasks.restart("upstream sweep", move || {
+        let (swept, cancelled) = (swept.clone(), cancelled.clone());
+        async move {
+            while let Some(pool) = swept.upgrade() {
+                sweep(&pool);
+                drop(pool);
+                tokio::select! {
+                    () = tokio::time::sleep(SWEEP_EVERY) => {}
+                    () = cancelled.cancelled() => break,
+                }
+            }
+            Ok(())
+        }
+    });
+}
+
 /// The idle connections of all upstreams.
 pub struct Pool {
     connector: Connector,
@@ -138,22 +158,7 @@ impl Pool {
     pub fn new(tasks: &Tasks, silence_max: Duration) -> Arc<Self> {
         let (connector, idle) = (Connector::default(), Mutex::default());
         let pool = Arc::new(Self { connector, silence_max, idle });
-        let swept = Arc::downgrade(&pool);
-        let cancelled = tasks.cancelled();
-        tasks.restart("upstream sweep", move || {
-            let (swept, cancelled) = (swept.clone(), cancelled.clone());
-            async move {
-                while let Some(pool) = swept.upgrade() {
-                    pool.sweep();
-                    drop(pool);
-                    tokio::select! {
-                        () = tokio::time::sleep(SWEEP_EVERY) => {}
-                        () = cancelled.cancelled() => break,
-                    }
-                }
-                Ok(())
-            }
-        });
+        sweeping(tasks, &pool, Self::sweep);
         pool
     }
 

@@ -10,6 +10,8 @@
 //! body, and a *reused* connection closed before an answer (the keep-alive race) or another instance
 //! can answer instead.
 //!
+//! What is frequent takes the short road beside this one (`road`), with the same rules.
+//!
 //! Answers of our own: 502 when the upstream cannot be reached or breaks off, 504 when it is slow.
 
 use std::{
@@ -31,14 +33,15 @@ use tokio::time::Instant;
 
 pub use super::upstream::{ConnectError, Upstream};
 use super::{
-    Body, Request, Response,
+    Body, BoxError, Request, Response,
     auth::Lease,
     metrics::{self, UpstreamFault},
     pool::{Conn, Pool},
     relay::Relay,
-    reply,
+    reply, road,
     serve::Origin,
     stream::leased,
+    tries::Tries,
     tunnel::Tunnel,
 };
 use crate::base::{limit, task::Tasks};
@@ -52,7 +55,7 @@ static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Media type of answers that go on for ever.
-const EVENT_STREAM: &[u8] = b"text/event-stream";
+pub(super) const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// Where a request goes and what is changed on the way.
 #[derive(Debug, Clone)]
@@ -79,6 +82,8 @@ impl Target {
 #[derive(Debug, Default)]
 pub struct Counters {
     pub requests: AtomicU64,
+    /// Of those, the ones that went by the short road.
+    pub short: AtomicU64,
     pub connects: AtomicU64,
     pub retries: AtomicU64,
     pub failures: AtomicU64,
@@ -88,6 +93,8 @@ pub struct Counters {
 /// A reverse proxy with its pool of connections. Share it: the pool is the point.
 pub struct Proxy {
     pool: Arc<Pool>,
+    /// Connections of the short road: other values, the same bounds.
+    pub(super) lines: Arc<road::Lines>,
     tasks: Tasks,
     counters: Counters,
 }
@@ -98,7 +105,7 @@ pub(super) enum Failure {
     #[error("connecting failed")]
     Connect(#[source] ConnectError),
     #[error("the connection broke off before the answer")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] BoxError),
     #[error("no answer in time")]
     Silent,
 }
@@ -129,7 +136,9 @@ impl Proxy {
     /// As `new`, with another bound on how long an upstream may stay silent.
     pub fn with_silence(tasks: &Tasks, silence_max: Duration) -> Arc<Self> {
         let pool = Pool::new(tasks, silence_max);
-        Arc::new(Self { pool, tasks: tasks.child("proxy"), counters: Counters::default() })
+        let lines = road::Lines::new(tasks, silence_max);
+        let (tasks, counters) = (tasks.child("proxy"), Counters::default());
+        Arc::new(Self { pool, lines, tasks, counters })
     }
 
     pub fn counters(&self) -> &Counters {
@@ -138,7 +147,7 @@ impl Proxy {
 
     /// Idle upstream connections kept now.
     pub fn n_idle(&self) -> usize {
-        self.pool.n_idle()
+        self.pool.n_idle() + self.lines.n_idle()
     }
 
     /// Passes `request` on and answers with the upstream's head and a streaming body.
@@ -160,17 +169,15 @@ impl Proxy {
                 let mut response = self.relay(response, conn).await;
                 drop_hop_by_hop(response.headers_mut());
                 if let Some(prefix) = &to.prefix {
-                    let here = Here { to: upstream, host: host.as_ref(), is_https, prefix };
+                    let host = host.as_ref().map(HeaderValue::as_bytes);
+                    let here = Here { to: upstream, host, is_https, prefix };
                     rewrite_location(response.headers_mut(), &here);
                 }
                 let goes_on = response.headers().get(header::CONTENT_TYPE);
                 let goes_on = goes_on.is_some_and(|t| t.as_bytes().starts_with(EVENT_STREAM));
                 if goes_on { leased(response, lease) } else { response }
             }
-            Err(failure) => {
-                count(&self.counters.failures);
-                failed(&failure, to.upstream)
-            }
+            Err(failure) => self.fail(&failure, to.upstream),
         }
     }
 
@@ -180,50 +187,51 @@ impl Proxy {
         mut request: http::Request<Body>,
         to: &Target,
     ) -> Result<(http::Response<Incoming>, Box<Conn>), Failure> {
-        let (mut upstream, mut spare) = (to.upstream, to.spare);
-        let mut may_reuse = true;
+        let mut tries = Tries::new(to.upstream, to.spare);
         loop {
+            let upstream = tries.upstream();
             let pooled = std::future::poll_fn(|cx| Poll::Ready(self.pool.take(upstream, cx)));
-            let conn = if may_reuse { pooled.await } else { None };
+            let conn = if tries.may_reuse() { pooled.await } else { None };
             let conn = match conn {
                 Some(conn) => conn,
                 None => {
-                    count(&self.counters.connects);
-                    metrics::CONNECTS.inc(());
-                    match (self.pool.connect(upstream).await, spare.take()) {
-                        (Ok(conn), _) => conn,
-                        (Err(error), None) => return Err(Failure::Connect(error)),
-                        (Err(error), Some(other)) => {
-                            count(&self.counters.retries);
-                            metrics::retried(upstream, &error);
-                            upstream = other;
+                    self.count_connect();
+                    match self.pool.connect(upstream).await {
+                        Ok(conn) => conn,
+                        Err(error) if tries.refused() => {
+                            self.count_retry(upstream, &error);
                             continue;
                         }
+                        Err(error) => return Err(Failure::Connect(error)),
                     }
                 }
             };
             let was_reused = conn.is_reused;
-            match attempt(conn, request, spare.is_some()).await {
+            match attempt(conn, request, tries.may_repeat(was_reused)).await {
                 Ok(done) => return Ok(done),
-                Err(Attempt { failure, again: Some(again) }) => {
-                    let from = upstream;
-                    // A kept connection may just have been too old; a new one that breaks means
-                    // that the instance is going.
-                    match (was_reused && may_reuse, spare) {
-                        (true, _) => may_reuse = false,
-                        (false, Some(other)) => {
-                            upstream = other;
-                            spare = None;
-                        }
-                        (false, None) => return Err(failure),
-                    }
-                    count(&self.counters.retries);
-                    metrics::retried(from, &failure);
+                Err(Attempt { failure, again: Some(again) }) if tries.broke(was_reused) => {
+                    self.count_retry(upstream, &failure);
                     request = again;
                 }
-                Err(Attempt { failure, again: None }) => return Err(failure),
+                Err(Attempt { failure, .. }) => return Err(failure),
             }
         }
+    }
+
+    pub(super) fn count_connect(&self) {
+        count(&self.counters.connects);
+        metrics::CONNECTS.inc(());
+    }
+
+    pub(super) fn count_retry(&self, from: Upstream, failure: &(dyn std::error::Error + 'static)) {
+        count(&self.counters.retries);
+        metrics::retried(from, failure);
+    }
+
+    /// Counts a request that gets no answer and writes ours.
+    pub(super) fn fail(&self, failure: &Failure, to: Upstream) -> Response {
+        count(&self.counters.failures);
+        failed(failure, to)
     }
 
     /// The response with its body attached to the connection it comes from.
@@ -244,10 +252,7 @@ impl Proxy {
         lease: Option<Lease>,
     ) -> Response {
         let Some(tunnel) = tunnel else {
-            return reply::text(
-                StatusCode::BAD_GATEWAY,
-                "502 Bad Gateway: the service switched protocols unasked\n",
-            );
+            return switched_unasked();
         };
         count(&self.counters.tunnels);
         metrics::TUNNELS.inc(());
@@ -268,18 +273,18 @@ impl Proxy {
     }
 }
 
-fn count(counter: &AtomicU64) {
+pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Sends `request` over `conn` and waits for the head of the answer. `may_move`: another instance
-/// could answer it too, so a copy is worth keeping.
+/// Sends `request` over `conn` and waits for the head of the answer. `may_repeat`: it could be sent
+/// again, so a copy is worth keeping.
 async fn attempt(
     mut conn: Box<Conn>,
     request: http::Request<Body>,
-    may_move: bool,
+    may_repeat: bool,
 ) -> Result<(http::Response<Incoming>, Box<Conn>), Attempt> {
-    let spare = ((conn.is_reused || may_move)
+    let spare = (may_repeat
         && request.body().is_end_stream()
         && request.method().is_idempotent()
         && !request.headers().contains_key(header::UPGRADE))
@@ -299,7 +304,7 @@ async fn attempt(
         Some(Ok(response)) => Ok((response, conn)),
         Some(Err(mut unsent)) => Err(Attempt {
             again: unsent.take_message().or(spare),
-            failure: Failure::Broken(unsent.into_error()),
+            failure: Failure::Broken(unsent.into_error().into()),
         }),
         None => Err(Attempt { failure: Failure::Silent, again: None }),
     }
@@ -393,27 +398,30 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// What a `Location` is compared with.
-struct Here<'a> {
-    to: Upstream,
-    host: Option<&'a HeaderValue>,
-    is_https: bool,
-    prefix: &'a str,
+pub(super) struct Here<'a> {
+    pub to: Upstream,
+    pub host: Option<&'a [u8]>,
+    pub is_https: bool,
+    pub prefix: &'a str,
+}
+
+fn rewrite_location(headers: &mut HeaderMap, here: &Here<'_>) {
+    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let rewritten = location.and_then(|location| rewritten(location, here));
+    if let Some(Ok(value)) = rewritten.map(HeaderValue::try_from) {
+        headers.insert(header::LOCATION, value);
+    }
 }
 
 /// Puts the prefix in front of a redirect that stays with the upstream: a bare path, or a URL with
-/// the scheme we speak to it and the host the client used or the upstream's own address.
-fn rewrite_location(headers: &mut HeaderMap, here: &Here<'_>) {
-    let Some(location) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) else {
-        return;
-    };
-    let Some(path) = own_path(location, here) else { return };
+/// the scheme we speak to it and the host the client used or the upstream's own address. `None`
+/// leaves it as it is.
+pub(super) fn rewritten(location: &str, here: &Here<'_>) -> Option<String> {
+    let path = own_path(location, here)?;
     let is_prefixed = path
         .strip_prefix(here.prefix)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
-    let rewritten = if is_prefixed { path.to_owned() } else { format!("{}{path}", here.prefix) };
-    if let Ok(value) = HeaderValue::from_str(&rewritten) {
-        headers.insert(header::LOCATION, value);
-    }
+    Some(if is_prefixed { path.to_owned() } else { format!("{}{path}", here.prefix) })
 }
 
 /// The path (with query) of a `Location` that points to the upstream as the client sees it.
@@ -428,11 +436,17 @@ fn own_path<'a>(location: &'a str, here: &Here<'_>) -> Option<&'a str> {
         return None;
     }
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let is_host = here.host.is_some_and(|host| host.as_bytes() == authority.as_bytes());
+    let is_host = here.host.is_some_and(|host| host == authority.as_bytes());
     let is_upstream = authority.parse() == Ok(here.to.addr)
         || (here.to.addr.port() == if here.to.tls { 443 } else { 80 }
             && authority.parse() == Ok(here.to.addr.ip()));
     (is_host || is_upstream).then_some(if path.is_empty() { "/" } else { path })
+}
+
+/// The answer to an upgrade nobody asked for.
+pub(super) fn switched_unasked() -> Response {
+    let text = "502 Bad Gateway: the service switched protocols unasked\n";
+    reply::text(StatusCode::BAD_GATEWAY, text)
 }
 
 /// 502 or 504, in words for people; the address stays in the log.

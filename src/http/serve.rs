@@ -45,6 +45,7 @@ use super::{
     io::{Guarded, Transport},
     metrics::{self, Door, Why},
     reply::{self, Reply as _},
+    road::{self, Doorway, Guide},
 };
 use crate::base::{
     limit,
@@ -79,6 +80,11 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Anything that answers requests. Closures `Fn(Request) -> impl Future<Output = Response>` do.
 pub trait Handler: Send + Sync + 'static {
     fn call(&self, request: Request) -> BoxFuture<'_, Response>;
+
+    /// Who knows the way of plain requests, so that they need not come to `call`.
+    fn guide(&self) -> Option<&dyn Guide> {
+        None
+    }
 }
 
 impl<F, Fut> Handler for F
@@ -377,7 +383,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, slot: Slot, seat: Optio
     let outcome = if h2 {
         serve_h2(io, service, &shared).await
     } else {
-        serve_h1(io, service, &shared).await
+        match by_short_road(io, &service).await {
+            Some(io) => serve_h1(io, service, &shared).await,
+            None => return,
+        }
     };
     if let Err(error) = outcome {
         tracing::debug!(%peer, error = crate::base::error::chain(&error), "connection ended");
@@ -428,6 +437,25 @@ async fn say_that_this_is_tls(mut stream: TcpStream) {
         std::io::Result::Ok(())
     };
     let _ = tokio::time::timeout(Duration::from_secs(1), said).await;
+}
+
+/// Answers what is plain; the transport comes back for everything else.
+async fn by_short_road(io: Guarded, service: &Service) -> Option<Guarded> {
+    let shared = &service.shared;
+    let Some(guide) = shared.handler.guide() else { return Some(io) };
+    let door = Doorway {
+        guide,
+        peer: service.peer,
+        peer_text: &service.peer_text,
+        tls: shared.tls.is_some(),
+        seat: service.seat.as_ref(),
+        door: shared.door,
+        read: shared.limits.read,
+        head_bytes_max: shared.limits.head_bytes_max,
+        drain: &shared.drain,
+        next_id: &shared.next_id,
+    };
+    road::serve(io, &door).await
 }
 
 async fn serve_h1(io: Guarded, service: Service, shared: &Shared) -> Result<(), hyper::Error> {

@@ -109,6 +109,11 @@ pub struct UpstreamIo {
 }
 
 impl UpstreamIo {
+    /// Whether the upstream took nothing of what was written last: it may answer, but no more.
+    pub fn is_deaf(&self) -> bool {
+        self.is_deaf
+    }
+
     /// The outcome of writing `n_all` bytes, with a peer that has gone turned into one that takes all.
     fn written(&mut self, outcome: io::Result<usize>, n_all: usize) -> io::Result<usize> {
         match outcome {

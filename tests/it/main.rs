@@ -19,6 +19,7 @@ mod mesos;
 mod page;
 mod quorum;
 mod recorded;
+mod road;
 mod router;
 mod sim;
 mod tidy;

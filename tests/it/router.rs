@@ -81,8 +81,14 @@ impl Client {
         tokio::time::timeout(DEADLINE, read).await.expect("in time")
     }
 
+    /// Reads something more.
+    pub async fn read_some(&mut self) {
+        let read = tokio::time::timeout(DEADLINE, self.tcp.read_buf(&mut self.seen));
+        assert!(read.await.expect("in time").unwrap() > 0, "closed");
+    }
+
     /// Reads all until the peer closes.
-    async fn rest(mut self) -> String {
+    pub async fn rest(mut self) -> String {
         let read = self.tcp.read_to_end(&mut self.seen);
         // A reset after the answer is an end like any other here.
         tokio::time::timeout(DEADLINE, read).await.expect("in time").ok();

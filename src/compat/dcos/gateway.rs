@@ -18,17 +18,20 @@ use super::{
     cluster::{Cluster, Facts},
     iam, names, rules,
     rules::{Part, Pass, Then},
-    service::{Services, absolute, search},
+    service::{self, Service, Services, absolute, search},
     system,
 };
 use crate::{
     base::{clock::Clock, rng::Rng},
     http::{
         Handler, Origin, Request, Response,
-        auth::{self, AUTH_COOKIE, Asked, Lease, Passwords, Principal, Rights, TokenGuard, Tokens},
+        auth::{
+            self, AUTH_COOKIE, Asked, Lease, Memo, Passwords, Principal, Rights, TokenGuard, Tokens,
+        },
         error::ApiError,
         proxy::{Proxy, Target, Upstream},
         reply::{self, Reply as _},
+        road::{self, Guide, Way},
         route::Table,
         serve,
         stream::leased,
@@ -38,8 +41,13 @@ use crate::{
 
 /// The cookie our sign-in sets for scripts of the page.
 pub const INFO_COOKIE: &str = "dcos-acs-info-cookie";
+/// What the paths of services begin with.
+const SERVICES: &str = "/service/";
 /// Rewrites of one request; the table has no chain longer than one.
 const REWRITES_MAX: usize = 4;
+
+/// What log lines say of a request to a service.
+const SERVICE_ROUTE: &str = "/service/{name...}";
 
 /// What the front door is made of.
 pub struct GatewayParts {
@@ -189,7 +197,7 @@ impl Gateway {
     async fn service(&self, mut request: Request) -> Response {
         let state = self.cluster.latest();
         let path = one_slash(request.uri().path());
-        let after = path.strip_prefix("/service/").unwrap_or_default();
+        let after = path.strip_prefix(SERVICES).unwrap_or_default();
         let found = search(after, |name| match name {
             "marathon" => self.mounts.marathon.clone().map(Goal::Part),
             "metronome" => self.mounts.metronome.clone().map(Goal::Part),
@@ -213,7 +221,7 @@ impl Gateway {
                 let Ok(path) = with_query(path, request.uri().query()) else {
                     return bad_path();
                 };
-                serve::note_route("/service/{name...}");
+                serve::note_route(SERVICE_ROUTE);
                 hand_over_token(request.headers_mut());
                 let prefix = Some(format!("/service/{name}").into());
                 let target = Target { upstream, spare, path: Some(path), prefix };
@@ -244,6 +252,51 @@ impl Handler for Gateway {
     fn call(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(self.answer(request))
     }
+
+    fn guide(&self) -> Option<&dyn Guide> {
+        Some(self)
+    }
+}
+
+impl Guide for Gateway {
+    fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    /// A good token in a header and a service under its plain name; nothing else is in a hurry.
+    fn way(&self, asked: &road::Asked<'_>, memo: &mut Memo) -> Option<Way> {
+        if self.checks_tokens && !self.guard.knows(asked.authorization?, memo) {
+            return None;
+        }
+        let path = asked.target.split('?').next()?;
+        let after = path.strip_prefix(SERVICES)?;
+        let state = self.cluster.latest();
+        let (name, (upstream, spare), strips_prefix) = plain_names(after).find_map(|name| {
+            let found = |service: &Service| (name, service.upstreams(), service.strips_prefix);
+            self.services.lookup(&state, name, found)
+        })?;
+        let n_prefix = SERVICES.len() + name.len();
+        // `//` is made one slash on the way: not here.
+        if path[n_prefix..].starts_with("//") {
+            return None;
+        }
+        let n_cut = if strips_prefix { n_prefix } else { 0 };
+        Some(Way { upstream, spare, n_cut, n_prefix })
+    }
+
+    fn pattern(&self) -> &'static str {
+        SERVICE_ROUTE
+    }
+}
+
+/// What may be a service's name in front of `path`, from short to long; none past a slash too many
+/// or the name of a part of this process.
+fn plain_names(path: &str) -> impl Iterator<Item = &str> {
+    let names = path.match_indices('/').map(|(at, _)| &path[..at]).take(service::SEGMENTS_MAX);
+    names.take_while(|name| {
+        let is_part = matches!(*name, "marathon" | "metronome");
+        !name.is_empty() && !name.ends_with('/') && !is_part
+    })
 }
 
 /// Where a service name leads.
@@ -293,7 +346,7 @@ fn one_slash(path: &str) -> &str {
 
 /// `/service/a` goes to `/service/a/`, token or not, so that relative links of the page work.
 fn slash_redirect(path: &str, query: Option<&str>) -> Option<Response> {
-    let name = path.strip_prefix("/service/")?;
+    let name = path.strip_prefix(SERVICES)?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
     (!name.is_empty() && name.chars().all(is_name)).then(|| moved(301, &format!("{path}/"), query))
 }

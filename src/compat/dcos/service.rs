@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Names of services have at most this many segments.
-const SEGMENTS_MAX: usize = 10;
+pub const SEGMENTS_MAX: usize = 10;
 /// The table may take one part in this many of the time …
 const REBUILD_SHARE: u32 = 20;
 /// … but is never later than this: traffic leaves a lost node within a second.

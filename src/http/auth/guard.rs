@@ -13,7 +13,9 @@ use http::{
 };
 use http_body::Body as _;
 
-use super::{Guard, Holder, Lease, Principal, Refusal, Tokens, cookie_token, header_token};
+use super::{
+    Guard, Holder, Lease, Memo, Principal, Refusal, Tokens, cookie_token, header_token, token_of,
+};
 use crate::{
     base::clock::Clock,
     http::{Body, Origin, Request, Response, query::Query, route::Access, serve::RequestId},
@@ -202,6 +204,20 @@ impl TokenGuard {
             origin.vouch();
         }
         Ok(self.known(holder, by))
+    }
+
+    /// Whether this `Authorization` holds a good token, which `memo` keeps for the next time. Nobody
+    /// is told why not: that is for `caller`.
+    pub fn knows(&self, authorization: &str, memo: &mut Memo) -> bool {
+        if memo.is_good(authorization) {
+            return true;
+        }
+        memo.forget();
+        let holder = token_of(authorization)
+            .and_then(|token| self.tokens.check(token, self.clock.now()).ok());
+        let Some(holder) = holder else { return false };
+        memo.remember(authorization, self.known(holder, Credential::Token).lease);
+        memo.lease().is_some()
     }
 
     /// A caller whose proof was checked elsewhere.

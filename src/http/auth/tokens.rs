@@ -183,6 +183,17 @@ impl Tokens {
         Ok(Holder { principal: holder.principal.with(rights), ..holder })
     }
 
+    /// Whether what was once found good under `secret` still is, for somebody who shows the very
+    /// same; the holder's rights are those of now then.
+    fn check_again(&self, holder: &mut Holder, secret: &[u8; 32], now: Timestamp) -> bool {
+        if self.accounts.secret().as_ref() != Some(secret) {
+            return false;
+        }
+        let Ok(account) = self.still_good(holder, now) else { return false };
+        holder.principal.rights = account.rights;
+        true
+    }
+
     fn decode(&self, token: &str, keys: &Keys) -> Result<Holder, Refusal> {
         let claims: Claims = jsonwebtoken::decode(token, &keys.decoding, &self.validation)
             .map_err(|_| Refusal::Invalid)?
@@ -236,6 +247,44 @@ impl Lease {
             tokio::time::sleep(LEASE_CHECK).await;
         }
         tracing::debug!(uid = self.holder.principal.uid(), "a stream ends with its token");
+    }
+}
+
+/// The last good `Authorization` of a connection: shown again it need not be looked up, only
+/// whether it still counts.
+#[derive(Debug, Default)]
+pub struct Memo(Option<Remembered>);
+
+#[derive(Debug)]
+struct Remembered {
+    authorization: Box<str>,
+    secret: [u8; 32],
+    lease: Lease,
+}
+
+impl Memo {
+    /// What an answer keeps of the caller, if there is one.
+    pub fn lease(&self) -> Option<&Lease> {
+        self.0.as_ref().map(|remembered| &remembered.lease)
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    /// Whether this very text was good before and still is.
+    pub(super) fn is_good(&mut self, authorization: &str) -> bool {
+        let Some(Remembered { authorization: last, secret, lease }) = &mut self.0 else {
+            return false;
+        };
+        let now = lease.clock.now();
+        **last == *authorization && lease.tokens.check_again(&mut lease.holder, secret, now)
+    }
+
+    pub(super) fn remember(&mut self, authorization: &str, lease: Lease) {
+        let secret = lease.tokens.accounts.secret();
+        let authorization = authorization.into();
+        self.0 = secret.map(|secret| Remembered { authorization, secret, lease });
     }
 }
 

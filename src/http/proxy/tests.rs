@@ -5,9 +5,9 @@ use super::*;
 const TO: &str = "10.0.0.7:3000";
 
 fn check(location: &str, want: &str) {
-    let host = HeaderValue::from_static("cluster.example:8000");
     let to = Upstream { addr: TO.parse().unwrap(), tls: false };
-    let here = Here { to, host: Some(&host), is_https: false, prefix: "/service/web" };
+    let here =
+        Here { to, host: Some(b"cluster.example:8000"), is_https: false, prefix: "/service/web" };
     let mut headers = HeaderMap::new();
     headers.insert(header::LOCATION, location.parse().unwrap());
     rewrite_location(&mut headers, &here);

@@ -11,16 +11,18 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderValue, StatusCode};
 use tepui::{
     base::{rng::Rng, task::Tasks},
+    compat::dcos::Gateway,
     dns::{
         serve::{Options, Server},
         table::Builder,
     },
     http::{
-        Handler as _, Origin, Request, reply,
+        Handler, Origin, Request, Response, reply,
+        road::Guide,
         serve::{Listener, RequestId},
     },
 };
@@ -105,6 +107,28 @@ fn exchange(address: SocketAddr, bytes: &[u8], quiet: Duration) -> Vec<u8> {
 /// What any door answers with 200.
 const GOOD: &[u8] = b"GET /ui HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n";
 
+/// A front door, with both of its roads, that tells of panics.
+struct Watched {
+    gateway: Arc<Gateway>,
+    panicked: Arc<AtomicBool>,
+}
+
+impl Handler for Watched {
+    fn call(&self, request: Request) -> BoxFuture<'_, Response> {
+        let call = AssertUnwindSafe(self.gateway.call(request)).catch_unwind();
+        Box::pin(async move {
+            call.await.unwrap_or_else(|_| {
+                self.panicked.store(true, Ordering::Relaxed);
+                reply::empty(StatusCode::INTERNAL_SERVER_ERROR)
+            })
+        })
+    }
+
+    fn guide(&self) -> Option<&dyn Guide> {
+        self.gateway.guide()
+    }
+}
+
 /// Feeds a live door with what `make` makes of the decisions; `shape` tells in what way it answered.
 fn live(
     name: &str,
@@ -114,17 +138,7 @@ fn live(
     let (runtime, tasks) = (runtime(), Tasks::new("live"));
     let door = runtime.block_on(Door::open());
     let panicked = Arc::new(AtomicBool::new(false));
-    let (gateway, flag) = (door.gateway, panicked.clone());
-    let handler = move |request: Request| {
-        let (gateway, flag) = (gateway.clone(), flag.clone());
-        async move {
-            let call = AssertUnwindSafe(async { gateway.call(request).await });
-            call.catch_unwind().await.unwrap_or_else(|_| {
-                flag.store(true, Ordering::Relaxed);
-                reply::empty(StatusCode::INTERNAL_SERVER_ERROR)
-            })
-        }
-    };
+    let handler = Watched { gateway: door.gateway, panicked: panicked.clone() };
     let server = runtime.block_on(async {
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         listener.serve(Arc::new(handler), &tasks)

@@ -20,6 +20,7 @@ use tepui::{
         pattern::{Pattern, segments},
         query::{Query, cookie, percent_decode},
         redact::Redactor,
+        road::{fuzz_answer as passed_answer, fuzz_request as passed_request},
     },
     model::{PathId, link::FromAgent, link::Usage},
     node::{
@@ -47,6 +48,86 @@ fn request_targets() {
         let path: Vec<&str> = segments(target.path()).collect();
         let found = patterns.iter().filter(|p| p.matches(&path).is_some()).count();
         class((verdict, found, path.len().min(40), percent_decode(target.path()).len() % 8))
+    });
+}
+
+/// Names in lower case and values of a head that has one first line and lines that end by CRLF.
+fn strict_lines(text: &[u8]) -> (Vec<(String, Vec<u8>)>, usize) {
+    let n_head = text.windows(4).position(|w| w == b"\r\n\r\n").expect("a head") + 4;
+    let head = &text[..n_head - 2];
+    let pairs = head.windows(2).filter(|w| *w == b"\r\n").count();
+    let ends = head.iter().filter(|b| **b == b'\n').count();
+    let returns = head.iter().filter(|b| **b == b'\r').count();
+    assert!(pairs == ends && pairs == returns, "{}", head.escape_ascii());
+    let mut lines = Vec::new();
+    for line in head.split(|b| *b == b'\n').skip(1).filter(|line| !line.is_empty()) {
+        let line = line.strip_suffix(b"\r").expect("CRLF");
+        let at = line.iter().position(|b| *b == b':').expect("a name");
+        let name = String::from_utf8(line[..at].to_vec()).expect("a token");
+        assert!(!name.is_empty() && !name.contains([' ', '\t']), "{name:?}");
+        lines.push((name.to_ascii_lowercase(), line[at + 1..].trim_ascii().to_vec()));
+    }
+    (lines, n_head)
+}
+
+fn n_of(lines: &[(String, Vec<u8>)], name: &str) -> usize {
+    lines.iter().filter(|(n, _)| n == name).count()
+}
+
+#[test]
+fn plain_requests() {
+    let seeds: [&[u8]; 4] = [
+        b"GET /service/web/a?b=c HTTP/1.1\r\nHost: door\r\nAccept: */*\r\n\r\n",
+        b"POST /service/web/ HTTP/1.1\r\nhost: a\r\nContent-Length: 4\r\nX-A:b \r\n\r\nbodyGET ",
+        b"PUT /x HTTP/1.1\r\nHost:a\r\nAuthorization: token=a.b.c\r\nX-Forwarded-For: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ];
+    fuzz("plain requests", &seeds, |bytes| {
+        let Some((sent, n_used)) = passed_request(bytes) else { return 0 };
+        let (lines, n_head) = strict_lines(&sent);
+        assert_eq!(n_of(&lines, "host"), 1);
+        assert_eq!(n_of(&lines, "x-forwarded-for"), 1);
+        for name in ["connection", "transfer-encoding", "te", "upgrade", "cookie", "expect"] {
+            assert_eq!(n_of(&lines, name), 0, "{name}");
+        }
+        let length = lines.iter().find(|(name, _)| name == "content-length");
+        let length = length.map_or("0", |(_, value)| std::str::from_utf8(value).unwrap());
+        assert_eq!(length.parse(), Ok(sent.len() - n_head));
+        assert!(n_of(&lines, "content-length") < 2);
+        assert!(bytes[..n_used].ends_with(&sent[n_head..]), "the body is the client's");
+        // With the lines that were added it may have more than this road takes.
+        let again = passed_request(&sent).map(|(_, all)| all);
+        assert!(lines.len() > 60 || again == Some(sent.len()), "what is sent on is plain");
+        class((lines.len(), sent.first(), length.len()))
+    });
+}
+
+#[test]
+fn answers_of_upstreams() {
+    let seeds: [&[u8]; 5] = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: y\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nT: u\r\n\r\n",
+        b"HTTP/1.0 302 Found\nLocation: /a\nConnection: x\nX: y\n\nrest",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ];
+    fuzz("answers", &seeds, |bytes| {
+        let told = match passed_answer(bytes) {
+            Ok(told) => told,
+            Err(why) => return class(why),
+        };
+        let (lines, _) = strict_lines(&told);
+        let framings = ["content-length", "transfer-encoding"].map(|name| n_of(&lines, name));
+        assert!(framings.iter().sum::<usize>() <= 1, "{}", told.escape_ascii());
+        for name in ["connection", "keep-alive", "upgrade", "trailer", "te"] {
+            assert_eq!(n_of(&lines, name), 0, "{name}");
+        }
+        assert_eq!(n_of(&lines, "date").min(1), 1);
+        // Whoever passes on what we passed on passes on the same.
+        let again = passed_answer(&told).expect("what is told makes sense");
+        let body = |text: &[u8]| text[strict_lines(text).1..].to_vec();
+        assert_eq!(body(&again), body(&told));
+        class((lines.len(), framings, told.get(9..12).map(<[u8]>::to_vec)))
     });
 }
 

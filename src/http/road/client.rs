@@ -1,0 +1,89 @@
+//! The client's end of the short road.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncWrite as _, AsyncWriteExt as _},
+    time::Instant,
+};
+
+use super::{deadline::Deadline, window::Window};
+use crate::http::{auth::Memo, io::Guarded};
+
+/// What a connection that waits for a request holds: most heads are smaller.
+const WAITING_BYTES: usize = 4 << 10;
+
+/// A client and what it has sent so far.
+pub struct Client {
+    io: Guarded,
+    /// The request being answered, and what came behind it.
+    pub input: Window,
+    /// Who asked last.
+    pub memo: Memo,
+    /// Of whatever is waited for: a request, an upstream.
+    pub wait: Deadline,
+}
+
+/// The client has left.
+#[derive(Debug)]
+pub struct Gone;
+
+impl Client {
+    pub fn new(io: Guarded, first_by: Instant) -> Self {
+        let (input, memo) = (Window::new(WAITING_BYTES), Memo::default());
+        Self { io, input, memo, wait: Deadline::new(first_by) }
+    }
+
+    /// The transport with what was read and not answered.
+    pub fn into_io(mut self) -> Guarded {
+        self.io.put_back(self.input.filled());
+        self.io
+    }
+
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.poll_fill(Pin::new(&mut self.io), cx)
+    }
+
+    /// Ready when the client has left. What it sends meanwhile is kept, as far as there is room.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        while !self.input.is_full() {
+            match ready!(self.poll_read(cx)) {
+                Ok(n) if n > 0 => {}
+                Ok(_) | Err(_) => return Poll::Ready(Gone),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Writes all of `bytes`; how long the client may not take them is the transport's to say.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Gone> {
+        let mut n_written = 0;
+        let write = poll_fn(|cx| {
+            while n_written < bytes.len() {
+                match ready!(Pin::new(&mut self.io).poll_write(cx, &bytes[n_written..])) {
+                    Ok(n) if n > 0 => n_written += n,
+                    Ok(_) | Err(_) => return Poll::Ready(Err(Gone)),
+                }
+            }
+            Pin::new(&mut self.io).poll_flush(cx).map_err(|_| Gone)
+        });
+        write.await
+    }
+
+    /// The request of `n_used` bytes is done with; the next has to be there by `next_by`.
+    pub fn answered(&mut self, n_used: usize, next_by: Instant) {
+        self.input.consume(n_used);
+        self.input.shrink(WAITING_BYTES);
+        self.wait.set(next_by);
+    }
+
+    /// Says goodbye.
+    pub async fn close(mut self) {
+        let _gone = self.io.shutdown().await;
+    }
+}
