@@ -213,11 +213,13 @@ impl TokenGuard {
             return true;
         }
         memo.forget();
+        // Asked before the check: under a secret that has just changed nothing is remembered as good.
+        let secret = self.tokens.accounts().secret();
         let holder = token_of(authorization)
             .and_then(|token| self.tokens.check(token, self.clock.now()).ok());
-        let Some(holder) = holder else { return false };
-        memo.remember(authorization, self.known(holder, Credential::Token).lease);
-        memo.lease().is_some()
+        let (Some(secret), Some(holder)) = (secret, holder) else { return false };
+        memo.remember(authorization, secret, self.known(holder, Credential::Token).lease);
+        true
     }
 
     /// A caller whose proof was checked elsewhere.

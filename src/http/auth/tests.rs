@@ -97,6 +97,46 @@ fn a_token_ends_with_its_user_with_the_generation_and_with_the_secret() {
 }
 
 #[test]
+fn what_was_good_is_asked_again_each_time_it_is_shown() {
+    let (known, clock) = (Known::with(1, &["ann", "root"]), ManualClock::new(NOW));
+    let tokens = Arc::new(Tokens::new(known.clone()));
+    let refuse = |_: Refusal, _: Asked<'_>| reply::empty(StatusCode::UNAUTHORIZED);
+    let guard = TokenGuard::new(tokens.clone(), clock.clone(), refuse);
+    let token = |uid| format!("token={}", tokens.issue(uid, NOW, HOUR).unwrap());
+    let (ann, root) = (token("ann"), token("root"));
+    let mut memo = Memo::default();
+    let who = |memo: &Memo| {
+        let principal = memo.lease().map(|lease| lease.holder.principal.clone());
+        principal.map(|p| (p.uid().to_owned(), p.rights()))
+    };
+    for bad in ["", "token=", "token=x", "Basic YTpi", &ann[6..]] {
+        assert!(!guard.knows(bad, &mut memo), "{bad}");
+        assert_eq!(who(&memo), None, "{bad}");
+    }
+    for _ in 0..2 {
+        assert!(guard.knows(&ann, &mut memo));
+        assert_eq!(who(&memo), Some(("ann".to_owned(), Rights::Look)));
+    }
+    *known.superuser.lock() = "ann";
+    assert!(guard.knows(&ann, &mut memo));
+    assert_eq!(who(&memo), Some(("ann".to_owned(), Rights::All)), "rights are those of now");
+    assert!(guard.knows(&root, &mut memo), "another one on the same connection");
+    assert_eq!(who(&memo), Some(("root".to_owned(), Rights::Look)));
+    assert!(guard.knows(&ann, &mut memo) && !guard.knows("token=x", &mut memo));
+    assert_eq!(who(&memo), None, "a bad one leaves nothing of a good one");
+    assert!(guard.knows(&ann, &mut memo));
+    known.set("ann", 2, None);
+    assert!(!guard.knows(&ann, &mut memo), "taken back");
+    assert!(guard.knows(&root, &mut memo));
+    *known.secret.lock() = [2; 32];
+    assert!(!guard.knows(&root, &mut memo), "another secret");
+    let root = format!("Bearer {}", tokens.issue("root", NOW, HOUR).unwrap());
+    assert!(guard.knows(&root, &mut memo));
+    clock.advance(HOUR);
+    assert!(!guard.knows(&root, &mut memo), "expired");
+}
+
+#[test]
 fn rights_are_those_of_now_whenever_the_token_was_made() {
     let known = Known::with(1, &["ann", "root"]);
     let tokens = Tokens::new(known.clone());

@@ -252,10 +252,9 @@ impl Lease {
 
 /// The last good `Authorization` of a connection: shown again it need not be looked up, only
 /// whether it still counts.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Memo(Option<Remembered>);
 
-#[derive(Debug)]
 struct Remembered {
     authorization: Box<str>,
     secret: [u8; 32],
@@ -281,10 +280,8 @@ impl Memo {
         **last == *authorization && lease.tokens.check_again(&mut lease.holder, secret, now)
     }
 
-    pub(super) fn remember(&mut self, authorization: &str, lease: Lease) {
-        let secret = lease.tokens.accounts.secret();
-        let authorization = authorization.into();
-        self.0 = secret.map(|secret| Remembered { authorization, secret, lease });
+    pub(super) fn remember(&mut self, authorization: &str, secret: [u8; 32], lease: Lease) {
+        self.0 = Some(Remembered { authorization: authorization.into(), secret, lease });
     }
 }
 

@@ -284,13 +284,14 @@ impl Pass<'_> {
         let input = &mut self.lent.get().input;
         let (client, ended) = (&mut *self.client, &mut self.ended);
         poll_fn(|cx| {
-            if let Poll::Ready(read) = line.poll_read(input, cx) {
-                return Poll::Ready(read.map(|n| n > 0).map_err(Stop::broken));
-            }
+            // First, so that an upstream that never pauses ends as well.
             if let Some(ended) = ended
                 && ended.as_mut().poll(cx).is_ready()
             {
                 return Poll::Ready(Err(Stop::Ended));
+            }
+            if let Poll::Ready(read) = line.poll_read(input, cx) {
+                return Poll::Ready(read.map(|n| n > 0).map_err(Stop::broken));
             }
             client.poll_stop(cx).map(Err)
         })

@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 pub const WINDOW_BYTES: usize = 16 << 10;
 /// Output larger than this is not kept for the next request.
 const OUT_BYTES_KEPT: usize = 64 << 10;
-/// Spare buffers of one thread.
-const SPARE_MAX: usize = 32;
+/// Spare buffers of one thread: some 2 MiB at most.
+const SPARE_MAX: usize = 128;
 
 /// A buffer with a filled middle.
 #[derive(Debug)]

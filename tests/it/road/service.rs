@@ -2,13 +2,20 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use tepui::http::Handler as _;
-use tokio::net::TcpListener;
+use tepui::{
+    base::task::Tasks,
+    http::{
+        Handler as _,
+        crowd::{Bounds, Crowd},
+        serve::Listener,
+    },
+};
+use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
 use super::{
     super::{
         dcos::door::{Door, labels},
-        router::{Client, loopback},
+        router::{Client, DEADLINE, loopback},
     },
     accept, connect,
 };
@@ -118,4 +125,55 @@ async fn events_end_with_the_token_and_other_answers_do_not() {
     peers[0].send("5\r\nthree\r\n0\r\n\r\n").await;
     clients[1].until("5\r\nthree\r\n0\r\n\r\n").await;
     assert_eq!(n_short(&door), 2);
+}
+
+#[tokio::test]
+async fn events_without_a_pause_end_with_the_token_too() {
+    let door = Door::open().await;
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    door.world.offer("/web", &labels("web", &[]), listener.local_addr().unwrap());
+    let request = get("/service/web/", &format!("Authorization: token={}\r\n", door.token));
+    let mut client = connect(door.server.local_addr()).await;
+    client.send(&request).await;
+    let mut peer = accept(&listener).await;
+    peer.until("\r\n\r\n").await;
+    peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").await;
+    let feed = async {
+        let events = "data: x\n\n".repeat(1000);
+        while peer.tcp.write_all(events.as_bytes()).await.is_ok() {}
+    };
+    let read = async {
+        client.until("\r\n\r\n").await;
+        client.read_some().await;
+        take_back(&door);
+        let end = b"\r\n0\r\n\r\n";
+        while !client.seen.ends_with(end) {
+            client.seen.drain(..client.seen.len().saturating_sub(end.len()));
+            client.read_some().await;
+        }
+    };
+    let both = async { tokio::join!(feed, read) };
+    tokio::time::timeout(DEADLINE, both).await.expect("both ends see the end");
+}
+
+#[tokio::test]
+async fn a_token_shown_by_the_short_road_makes_a_stranger_known() {
+    let door = Door::open().await;
+    door.world.offer("/web", &labels("web", &[]), door.upstream("web"));
+    let bounds = Bounds { strangers_local_max: 4, ..Bounds::of_descriptors(1024) };
+    let (tasks, crowd) = (Tasks::new("t"), Crowd::new(bounds));
+    let listener = Listener::bind(loopback()).unwrap();
+    let server = listener.in_crowd(crowd.clone()).serve(door.gateway.clone(), &tasks);
+    let request = get("/service/web/", &format!("Authorization: token={}\r\n", door.token));
+    let mut known = connect(server.local_addr()).await;
+    assert!(ask(&mut known, &request).await.starts_with("HTTP/1.1 200 "));
+    known.until("x-forwarded-for: 127.0.0.1\n").await;
+    let mut strangers = Vec::new();
+    while crowd.n_sent_away() < 8 {
+        strangers.push(connect(server.local_addr()).await);
+        tokio::task::yield_now().await;
+    }
+    assert!(ask(&mut known, &request).await.starts_with("HTTP/1.1 200 "), "it keeps its place");
+    assert_eq!(n_short(&door), 2);
+    assert_eq!(strangers.remove(0).rest().await, "", "the oldest stranger left");
 }
