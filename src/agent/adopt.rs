@@ -44,8 +44,6 @@ const EVENTS_MAX: usize = 4096;
 /// Waits between tries to reach an engine that is away.
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(5);
-/// The code of a container whose first process was ended by SIGKILL, or that was ended for memory.
-const SIGKILLED: i32 = 137;
 /// Events are asked for from a little before the list, so that none falls between.
 const OVERLAP_S: i64 = 2;
 
@@ -153,15 +151,9 @@ impl Worker {
     pub(super) fn engine_event(&mut self, event: EngineEvent) {
         match event {
             EngineEvent::OutOfMemory { id } => self.out_of_memory(&id),
-            // Only the engine knows whether that was for memory.
-            EngineEvent::Died { id, exit_code: Some(SIGKILLED) } => {
-                self.look_at_end(id, Some(SIGKILLED));
-            }
-            EngineEvent::Died { id, exit_code: Some(code) } => {
-                let exit = Exit { code: Some(code), ..Exit::default() };
-                self.container_ended(&id, exit);
-            }
-            EngineEvent::Died { id, exit_code: None } => self.look_at_end(id, None),
+            // Only the engine knows whether a kill was for memory, and when it ended: an engine that
+            // was away itself tells it when it is back.
+            EngineEvent::Died { id, exit_code } => self.look_at_end(id, exit_code),
             EngineEvent::Started { id } => self.started_again(&id),
         }
     }
