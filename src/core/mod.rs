@@ -7,6 +7,7 @@
 pub mod command;
 pub mod change;
 pub mod state;
+mod entity;
 pub mod table;
 pub mod apply;
 pub mod backoff;

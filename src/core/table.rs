@@ -10,7 +10,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use imbl::OrdMap;
 
-use super::{apply::reindex, change::Change, state::State};
+pub use super::entity::Table;
+use super::{apply::reindex, state::State};
 use crate::{
     base::{
         clock::Timestamp,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Rows of before this version were never in a release.
-const FIRST_VERSION: u8 = 2;
+pub(super) const FIRST_VERSION: u8 = 2;
 
 /// The key of a row, its table's number first.
 pub type RowKey = Vec<u8>;
@@ -67,88 +68,8 @@ pub enum RowError {
     Empty(Table),
 }
 
-/// Lists the tables that hold entities: number, name, version of the shape, field of the state, and
-/// the key an entity is found by. The numbers are stored: never use one again.
-macro_rules! tables {
-    ($($number:literal $table:ident v $version:literal, $field:ident by $key:expr;)*) => {
-        /// The tables.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        #[repr(u8)]
-        pub enum Table {
-            /// One row: revision and highest time.
-            Head = 0,
-            /// One row.
-            Cluster = 1,
-            /// Remembered outcomes, by revision.
-            Request = 11,
-            $($table = $number,)*
-        }
-
-        impl Table {
-            #[cfg(test)]
-            pub const ALL: &'static [Self] =
-                &[Self::Head, Self::Cluster, Self::Request, $(Self::$table),*];
-
-            /// The table with this stored number.
-            fn from_byte(byte: u8) -> Option<Self> {
-                match byte {
-                    0 => Some(Self::Head),
-                    1 => Some(Self::Cluster),
-                    11 => Some(Self::Request),
-                    $($number => Some(Self::$table),)*
-                    _ => None,
-                }
-            }
-
-            /// The version its rows are written in.
-            fn version(self) -> u8 {
-                match self {
-                    Self::Head | Self::Cluster | Self::Request => FIRST_VERSION,
-                    $(Self::$table => $version,)*
-                }
-            }
-        }
-
-        impl State {
-            /// The rows of all entities.
-            fn entities(&self) -> impl Iterator<Item = (RowKey, Vec<u8>)> + '_ {
-                let none = std::iter::empty();
-                $(let none = none.chain(self.$field.iter().map(|(key, value)| {
-                    (row_key(Table::$table, key), row_value(Table::$table, &**value))
-                }));)*
-                none
-            }
-
-            fn load_entity(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), RowError> {
-                match table {
-                    Table::Head | Table::Cluster | Table::Request => {}
-                    $(Table::$table => load(&mut self.$field, table, key, value, $key)?,)*
-                }
-                Ok(())
-            }
-        }
-    };
-}
-
-tables! {
-    2 Group v 2, groups by |group, _| group.id.clone();
-    3 App v 2, apps by |app, _| app.id.clone();
-    4 Spec v 2, specs by |spec, _| (spec.id.clone(), spec.version);
-    5 Instance v 2, instances by |instance, _| instance.id.clone();
-    6 Node v 2, nodes by |node, _| node.id().clone();
-    7 Deployment v 2, deployments by |deployment, _| deployment.id.clone();
-    8 Delay v 2, delays by |_, key| PathId::parse(&String::from_utf8_lossy(key));
-    9 Role v 2, roles by |role, _| role.role.clone();
-    10 User v 2, users by |user, _| user.uid.clone();
-    12 Invitation v 2, invitations by |invitation, _| invitation.digest;
-    13 Certificate v 2, certificates by |certificate, _| {
-        (certificate.node.clone(), certificate.serial.clone())
-    };
-    14 Past v 2, past by |past, _| past.revision;
-    15 Master v 2, masters by |master, _| master.id;
-}
-
-fn load<K: Ord + Clone, V: Message>(
+/// Takes an entity in under the key it is found by.
+pub(super) fn load<K: Ord + Clone, V: Message>(
     entities: &mut OrdMap<K, Arc<V>>,
     table: Table,
     key: &[u8],
@@ -161,7 +82,7 @@ fn load<K: Ord + Clone, V: Message>(
 }
 
 /// A key of a table as bytes, unique within the table.
-trait Key {
+pub(super) trait Key {
     fn put(&self, out: &mut Vec<u8>);
 }
 
@@ -204,13 +125,13 @@ impl Key for (NodeId, Serial) {
     }
 }
 
-fn row_key<K: Key>(table: Table, key: &K) -> RowKey {
+pub(super) fn row_key<K: Key>(table: Table, key: &K) -> RowKey {
     let mut bytes = vec![table as u8];
     key.put(&mut bytes);
     bytes
 }
 
-fn row_value<V: Message>(table: Table, value: &V) -> Vec<u8> {
+pub(super) fn row_value<V: Message>(table: Table, value: &V) -> Vec<u8> {
     wire::encode_versioned(table.version(), value)
 }
 
@@ -237,53 +158,6 @@ fn upgraded<'a>(
         message = step(&message).map_err(|error| RowError::Broken(table, error))?.into();
     }
     Ok(message)
-}
-
-impl Change {
-    /// The row this change touches.
-    pub fn row(&self) -> RowKey {
-        match self {
-            Self::Cluster(_) => vec![Table::Cluster as u8],
-            Self::Group { id, .. } => row_key(Table::Group, id),
-            Self::App { id, .. } => row_key(Table::App, id),
-            Self::Spec { id, version, .. } => row_key(Table::Spec, &(id.clone(), *version)),
-            Self::Instance { id, .. } => row_key(Table::Instance, id),
-            Self::Node { id, .. } => row_key(Table::Node, id),
-            Self::Deployment { id, .. } => row_key(Table::Deployment, id),
-            Self::Delay { app, .. } => row_key(Table::Delay, app),
-            Self::Role { role, .. } => row_key(Table::Role, role),
-            Self::User { uid, .. } => row_key(Table::User, uid),
-            Self::Invitation { digest, .. } => row_key(Table::Invitation, digest),
-            Self::Certificate { node, serial, .. } => {
-                row_key(Table::Certificate, &(node.clone(), serial.clone()))
-            }
-            Self::Past { revision, .. } => row_key(Table::Past, revision),
-            Self::Master { id, .. } => row_key(Table::Master, id),
-        }
-    }
-
-    /// The row's new value; `None` deletes it.
-    pub fn value(&self) -> Option<Vec<u8>> {
-        fn of<V: Message>(table: Table, new: Option<&Arc<V>>) -> Option<Vec<u8>> {
-            new.map(|value| row_value(table, &**value))
-        }
-        match self {
-            Self::Cluster(new) => Some(row_value(Table::Cluster, &**new)),
-            Self::Group { new, .. } => of(Table::Group, new.as_ref()),
-            Self::App { new, .. } => of(Table::App, new.as_ref()),
-            Self::Spec { new, .. } => of(Table::Spec, new.as_ref()),
-            Self::Instance { new, .. } => of(Table::Instance, new.as_ref()),
-            Self::Node { new, .. } => of(Table::Node, new.as_ref()),
-            Self::Deployment { new, .. } => of(Table::Deployment, new.as_ref()),
-            Self::Delay { new, .. } => of(Table::Delay, new.as_ref()),
-            Self::Role { new, .. } => of(Table::Role, new.as_ref()),
-            Self::User { new, .. } => of(Table::User, new.as_ref()),
-            Self::Invitation { new, .. } => of(Table::Invitation, new.as_ref()),
-            Self::Certificate { new, .. } => of(Table::Certificate, new.as_ref()),
-            Self::Past { new, .. } => of(Table::Past, new.as_ref()),
-            Self::Master { new, .. } => of(Table::Master, new.as_ref()),
-        }
-    }
 }
 
 impl State {

@@ -152,8 +152,8 @@ fn ended<'a>(
 fn spec_of(instance: &Instance, changes: &[Change], state: &State) -> Option<Arc<WorkloadSpec>> {
     let removed = || {
         changes.iter().find_map(|change| match change {
-            Change::Spec { id, version, old, new: None }
-                if *id == instance.app && *version == instance.version =>
+            Change::Spec { id: (app, version), old, new: None }
+                if *app == instance.app && *version == instance.version =>
             {
                 old.clone()
             }

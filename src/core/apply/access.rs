@@ -33,7 +33,7 @@ pub fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
     });
     let generation = tx.state.revision;
     for user in &init.users {
-        tx.set_user(&user.uid, Some(User { generation, ..user.clone() }));
+        tx.put_user(User { generation, ..user.clone() });
     }
     Ok(Accepted::default())
 }
@@ -49,7 +49,7 @@ pub fn put_user(tx: &mut Tx<'_>, user: &User, expect: Expect) -> Result<Accepted
     let proves = |user: &User| (user.password_hash.clone(), user.public_key.clone());
     let same = known.filter(|known| proves(known) == proves(user));
     let generation = same.map_or(tx.state.revision, |known| known.generation);
-    tx.set_user(&user.uid, Some(User { generation, ..user.clone() }));
+    tx.put_user(User { generation, ..user.clone() });
     Ok(Accepted::default())
 }
 
@@ -61,7 +61,7 @@ pub fn delete_user(tx: &mut Tx<'_>, uid: &str) -> Result<Accepted, Rejected> {
     if !others.any(|user| user.superuser && user.can_sign_in()) {
         return Err(Rejected::LastUser(uid.to_owned()));
     }
-    tx.set_user(uid, None);
+    tx.remove::<User>(&uid.to_owned());
     Ok(Accepted::default())
 }
 
@@ -76,7 +76,7 @@ pub fn revoke_tokens(tx: &mut Tx<'_>, uid: Option<&str>) -> Result<Accepted, Rej
         return Err(Rejected::NoSuchUser(uid.to_owned()));
     }
     for user in users {
-        tx.set_user(&user.uid, Some(User { generation, ..(*user).clone() }));
+        tx.put_user(User { generation, ..(*user).clone() });
     }
     Ok(Accepted::default())
 }
@@ -89,7 +89,7 @@ pub fn rotate_secret(tx: &mut Tx<'_>, secret: [u8; 32]) -> Result<Accepted, Reje
 }
 
 pub fn put_role(tx: &mut Tx<'_>, settings: &RoleSettings) -> Accepted {
-    tx.set_role(&settings.role, Some(settings.clone()));
+    tx.put(settings.role.clone(), settings.clone());
     Accepted::default()
 }
 
@@ -97,6 +97,6 @@ pub fn delete_role(tx: &mut Tx<'_>, role: &Role) -> Result<Accepted, Rejected> {
     if !tx.state.roles.contains_key(role) {
         return Err(Rejected::NoSuchRole(role.clone()));
     }
-    tx.set_role(role, None);
+    tx.remove::<RoleSettings>(role);
     Ok(Accepted::default())
 }

@@ -93,7 +93,7 @@ pub fn revoke_all(tx: &mut Tx<'_>, node: &NodeId) {
     let spent: Vec<Digest> =
         tx.state.invitations.values().filter(|i| mine(i)).map(|i| i.digest).collect();
     for digest in spent {
-        tx.remove_invitation(&digest);
+        tx.remove::<Invitation>(&digest);
     }
 }
 
@@ -154,7 +154,7 @@ fn give(tx: &mut Tx<'_>, node: &NodeId, serial: &Serial, expires_at: Timestamp) 
     let n_all = tx.state.certificates_of(node).count();
     let n_over = n_all.saturating_sub(CERTIFICATES_PER_NODE_MAX);
     for certificate in revoked.into_iter().take(n_over) {
-        tx.remove_certificate(&certificate);
+        tx.remove::<Certificate>(&(certificate.node.clone(), certificate.serial.clone()));
     }
 }
 
@@ -178,11 +178,11 @@ fn drop_expired(tx: &mut Tx<'_>) {
     let invitations: Vec<Digest> =
         tx.state.invitations.values().filter(|i| i.until <= now).map(|i| i.digest).collect();
     for digest in invitations {
-        tx.remove_invitation(&digest);
+        tx.remove::<Invitation>(&digest);
     }
     let certificates: Vec<Arc<Certificate>> =
         tx.state.certificates.values().filter(|c| c.expires_at <= now).cloned().collect();
     for certificate in certificates {
-        tx.remove_certificate(&certificate);
+        tx.remove::<Certificate>(&(certificate.node.clone(), certificate.serial.clone()));
     }
 }

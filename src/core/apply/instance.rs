@@ -192,5 +192,5 @@ fn delay_next(tx: &mut Tx<'_>, instance: &Instance) {
     let Some(spec) = tx.state.spec(&instance.app).cloned() else { return };
     let before = tx.state.delays.get(&instance.app).cloned();
     let delay = Delay::after(before.as_deref(), &spec.backoff, spec.last_config_change_at, tx.at());
-    tx.set_delay(&instance.app, Some(delay));
+    tx.put(instance.app.clone(), delay);
 }

@@ -13,7 +13,7 @@ use crate::{
 pub fn register(tx: &mut Tx<'_>, master: &Master) -> Result<Accepted, Rejected> {
     check(tx.state, || format!("master {}", master.id), master.level)?;
     if tx.state.masters.get(&master.id).is_none_or(|known| **known != *master) {
-        tx.put_master(master.clone());
+        tx.put(master.id, master.clone());
     }
     Ok(Accepted::default())
 }

@@ -41,7 +41,7 @@ pub fn close(tx: &mut Tx<'_>, version: Timestamp) {
     let n_bytes: usize = apps.values().flatten().map(|spec| spec.stored_bytes()).sum();
     let (apps, groups) = (apps.into_iter().collect(), groups.into_iter().collect());
     let (revision, n_bytes) = (tx.state.revision, n_bytes as u64);
-    tx.put_past(Past { revision, version, apps, groups, n_bytes });
+    tx.put(revision, Past { revision, version, apps, groups, n_bytes });
     drop_oldest(tx);
 }
 
@@ -75,6 +75,6 @@ fn drop_oldest(tx: &mut Tx<'_>) {
     let n_kept = past.values().rev().map(|past| &**past).take_while(|p| fits(p)).count();
     let gone: Vec<u64> = past.keys().take(past.len() - n_kept).copied().collect();
     for revision in gone {
-        tx.remove_past(revision);
+        tx.remove::<Past>(&revision);
     }
 }

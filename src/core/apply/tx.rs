@@ -10,17 +10,16 @@ use crate::{
         backoff::Delay,
         change::{Change, End},
         deploy,
-        past::Past,
+        entity::{Entity, Plain},
         state::{App, Cluster, Group, Index, State},
     },
     model::{
-        access::{Role, RoleSettings, User},
-        credential::{Certificate, Digest, Invitation},
+        access::User,
+        credential::{Certificate, Invitation},
         deployment::{Deployment, DeploymentId},
         instance::{Condition, Goal, Instance, InstanceId},
-        master::Master,
-        node::Node,
-        path::{AppId, GroupId},
+        node::{Node, NodeId},
+        path::AppId,
         workload::WorkloadSpec,
     },
 };
@@ -56,87 +55,73 @@ impl<'a> Tx<'a> {
         self.changes.push(Change::Cluster(new));
     }
 
-    pub fn put_group(&mut self, group: Group) {
-        let (id, new) = (group.id.clone(), Arc::new(group));
-        let old = self.state.groups.insert(id.clone(), new.clone());
-        self.changes.push(Change::Group { id, old, new: Some(new) });
+    /// Writes an entity that no index knows of.
+    pub fn put<E: Plain>(&mut self, id: E::Key, entity: impl Into<Arc<E>>) {
+        self.write(id, entity.into());
     }
 
-    pub fn remove_group(&mut self, id: &GroupId) {
-        if let Some(old) = self.state.groups.remove(id) {
-            self.changes.push(Change::Group { id: id.clone(), old: Some(old), new: None });
-        }
+    /// Removes an entity that no index knows of.
+    pub fn remove<E: Plain>(&mut self, id: &E::Key) {
+        self.erase::<E>(id);
+    }
+
+    /// Writes an entity and answers what was there. The indexes are the caller's.
+    fn write<E: Entity>(&mut self, id: E::Key, new: Arc<E>) -> Option<Arc<E>> {
+        let old = E::all(self.state).insert(id.clone(), new.clone());
+        self.changes.push(E::change(id, old.clone(), Some(new)));
+        old
+    }
+
+    /// Removes an entity and answers what was there. The indexes are the caller's.
+    fn erase<E: Entity>(&mut self, id: &E::Key) -> Option<Arc<E>> {
+        let old = E::all(self.state).remove(id)?;
+        self.changes.push(E::change(id.clone(), Some(old.clone()), None));
+        Some(old)
     }
 
     pub fn put_app(&mut self, app: App) {
         let (id, new) = (app.id.clone(), Arc::new(app));
-        let old = self.state.apps.insert(id.clone(), new.clone());
+        let old = self.write(id.clone(), new.clone());
         count_service_ports(&mut self.state.index, old.as_deref(), Some(&new));
         self.touch(&id);
-        self.changes.push(Change::App { id, old, new: Some(new) });
     }
 
     pub fn remove_app(&mut self, id: &AppId) {
-        if let Some(old) = self.state.apps.remove(id) {
+        if let Some(old) = self.erase::<App>(id) {
             count_service_ports(&mut self.state.index, Some(&old), None);
             self.touch(id);
-            self.changes.push(Change::App { id: id.clone(), old: Some(old), new: None });
         }
-        self.set_delay(id, None);
-    }
-
-    pub fn put_spec(&mut self, spec: Arc<WorkloadSpec>) {
-        let (id, version) = (spec.id.clone(), spec.version);
-        let old = self.state.specs.insert((id.clone(), version), spec.clone());
-        self.changes.push(Change::Spec { id, version, old, new: Some(spec) });
-    }
-
-    pub fn remove_spec(&mut self, id: &AppId, version: Timestamp) {
-        let old = self.state.specs.remove(&(id.clone(), version));
-        if old.is_some() {
-            self.changes.push(Change::Spec { id: id.clone(), version, old, new: None });
-        }
+        self.remove::<Delay>(id);
     }
 
     pub fn put_instance(&mut self, instance: Instance) {
-        let (id, new) = (instance.id.clone(), Arc::new(instance));
-        let old = self.state.instances.insert(id.clone(), new.clone());
+        let new = Arc::new(instance);
+        let old = self.write(new.id.clone(), new.clone());
         index_instance(&mut self.state.index, old.as_deref(), Some(&new));
         self.touch(&new.app);
-        self.changes.push(Change::Instance { id, old, new: Some(new) });
     }
 
     pub fn remove_instance(&mut self, id: &InstanceId) {
-        let Some(old) = self.state.instances.remove(id) else { return };
+        let Some(old) = self.erase::<Instance>(id) else { return };
         index_instance(&mut self.state.index, Some(&old), None);
-        let app = old.app.clone();
-        self.touch(&app);
-        self.changes.push(Change::Instance { id: id.clone(), old: Some(old), new: None });
-        self.drop_specs_of_removed(&app);
+        self.touch(&old.app);
+        self.drop_specs_of_removed(&old.app);
     }
 
     pub fn put_node(&mut self, node: Node) {
-        let (id, new) = (node.id().clone(), Arc::new(node));
-        let old = self.state.nodes.insert(id.clone(), new.clone());
-        self.note_drain(&id, new.is_draining());
-        self.changes.push(Change::Node { id, old, new: Some(new) });
+        let new = Arc::new(node);
+        self.write(new.id().clone(), new.clone());
+        self.note_drain(new.id(), new.is_draining());
     }
 
-    pub fn put_master(&mut self, master: Master) {
-        let (id, new) = (master.id, Arc::new(master));
-        self.state.masters.insert(id, new.clone());
-        self.changes.push(Change::Master { id, new: Some(new) });
-    }
-
-    pub fn remove_node(&mut self, id: &crate::model::NodeId) {
-        if let Some(old) = self.state.nodes.remove(id) {
+    pub fn remove_node(&mut self, id: &NodeId) {
+        if self.erase::<Node>(id).is_some() {
             self.note_drain(id, false);
-            self.changes.push(Change::Node { id: id.clone(), old: Some(old), new: None });
         }
     }
 
     /// Whether a node is draining changes how many instances its workloads are taken to have.
-    fn note_drain(&mut self, id: &crate::model::NodeId, draining: bool) {
+    fn note_drain(&mut self, id: &NodeId, draining: bool) {
         let index = &mut self.state.index;
         let changed = match draining {
             true => index.draining.insert(id.clone()).is_none(),
@@ -151,13 +136,12 @@ impl<'a> Tx<'a> {
     }
 
     pub fn put_deployment(&mut self, deployment: Deployment) {
-        let (id, new) = (deployment.id.clone(), Arc::new(deployment));
-        let old = self.state.deployments.insert(id.clone(), new.clone());
+        let new = Arc::new(deployment);
+        self.write(new.id.clone(), new.clone());
         for app in new.changes.keys() {
-            self.state.index.locks.insert(app.clone(), id.clone());
+            self.state.index.locks.insert(app.clone(), new.id.clone());
             self.touch(app);
         }
-        self.changes.push(Change::Deployment { id, old, new: Some(new), end: None });
     }
 
     pub fn end_deployment(&mut self, id: &DeploymentId, end: End) {
@@ -176,71 +160,20 @@ impl<'a> Tx<'a> {
         }
     }
 
-    pub fn set_delay(&mut self, app: &AppId, delay: Option<Delay>) {
-        let new = delay.map(Arc::new);
-        let had = match &new {
-            Some(new) => self.state.delays.insert(app.clone(), new.clone()),
-            None => self.state.delays.remove(app),
-        };
-        if new.is_some() || had.is_some() {
-            self.changes.push(Change::Delay { app: app.clone(), new });
-        }
+    pub fn put_group(&mut self, group: Group) {
+        self.put(group.id.clone(), group);
     }
 
-    pub fn set_role(&mut self, role: &Role, settings: Option<RoleSettings>) {
-        let new = settings.map(Arc::new);
-        match &new {
-            Some(new) => self.state.roles.insert(role.clone(), new.clone()),
-            None => self.state.roles.remove(role),
-        };
-        self.changes.push(Change::Role { role: role.clone(), new });
-    }
-
-    pub fn set_user(&mut self, uid: &str, user: Option<User>) {
-        let new = user.map(Arc::new);
-        match &new {
-            Some(new) => self.state.users.insert(uid.to_owned(), new.clone()),
-            None => self.state.users.remove(uid),
-        };
-        self.changes.push(Change::User { uid: uid.to_owned(), new });
+    pub fn put_user(&mut self, user: User) {
+        self.put(user.uid.clone(), user);
     }
 
     pub fn put_invitation(&mut self, invitation: Invitation) {
-        let (digest, new) = (invitation.digest, Arc::new(invitation));
-        self.state.invitations.insert(digest, new.clone());
-        self.changes.push(Change::Invitation { digest, new: Some(new) });
-    }
-
-    pub fn remove_invitation(&mut self, digest: &Digest) {
-        if self.state.invitations.remove(digest).is_some() {
-            self.changes.push(Change::Invitation { digest: *digest, new: None });
-        }
-    }
-
-    pub fn put_past(&mut self, past: Past) {
-        let (revision, new) = (past.revision, Arc::new(past));
-        self.state.past.insert(revision, new.clone());
-        self.changes.push(Change::Past { revision, new: Some(new) });
-    }
-
-    pub fn remove_past(&mut self, revision: u64) {
-        if self.state.past.remove(&revision).is_some() {
-            self.changes.push(Change::Past { revision, new: None });
-        }
+        self.put(invitation.digest, invitation);
     }
 
     pub fn put_certificate(&mut self, certificate: Certificate) {
-        let (node, serial) = (certificate.node.clone(), certificate.serial.clone());
-        let new = Arc::new(certificate);
-        self.state.certificates.insert((node.clone(), serial.clone()), new.clone());
-        self.changes.push(Change::Certificate { node, serial, new: Some(new) });
-    }
-
-    pub fn remove_certificate(&mut self, certificate: &Certificate) {
-        let (node, serial) = (certificate.node.clone(), certificate.serial.clone());
-        if self.state.certificates.remove(&(node.clone(), serial.clone())).is_some() {
-            self.changes.push(Change::Certificate { node, serial, new: None });
-        }
+        self.put((certificate.node.clone(), certificate.serial.clone()), certificate);
     }
 
     /// Notes that something about `app` changed, and whether it is outside deployments and has
@@ -266,7 +199,7 @@ impl<'a> Tx<'a> {
         let versions: Vec<Timestamp> = state.versions_of(app).map(|s| s.version).collect();
         self.state.index.touched.remove(app);
         for version in versions {
-            self.remove_spec(app, version);
+            self.remove::<WorkloadSpec>(&(app.clone(), version));
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{cluster::order_kill, past, tx::Tx};
 use crate::{
     base::{clock::Timestamp, limit},
     core::{
+        backoff::Delay,
         change::End,
         command::{
             Accepted, DeployStep, Edit, Expect, GroupChange, GroupEdit, PutApps, Rejected, Scale,
@@ -168,7 +169,7 @@ pub fn reset_backoff(tx: &mut Tx<'_>, app: &AppId) -> Result<Accepted, Rejected>
     if !tx.state.index.waiting.contains_key(app) {
         return Err(Rejected::NothingWaiting(app.clone()));
     }
-    tx.set_delay(app, None);
+    tx.remove::<Delay>(app);
     Ok(Accepted::default())
 }
 
@@ -284,7 +285,7 @@ fn write_app(tx: &mut Tx<'_>, id: &AppId, spec: Option<&Arc<WorkloadSpec>>) {
         tx.remove_app(id);
         return;
     };
-    tx.put_spec(spec.clone());
+    tx.put::<WorkloadSpec>((spec.id.clone(), spec.version), spec.clone());
     let last_failure = tx.state.apps.get(id).and_then(|a| a.last_failure.clone());
     tx.put_app(App { id: id.clone(), spec: spec.clone(), last_failure });
     for group in id.ancestors() {
@@ -316,7 +317,7 @@ fn drop_old_versions(tx: &mut Tx<'_>, id: &AppId) {
     }
     let used: BTreeSet<Timestamp> = tx.state.instances_of(id).map(|i| i.version).collect();
     for version in versions.into_iter().take(surplus).filter(|v| !used.contains(v)) {
-        tx.remove_spec(id, version);
+        tx.remove::<WorkloadSpec>(&(id.clone(), version));
     }
 }
 
@@ -397,7 +398,7 @@ fn edit_group(tx: &mut Tx<'_>, edit: &GroupEdit, version: Timestamp) -> Result<(
                 .cloned()
                 .collect();
             for group in below {
-                tx.remove_group(&group);
+                tx.remove::<Group>(&group);
             }
         }
     }
