@@ -27,6 +27,7 @@ use tepui::{
 };
 use tokio::sync::watch;
 
+mod cut;
 mod resolvers;
 
 const PATIENCE: Duration = Duration::from_secs(5);
