@@ -412,7 +412,7 @@ async fn an_answer_that_breaks_off_is_seen_to_break_off() {
 }
 
 /// An upstream that keeps connections alive, but closes each on its second request unanswered.
-async fn closes_on_second(listener: TcpListener) {
+pub async fn closes_on_second(listener: TcpListener) {
     let served = Tasks::new("upstream");
     while let Ok((tcp, _)) = listener.accept().await {
         served.connection("peer", async move {
@@ -522,9 +522,8 @@ async fn http2_with_prior_knowledge_is_served_and_proxied() {
     assert!(text.contains("host: cluster.example\n"), "{text}");
 }
 
-#[tokio::test]
-async fn tls_is_spoken_on_both_sides() {
-    let tasks = Tasks::new("t");
+/// TLS with a certificate nobody has signed.
+pub fn self_signed() -> Arc<rustls::ServerConfig> {
     let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -534,7 +533,13 @@ async fn tls_is_spoken_on_both_sides() {
         .with_no_client_auth()
         .with_single_cert(vec![issued.cert.der().clone()], key)
         .unwrap();
-    let listener = Listener::bind(loopback()).unwrap().with_tls(Arc::new(config));
+    Arc::new(config)
+}
+
+#[tokio::test]
+async fn tls_is_spoken_on_both_sides() {
+    let tasks = Tasks::new("t");
+    let listener = Listener::bind(loopback()).unwrap().with_tls(self_signed());
     let upstream = listener.serve(Arc::new(mirror), &tasks);
     let target = Target::plain(Upstream { addr: upstream.local_addr(), tls: true });
     let (front, proxy) = front_to(&tasks, target);

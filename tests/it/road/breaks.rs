@@ -9,7 +9,7 @@ use tepui::{
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    super::router::{Client, DEADLINE, loopback, mirror, serve},
+    super::router::{DEADLINE, closes_on_second, loopback, mirror, serve},
     Duration, accept, connect, front, front_to, plain,
 };
 
@@ -17,19 +17,6 @@ async fn listener() -> (TcpListener, std::net::SocketAddr) {
     let listener = TcpListener::bind(loopback()).await.unwrap();
     let addr = listener.local_addr().unwrap();
     (listener, addr)
-}
-
-/// An upstream that keeps connections alive, but closes each on its second request unanswered.
-async fn closes_on_second(listener: TcpListener) {
-    let served = Tasks::new("upstream");
-    while let Ok((tcp, _)) = listener.accept().await {
-        served.connection("peer", async move {
-            let mut peer = Client { tcp, seen: Vec::new() };
-            peer.until("\r\n\r\n").await;
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-            peer.until("\r\n\r\n").await;
-        });
-    }
 }
 
 #[tokio::test]

@@ -232,16 +232,7 @@ async fn a_silent_client_is_cut() {
 #[tokio::test]
 async fn tls_is_spoken_on_both_sides() {
     let tasks = Tasks::new("t");
-    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![issued.cert.der().clone()], key)
-        .unwrap();
-    let config = Arc::new(config);
+    let config = super::router::self_signed();
     let tls = || Listener::bind(loopback()).unwrap().with_tls(config.clone());
     let service = tls().serve(Arc::new(super::router::mirror), &tasks);
     let proxy = Proxy::new(&tasks);
