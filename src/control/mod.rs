@@ -2,7 +2,8 @@
 //!
 //! Each has a pure `step(state, …) -> commands` (what simulation and tests run) and is driven by
 //! `driver`: woken by any change or a timer, it reads one snapshot, proposes what the step returns
-//! and waits for the log's answer, never for what agents make of it. A failover or a restart enters at "read one snapshot".
+//! and waits for the log's answer, never for what agents make of it. A failover or a restart enters at
+//! "read one snapshot".
 //!
 //! | file | brings about |
 //! |---|---|

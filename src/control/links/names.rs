@@ -77,6 +77,11 @@ impl Told {
     /// whole set never comes between.
     pub fn dispatch(&self, batch: &Batch, agents: &mut BTreeMap<NodeId, Connected>) {
         let Some(realm) = self.realm(&batch.state) else { return };
+        if agents.values().all(|agent| agent.names == Standing::NotTold) {
+            // Whoever comes next is told a whole set that has this batch in it.
+            *self.recent.lock() = Recent::after(batch.revision);
+            return;
+        }
         let news = told::changed(&batch.state, &batch.changes, realm);
         if news.is_empty() {
             return;
@@ -93,7 +98,7 @@ impl Told {
 
     /// Changes up to `revision` were missed: every agent is owed the whole set.
     pub fn forget(&self, revision: u64, agents: &mut BTreeMap<NodeId, Connected>) {
-        *self.recent.lock() = Recent { batches: VecDeque::new(), forgotten: revision };
+        *self.recent.lock() = Recent::after(revision);
         for agent in agents.values_mut().filter(|agent| agent.names != Standing::NotTold) {
             agent.names = Standing::Owed;
         }
@@ -126,6 +131,11 @@ impl Told {
 }
 
 impl Recent {
+    /// Nothing of the time up to `revision`.
+    fn after(revision: u64) -> Self {
+        Self { batches: VecDeque::new(), forgotten: revision }
+    }
+
     fn keep(&mut self, revision: u64, news: Vec<Arc<Names>>) {
         self.batches.push_back((revision, news));
         if self.batches.len() > RECENT_MAX
@@ -177,7 +187,7 @@ mod tests {
         }
         assert_eq!(recent.since(8), None, "the news of 9 are gone");
         assert_eq!(recent.since(9).map(|later| later.len()), Some(RECENT_MAX));
-        let missed = Recent { forgotten: 400, ..Recent::default() };
+        let missed = Recent::after(400);
         assert_eq!(missed.since(399), None);
         assert_eq!(missed.since(400), Some(Vec::new()));
     }

@@ -49,7 +49,7 @@ pub fn marathon(leader: IpAddr, port: u16) -> Scheduler {
 }
 
 /// Where the instance runs, if it has names now.
-fn named<'a>(state: &State, instance: &'a Instance) -> Option<&'a Placement> {
+pub(super) fn named<'a>(state: &State, instance: &'a Instance) -> Option<&'a Placement> {
     let placement = instance.placement()?;
     let is_wanted = instance.goal == Goal::Running && instance.kill().is_none();
     let node = state.nodes.get(&placement.node)?;

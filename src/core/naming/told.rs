@@ -1,15 +1,15 @@
 //! Names as agents are told of them: the whole set in parts of bounded size, and what a command
 //! changed of it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use super::{NamedTask, tasks};
 use crate::{
-    base::limit,
+    base::{clock::Timestamp, limit},
     core::{Change, State},
     model::{
         InstanceId, NodeId,
-        instance::Instance,
+        instance::{Instance, Placement},
         names::{Named, NamedPort, Names, Part, Realm, TaskName},
     },
 };
@@ -35,7 +35,7 @@ pub fn whole(state: &State, realm: &Realm) -> Vec<Arc<Names>> {
         };
     }
     if let Some(last) = parts.last_mut() {
-        last.realm = Some(Box::new(tasks::with_agents(state, realm)));
+        last.realm = Some(sent(state, realm));
     }
     parts.into_iter().map(Arc::new).collect()
 }
@@ -47,8 +47,15 @@ pub fn changed(state: &State, changes: &[Change], realm: &Realm) -> Vec<Arc<Name
     for change in changes {
         match change {
             Change::Instance { id, old, new } => {
-                let of = |i: &Option<Arc<Instance>>| i.as_ref().and_then(|i| named(state, i));
-                if of(old) != of(new) {
+                let of = |i: &Option<Arc<Instance>>| {
+                    i.as_ref().filter(|i| tasks::named(state, i).is_some()).cloned()
+                };
+                let changed = match (of(old), of(new)) {
+                    (None, None) => false,
+                    (Some(old), Some(new)) => key(&old) != key(&new),
+                    (None, Some(_)) | (Some(_), None) => true,
+                };
+                if changed {
                     touched.insert(id);
                 }
             }
@@ -74,9 +81,21 @@ pub fn changed(state: &State, changes: &[Change], realm: &Realm) -> Vec<Arc<Name
     }
     let mut parts = split(state, put.into_iter(), gone);
     if let Some(last) = parts.last_mut().filter(|_| agents_changed) {
-        last.realm = Some(Box::new(tasks::with_agents(state, realm)));
+        last.realm = Some(sent(state, realm));
     }
     parts.into_iter().map(Arc::new).collect()
+}
+
+/// The realm as it is sent: which node answers is that node's own business.
+fn sent(state: &State, realm: &Realm) -> Box<Realm> {
+    let realm = tasks::with_agents(state, realm);
+    Box::new(Realm { this_node: None, this_node_public: None, ..realm })
+}
+
+/// What the names of an instance that has some are made of, besides its definition, which a version
+/// never changes.
+fn key(instance: &Instance) -> (Timestamp, u32, Option<&Placement>, &[IpAddr]) {
+    (instance.version, instance.incarnation, instance.placement(), instance.addresses())
 }
 
 fn on<'a>(state: &'a State, node: &NodeId) -> impl Iterator<Item = &'a InstanceId> {
@@ -120,6 +139,7 @@ fn weight(task: &TaskName) -> usize {
 
 /// An instance's names; `None` when it has none now.
 fn named(state: &State, instance: &Instance) -> Option<Named> {
+    tasks::named(state, instance)?;
     let mut tasks = Vec::new();
     tasks::each(state, &instance.app.task_name(), instance, |task| tasks.push(owned(task)));
     (!tasks.is_empty()).then(|| Named { instance: instance.id.clone(), tasks })
