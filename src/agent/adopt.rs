@@ -354,8 +354,8 @@ impl Worker {
         let infra = live.members.iter().find(|m| m.name == INFRA);
         let Some(member) = infra.or(live.members.first()) else { return };
         let order = self.actual.tasks.get(key).and_then(|k| k.order.as_ref());
-        let on_host = order.is_none_or(|o| o.spec.network_mode() == NetworkMode::Host);
-        let ready = order.is_none_or(|o| !o.spec.has_readiness_checks());
+        let on_host = order.is_none_or(|o| o.spec.run.network_mode() == NetworkMode::Host);
+        let ready = order.is_none_or(|o| !o.spec.run.has_readiness_checks());
         let (runtime, inbox) = (self.runtime.clone(), self.inbox.clone());
         let (id, key, now) = (member.id.clone(), key.clone(), self.clock.now());
         self.tasks.connection("inspect", async move {

@@ -77,7 +77,7 @@ impl Prober {
     /// Starts all checks of `subject`; `ready` leaves the readiness checks out.
     pub fn start(&self, subject: &Subject, ready: bool) {
         let (mut n_health, mut n_ready) = (0, 0);
-        for container in &subject.order.spec.containers {
+        for container in &subject.order.spec.run.containers {
             let target = Target {
                 prober: self.clone(),
                 subject: subject.clone(),

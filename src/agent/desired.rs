@@ -254,7 +254,7 @@ impl Known {
         let asked = self
             .order
             .iter()
-            .flat_map(|o| &o.spec.containers)
+            .flat_map(|o| &o.spec.run.containers)
             .map(|c| c.kill_grace_ms.map_or(KILL_GRACE, Duration::from_millis))
             .max();
         asked.unwrap_or(KILL_GRACE)

@@ -122,8 +122,8 @@ fn is_node(spec: &ContainerSpec) -> bool {
 /// The definition of a container by its name within a pod; an app has one only.
 pub fn spec_of<'a>(known: &'a Known, container: &str) -> Option<&'a ContainerSpec> {
     let order = known.order.as_ref()?;
-    let is_pod = order.spec.kind == Kind::Pod;
-    order.spec.containers.iter().find(|c| !is_pod || c.name == container)
+    let is_pod = order.spec.run.kind == Kind::Pod;
+    order.spec.run.containers.iter().find(|c| !is_pod || c.name == container)
 }
 
 fn signal_name(number: i32) -> Option<&'static str> {

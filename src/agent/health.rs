@@ -12,7 +12,7 @@ use crate::{
     model::{
         container::{HealthCheck, Probe},
         instance::{CheckOutcome, CheckStatus, ReadinessStatus},
-        workload::WorkloadSpec,
+        workload::RunSpec,
     },
 };
 
@@ -56,16 +56,16 @@ pub struct Health {
 impl Health {
     /// No results yet, or those of `known`, kept over a restart of the agent: then grace periods
     /// begin once more for checks that never passed.
-    pub fn new(spec: &WorkloadSpec, started: Moment, known: &Checked) -> Self {
+    pub fn new(run: &RunSpec, started: Moment, known: &Checked) -> Self {
         let checks: Vec<HealthCheck> =
-            spec.containers.iter().flat_map(|c| c.health_checks.clone()).collect();
+            run.containers.iter().flat_map(|c| c.health_checks.clone()).collect();
         let mut status = vec![None; checks.len()];
         for old in &known.health {
             if let Some(slot) = usize::try_from(old.index).ok().and_then(|i| status.get_mut(i)) {
                 *slot = Some(old.clone());
             }
         }
-        let n_readiness = spec.containers.iter().map(|c| c.readiness.len()).sum();
+        let n_readiness = run.containers.iter().map(|c| c.readiness.len()).sum();
         let mut readiness = vec![None; n_readiness];
         for (slot, old) in readiness.iter_mut().zip(&known.readiness) {
             *slot = Some(old.clone());

@@ -147,7 +147,7 @@ pub fn launch(
 
 /// The container that holds a pod's network: a plain command that sleeps.
 pub fn infra(order: &Order, site: &Site<'_>) -> Launch {
-    let published = order.spec.containers.iter().flat_map(|c| published(order, c)).collect();
+    let published = order.spec.run.containers.iter().flat_map(|c| published(order, c)).collect();
     let mut plan = ContainerPlan {
         name: container_name(order, "infra"),
         labels: labels(order, INFRA, site),
@@ -190,8 +190,8 @@ fn command(order: &Order, container: &ContainerSpec) -> Result<(Argv, Argv), Bad
     let bypass = |text: &str| {
         (Some(vec!["/bin/sh".to_owned()]), Some(vec!["-c".to_owned(), text.to_owned()]))
     };
-    let executor = order.spec.executor.as_str();
-    if !(executor.is_empty() || executor == "//cmd") && order.spec.kind == Kind::App {
+    let executor = order.spec.run.executor.as_str();
+    if !(executor.is_empty() || executor == "//cmd") && order.spec.run.kind == Kind::App {
         let arguments = match &container.command {
             Command::Image => String::new(),
             Command::Shell(text) => text.clone(),
@@ -219,18 +219,20 @@ fn network(order: &Order, infra: Option<&str>) -> NetworkPlan {
     if let Some(infra) = infra {
         return NetworkPlan::Of(infra.to_owned());
     }
-    match order.spec.network_mode() {
+    match order.spec.run.network_mode() {
         NetworkMode::Host => NetworkPlan::Host,
         NetworkMode::Bridge => NetworkPlan::Bridge,
-        NetworkMode::Container => match order.spec.networks.first().and_then(|n| n.name.clone()) {
-            Some(name) => NetworkPlan::Named(name),
-            None => NetworkPlan::Bridge,
-        },
+        NetworkMode::Container => {
+            match order.spec.run.networks.first().and_then(|n| n.name.clone()) {
+                Some(name) => NetworkPlan::Named(name),
+                None => NetworkPlan::Bridge,
+            }
+        }
     }
 }
 
 fn published(order: &Order, container: &ContainerSpec) -> Vec<PublishedPort> {
-    let hosts = env::host_ports(&order.spec, &order.placement, container);
+    let hosts = env::host_ports(&order.spec.run, &order.placement, container);
     let inside = env::container_ports(order, container);
     let each = |((port, host), container_port): ((&Port, Option<u16>), u16)| {
         let protocols = if host.is_some() { port.protocol.each() } else { &[] };

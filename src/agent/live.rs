@@ -117,7 +117,7 @@ impl Worker {
 
     pub(super) fn start(&mut self, order: Order) {
         let key = (order.instance.clone(), order.incarnation);
-        self.live.insert(key.clone(), Live::new(order.spec.id.clone()));
+        self.live.insert(key.clone(), Live::new(order.spec.id));
         self.dirty.insert(key.clone());
         if self.engine_away.is_some() {
             self.wait_for_engine(key);
@@ -147,7 +147,7 @@ impl Worker {
 
     pub(super) fn deny(&mut self, order: Order) {
         let key = (order.instance.clone(), order.incarnation);
-        self.live.insert(key.clone(), Live::new(order.spec.id.clone()));
+        self.live.insert(key.clone(), Live::new(order.spec.id));
         self.dirty.insert(key);
     }
 
@@ -230,7 +230,7 @@ impl Worker {
                 readiness: report.readiness.clone(),
                 check: report.check,
             };
-            live.health = Some(Health::new(&order.spec, self.clock.moment(), &checked));
+            live.health = Some(Health::new(&order.spec.run, self.clock.moment(), &checked));
             let subject = Subject {
                 key: key.clone(),
                 order: Arc::new(order.clone()),
@@ -270,7 +270,7 @@ impl Worker {
             return;
         }
         let order = self.actual.tasks.get(key).and_then(|known| known.order.as_ref());
-        let serves = order.is_some_and(|order| order.spec.ports().next().is_some());
+        let serves = order.is_some_and(|order| order.spec.run.ports().next().is_some());
         let lead = if serves { limit::LEAVE_LEAD } else { Duration::ZERO };
         for member in live.work().filter(|m| !live.exits.contains_key(&m.id)) {
             let (runtime, inbox, member) =
@@ -419,7 +419,7 @@ impl Worker {
         let Some(live) = self.live.get(key) else { return false };
         let order = self.actual.tasks.get(key).and_then(|k| k.order.as_ref());
         order.is_some_and(|o| {
-            o.spec.containers.iter().all(|c| live.members.iter().any(|m| m.name == c.name))
+            o.spec.run.containers.iter().all(|c| live.members.iter().any(|m| m.name == c.name))
         })
     }
 }

@@ -136,8 +136,8 @@ impl Starter {
     ) -> Result<Event, NotStarted> {
         let account = self.account_of(order)?;
         let owner = account.as_ref().map(|a| (a.uid, a.gid));
-        let is_pod = order.spec.kind == Kind::Pod;
-        let containers = &order.spec.containers;
+        let is_pod = order.spec.run.kind == Kind::Pod;
+        let containers = &order.spec.run.containers;
         let shape = Shape {
             containers: containers.iter().filter(|_| is_pod).map(|c| c.name.as_str()).collect(),
             plain: account.is_some() || containers.iter().any(|c| c.image.is_none()),
@@ -151,7 +151,7 @@ impl Starter {
 
         let resolver = self.config.resolver.settled().await;
         let volumes = self.sandboxes.volumes(key);
-        let infra = if is_pod && order.spec.network_mode() != NetworkMode::Host {
+        let infra = if is_pod && order.spec.run.network_mode() != NetworkMode::Host {
             let site = Site { resolver, ..self.site(&sandbox, &volumes, None, None) };
             let launch = launch::infra(order, &site);
             let id = self.create(key, &launch, launch::INFRA, to, made).await?;
@@ -161,7 +161,7 @@ impl Starter {
             None
         };
         let mut ids = Vec::new();
-        for container in &order.spec.containers {
+        for container in &order.spec.run.containers {
             let dir = container_dir(&sandbox, container, is_pod);
             let site = self.site(&dir, &volumes, account.as_ref(), infra.as_deref());
             let site = Site { resolver, ..site };
@@ -259,15 +259,15 @@ impl Starter {
         let at = self.clock.now();
         let mut addresses = Vec::new();
         if let Some(id) = network
-            && order.spec.network_mode() != NetworkMode::Host
+            && order.spec.run.network_mode() != NetworkMode::Host
         {
             addresses = self.runtime.inspect(id).await.map_err(NotStarted::Start)?.addresses;
         }
-        let containers = match order.spec.kind {
+        let containers = match order.spec.run.kind {
             Kind::App => Vec::new(),
-            Kind::Pod => order.spec.containers.iter().map(|c| running(&c.name, at)).collect(),
+            Kind::Pod => order.spec.run.containers.iter().map(|c| running(&c.name, at)).collect(),
         };
-        let ready = !order.spec.has_readiness_checks();
+        let ready = !order.spec.run.has_readiness_checks();
         Ok(Event::Started { at, addresses, containers, ready })
     }
 
@@ -296,7 +296,7 @@ impl Starter {
 
     /// The node's user behind a workload of plain commands; images bring their own.
     fn account_of(&self, order: &Order) -> Result<Option<Account>, NotStarted> {
-        let plain = order.spec.containers.iter().find(|c| c.image.is_none());
+        let plain = order.spec.run.containers.iter().find(|c| c.image.is_none());
         let Some(container) = plain else { return Ok(None) };
         let name = container.user.as_deref().or(self.config.default_user.as_deref());
         name.map(account).transpose().map_err(NotStarted::User)

@@ -115,6 +115,13 @@ pub fn put_nested(number: u32, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<
     }
 }
 
+/// Appends a field, unless its absence says the same.
+pub fn put_field<V: Value>(number: u32, value: &V, out: &mut Vec<u8>) {
+    if !value.is_absent() {
+        value.put(number, out);
+    }
+}
+
 /// Appends a message as a field.
 pub fn put_message<M: Message>(number: u32, message: &M, out: &mut Vec<u8>) {
     put_nested(number, out, |out| put_content(message, out));

@@ -144,7 +144,7 @@ impl Stage {
 
     fn report(&mut self, instance: &Instance, condition: Condition) {
         let spec = self.state.spec_of(instance).expect("a definition");
-        let n_checks = spec.containers.iter().map(|c| c.health_checks.len()).sum();
+        let n_checks = spec.run.containers.iter().map(|c| c.health_checks.len()).sum();
         let alive = |n: usize| CheckStatus {
             index: u32::try_from(n).expect("few"),
             alive: true,

@@ -13,7 +13,7 @@ use crate::{
         container::{ContainerSpec, Engine, EnvValue, Port},
         instance::Placement,
         link::Order,
-        workload::{Kind, NetworkMode, WorkloadSpec},
+        workload::{Kind, NetworkMode, RunSpec},
     },
 };
 
@@ -71,8 +71,8 @@ pub fn of_task(
     }
     let mut env = mesos(order, container, at);
     env.extend(identity(order, container));
-    env.extend(labels(&order.spec));
-    match order.spec.kind {
+    env.extend(labels(&order.spec.run));
+    match order.spec.run.kind {
         Kind::App => {
             env.extend(ports(order, container));
             env.extend(own);
@@ -103,7 +103,7 @@ fn mesos(
     if container.engine == Some(Engine::Docker) {
         return env;
     }
-    let executor = match order.spec.kind {
+    let executor = match order.spec.run.kind {
         Kind::App => id,
         Kind::Pod => format!("instance-{}", order.instance.as_str().replace(".instance-", ".")),
     };
@@ -112,7 +112,7 @@ fn mesos(
         ("MESOS_FRAMEWORK_ID", at.framework.to_owned()),
         ("MESOS_EXECUTOR_ID", executor),
         ("MESOS_SLAVE_ID", order.placement.node.to_string()),
-        ("MESOS_ALLOCATION_ROLE", order.spec.role.to_string()),
+        ("MESOS_ALLOCATION_ROLE", order.spec.run.role.to_string()),
         ("MESOS_CHECKPOINT", "1".to_owned()),
         ("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", "5secs".to_owned()),
         ("MESOS_HTTP_COMMAND_EXECUTOR", "0".to_owned()),
@@ -121,7 +121,7 @@ fn mesos(
         env.insert("MESOS_AGENT_ENDPOINT".to_owned(), endpoint.to_owned());
         env.insert("MESOS_SLAVE_PID".to_owned(), format!("slave(1)@{endpoint}"));
     }
-    if order.spec.network_mode() == NetworkMode::Host {
+    if order.spec.run.network_mode() == NetworkMode::Host {
         let address = order.placement.address.to_string();
         env.insert("MESOS_CONTAINER_IP".to_owned(), address.clone());
         env.insert("LIBPROCESS_IP".to_owned(), address);
@@ -132,7 +132,7 @@ fn mesos(
 /// Who the task is and what it was given.
 fn identity(order: &Order, container: &ContainerSpec) -> BTreeMap<String, String> {
     let r = &container.resources;
-    let prefix = match order.spec.kind {
+    let prefix = match order.spec.run.kind {
         Kind::App => "MARATHON_APP_RESOURCE",
         Kind::Pod => "MARATHON_CONTAINER_RESOURCE",
     };
@@ -146,7 +146,7 @@ fn identity(order: &Order, container: &ContainerSpec) -> BTreeMap<String, String
     env.insert(format!("{prefix}_MEM"), double(r.mem));
     env.insert(format!("{prefix}_DISK"), double(r.disk));
     env.insert(format!("{prefix}_GPUS"), r.gpus.floor().to_string());
-    match order.spec.kind {
+    match order.spec.run.kind {
         Kind::Pod => drop(env.insert("MARATHON_CONTAINER_ID".to_owned(), container.name.clone())),
         Kind::App => {
             if let (Some(image), Some(Engine::Docker)) = (&container.image, container.engine) {
@@ -157,10 +157,10 @@ fn identity(order: &Order, container: &ContainerSpec) -> BTreeMap<String, String
     env
 }
 
-fn labels(spec: &WorkloadSpec) -> BTreeMap<String, String> {
+fn labels(run: &RunSpec) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     let mut names = Vec::new();
-    for (key, value) in &spec.labels {
+    for (key, value) in &run.labels {
         if key.chars().count() >= LABEL_KEY_CHARS_MAX
             || value.chars().count() >= LABEL_VALUE_CHARS_MAX
         {
@@ -198,8 +198,8 @@ fn ports(order: &Order, container: &ContainerSpec) -> BTreeMap<String, String> {
 /// Ports of a pod's container, by the name of the endpoint.
 fn endpoints(order: &Order, container: &ContainerSpec) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
-    let is_host = order.spec.network_mode() == NetworkMode::Host;
-    let hosts = host_ports(&order.spec, &order.placement, container);
+    let is_host = order.spec.run.network_mode() == NetworkMode::Host;
+    let hosts = host_ports(&order.spec.run, &order.placement, container);
     for ((host, inside), spec) in
         hosts.iter().zip(effective_ports(order, container)).zip(&container.ports)
     {
@@ -221,16 +221,12 @@ fn endpoints(order: &Order, container: &ContainerSpec) -> BTreeMap<String, Strin
 
 /// The host ports of one container's share of the placement, in the order of its ports.
 pub fn host_ports(
-    spec: &WorkloadSpec,
+    run: &RunSpec,
     placement: &Placement,
     container: &ContainerSpec,
 ) -> Vec<Option<u16>> {
-    let before: usize = spec
-        .containers
-        .iter()
-        .take_while(|c| c.name != container.name)
-        .map(|c| c.ports.len())
-        .sum();
+    let before: usize =
+        run.containers.iter().take_while(|c| c.name != container.name).map(|c| c.ports.len()).sum();
     (0..container.ports.len())
         .map(|i| placement.host_ports.get(before + i).copied().flatten())
         .collect()
@@ -238,7 +234,7 @@ pub fn host_ports(
 
 /// The port inside the container for each of its ports, 0 resolved to a number.
 pub fn container_ports(order: &Order, container: &ContainerSpec) -> Vec<u16> {
-    let hosts = host_ports(&order.spec, &order.placement, container);
+    let hosts = host_ports(&order.spec.run, &order.placement, container);
     let id = task_id(&order.instance, &container.name, order.incarnation);
     container
         .ports
@@ -255,7 +251,7 @@ pub fn container_ports(order: &Order, container: &ContainerSpec) -> Vec<u16> {
 
 /// What the task is told per port: its host port, or the container port when there is none.
 fn effective_ports(order: &Order, container: &ContainerSpec) -> Vec<u16> {
-    let hosts = host_ports(&order.spec, &order.placement, container);
+    let hosts = host_ports(&order.spec.run, &order.placement, container);
     let inside = container_ports(order, container);
     hosts.into_iter().zip(inside).map(|(host, inside)| host.unwrap_or(inside)).collect()
 }
@@ -270,7 +266,7 @@ fn unassigned(task_id: &str, index: usize) -> u16 {
 pub fn port_of(order: &Order, container: &ContainerSpec, index: u32) -> Option<(Option<u16>, u16)> {
     let at = usize::try_from(index).ok()?;
     let inside = container_ports(order, container).get(at).copied()?;
-    let host = host_ports(&order.spec, &order.placement, container).get(at).copied().flatten();
+    let host = host_ports(&order.spec.run, &order.placement, container).get(at).copied().flatten();
     Some((host, inside))
 }
 

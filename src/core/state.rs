@@ -195,7 +195,7 @@ impl State {
     pub fn healthy(&self, instance: &Instance) -> Option<bool> {
         let n = self
             .spec_of(instance)
-            .map_or(0, |s| s.containers.iter().map(|c| c.health_checks.len()).sum());
+            .map_or(0, |s| s.run.containers.iter().map(|c| c.health_checks.len()).sum());
         instance.healthy(n)
     }
 

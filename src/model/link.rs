@@ -15,7 +15,7 @@ use super::{
     names::Names,
     node::{NodeId, NodeInfo},
     resource::Ranges,
-    workload::WorkloadSpec,
+    workload::TaskSpec,
 };
 use crate::base::clock::Timestamp;
 
@@ -155,7 +155,7 @@ pub struct Desired {
 pub struct Order {
     pub instance: InstanceId,
     pub incarnation: u32,
-    pub spec: Arc<WorkloadSpec>,
+    pub spec: TaskSpec,
     pub placement: Placement,
     /// `Some`: end it, for this reason.
     pub kill: Option<KillReason>,

@@ -26,4 +26,4 @@ pub use instance::{Instance, InstanceId};
 pub use node::{Node, NodeId};
 pub use path::{AppId, GroupId, PathId};
 pub use resource::{Pools, Ranges, Resources, Scalars};
-pub use workload::WorkloadSpec;
+pub use workload::{RunSpec, WorkloadSpec};

@@ -10,6 +10,7 @@ mod names;
 mod node;
 mod spec;
 mod task;
+mod workload;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,13 @@
-//! `WorkloadSpec`: what somebody wants to run, behind apps, pods and job runs alike.
+//! `WorkloadSpec`: what somebody wants to run, behind apps and pods alike, and `RunSpec`: what one task
+//! of it runs, which is all that its agent is told.
 //!
 //! The dialects differ only in their edge types; once here, every default is filled in and every
 //! rule across fields holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,38 +19,55 @@ use super::{
 };
 use crate::base::{clock::Timestamp, wire};
 
-/// A workload at one version.
-#[derive(Clone, PartialEq, Debug)]
+/// A workload at one version: what runs, how many of it, and by which rules.
+#[derive(Clone, PartialEq)]
 pub struct WorkloadSpec {
     pub id: AppId,
-    pub kind: Kind,
+    /// What each instance runs. Versions that differ in nothing of it share it.
+    pub run: Arc<RunSpec>,
     pub instances: u32,
-    /// Exactly one for an app, at least one for a pod.
-    pub containers: Vec<ContainerSpec>,
-    pub networks: Vec<Network>,
     /// Host networking: ask for exactly the numbers of the port definitions.
     pub require_ports: bool,
-    pub role: Role,
     /// `None`: the default, unreserved resources only.
     pub accepted_roles: Option<BTreeSet<Role>>,
     pub constraints: Vec<Constraint>,
     pub dependencies: BTreeSet<PathId>,
-    pub labels: BTreeMap<String, String>,
-    /// Name to source.
-    pub secrets: BTreeMap<String, String>,
     pub backoff: Backoff,
     pub upgrade: UpgradeStrategy,
     pub unreachable: UnreachableStrategy,
     pub kill_selection: KillSelection,
-    /// `""`, `//cmd` or the path of a custom executor.
-    pub executor: String,
-    pub executor_resources: Option<Scalars>,
     /// Set for workloads with persistent volumes: echoed, without effect.
     pub residency: Option<Residency>,
     /// When this definition was accepted. The three are stamped by `core` from the command's time.
     pub version: Timestamp,
     pub last_scaling_at: Timestamp,
     pub last_config_change_at: Timestamp,
+}
+
+/// What a task runs, whoever wants it: containers, how they are attached, and what they are told.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RunSpec {
+    pub kind: Kind,
+    /// Exactly one for an app, at least one for a pod.
+    pub containers: Vec<ContainerSpec>,
+    pub networks: Vec<Network>,
+    /// Whose share of the cluster it is taken from.
+    pub role: Role,
+    pub labels: BTreeMap<String, String>,
+    /// Name to source.
+    pub secrets: BTreeMap<String, String>,
+    /// `""`, `//cmd` or the path of a custom executor.
+    pub executor: String,
+    pub executor_resources: Option<Scalars>,
+}
+
+/// What a task runs and of what it is a task: what its agent is told of a definition.
+#[derive(Clone, PartialEq)]
+pub struct TaskSpec {
+    /// Path of the workload; names and the task's environment are made of it.
+    pub id: PathId,
+    pub version: Timestamp,
+    pub run: Arc<RunSpec>,
 }
 
 /// Which edge type a spec is shown as.
@@ -169,23 +190,16 @@ impl WorkloadSpec {
     pub fn new(id: AppId, at: Timestamp) -> Self {
         Self {
             id,
-            kind: Kind::App,
+            run: Arc::default(),
             instances: 1,
-            containers: Vec::new(),
-            networks: Vec::new(),
             require_ports: false,
-            role: Role::star(),
             accepted_roles: None,
             constraints: Vec::new(),
             dependencies: BTreeSet::new(),
-            labels: BTreeMap::new(),
-            secrets: BTreeMap::new(),
             backoff: Backoff { initial_ms: 1000, factor: 1.15, ms_max: 300_000 },
             upgrade: UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 1.0 },
             unreachable: UnreachableStrategy::Disabled,
             kill_selection: KillSelection::YoungestFirst,
-            executor: String::new(),
-            executor_resources: None,
             residency: None,
             version: at,
             last_scaling_at: at,
@@ -193,11 +207,62 @@ impl WorkloadSpec {
         }
     }
 
-    /// How many bytes the definition takes where it is stored or sent.
+    /// What its instances run, to change it; other versions keep what they have.
+    pub fn run_mut(&mut self) -> &mut RunSpec {
+        Arc::make_mut(&mut self.run)
+    }
+
+    /// What an agent is told of it.
+    pub fn task(&self) -> TaskSpec {
+        TaskSpec { id: self.id.clone(), version: self.version, run: self.run.clone() }
+    }
+
+    /// How many bytes the definition takes where it is stored.
     pub fn stored_bytes(&self) -> usize {
         wire::encode(self).len()
     }
 
+    /// The name the front door serves this workload under, when it offers a service there.
+    pub fn service_name(&self) -> Option<&str> {
+        let label = |name: &str| self.run.labels.get(name).map(|value| value.trim());
+        let name = label("DCOS_SERVICE_NAME")?.trim_matches('/');
+        let is_offered =
+            label("DCOS_SERVICE_SCHEME").is_some() && label("DCOS_SERVICE_PORT_INDEX").is_some();
+        (is_offered && !name.is_empty()).then_some(name)
+    }
+
+    /// Whether going from `self` to `new` needs new instances (everything but the number of
+    /// instances, executor resources and version stamps counts).
+    pub fn config_differs(&self, new: &Self) -> bool {
+        let mut old = self.clone();
+        if old.run.executor_resources != new.run.executor_resources {
+            old.run_mut().executor_resources = new.run.executor_resources;
+        }
+        old.instances = new.instances;
+        old.version = new.version;
+        old.last_scaling_at = new.last_scaling_at;
+        old.last_config_change_at = new.last_config_change_at;
+        old != *new
+    }
+}
+
+impl Default for RunSpec {
+    /// An app that asks for nothing.
+    fn default() -> Self {
+        Self {
+            kind: Kind::App,
+            containers: Vec::new(),
+            networks: Vec::new(),
+            role: Role::star(),
+            labels: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            executor: String::new(),
+            executor_resources: None,
+        }
+    }
+}
+
+impl RunSpec {
     /// The sum of what one instance asks for.
     pub fn demand(&self) -> Scalars {
         let executor = self.executor_resources.filter(|_| {
@@ -211,7 +276,7 @@ impl WorkloadSpec {
         self.containers.iter().flat_map(|c| &c.ports)
     }
 
-    /// How the workload is attached to the network (all its networks are of one mode).
+    /// How it is attached to the network (all its networks are of one mode).
     pub fn network_mode(&self) -> NetworkMode {
         self.networks.first().map_or(NetworkMode::Host, |n| n.mode)
     }
@@ -225,32 +290,11 @@ impl WorkloadSpec {
             .any(|v| matches!(v.source, VolumeSource::Persistent(_)))
     }
 
-    /// The name the front door serves this workload under, when it offers a service there.
-    pub fn service_name(&self) -> Option<&str> {
-        let label = |name: &str| self.labels.get(name).map(|value| value.trim());
-        let name = label("DCOS_SERVICE_NAME")?.trim_matches('/');
-        let is_offered =
-            label("DCOS_SERVICE_SCHEME").is_some() && label("DCOS_SERVICE_PORT_INDEX").is_some();
-        (is_offered && !name.is_empty()).then_some(name)
-    }
-
     pub fn has_health_checks(&self) -> bool {
         self.containers.iter().any(|c| !c.health_checks.is_empty())
     }
 
     pub fn has_readiness_checks(&self) -> bool {
         self.containers.iter().any(|c| !c.readiness.is_empty())
-    }
-
-    /// Whether going from `self` to `new` needs new instances (everything but the number of
-    /// instances, executor resources and version stamps counts).
-    pub fn config_differs(&self, new: &Self) -> bool {
-        let mut old = self.clone();
-        old.instances = new.instances;
-        old.executor_resources = new.executor_resources;
-        old.version = new.version;
-        old.last_scaling_at = new.last_scaling_at;
-        old.last_config_change_at = new.last_config_change_at;
-        old != *new
     }
 }

@@ -23,7 +23,9 @@ use crate::{
         node::{Attribute, Duty, FaultDomain, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::PathId,
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{Constraint, Network, NetworkMode, Operator, UnreachableStrategy, WorkloadSpec},
+        workload::{
+            Constraint, Network, NetworkMode, Operator, RunSpec, UnreachableStrategy, WorkloadSpec,
+        },
     },
 };
 
@@ -59,15 +61,22 @@ pub fn node(n: usize, cpus: f64, mem_mb: f64, attributes: &[(&str, String)]) -> 
 pub fn app(id: &str, instances: u32, cpus: f64, mem_mb: f64, n_ports: usize) -> WorkloadSpec {
     let port = Port { host_port: Some(0), ..Port::default() };
     WorkloadSpec {
+        run: Arc::new(RunSpec {
+            containers: vec![ContainerSpec {
+                command: Command::Shell("run".to_owned()),
+                resources: Scalars::of(cpus, mem_mb, 0.0, 0.0),
+                ports: vec![port; n_ports],
+                ..ContainerSpec::default()
+            }],
+            networks: vec![Network {
+                mode: NetworkMode::Host,
+                name: None,
+                labels: BTreeMap::new(),
+            }],
+            role: Role::from(ROLE),
+            ..RunSpec::default()
+        }),
         instances,
-        containers: vec![ContainerSpec {
-            command: Command::Shell("run".to_owned()),
-            resources: Scalars::of(cpus, mem_mb, 0.0, 0.0),
-            ports: vec![port; n_ports],
-            ..ContainerSpec::default()
-        }],
-        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-        role: Role::from(ROLE),
         unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
         ..WorkloadSpec::new(PathId::parse(id), START)
     }

@@ -79,7 +79,7 @@ impl Client {
             spec.instances = spec.instances.min(half);
         }
         if n_ports > 0 && self.rng.below(2) == 0 {
-            spec.containers[0].health_checks.push(build::health_check());
+            spec.run_mut().containers[0].health_checks.push(build::health_check());
         }
         let bounds = [(1.0, 1.0), (0.5, 0.0), (0.5, 0.5), (0.0, 1.0), (1.0, 0.0), (0.8, 0.2)];
         let (least, over) = bounds[self.pick(bounds.len())];
@@ -105,7 +105,7 @@ impl Client {
 
     fn upgrade(&mut self, mut spec: WorkloadSpec, now: Timestamp) -> Command {
         self.n_made += 1;
-        spec.labels.insert("release".to_owned(), self.n_made.to_string());
+        spec.run_mut().labels.insert("release".to_owned(), self.n_made.to_string());
         self.put(&spec.id.clone(), Some(spec), false, now)
     }
 

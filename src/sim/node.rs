@@ -257,7 +257,7 @@ impl VirtualNode {
 
     fn n_checks(&self, key: &Key) -> usize {
         let order = self.actual.tasks.get(key).and_then(|k| k.order.as_ref());
-        order.map_or(0, |o| o.spec.containers.iter().map(|c| c.health_checks.len()).sum())
+        order.map_or(0, |o| o.spec.run.containers.iter().map(|c| c.health_checks.len()).sum())
     }
 
     fn checked(&self, key: &Key, alive: bool, now: Timestamp) -> Checked {

@@ -69,7 +69,7 @@ struct Promise {
 
 impl Promise {
     fn of(spec: &WorkloadSpec) -> Self {
-        Self { instances: spec.instances, labels: spec.labels.clone() }
+        Self { instances: spec.instances, labels: spec.run.labels.clone() }
     }
 }
 
@@ -349,7 +349,7 @@ fn counts_as_well(instance: &Instance, seen: &State, now: &State) -> bool {
 pub fn is_well(state: &State, instance: &Instance) -> bool {
     let n_checks: usize = state
         .spec_of(instance)
-        .map_or(0, |s| s.containers.iter().map(|c| c.health_checks.len()).sum());
+        .map_or(0, |s| s.run.containers.iter().map(|c| c.health_checks.len()).sum());
     instance.condition() == Condition::Running
         && instance.kill().is_none()
         && instance.health().len() >= n_checks

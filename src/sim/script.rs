@@ -14,7 +14,7 @@
 //! > undo                    the word `force` behind any change overrides running deployments
 //! ```
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     build,
@@ -169,7 +169,7 @@ impl Script {
     fn upgrade(&mut self, words: &Words<'_>) -> Result<String, String> {
         let mut spec = options(self.spec(words.bare(1)?)?, words)?;
         self.n_deployments += 1;
-        spec.labels.insert("release".to_owned(), self.n_deployments.to_string());
+        spec.run_mut().labels.insert("release".to_owned(), self.n_deployments.to_string());
         self.put(spec.id.clone(), Some(spec), words)
     }
 
@@ -396,9 +396,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 /// Applies the options of `app` and `upgrade`.
 fn options(mut spec: WorkloadSpec, words: &Words<'_>) -> Result<WorkloadSpec, String> {
-    let container = &mut spec.containers[0];
+    let container = &mut Arc::make_mut(&mut spec.run).containers[0];
     let n_ports = words.number("ports", container.ports.len())?;
-    let example = build::app("/x", 1, 0.0, 0.0, 1).containers[0].ports[0].clone();
+    let example = build::app("/x", 1, 0.0, 0.0, 1).run.containers[0].ports[0].clone();
     container.ports.resize(n_ports, example);
     if let Some(port) = words.text("port") {
         container.ports[0].host_port = Some(parse(port)?);

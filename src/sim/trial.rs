@@ -155,7 +155,7 @@ fn live(world: &World) -> BTreeSet<Key> {
 fn deploy(world: &mut World, rng: &mut Rng, n_nodes: u32) {
     let mut web = build::app("/web", 1 + n_nodes * 2, 0.5, 64.0, 1);
     if rng.below(2) == 0 {
-        web.containers[0].health_checks.push(build::health_check());
+        web.run_mut().containers[0].health_checks.push(build::health_check());
     }
     let mut bound = build::app("/bound", 2, 0.5, 64.0, 0);
     bound.constraints.extend(build::constraint("hostname LIKE n0"));

@@ -288,7 +288,7 @@ fn one_service() -> State {
         ("DCOS_SERVICE_SCHEME", "http"),
         ("DCOS_SERVICE_PORT_INDEX", "0"),
     ] {
-        spec.labels.insert(label.to_owned(), value.to_owned());
+        spec.run_mut().labels.insert(label.to_owned(), value.to_owned());
     }
     let id = spec.id.clone();
     let version = spec.version;

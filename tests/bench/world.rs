@@ -12,7 +12,7 @@ use tepui::{
         node::{Attribute, Duty, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::PathId,
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{Constraint, Network, NetworkMode, Operator, WorkloadSpec},
+        workload::{Constraint, Network, NetworkMode, Operator, RunSpec, WorkloadSpec},
     },
 };
 
@@ -58,13 +58,20 @@ pub fn spec(id: &str, n: u32, constraints: &[(&str, Operator, Option<&str>)]) ->
         value: value.map(str::to_owned),
     };
     WorkloadSpec {
+        run: Arc::new(RunSpec {
+            containers: vec![ContainerSpec {
+                resources: Scalars::of(0.1, 64.0, 0.0, 0.0),
+                ports: vec![Port { host_port: Some(0), ..Port::default() }],
+                ..ContainerSpec::default()
+            }],
+            networks: vec![Network {
+                mode: NetworkMode::Host,
+                name: None,
+                labels: BTreeMap::new(),
+            }],
+            ..RunSpec::default()
+        }),
         instances: n,
-        containers: vec![ContainerSpec {
-            resources: Scalars::of(0.1, 64.0, 0.0, 0.0),
-            ports: vec![Port { host_port: Some(0), ..Port::default() }],
-            ..ContainerSpec::default()
-        }],
-        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
         constraints: constraints.iter().map(constraint).collect(),
         ..WorkloadSpec::new(PathId::parse(id), NOW)
     }

@@ -378,8 +378,8 @@ async fn a_pod_shares_its_network_and_goes_down_together() {
         )
     };
     let mut pod = spec(server, NetworkMode::Bridge);
-    pod.kind = Kind::Pod;
-    pod.containers.push(client);
+    pod.run_mut().kind = Kind::Pod;
+    pod.run_mut().containers.push(client);
     rig.desire(vec![order("pod", pod, vec![])]).await;
     let report = rig.until_condition("pod", 1, Condition::Failed).await;
     assert_eq!(report.message, "Container exited with status 6");

@@ -89,7 +89,8 @@ async fn status_counts() {
 async fn apps_are_rows_and_details() {
     let world = World::new();
     world.app("/prod/web", 2, |_| {});
-    world.app("/prod/big", 1, |s| s.containers[0].resources.cpus = super::world::cpus(64));
+    world
+        .app("/prod/big", 1, |s| s.run_mut().containers[0].resources.cpus = super::world::cpus(64));
     world.app("/idle", 0, |_| {});
     let list = get(&world, "/apps").await;
     let row = |i: usize| (list["apps"][i]["id"].clone(), list["apps"][i]["condition"].clone());
@@ -118,7 +119,7 @@ async fn apps_are_rows_and_details() {
 async fn why_says_what_happens() {
     let world = World::new();
     world.app("/web", 1, |_| {});
-    world.app("/big", 1, |s| s.containers[0].resources.cpus = super::world::cpus(4));
+    world.app("/big", 1, |s| s.run_mut().containers[0].resources.cpus = super::world::cpus(4));
     let why = get(&world, "/apps/web/why").await;
     assert_eq!((&why["state"], &why["funnel"]), (&json!("satisfied"), &json!([])));
     let why = get(&world, "/apps/big/why").await;
@@ -158,7 +159,7 @@ async fn tasks_are_found_by_task_id_instance_id_app_and_node() {
 #[tokio::test]
 async fn draining_is_proposed_shown_and_taken_back() {
     let world = World::new();
-    world.app("/a", 1, |s| s.containers[0].resources.cpus = super::world::cpus(3)); // only on a1
+    world.app("/a", 1, |s| s.run_mut().containers[0].resources.cpus = super::world::cpus(3)); // only on a1
     let (status, dry) = ask(&world, Method::POST, "/nodes/a1/drain", r#"{"dry_run":true}"#).await;
     assert_eq!((status, dry["instances"].as_array().unwrap().len()), (200, 1));
     assert_eq!(dry["node"]["condition"], "active");
@@ -384,7 +385,7 @@ async fn a_command_runs_inside_a_task() {
 async fn exec_without_upgrade_or_without_a_running_task_is_refused() {
     let (world, tasks) = (World::new(), Tasks::new("test"));
     world.app("/a", 1, |_| {});
-    world.app("/big", 1, |s| s.containers[0].resources.cpus = super::world::cpus(64));
+    world.app("/big", 1, |s| s.run_mut().containers[0].resources.cpus = super::world::cpus(64));
     let server = serve(&world, &tasks);
     let mut tcp = exec(&server, &world.task_id("/a"), r#"{"cmd":["cat"]}"#, false).await;
     assert!(head(&mut tcp).await.starts_with("HTTP/1.1 426 "));

@@ -78,7 +78,7 @@ fn world() -> Arc<World> {
     let world = World::new();
     world.node("p1", 1.0, NodeKind::PublicAgent);
     world.app("/grp/web", 2, |s| {
-        s.containers[0].ports[0].labels.insert("VIP_0".into(), "/web:80".into());
+        s.run_mut().containers[0].ports[0].labels.insert("VIP_0".into(), "/web:80".into());
     });
     world
 }

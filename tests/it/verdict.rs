@@ -52,7 +52,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 async fn a_failing_check_beats_the_deployment_and_tells_what_it_found() {
     let world = World::new();
     let mut web = spec("/web", 1);
-    web.containers[0].health_checks = vec![http_check()];
+    web.run_mut().containers[0].health_checks = vec![http_check()];
     world.put("/web", Some(web));
     world.settle(); // runs, without a result of its check
     let pending = row(&world, "/web").await;
@@ -93,7 +93,7 @@ async fn an_instance_ended_by_its_check_says_so_until_its_successor_is_well() {
     let world = World::new();
     world.app("/web", 1, |s| {
         let shell = Command::Shell("test -f ready".into());
-        s.containers[0].health_checks = vec![health_check(Probe::Command(shell))];
+        s.run_mut().containers[0].health_checks = vec![health_check(Probe::Command(shell))];
     });
     let id = instance(&world, "/web");
     let cause = "Task was killed since COMMAND health check failed 4 times in a row. Reason: 1";
@@ -131,7 +131,7 @@ async fn an_instance_ended_by_its_check_says_so_until_its_successor_is_well() {
 async fn an_open_readiness_is_named_and_stuck_after_a_while() {
     let world = World::new();
     let mut web = spec("/web", 1);
-    web.containers[0].readiness = vec![readiness_check(true)];
+    web.run_mut().containers[0].readiness = vec![readiness_check(true)];
     world.put("/web", Some(web));
     world.step();
     world.step();
@@ -247,7 +247,7 @@ async fn a_stopped_app_remembers_how_many_it_had() {
 #[tokio::test]
 async fn amounts_are_told_in_one_unit() {
     let world = World::new();
-    world.app("/big", 1, |s| s.containers[0].resources.mem = Milli::whole(65_536));
+    world.app("/big", 1, |s| s.run_mut().containers[0].resources.mem = Milli::whole(65_536));
     let waiting = row(&world, "/big").await;
     assert_eq!(waiting["condition"], "waiting");
     let sentence = text(&waiting["verdict"], "sentence").to_owned();

@@ -31,7 +31,8 @@ use tepui::{
         deploy, place,
     },
     model::{
-        AppId, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, Scalars, WorkloadSpec,
+        AppId, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, RunSpec, Scalars,
+        WorkloadSpec,
         access::User,
         container::{
             Command as Run, ContainerSpec, HealthCheck, Image, Port, Probe, ReadinessCheck,
@@ -323,10 +324,13 @@ pub fn spec(id: &str, instances: u32) -> WorkloadSpec {
     };
     let network = Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() };
     WorkloadSpec {
+        run: Arc::new(RunSpec {
+            containers: vec![container],
+            networks: vec![network],
+            labels: BTreeMap::from([("tier".into(), "front".into())]),
+            ..RunSpec::default()
+        }),
         instances,
-        containers: vec![container],
-        networks: vec![network],
-        labels: BTreeMap::from([("tier".into(), "front".into())]),
         unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
         ..WorkloadSpec::new(AppId::parse(id), Timestamp::EPOCH)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{AppId, NodeId, Pools, WorkloadSpec, instance::Placement};
+use crate::model::{AppId, NodeId, Pools, WorkloadSpec, instance::Placement, workload::RunSpec};
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms)
@@ -16,7 +16,7 @@ fn moment(ms: i64) -> Moment {
 /// An order for the app `/a`.
 pub fn order(id: &str, incarnation: u32) -> Order {
     let spec = WorkloadSpec {
-        containers: vec![Default::default()],
+        run: Arc::new(RunSpec { containers: vec![Default::default()], ..RunSpec::default() }),
         ..WorkloadSpec::new(AppId::parse("/a"), at(0))
     };
     let placement = Placement {
@@ -30,7 +30,7 @@ pub fn order(id: &str, incarnation: u32) -> Order {
     Order {
         instance: InstanceId::from(id),
         incarnation,
-        spec: Arc::new(spec),
+        spec: spec.task(),
         placement,
         kill: None,
         enforce_role: false,

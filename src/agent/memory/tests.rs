@@ -79,7 +79,7 @@ impl Rig {
 
 fn runs(id: &str, script: &str) -> Order {
     let mut order = order(id, 1);
-    let spec = Arc::make_mut(&mut order.spec);
+    let spec = Arc::make_mut(&mut order.spec.run);
     spec.containers[0].command = Command::Shell(script.into());
     let grace_ms = if script == "ignore-term" { 50 } else { 60_000 };
     spec.containers[0].kill_grace_ms = Some(grace_ms);

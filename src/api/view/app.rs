@@ -145,7 +145,7 @@ pub fn row<'a>(view: &View<'a>, id: &'a AppId) -> Option<AppRow<'a>> {
     let verdict = verdict(view, id, spec);
     let waiting = waiting(view, id, &verdict);
     let changed = state.instances_of(id).map(|i| i.since).max();
-    let container = spec.containers.first();
+    let container = spec.run.containers.first();
     Some(AppRow {
         id: id.as_str(),
         condition: verdict.state,
@@ -158,15 +158,15 @@ pub fn row<'a>(view: &View<'a>, id: &'a AppId) -> Option<AppRow<'a>> {
             unhealthy: tally.unhealthy,
             staging: tally.staging,
         },
-        has_health_checks: spec.has_health_checks(),
+        has_health_checks: spec.run.has_health_checks(),
         waiting,
         deployments: state.index.locks.get(id).map(DeploymentId::as_str).into_iter().collect(),
-        demand: spec.demand().into(),
+        demand: spec.run.demand().into(),
         image: container.and_then(|c| c.image.as_ref()).map(|i| i.name.as_str()),
         cmd: container.and_then(|c| command_text(&c.command)),
-        labels: &spec.labels,
-        ports: spec.ports().map(port_row).collect(),
-        service_url: service_url(&spec.labels),
+        labels: &spec.run.labels,
+        ports: spec.run.ports().map(port_row).collect(),
+        service_url: service_url(&spec.run.labels),
         version: Iso(spec.version),
         updated_at: Iso(changed.map_or(spec.version, |at| at.max(spec.version))),
     })
@@ -288,14 +288,14 @@ fn failure_row(failure: &TaskFailure) -> FailureRow<'_> {
 pub fn matches(state: &State, id: &AppId, q: &str, labels: &[String]) -> bool {
     let Some(spec) = spec(state, id) else { return false };
     let has_label = |wanted: &String| match wanted.split_once('=') {
-        Some((key, value)) => spec.labels.get(key).is_some_and(|v| v == value),
-        None => spec.labels.contains_key(wanted),
+        Some((key, value)) => spec.run.labels.get(key).is_some_and(|v| v == value),
+        None => spec.run.labels.contains_key(wanted),
     };
     let holds = |text: &str| text.to_lowercase().contains(q);
     labels.iter().all(has_label)
         && (q.is_empty()
             || holds(id.as_str())
-            || spec.containers.iter().any(|c| {
+            || spec.run.containers.iter().any(|c| {
                 c.image.as_ref().is_some_and(|i| holds(&i.name))
                     || command_text(&c.command).is_some_and(|t| holds(&t))
             }))
@@ -307,5 +307,5 @@ pub fn is_up(state: &State, instance: &Instance) -> bool {
         && instance.ready()
         && state.is_current(instance)
         && (state.healthy(instance) == Some(true)
-            || state.spec_of(instance).is_some_and(|s| !s.has_health_checks()))
+            || state.spec_of(instance).is_some_and(|s| !s.run.has_health_checks()))
 }

@@ -11,7 +11,7 @@ const COMMAND_CHARS_MAX: usize = 60;
 
 /// The check that a result is about.
 pub fn check_at(spec: &WorkloadSpec, index: u32) -> Option<&HealthCheck> {
-    spec.containers.iter().flat_map(|c| &c.health_checks).nth(index as usize)
+    spec.run.containers.iter().flat_map(|c| &c.health_checks).nth(index as usize)
 }
 
 /// The protocol of a check, as definitions name it.
@@ -38,14 +38,14 @@ pub fn failing(instance: &Instance, spec: &WorkloadSpec) -> Option<String> {
 /// check, a readiness check that has not passed.
 pub fn pending(instance: &Instance, spec: &WorkloadSpec) -> Option<String> {
     let open = |index: u32| instance.health().iter().all(|s: &CheckStatus| s.index != index);
-    let checks = spec.containers.iter().flat_map(|c| &c.health_checks);
+    let checks = spec.run.containers.iter().flat_map(|c| &c.health_checks);
     if let Some((_, check)) = (0..).zip(checks).find(|(index, _)| open(*index)) {
         return Some(format!("{} has no result yet", words(check)));
     }
     if instance.ready() {
         return None;
     }
-    let mut checks = spec.containers.iter().flat_map(|c| &c.readiness);
+    let mut checks = spec.run.containers.iter().flat_map(|c| &c.readiness);
     let not_ready = checks.find_map(|check| {
         let status = instance.readiness().iter().find(|s| s.name == check.name);
         let found = match status {
@@ -56,7 +56,7 @@ pub fn pending(instance: &Instance, spec: &WorkloadSpec) -> Option<String> {
         let (name, path) = (&check.name, &check.path);
         Some(format!("readiness check {name} ({path}) has not passed{found}"))
     });
-    not_ready.or_else(|| spec.has_readiness_checks().then(|| "it is not ready yet".to_owned()))
+    not_ready.or_else(|| spec.run.has_readiness_checks().then(|| "it is not ready yet".to_owned()))
 }
 
 /// As `HTTP check /health on port 8080`.

@@ -110,7 +110,7 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         message: &instance.message,
         exit_code: instance.containers().iter().find_map(|c| c.exit_code),
         restarts: instance.incarnation.saturating_sub(1),
-        demand: spec.map(WorkloadSpec::demand).unwrap_or_default().into(),
+        demand: spec.map(|spec| spec.run.demand()).unwrap_or_default().into(),
         used: usage
             .iter()
             .find(|u| u.instance == instance.id)

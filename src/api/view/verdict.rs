@@ -439,7 +439,7 @@ impl<'a> Facts<'a> {
     }
 
     fn running(&self) -> Verdict {
-        let well = if self.spec.has_health_checks() { " and is healthy" } else { "" };
+        let well = if self.spec.run.has_health_checks() { " and is healthy" } else { "" };
         let text = match self.wanted {
             1 => format!("its one instance runs{well}"),
             wanted => format!("all {wanted} instances run{}", well.replace("is", "are")),

@@ -212,7 +212,7 @@ pub fn why(view: &View<'_>, id: &AppId) -> Option<Value> {
     let attempt = match &report {
         Some(report) => Attempt::of(report, spec),
         None => Attempt {
-            requirement: spec.demand().into(),
+            requirement: spec.run.demand().into(),
             nodes_total: u32::try_from(state.nodes.len()).unwrap_or(u32::MAX),
             ..Attempt::default()
         },

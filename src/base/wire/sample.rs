@@ -204,6 +204,11 @@ pub const fn numbered<T: Numbered + super::Element + Sample + std::fmt::Debug>()
 ///
 /// `TEPUI_GOLDEN=write` records shapes that are not there yet, and changes nothing of the others.
 pub fn hold(module: &str, shapes: &[Shape]) {
+    hold_less(module, shapes, &[]);
+}
+
+/// As `hold`, where of some messages less is read than was once written.
+pub fn hold_less(module: &str, shapes: &[Shape], less: &[ReadsLess]) {
     for shape in shapes {
         shape.is_sound();
     }
@@ -225,7 +230,66 @@ pub fn hold(module: &str, shapes: &[Shape]) {
     for record in lines.chunks(4) {
         let [name, fields, bytes, words] = record else { panic!("{file} is cut") };
         let shape = shapes.iter().find(|shape| shape.name == *name);
-        shape.unwrap_or_else(|| panic!("{name} is gone")).opens(fields, bytes, words);
+        shape.unwrap_or_else(|| panic!("{name} is gone")).opens(fields, bytes, words, less);
+    }
+}
+
+/// Where a reader takes a message for another one that has some of its fields.
+pub struct ReadsLess {
+    /// The shapes that hold it.
+    pub by: &'static [&'static str],
+    pub written: &'static str,
+    pub read: &'static str,
+    /// The fields that are not looked at any more.
+    pub without: &'static [&'static str],
+}
+
+impl ReadsLess {
+    /// The words of what was written, as its reader has them.
+    fn of(&self, words: &str) -> String {
+        let head = format!("{} {{ ", self.written);
+        let mut pieces = words.split(&head);
+        let mut out = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let end = Self::end(piece, '}');
+            let (fields, behind) = piece.split_at(end);
+            let kept: Vec<&str> = Self::fields(fields)
+                .filter(|field| {
+                    let name = field.trim_start().split(':').next().unwrap_or_default();
+                    !self.without.contains(&name)
+                })
+                .collect();
+            let kept = kept.join(", ");
+            out.push_str(&format!("{} {{ {} {behind}", self.read, kept.trim_end()));
+        }
+        out
+    }
+
+    /// Where the first `stop` stands that is in no brackets.
+    fn end(text: &str, stop: char) -> usize {
+        let mut depth = 0;
+        for (at, c) in text.char_indices() {
+            if depth == 0 && c == stop {
+                return at;
+            }
+            match c {
+                '{' | '[' | '(' => depth += 1,
+                '}' | ']' | ')' => depth -= 1,
+                _ => {}
+            }
+        }
+        text.len()
+    }
+
+    fn fields(mut text: &str) -> impl Iterator<Item = &str> {
+        std::iter::from_fn(move || {
+            if text.is_empty() {
+                return None;
+            }
+            let (field, behind) = text.split_at(Self::end(text, ','));
+            text = behind.strip_prefix(", ").unwrap_or_default();
+            Some(field)
+        })
     }
 }
 
@@ -291,7 +355,7 @@ impl Shape {
     }
 
     /// What was recorded of this shape is read as it was meant. Fields may have come since.
-    fn opens(&self, fields: &str, hex: &str, words: &str) {
+    fn opens(&self, fields: &str, hex: &str, words: &str, less: &[ReadsLess]) {
         for field in fields.split("; ").filter(|field| !field.is_empty()) {
             let (number, name) = field.split_once('=').unwrap();
             let is_kept = self.fields.iter().any(|(n, now)| {
@@ -303,6 +367,8 @@ impl Shape {
         if words.is_empty() {
             return; // numbers alone
         }
+        let less = less.iter().filter(|less| less.by.contains(&self.name));
+        let words = less.fold(words.to_owned(), |words, less| less.of(&words));
         let (_, now) = (self.read)(&unhex(hex)).unwrap_or_else(|e| panic!("{}: {e}", self.name));
         let mut rest = now.split(' ');
         for word in words.split(' ') {

@@ -161,7 +161,7 @@ fn offering(state: &State) -> impl Iterator<Item = &App> {
 
 /// The service an app offers; `None` without the labels or without a running instance.
 fn service(state: &State, spec: &WorkloadSpec) -> Option<(String, Service)> {
-    let label = |name: &str| spec.labels.get(name).map(|value| value.trim());
+    let label = |name: &str| spec.run.labels.get(name).map(|value| value.trim());
     let name = spec.service_name()?;
     let tls = match label("DCOS_SERVICE_SCHEME")? {
         "http" => false,
@@ -198,7 +198,7 @@ fn is_running(state: &State, instance: &Instance) -> bool {
 
 /// Healthy by its checks (or without any) and ready.
 fn is_good(state: &State, instance: &Instance) -> bool {
-    let has_checks = state.spec_of(instance).is_some_and(|spec| spec.has_health_checks());
+    let has_checks = state.spec_of(instance).is_some_and(|spec| spec.run.has_health_checks());
     instance.ready() && (!has_checks || state.healthy(instance) == Some(true))
 }
 
@@ -208,9 +208,9 @@ fn address(state: &State, instance: &Instance, index: usize) -> Option<SocketAdd
     let on_node = placement.host_ports.get(index).copied().flatten();
     let on_node = || Some(SocketAddr::new(placement.address, on_node?));
     let spec = state.spec_of(instance)?;
-    let has_own = spec.network_mode() == NetworkMode::Container;
+    let has_own = spec.run.network_mode() == NetworkMode::Container;
     let (true, Some(own)) = (has_own, instance.addresses().first()) else { return on_node() };
-    let port = spec.ports().nth(index)?.container_port?;
+    let port = spec.run.ports().nth(index)?.container_port?;
     if port == 0 { on_node() } else { Some(SocketAddr::new(*own, port)) }
 }
 

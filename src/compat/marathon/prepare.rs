@@ -66,13 +66,13 @@ impl<'a> World<'a> {
         app.version = None;
         app.version_info = None;
         app.role.get_or_insert_with(|| {
-            current.map_or(roles.default.clone(), |spec| spec.role.to_string())
+            current.map_or(roles.default.clone(), |spec| spec.run.role.to_string())
         });
         for dependency in app.dependencies.iter_mut().flatten() {
             *dependency = absolute(dependency, id).to_string();
         }
         normalize::complete(&mut app, self.settings);
-        let role_pinned = current.filter(|_| !self.force).map(|spec| spec.role.as_str());
+        let role_pinned = current.filter(|_| !self.force).map(|spec| spec.run.role.as_str());
         let context = Context { settings: self.settings, roles: &roles.valid, role_pinned };
         validate::validate(&app, &context).into_result()?;
         resident_change(current.map(|s| &**s), &app)?;
@@ -101,7 +101,7 @@ fn absolute(dependency: &str, app: &AppId) -> PathId {
 
 /// What an app with persistent volumes holds on its node cannot change.
 fn resident_change(current: Option<&WorkloadSpec>, app: &App) -> Result<(), Violations> {
-    let Some(current) = current.filter(|spec| spec.is_resident()) else { return Ok(()) };
+    let Some(current) = current.filter(|spec| spec.run.is_resident()) else { return Ok(()) };
     let old = convert::app(current);
     let volumes = |app: &App| {
         let all = app.container.iter().flat_map(|c| c.volumes.clone());

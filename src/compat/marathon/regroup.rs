@@ -100,7 +100,7 @@ pub fn missing_version(id: &GroupId, version: Timestamp) -> Error {
 fn scaled(world: &World<'_>, id: &GroupId, factor: f64) -> Vec<Edit> {
     let below = world.state.apps.values().filter(|app| app.id.is_below(id));
     below
-        .filter(|app| app.spec.kind == Kind::App)
+        .filter(|app| app.spec.run.kind == Kind::App)
         .map(|app| {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
             let instances = (f64::from(app.spec.instances) * factor).ceil() as u32;
@@ -174,7 +174,7 @@ impl Walk<'_> {
         }
         let below = self.world.state.apps.range(group.range_below()).map(|(_, app)| app);
         let present = below.filter(|app| app.id.parent() == *group);
-        for app in present.filter(|app| app.spec.kind == Kind::App && !kept.contains(&app.id)) {
+        for app in present.filter(|app| app.spec.run.kind == Kind::App && !kept.contains(&app.id)) {
             self.edits.apps.push(edit(&app.id, None, Expect::Any, None));
         }
         Ok(())
@@ -234,8 +234,8 @@ fn not_below(id: &PathId, parent: &GroupId) -> String {
 /// Removes a group with everything in it; one that holds pods keeps those, and itself.
 pub fn removal(world: &World<'_>, group: &GroupId) -> Edits {
     let below = || world.state.apps.range(group.range_below()).map(|(_, app)| app);
-    if below().any(|app| app.spec.kind == Kind::Pod) {
-        let apps = below().filter(|app| app.spec.kind == Kind::App);
+    if below().any(|app| app.spec.run.kind == Kind::Pod) {
+        let apps = below().filter(|app| app.spec.run.kind == Kind::App);
         let edits = apps.map(|app| edit(&app.id, None, Expect::Any, None));
         return Edits { apps: edits.collect(), groups: Vec::new() };
     }

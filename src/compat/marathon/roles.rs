@@ -42,6 +42,6 @@ pub fn of(
             }
         }
     };
-    roles.valid.extend(current.map(|spec| spec.role.to_string()));
+    roles.valid.extend(current.map(|spec| spec.run.role.to_string()));
     roles
 }

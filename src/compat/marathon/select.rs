@@ -50,11 +50,11 @@ impl Filter {
         let has = |wanted: &Option<String>, text: &str| {
             wanted.as_ref().is_none_or(|wanted| text.to_lowercase().contains(wanted))
         };
-        let cmd = match spec.containers.first().map(|c| &c.command) {
+        let cmd = match spec.run.containers.first().map(|c| &c.command) {
             Some(Command::Shell(text)) => text.as_str(),
             Some(Command::Args(_) | Command::Image) | None => "",
         };
-        let label = |key: &String| spec.labels.get(key);
+        let label = |key: &String| spec.run.labels.get(key);
         has(&self.id, spec.id.as_str())
             && has(&self.cmd, cmd)
             && self.labels.iter().all(|term| match term {

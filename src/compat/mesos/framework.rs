@@ -68,7 +68,7 @@ fn full(j: &mut Json<'_>, state: &State, id: &str, used: &Resources, past: &Past
     j.time_at("registered_time", born);
     j.time_at("unregistered_time", Timestamp::EPOCH);
     resource::totals(j, "resources", used);
-    let roles: BTreeSet<&Role> = state.apps.values().map(|a| &a.spec.role).collect();
+    let roles: BTreeSet<&Role> = state.apps.values().map(|a| &a.spec.run.role).collect();
     j.list_at("roles", |j| {
         if roles.is_empty() {
             j.text("*");
@@ -99,7 +99,7 @@ fn full(j: &mut Json<'_>, state: &State, id: &str, used: &Resources, past: &Past
         let older = state.apps.values().filter(|app| {
             app.last_failure.as_ref().is_some_and(|failure| !is_known(&failure.task_id))
         });
-        older.for_each(|app| task::ended(j, app, id, &app.spec.role));
+        older.for_each(|app| task::ended(j, app, id, &app.spec.run.role));
         let mut tasks = Tasks::new(state, id);
         completed().for_each(|e| tasks.write_made_from(j, &e.instance, Some(&e.spec)));
     });

@@ -125,7 +125,7 @@ impl History {
 
     fn ended(&self, instance: &Arc<Instance>, spec: Arc<WorkloadSpec>) {
         let mut past = self.0.lock();
-        past.counters.ended(instance.condition(), spec.containers.len() as u64);
+        past.counters.ended(instance.condition(), spec.run.containers.len() as u64);
         if past.ended.len() >= ENDED_MAX {
             past.ended.pop_front();
         }

@@ -65,7 +65,7 @@ impl Counts {
 /// Nothing for an instance that has no place (it is no task yet).
 pub fn names<'a>(state: &'a State, instance: &'a Instance) -> impl Iterator<Item = &'a str> {
     let spec = instance.placement().and_then(|_| state.spec_of(instance));
-    let containers = spec.into_iter().flat_map(|spec| &spec.containers);
+    let containers = spec.into_iter().flat_map(|spec| &spec.run.containers);
     containers.map(|c| c.name.as_str())
 }
 
@@ -113,12 +113,13 @@ impl<'a> Tasks<'a> {
         }
         let known = self.shared.as_ref().is_some_and(|(_, known, _)| std::ptr::eq(*known, spec));
         if !known {
-            let parts = spec.containers.iter().map(|c| shared(spec, c, self.framework)).collect();
+            let parts =
+                spec.run.containers.iter().map(|c| shared(spec, c, self.framework)).collect();
             self.shared = Some((spec.version, spec, parts));
         }
         let Some((_, _, parts)) = &self.shared else { return };
         let mut first_port = 0;
-        for (container, shared) in spec.containers.iter().zip(parts) {
+        for (container, shared) in spec.run.containers.iter().zip(parts) {
             let ports = Ports::of(instance, container, first_port);
             first_port += container.ports.len();
             if self.only.is_some_and(|only| only != instance.task_id(&container.name)) {
@@ -153,7 +154,7 @@ fn task(
     j.object(|j| {
         j.text_at("id", &instance.task_id(&container.name));
         j.fields(&shared.head);
-        let executor = if spec.kind == Kind::Pod { instance.id.as_str() } else { "" };
+        let executor = if spec.run.kind == Kind::Pod { instance.id.as_str() } else { "" };
         j.text_at("executor_id", executor);
         if let Some(place) = instance.placement() {
             j.text_at("slave_id", place.node.as_str());
@@ -222,7 +223,7 @@ fn container_status(
     j.object_at("container_status", |j| {
         j.object_at("container_id", |j| {
             j.text_at("value", &container_id(instance, &container.name));
-            if spec.kind == Kind::Pod {
+            if spec.run.kind == Kind::Pod {
                 j.object_at("parent", |j| j.text_at("value", &container_id(instance, "")));
             }
         });
@@ -243,12 +244,12 @@ fn network_info(j: &mut Json<'_>, instance: &Instance, spec: &WorkloadSpec, port
             });
         }
     });
-    if let Some(name) = spec.networks.first().and_then(|n| n.name.as_deref()) {
+    if let Some(name) = spec.run.networks.first().and_then(|n| n.name.as_deref()) {
         j.text_at("name", name);
     }
     let mapped = ports.0.iter().filter_map(|(p, held)| Some((p, p.container_port?, (*held)?)));
     let mapped: Vec<_> = mapped.collect();
-    if spec.network_mode() != NetworkMode::Host && !mapped.is_empty() {
+    if spec.run.network_mode() != NetworkMode::Host && !mapped.is_empty() {
         j.list_at("port_mappings", |j| {
             for (port, inside, held) in mapped {
                 for protocol in port.protocol.each() {
@@ -289,7 +290,7 @@ pub fn container_id_of(instance: &str, incarnation: u32, container: &str, task_i
 }
 
 fn shared(spec: &WorkloadSpec, container: &ContainerSpec, framework: &str) -> Shared {
-    let name = match spec.kind {
+    let name = match spec.run.kind {
         Kind::App => spec.id.task_name(),
         Kind::Pod => container.name.clone(),
     };
@@ -298,8 +299,8 @@ fn shared(spec: &WorkloadSpec, container: &ContainerSpec, framework: &str) -> Sh
         j.text_at("framework_id", framework);
     });
     let tail = text(|j| {
-        j.text_at("role", spec.role.as_str());
-        j.list_at("labels", |j| spec.labels.iter().for_each(|(k, v)| label(j, k, v)));
+        j.text_at("role", spec.run.role.as_str());
+        j.list_at("labels", |j| spec.run.labels.iter().for_each(|(k, v)| label(j, k, v)));
         if let Some(user) = &container.user {
             j.text_at("user", user);
         }
@@ -325,7 +326,7 @@ fn container_info(j: &mut Json<'_>, spec: &WorkloadSpec, container: &ContainerSp
                 j.text_at("image", image.unwrap_or_default());
                 j.text_at(
                     "network",
-                    match spec.network_mode() {
+                    match spec.run.network_mode() {
                         NetworkMode::Host => "HOST",
                         NetworkMode::Bridge => "BRIDGE",
                         NetworkMode::Container => "USER",
@@ -352,7 +353,7 @@ fn container_info(j: &mut Json<'_>, spec: &WorkloadSpec, container: &ContainerSp
 
 /// Name and ports as service discovery reads them (docs/compat/mesos.md, "Tasks").
 fn discovery(j: &mut Json<'_>, spec: &WorkloadSpec, ports: &Ports<'_>) {
-    let host = spec.network_mode() == NetworkMode::Host;
+    let host = spec.run.network_mode() == NetworkMode::Host;
     j.object_at("discovery", |j| {
         j.text_at("visibility", "FRAMEWORK");
         j.text_at("name", &spec.id.task_name());
@@ -394,7 +395,7 @@ pub fn ended(j: &mut Json<'_>, app: &crate::core::state::App, framework: &str, r
         j.text_at("executor_id", "");
         j.text_at("slave_id", failure.node.as_ref().map_or("", |n| n.as_str()));
         j.text_at("state", &failure.state);
-        let resources = Resources { scalars: app.spec.demand(), ..Resources::default() };
+        let resources = Resources { scalars: app.spec.run.demand(), ..Resources::default() };
         resource::totals(j, "resources", &resources);
         j.text_at("role", role.as_str());
         j.list_at("statuses", |j| {
@@ -415,7 +416,7 @@ pub fn of_app(task_id: &str) -> Option<(&str, u32)> {
 /// Whether a task of the instance has this id.
 pub fn has_id(instance: &Instance, spec: &WorkloadSpec, id: &str) -> bool {
     id.starts_with(instance.id.as_str())
-        && spec.containers.iter().any(|c| instance.task_id(&c.name) == id)
+        && spec.run.containers.iter().any(|c| instance.task_id(&c.name) == id)
 }
 
 /// Whether Mesos lists the instance's tasks as out of reach.

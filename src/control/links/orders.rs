@@ -1,6 +1,6 @@
 //! From state to orders: what each agent should be told, in messages of bounded size.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use crate::{
     base::limit,
@@ -9,6 +9,7 @@ use crate::{
         instance::{Instance, InstanceId, KillReason},
         link::{Desired, Order, ToAgent, packed},
         node::NodeId,
+        workload::TaskSpec,
     },
 };
 
@@ -74,29 +75,29 @@ pub fn messages(desired: Desired) -> Vec<ToAgent> {
 /// Cuts orders into parts. Those of one definition stay together where they can: it travels once a
 /// part. One that fits into no message is left out; the dialects refuse definitions long before.
 fn split(mut orders: Vec<Order>) -> Vec<Vec<Order>> {
-    orders.sort_by_key(|order| Arc::as_ptr(&order.spec).addr());
+    orders.sort_by(|a, b| packed::same(&a.spec).cmp(&packed::same(&b.spec)));
     let (mut parts, mut part, mut n_bytes) = (Vec::new(), Vec::new(), 0);
-    let mut spec = (0, 0);
+    let mut last: Option<(TaskSpec, usize)> = None;
     for order in orders {
-        let address = Arc::as_ptr(&order.spec).addr();
-        let is_new = spec.0 != address;
-        if is_new {
-            spec = (address, packed::spec_bytes(&order.spec));
-        }
+        let known = last.take().filter(|(spec, _)| packed::same(spec) == packed::same(&order.spec));
+        let is_new = known.is_none();
+        let (spec, spec_bytes) =
+            known.unwrap_or_else(|| (order.spec.clone(), packed::spec_bytes(&order.spec)));
+        last = Some((spec, spec_bytes));
         let own = packed::order_bytes(&order);
-        if spec.1.saturating_add(own) > limit::LINK_MESSAGE_BYTES_MAX / 2 {
-            let (instance, bytes) = (&order.instance, spec.1);
+        if spec_bytes.saturating_add(own) > limit::LINK_MESSAGE_BYTES_MAX / 2 {
+            let (instance, bytes) = (&order.instance, spec_bytes);
             tracing::error!(%instance, bytes, "a definition too large to be sent is left out");
             continue;
         }
-        let more = if is_new || part.is_empty() { own + spec.1 } else { own };
+        let more = if is_new || part.is_empty() { own + spec_bytes } else { own };
         let is_full =
             n_bytes + more > limit::LINK_PART_BYTES_MAX || part.len() >= limit::LINK_PART_ITEMS_MAX;
         if is_full && !part.is_empty() {
             parts.push(std::mem::take(&mut part));
             n_bytes = 0;
         }
-        n_bytes += if part.is_empty() { own + spec.1 } else { more };
+        n_bytes += if part.is_empty() { own + spec_bytes } else { more };
         part.push(order);
     }
     parts.push(part);
@@ -114,7 +115,7 @@ fn order(state: &State, instance: &Instance) -> Option<Order> {
     Some(Order {
         instance: instance.id.clone(),
         incarnation: instance.incarnation,
-        spec: state.spec_of(instance)?.clone(),
+        spec: state.spec_of(instance)?.task(),
         placement: instance.placement()?.clone(),
         kill: instance.kill().map(|k| k.reason.clone()),
         enforce_role: state.enforces_role(&instance.app),

@@ -11,13 +11,14 @@ use crate::{
     },
     core::State,
     model::{
+        WorkloadSpec,
         credential::{Certificate, Serial},
         instance::{InstanceId, Placement},
         link::{Desired, Order, ToAgent},
         node::NodeId,
         path::AppId,
         resource::Pools,
-        workload::WorkloadSpec,
+        workload::TaskSpec,
     },
 };
 
@@ -56,7 +57,7 @@ fn only_the_same_key_or_a_later_certificate_takes_the_place_of_a_live_connection
     assert!(!may(&Some(a), &None));
 }
 
-fn order(id: &str, spec: Arc<WorkloadSpec>) -> Order {
+fn order(id: &str, spec: TaskSpec) -> Order {
     let placement = Placement {
         node: NodeId::from("n"),
         hostname: "h".into(),
@@ -72,8 +73,8 @@ fn order(id: &str, spec: Arc<WorkloadSpec>) -> Order {
 /// `n` orders from one definition that takes about so many bytes.
 fn orders_of(name: &str, n: usize, spec_bytes: usize) -> Vec<Order> {
     let mut spec = WorkloadSpec::new(AppId::parse("/a"), Timestamp::EPOCH);
-    spec.labels.insert("fat".into(), "x".repeat(spec_bytes));
-    let spec = Arc::new(spec);
+    spec.run_mut().labels.insert("fat".into(), "x".repeat(spec_bytes));
+    let spec = spec.task();
     (0..n).map(|i| order(&format!("{name}{i:05}"), spec.clone())).collect()
 }
 
@@ -93,7 +94,7 @@ fn a_definition_travels_once_a_message() {
     let bytes = wire::encode(&many);
     let Ok(ToAgent::Desired(back)) = ToAgent::read(&bytes) else { panic!("not read back") };
     assert_eq!(back.orders, orders_of("a", 34, 500_000));
-    assert!(back.orders.iter().all(|o| Arc::ptr_eq(&o.spec, &back.orders[0].spec)));
+    assert!(back.orders.iter().all(|o| Arc::ptr_eq(&o.spec.run, &back.orders[0].spec.run)));
 }
 
 #[test]

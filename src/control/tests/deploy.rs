@@ -58,7 +58,7 @@ fn a_new_app_gets_its_instances_once_each_with_an_id_of_its_own() {
 fn a_deployment_moves_on_when_its_instances_are_up_and_not_before() {
     let mut stage = Stage::new(1);
     let mut spec = app("/web", 1, 0.5, 64.0, 1);
-    spec.containers[0].health_checks.push(health_check());
+    spec.run_mut().containers[0].health_checks.push(health_check());
     stage.put([spec]);
     let due = first_moves(&mut stage);
     stage.ok(Command::DeployStep(due));

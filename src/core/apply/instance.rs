@@ -41,7 +41,7 @@ fn launch_one(tx: &mut Tx<'_>, launch: &Launch) -> bool {
         return false;
     };
     let ports = Ranges::of_numbers(launch.host_ports.iter().flatten().map(|p| u64::from(*p)));
-    if spec.ports().count() != launch.host_ports.len()
+    if spec.run.ports().count() != launch.host_ports.len()
         || !launch.allocation.ports().contains(&ports)
         || !state.free(&launch.node).contains(&launch.allocation)
     {

@@ -52,6 +52,7 @@ fn a_new_app_starts_and_its_deployment_ends() {
         w.state
             .spec(&PathId::parse("/shop/web"))
             .expect("spec")
+            .run
             .ports()
             .next()
             .expect("port")
@@ -105,7 +106,7 @@ fn an_upgrade_replaces_everything_and_never_goes_below_the_minimum() {
         w.put(old.clone());
         w.settle();
         let mut new = old.clone();
-        new.containers[0].command = Run::Shell("sleep 2000".to_owned());
+        new.run_mut().containers[0].command = Run::Shell("sleep 2000".to_owned());
         w.put(new);
         let needed = (f64::from(n) * min).ceil() as usize;
         for _ in 0..200 {
@@ -135,7 +136,7 @@ fn rolling_back_keeps_the_old_instances_that_still_run() {
     w.settle();
     let before: Vec<InstanceId> = w.running("/a").iter().map(|i| i.id.clone()).collect();
     let mut broken = checked(app("/a", 3));
-    broken.containers[0].command = Run::Shell("false".to_owned());
+    broken.run_mut().containers[0].command = Run::Shell("false".to_owned());
     let id = w.put(broken);
     for _ in 0..10 {
         w.reconcile();
@@ -268,7 +269,7 @@ fn a_removed_app_that_waits_out_its_delay_is_not_launched_once_more() {
 fn launch_of(state: &State, id: &InstanceId) -> Launch {
     let ports = [31_500];
     let resources = Resources {
-        scalars: state.spec_of(&state.instances[id]).expect("spec").demand(),
+        scalars: state.spec_of(&state.instances[id]).expect("spec").run.demand(),
         ports: Ranges::of_numbers(ports.iter().copied()),
         named: BTreeMap::new(),
     };
@@ -453,7 +454,9 @@ fn rows_put_together_make_the_same_state() {
     let mut w = World::new(2);
     let mut web = app("/web", 2);
     web.dependencies.insert(PathId::parse("/g"));
-    web.containers[0].env.insert("A".into(), crate::model::container::EnvValue::Text("b".into()));
+    web.run_mut().containers[0]
+        .env
+        .insert("A".into(), crate::model::container::EnvValue::Text("b".into()));
     w.put(checked(web));
     w.put(app("/g/a", 1));
     w.settle();

@@ -313,7 +313,7 @@ fn remove_member<K: Ord + Clone>(
 
 fn count_service_ports(index: &mut Index, old: Option<&App>, new: Option<&App>) {
     let ports = |app: &App| -> Vec<u16> {
-        app.spec.ports().map(|p| p.service_port).filter(|p| *p != 0).collect()
+        app.spec.run.ports().map(|p| p.service_port).filter(|p| *p != 0).collect()
     };
     for port in old.map(ports).unwrap_or_default() {
         if let Some(n) = index.service_ports.get_mut(&port) {

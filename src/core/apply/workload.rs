@@ -234,6 +234,9 @@ fn edit_app(
     let mut new = WorkloadSpec { id: edit.id.clone(), ..new.clone() };
     assign_service_ports(tx, before.as_deref(), &mut new)?;
     if let Some(old) = &before {
+        if old.run == new.run {
+            new.run = old.run.clone();
+        }
         let differs = old.config_differs(&new) || edit.restart;
         if !differs && old.instances == new.instances {
             return Ok(None);
@@ -344,15 +347,16 @@ fn assign_service_ports(
     before: Option<&WorkloadSpec>,
     new: &mut WorkloadSpec,
 ) -> Result<(), Rejected> {
-    let named: BTreeSet<u16> = new.ports().map(|p| p.service_port).filter(|p| *p != 0).collect();
+    let named: BTreeSet<u16> =
+        new.run.ports().map(|p| p.service_port).filter(|p| *p != 0).collect();
     let (first, last) = SERVICE_PORTS;
     let mut former = before
         .into_iter()
-        .flat_map(|s| s.ports().map(|p| p.service_port).collect::<Vec<_>>())
+        .flat_map(|s| s.run.ports().map(|p| p.service_port).collect::<Vec<_>>())
         .filter(|p| (first..=last).contains(p) && !named.contains(p));
     let used = &tx.state.index.service_ports;
     let mut unused = (first..=last).filter(|p| !used.contains_key(p) && !named.contains(p));
-    for container in &mut new.containers {
+    for container in &mut new.run_mut().containers {
         for port in container.ports.iter_mut().filter(|p| p.service_port == 0) {
             let number = former.next().or_else(|| unused.next());
             port.service_port =

@@ -98,7 +98,7 @@ impl Room {
         };
         let bounds = Bounds::of(spec, n_well + n_good);
         let there = all.iter().filter(|i| takes_room(i)).count();
-        if bounds.capacity > wanted || there < bounds.capacity || spec.is_resident() {
+        if bounds.capacity > wanted || there < bounds.capacity || spec.run.is_resident() {
             return replaced;
         }
         // No instance more is allowed: what the minimum health can spare makes room.

@@ -200,8 +200,8 @@ impl Bounds {
         let healthy_min = (n * spec.upgrade.minimum_health_capacity).ceil() as usize;
         let mut capacity = (n * (1.0 + spec.upgrade.maximum_over_capacity)).floor() as usize;
         let stuck = healthy_min == capacity && capacity <= healthy;
-        let resident_guard = stuck && spec.is_resident();
-        if stuck && !spec.is_resident() {
+        let resident_guard = stuck && spec.run.is_resident();
+        if stuck && !spec.run.is_resident() {
             capacity += 1;
         }
         Self { healthy_min, capacity, resident_guard }
@@ -210,7 +210,7 @@ impl Bounds {
 
 /// Running, not about to end, and healthy by its checks where it has any.
 pub fn is_healthy(state: &State, instance: &Instance) -> bool {
-    let has_checks = state.spec_of(instance).is_some_and(|s| s.has_health_checks());
+    let has_checks = state.spec_of(instance).is_some_and(|s| s.run.has_health_checks());
     instance.condition() == Condition::Running
         && instance.kill().is_none()
         && (!has_checks || state.healthy(instance) == Some(true))
@@ -218,7 +218,7 @@ pub fn is_healthy(state: &State, instance: &Instance) -> bool {
 
 /// Healthy, and ready where the workload has readiness checks.
 pub(super) fn is_good(state: &State, spec: &WorkloadSpec, instance: &Instance) -> bool {
-    is_healthy(state, instance) && (!spec.has_readiness_checks() || instance.ready())
+    is_healthy(state, instance) && (!spec.run.has_readiness_checks() || instance.ready())
 }
 
 /// Whether it counts against the capacity: it runs or will.

@@ -1,6 +1,9 @@
 //! The environment by examples.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use super::*;
 use crate::{
@@ -15,9 +18,12 @@ use crate::{
 
 fn order(mode: NetworkMode, container: ContainerSpec, host_ports: Vec<Option<u16>>) -> Order {
     let spec = WorkloadSpec {
-        containers: vec![container],
-        networks: vec![Network { mode, name: None, labels: BTreeMap::new() }],
-        labels: [("a.b-C", "v"), ("x", "y")].map(|(k, v)| (k.into(), v.into())).into(),
+        run: Arc::new(RunSpec {
+            containers: vec![container],
+            networks: vec![Network { mode, name: None, labels: BTreeMap::new() }],
+            labels: [("a.b-C", "v"), ("x", "y")].map(|(k, v)| (k.into(), v.into())).into(),
+            ..RunSpec::default()
+        }),
         ..WorkloadSpec::new(AppId::parse("/shop/web"), Timestamp::from_ms(0))
     };
     let placement = Placement {
@@ -31,7 +37,7 @@ fn order(mode: NetworkMode, container: ContainerSpec, host_ports: Vec<Option<u16
     Order {
         instance: InstanceId::from("shop_web.instance-1"),
         incarnation: 2,
-        spec: spec.into(),
+        spec: spec.task(),
         placement,
         kill: None,
         enforce_role: false,
@@ -58,7 +64,7 @@ fn env(order: &Order) -> BTreeMap<String, String> {
         container_name: "tepui-x",
         secrets: &secrets,
     };
-    of_task(order, &order.spec.containers[0], &at).unwrap()
+    of_task(order, &order.spec.run.containers[0], &at).unwrap()
 }
 
 #[test]
@@ -118,7 +124,7 @@ fn a_bridged_image_without_a_host_port_gets_its_container_port() {
     assert_eq!(env["MESOS_SANDBOX"], SANDBOX_IN_IMAGE);
     assert!(env["PORT1"].parse::<u16>().unwrap() >= 1025);
     assert!(!env.contains_key("MESOS_DIRECTORY"), "docker tasks get no executor variables");
-    assert_eq!(port_of(&order, &order.spec.containers[0], 0), Some((None, 6379)));
+    assert_eq!(port_of(&order, &order.spec.run.containers[0], 0), Some((None, 6379)));
 }
 
 #[test]
@@ -136,14 +142,14 @@ fn an_unknown_secret_is_an_error() {
         container_name: "c",
         secrets: &secrets,
     };
-    let error = of_task(&order, &order.spec.containers[0], &at).unwrap_err();
+    let error = of_task(&order, &order.spec.run.containers[0], &at).unwrap_err();
     assert_eq!(error.variable, "PASS");
 }
 
 #[test]
 fn label_keys_at_the_bound_are_skipped() {
     let mut order = order(NetworkMode::Host, ContainerSpec::default(), vec![]);
-    let spec = std::sync::Arc::make_mut(&mut order.spec);
+    let spec = Arc::make_mut(&mut order.spec.run);
     spec.labels = [
         ("k".repeat(492), "v".into()),
         ("k".repeat(493), "v".into()),

@@ -63,9 +63,9 @@ pub fn each(state: &State, name: &str, instance: &Instance, mut take: impl FnMut
     let Some(placement) = named(state, instance) else { return };
     let Some(spec) = state.spec_of(instance) else { return };
     let mut host_ports = placement.host_ports.iter().copied().chain(std::iter::repeat(None));
-    for container in &spec.containers {
+    for container in &spec.run.containers {
         let taken: Vec<_> = host_ports.by_ref().take(container.ports.len()).collect();
-        let (container_name, is_discovered) = match spec.kind {
+        let (container_name, is_discovered) = match spec.run.kind {
             Kind::App => ("", true),
             // A container of a pod announces itself through its endpoints.
             Kind::Pod => (container.name.as_str(), !container.ports.is_empty()),

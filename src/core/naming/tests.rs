@@ -17,7 +17,7 @@ use crate::{
         node::{Duty, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::AppId,
         resource::Pools,
-        workload::WorkloadSpec,
+        workload::{RunSpec, WorkloadSpec},
     },
 };
 
@@ -291,7 +291,10 @@ fn spec(app: &AppId) -> WorkloadSpec {
         ..container::Port::default()
     };
     WorkloadSpec {
-        containers: vec![ContainerSpec { ports: vec![port], ..ContainerSpec::default() }],
+        run: Arc::new(RunSpec {
+            containers: vec![ContainerSpec { ports: vec![port], ..ContainerSpec::default() }],
+            ..RunSpec::default()
+        }),
         ..WorkloadSpec::new(app.clone(), Timestamp::EPOCH)
     }
 }

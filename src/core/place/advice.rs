@@ -123,7 +123,7 @@ fn lower_to(spec: &WorkloadSpec, needs: &Needs, free: &Scalars) -> Option<(Vec<L
         if need <= free {
             continue;
         }
-        let giver = spec.containers.iter().max_by_key(|c| pick(&c.resources, name))?;
+        let giver = spec.run.containers.iter().max_by_key(|c| pick(&c.resources, name))?;
         let from = pick(&giver.resources, name);
         let to = round_down(from - (need - free), name);
         // A tenth of the wish is no longer the same app.
@@ -183,7 +183,7 @@ fn accept_role(
     needs: &Needs,
     rules: &Rules,
 ) -> Option<(i64, Advice)> {
-    [Role::star(), spec.role.clone()].into_iter().find_map(|role| {
+    [Role::star(), spec.run.role.clone()].into_iter().find_map(|role| {
         let ix = explainer.ledger.role_ix(&role).filter(|ix| !needs.roles.contains(ix))?;
         let mut wider = needs.clone();
         wider.roles.insert(0, ix);

@@ -45,13 +45,13 @@ impl Needs {
             Some(_) | None => vec![Role::star()],
         };
         accepted.sort_by_key(Role::is_star);
-        let mut scalars = spec.demand();
+        let mut scalars = spec.run.demand();
         scalars.disk += volume_mb(spec);
         Self {
             scalars,
             ports: PortNeeds::of(spec),
             roles: accepted.iter().filter_map(|r| ledger.role_ix(r)).collect(),
-            avoids_gpus: gpus_are_scarce && scalars.gpus.is_zero() && !spec.is_resident(),
+            avoids_gpus: gpus_are_scarce && scalars.gpus.is_zero() && !spec.run.is_resident(),
             stays_home: !spec
                 .constraints
                 .iter()
@@ -141,7 +141,8 @@ impl Needs {
 
 /// Space for persistent volumes, which comes out of the node's disk.
 fn volume_mb(spec: &WorkloadSpec) -> Milli {
-    spec.containers
+    spec.run
+        .containers
         .iter()
         .flat_map(|c| &c.volumes)
         .filter_map(|v| match &v.source {

@@ -27,11 +27,11 @@ pub fn accepts(state: &State, spec: &WorkloadSpec, node: &Node, limits: &Limits)
     let has_role = node.info.total.0.keys().any(|r| roles.contains(r));
     let is_scarce = limits.gpus_are_scarce
         && node.info.total.scalars().gpus.get() > 0
-        && spec.demand().gpus.get() == 0;
+        && spec.run.demand().gpus.get() == 0;
     node.takes_work()
         && has_role
         && !is_scarce
-        && scalars.contains(&spec.demand())
+        && scalars.contains(&spec.run.demand())
         && ports_fit(spec, &ports)
         && region_fits(spec, node, limits)
         && spec.constraints.iter().all(|c| constraint_accepts(state, spec, c, node))

@@ -151,7 +151,7 @@ impl Planner {
             }
             Some(_) | None => true,
         });
-        let roles = queue.iter().map(|w| w.spec.role.clone());
+        let roles = queue.iter().map(|w| w.spec.run.role.clone());
         let shares = Shares::of(state, leases, now, &base.ledger, roles);
         let local = home_nodes(&base.ledger, limits);
         let launches = Vec::new();
@@ -272,7 +272,7 @@ impl<'a> Round<'a, '_> {
         let mut queue: VecDeque<Waiting<'a>> = queue.into();
         queue.rotate_left(lead.min(queue.len()));
         for waiting in queue {
-            by_role.entry(waiting.spec.role.clone()).or_default().push_back(waiting);
+            by_role.entry(waiting.spec.run.role.clone()).or_default().push_back(waiting);
         }
         let turn_max = if by_role.len() > 1 { 1 } else { TURN_MAX };
         let mut turns: BTreeSet<(Turn, Role)> =
@@ -319,7 +319,7 @@ impl<'a> Round<'a, '_> {
         for _ in 0..n_max.min(room) {
             let Some(id) = waiting.next(self.state) else { return false };
             let demand = cursor.needs.scalars;
-            waiting.hold = self.shares.hold_back(&waiting.spec.role, demand, uses_star);
+            waiting.hold = self.shares.hold_back(&waiting.spec.run.role, demand, uses_star);
             if waiting.hold.is_some() {
                 return false;
             }
@@ -328,7 +328,7 @@ impl<'a> Round<'a, '_> {
                 return false;
             };
             self.base.touched.insert(ix);
-            self.shares.take(&waiting.spec.role, &launch.allocation);
+            self.shares.take(&waiting.spec.run.role, &launch.allocation);
             if cursor.rules.counts_instances() {
                 self.placed.entry(config(waiting.spec)).or_default().push(ix);
             }

@@ -48,9 +48,10 @@ pub struct ChosenPorts {
 impl PortNeeds {
     pub fn of(spec: &WorkloadSpec) -> Self {
         // Port definitions of an app name service ports unless it requires exactly these numbers.
-        let definitions = spec.kind == Kind::App && spec.network_mode() == NetworkMode::Host;
+        let definitions =
+            spec.run.kind == Kind::App && spec.run.network_mode() == NetworkMode::Host;
         let mut needs = Self::default();
-        for port in spec.ports() {
+        for port in spec.run.ports() {
             let need = match port.host_port {
                 _ if definitions && !spec.require_ports => PortNeed::Any,
                 None if definitions => PortNeed::Any,

@@ -81,8 +81,8 @@ impl Shares {
             for instance in state.instances.values() {
                 let Some(placement) = instance.placement() else { continue };
                 let Some(spec) = state.spec_of(instance) else { continue };
-                shares.know(state, &spec.role);
-                shares.hold(&spec.role, placement.allocation.scalars());
+                shares.know(state, &spec.run.role);
+                shares.hold(&spec.run.role, placement.allocation.scalars());
             }
             for lease in leases.iter().filter(|l| l.expires_at > now) {
                 shares.know(state, &lease.role);

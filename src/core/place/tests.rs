@@ -25,7 +25,9 @@ use crate::{
         node::{Attribute, Duty, FaultDomain, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::{AppId, PathId},
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{Constraint, Network, NetworkMode, Operator, UnreachableStrategy, WorkloadSpec},
+        workload::{
+            Constraint, Network, NetworkMode, Operator, RunSpec, UnreachableStrategy, WorkloadSpec,
+        },
     },
 };
 
@@ -76,13 +78,20 @@ fn constraint(text: &str) -> Constraint {
 
 fn app(id: &str, n: u32, cpus: f64, mem: f64, constraints: &[&str]) -> WorkloadSpec {
     WorkloadSpec {
+        run: Arc::new(RunSpec {
+            containers: vec![ContainerSpec {
+                resources: Scalars::of(cpus, mem, 0.0, 0.0),
+                ..ContainerSpec::default()
+            }],
+            networks: vec![Network {
+                mode: NetworkMode::Host,
+                name: None,
+                labels: BTreeMap::new(),
+            }],
+            role: Role::from("slave_public"),
+            ..RunSpec::default()
+        }),
         instances: n,
-        containers: vec![ContainerSpec {
-            resources: Scalars::of(cpus, mem, 0.0, 0.0),
-            ..ContainerSpec::default()
-        }],
-        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-        role: Role::from("slave_public"),
         constraints: constraints.iter().map(|c| constraint(c)).collect(),
         unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
         ..WorkloadSpec::new(PathId::parse(id), NOW)
@@ -171,7 +180,7 @@ fn a_node_where_others_hold_the_port_comes_last() {
     for (host_port, held) in [(31_005, Ranges::of([(31_005, 31_005)])), (0, all)] {
         let mut spec = app("/a", 2, 1.0, 128.0, &[]);
         spec.require_ports = true;
-        spec.containers[0].ports = vec![port(host_port)];
+        spec.run_mut().containers[0].ports = vec![port(host_port)];
         let ports_held = BTreeMap::from([(NodeId::from("c-S000"), held)]);
         let limits = Limits { ports_held, ..Limits::default() };
         let nodes = || vec![node(0, star(8.0, 8192.0), &[]), node(1, star(8.0, 8192.0), &[])];
@@ -286,8 +295,9 @@ fn leases_count_until_they_expire() {
 fn ports_any_exact_and_none() {
     let mut spec = app("/a", 2, 0.1, 16.0, &[]);
     let port = |host_port| Port { host_port, ..Port::default() };
-    spec.networks[0].mode = NetworkMode::Bridge;
-    spec.containers[0].ports = vec![port(Some(0)), port(None), port(Some(31_003)), port(Some(0))];
+    spec.run_mut().networks[0].mode = NetworkMode::Bridge;
+    spec.run_mut().containers[0].ports =
+        vec![port(Some(0)), port(None), port(Some(31_003)), port(Some(0))];
     let mut state = state(vec![node(0, star(4.0, 4096.0), &[])], vec![spec.clone()]);
     let plan = run(&mut state, &Limits::default());
     let [only] = plan.launches.as_slice() else { panic!("the exact port is there once") };
@@ -333,7 +343,10 @@ fn a_limit_is_never_passed_and_a_guarantee_stays_free() {
         }),
     };
     let with_role = |id: &str, role: &str, n| WorkloadSpec {
-        role: Role::from(role),
+        run: Arc::new(RunSpec {
+            role: Role::from(role),
+            ..(*app(id, n, 1.0, 64.0, &[]).run).clone()
+        }),
         ..app(id, n, 1.0, 64.0, &[])
     };
     let apps = vec![with_role("/dev/a", "dev", 9), with_role("/prod/a", "prod", 2)];
@@ -359,7 +372,10 @@ fn a_limit_is_never_passed_and_a_guarantee_stays_free() {
 #[test]
 fn scarce_resources_are_shared_by_weight() {
     let with_role = |id: &str, role: &str| WorkloadSpec {
-        role: Role::from(role),
+        run: Arc::new(RunSpec {
+            role: Role::from(role),
+            ..(*app(id, 20, 1.0, 64.0, &[]).run).clone()
+        }),
         ..app(id, 20, 1.0, 64.0, &[])
     };
     let apps = vec![with_role("/a", "light"), with_role("/b", "heavy")];
@@ -393,7 +409,7 @@ fn the_smallest_change_is_told_and_true() {
         match &report.advice[0].change {
             report::Change::Lower { steps } => {
                 for step in steps {
-                    let resources = &mut changed.containers[0].resources;
+                    let resources = &mut changed.run_mut().containers[0].resources;
                     match step.resource.as_str() {
                         "cpus" => resources.cpus = step.to,
                         "mem" => resources.mem = step.to,
@@ -492,8 +508,8 @@ fn build(nodes: &[(u32, u32, u8, u8, u8)], apps: &[(u32, u32, u32, Vec<u8>, u8, 
         let cpus = f64::from(*cpus) * 0.5;
         let mut spec = app(&format!("/app{n}"), *instances, cpus, f64::from(*mem) * 32.0, &rules);
         let port = |host_port| Port { host_port, ..Port::default() };
-        spec.networks[0].mode = NetworkMode::Bridge;
-        spec.containers[0].ports = match ports {
+        spec.run_mut().networks[0].mode = NetworkMode::Bridge;
+        spec.run_mut().containers[0].ports = match ports {
             0 => vec![port(Some(31_004)), port(Some(0))],
             1 => vec![port(Some(0)), port(Some(0)), port(Some(0))],
             2 => vec![port(None)],

@@ -4,11 +4,15 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{Desired, Order};
 use crate::{
-    base::wire::{self, Element, Field, Message, Value, WireError},
+    base::{
+        clock::Timestamp,
+        wire::{self, Element, Field, Message, Value, WireError},
+    },
     message,
     model::{
         instance::{InstanceId, KillReason, Placement},
-        workload::WorkloadSpec,
+        path::PathId,
+        workload::{RunSpec, TaskSpec},
     },
 };
 
@@ -16,7 +20,7 @@ use crate::{
 #[derive(Clone, Debug)]
 struct Packed {
     full: bool,
-    specs: Vec<Arc<WorkloadSpec>>,
+    specs: Vec<TaskSpec>,
     orders: Vec<PackedOrder>,
     forget: Vec<InstanceId>,
 }
@@ -56,7 +60,7 @@ impl PackedOrder {
 }
 
 /// Bytes a definition takes in a message.
-pub fn spec_bytes(spec: &WorkloadSpec) -> usize {
+pub fn spec_bytes(spec: &TaskSpec) -> usize {
     wire::encode(spec).len()
 }
 
@@ -65,12 +69,19 @@ pub fn order_bytes(order: &Order) -> usize {
     wire::encode_one(&PackedOrder::new(order, u32::MAX)).len()
 }
 
-impl From<&Desired> for Packed {
-    fn from(desired: &Desired) -> Self {
+/// What two definitions have in common that are one: told without a look at what they hold.
+pub type Same<'a> = (*const RunSpec, Timestamp, &'a PathId);
+
+pub fn same(spec: &TaskSpec) -> Same<'_> {
+    (Arc::as_ptr(&spec.run), spec.version, &spec.id)
+}
+
+impl<'a> From<&'a Desired> for Packed {
+    fn from(desired: &'a Desired) -> Self {
         let mut specs = Vec::new();
-        let mut places: HashMap<*const WorkloadSpec, u32> = HashMap::new();
-        let mut place_of = |spec: &Arc<WorkloadSpec>| {
-            *places.entry(Arc::as_ptr(spec)).or_insert_with(|| {
+        let mut places: HashMap<Same<'_>, u32> = HashMap::new();
+        let mut place_of = |spec: &'a TaskSpec| {
+            *places.entry(same(spec)).or_insert_with(|| {
                 specs.push(spec.clone());
                 u32::try_from(specs.len() - 1).unwrap_or(u32::MAX)
             })

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::{
     base::{
         clock::Timestamp,
-        wire::{Message, Value, WireError},
+        wire::{Message, WireError, put_field},
     },
     message,
     model::{
@@ -106,38 +106,32 @@ impl Message for work::Instance {
     const FIELDS: &'static [(u32, &'static str)] = Instance::FIELDS;
 
     fn put_fields(&self, out: &mut Vec<u8>) {
-        put(1, &self.id, out);
-        put(2, &self.app, out);
-        put(3, &self.version, out);
-        put(4, &self.incarnation, out);
-        put(5, &self.goal, out);
-        put(6, &self.condition(), out);
-        put(7, &self.since, out);
-        put(8, &self.created_at, out);
+        put_field(1, &self.id, out);
+        put_field(2, &self.app, out);
+        put_field(3, &self.version, out);
+        put_field(4, &self.incarnation, out);
+        put_field(5, &self.goal, out);
+        put_field(6, &self.condition(), out);
+        put_field(7, &self.since, out);
+        put_field(8, &self.created_at, out);
         if let Some(Task { place, kill, seen }) = self.task() {
-            put(9, place, out);
-            put(10, &seen.started_at, out);
-            put(11, kill, out);
-            put(12, &seen.addresses, out);
-            put(13, &seen.health, out);
-            put(14, &seen.ready, out);
-            put(15, &seen.readiness, out);
-            put(16, &seen.check, out);
+            put_field(9, place, out);
+            put_field(10, &seen.started_at, out);
+            put_field(11, kill, out);
+            put_field(12, &seen.addresses, out);
+            put_field(13, &seen.health, out);
+            put_field(14, &seen.ready, out);
+            put_field(15, &seen.readiness, out);
+            put_field(16, &seen.check, out);
         }
-        put(17, &self.message, out);
+        put_field(17, &self.message, out);
         if let Some(seen) = self.seen() {
-            put(18, &seen.containers, out);
+            put_field(18, &seen.containers, out);
         }
     }
 
     fn read(bytes: &[u8]) -> Result<Self, WireError> {
         Instance::read(bytes)?.try_into()
-    }
-}
-
-fn put<V: Value>(number: u32, value: &V, out: &mut Vec<u8>) {
-    if !value.is_absent() {
-        value.put(number, out);
     }
 }
 

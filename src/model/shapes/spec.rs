@@ -11,36 +11,12 @@ use crate::{
         path::PathId,
         workload::{
             Backoff, Constraint, KillSelection, Kind, Network, NetworkMode, Operator, Residency,
-            UnreachableStrategy, UpgradeStrategy, WorkloadSpec,
+            UnreachableStrategy, UpgradeStrategy,
         },
     },
     numbers, text_ids,
 };
 
-message!(WorkloadSpec {
-    1: id,
-    2: kind,
-    3: instances,
-    4: containers,
-    5: networks,
-    6: require_ports,
-    7: role,
-    8: accepted_roles,
-    9: constraints,
-    10: dependencies,
-    11: labels,
-    12: secrets,
-    13: backoff,
-    14: upgrade,
-    15: unreachable,
-    16: kill_selection,
-    17: executor,
-    18: executor_resources,
-    19: residency,
-    20: version,
-    21: last_scaling_at,
-    22: last_config_change_at,
-});
 numbers!(Kind { 1: App, 2: Pod });
 message!(Network { 1: mode, 2: name, 3: labels });
 numbers!(NetworkMode { 1: Host, 2: Bridge, 3: Container });

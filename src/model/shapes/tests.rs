@@ -1,7 +1,7 @@
 //! Every shape of the domain, held to the rules and to what was landed.
 
 use crate::{
-    base::wire::sample::{hold, numbered, shape},
+    base::wire::sample::{ReadsLess, hold_less, numbered, shape},
     model::{
         access, container, credential, deployment, instance, link, master, names, node, resource,
         workload,
@@ -10,10 +10,11 @@ use crate::{
 
 #[test]
 fn what_is_written_of_the_domain_stays_readable() {
-    hold(
+    hold_less(
         "model",
         &[
-            shape::<workload::WorkloadSpec>(),
+            shape::<super::workload::WorkloadSpec>(),
+            shape::<super::workload::TaskSpec>(),
             shape::<workload::Network>(),
             shape::<workload::Constraint>(),
             shape::<workload::Backoff>(),
@@ -102,5 +103,27 @@ fn what_is_written_of_the_domain_stays_readable() {
             numbered::<credential::Why>(),
             numbered::<link::Channel>(),
         ],
+        &[ORDERS],
     );
 }
+
+/// Agents were once told whole definitions, and never looked at the rules.
+const ORDERS: ReadsLess = ReadsLess {
+    by: &["Order", "ToAgent"],
+    written: "WorkloadSpec",
+    read: "TaskSpec",
+    without: &[
+        "instances",
+        "require_ports",
+        "accepted_roles",
+        "constraints",
+        "dependencies",
+        "backoff",
+        "upgrade",
+        "unreachable",
+        "kill_selection",
+        "residency",
+        "last_scaling_at",
+        "last_config_change_at",
+    ],
+};

@@ -14,7 +14,7 @@ use tepui::{
     base::{clock::SystemClock, rng::Rng},
     host::docker::Engine,
     model::{
-        AppId, InstanceId, WorkloadSpec,
+        AppId, InstanceId, RunSpec, WorkloadSpec,
         container::{Command, HealthCheck, Probe},
         instance::Condition,
         link::{Answer, Order, Question, ToAgent},
@@ -42,8 +42,11 @@ fn on_network(name: &str, id: &str, command: &str) -> Order {
     let networks =
         vec![Network { mode: NetworkMode::Container, name: Some(name.into()), labels: [].into() }];
     let spec = WorkloadSpec {
-        containers: vec![image_container(command)],
-        networks,
+        run: Arc::new(RunSpec {
+            containers: vec![image_container(command)],
+            networks,
+            ..RunSpec::default()
+        }),
         ..WorkloadSpec::new(AppId::parse("/it/net"), Default::default())
     };
     order(id, spec, vec![])

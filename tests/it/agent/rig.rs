@@ -21,7 +21,7 @@ use tepui::{
     },
     host::docker::{Engine, Found},
     model::{
-        AppId, InstanceId, NodeId, Pools, Scalars, WorkloadSpec,
+        AppId, InstanceId, NodeId, Pools, RunSpec, Scalars, WorkloadSpec,
         container::{Command, ContainerSpec, Engine as Dialect, Image},
         instance::{Condition, KillReason, Placement},
         link::{Answer, AskError, Channel, Desired, FromAgent, Order, Question, Report, ToAgent},
@@ -310,8 +310,11 @@ impl Drop for Rig {
 
 pub fn spec(container: ContainerSpec, mode: NetworkMode) -> WorkloadSpec {
     WorkloadSpec {
-        containers: vec![container],
-        networks: vec![Network { mode, name: None, labels: BTreeMap::new() }],
+        run: Arc::new(RunSpec {
+            containers: vec![container],
+            networks: vec![Network { mode, name: None, labels: BTreeMap::new() }],
+            ..RunSpec::default()
+        }),
         ..WorkloadSpec::new(AppId::parse("/it/app"), Timestamp::from_ms(0))
     }
 }
@@ -320,7 +323,7 @@ pub fn order(id: &str, spec: WorkloadSpec, host_ports: Vec<Option<u16>>) -> Orde
     Order {
         instance: InstanceId::from(id),
         incarnation: 1,
-        spec: Arc::new(spec),
+        spec: spec.task(),
         placement: Placement {
             node: NodeId::from("n"),
             hostname: "node-1".into(),

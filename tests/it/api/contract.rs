@@ -213,13 +213,13 @@ fn who_may_ask_is_documented() {
 pub fn everything() -> Arc<World> {
     let world = World::new();
     world.app("/web", 2, |s| {
-        s.labels.insert("DCOS_SERVICE_NAME".into(), "web".into());
-        s.labels.insert("DCOS_SERVICE_SCHEME".into(), "http".into());
-        s.labels.insert("DCOS_SERVICE_PORT_INDEX".into(), "0".into());
-        let port = &mut s.containers[0].ports[0];
+        s.run_mut().labels.insert("DCOS_SERVICE_NAME".into(), "web".into());
+        s.run_mut().labels.insert("DCOS_SERVICE_SCHEME".into(), "http".into());
+        s.run_mut().labels.insert("DCOS_SERVICE_PORT_INDEX".into(), "0".into());
+        let port = &mut s.run_mut().containers[0].ports[0];
         port.labels.insert("VIP_0".into(), "/web:80".into());
         port.container_port = Some(80);
-        s.containers[0]
+        s.run_mut().containers[0]
             .health_checks
             .push(health_check(Probe::Tcp { port: ProbePort::Index(0), ipv6: false }));
     });
@@ -252,7 +252,7 @@ pub fn everything() -> Arc<World> {
     world.app("/stopped", 0, |_| {});
     // Waits for readiness under its deployment.
     let mut late = spec("/late", 1);
-    late.containers[0].readiness = vec![readiness_check(false)];
+    late.run_mut().containers[0].readiness = vec![readiness_check(false)];
     world.put("/late", Some(late));
     world.step();
     world.step();
@@ -260,11 +260,11 @@ pub fn everything() -> Arc<World> {
     world.report(world.first("/late").id.as_str(), Condition::Running, |r| r.ready = false);
     // Fits nowhere, for want of a constraint and of processors.
     world.app("/big", 1, |s| {
-        s.containers[0].resources.cpus = Milli::whole(64);
+        s.run_mut().containers[0].resources.cpus = Milli::whole(64);
         let (field, operator) = ("rack".to_owned(), Operator::Like);
         s.constraints = vec![Constraint { field, operator, value: Some("r1".into()) }];
     });
-    world.app("/close", 1, |s| s.containers[0].resources.cpus = Milli::whole(4));
+    world.app("/close", 1, |s| s.run_mut().containers[0].resources.cpus = Milli::whole(4));
     world.place();
     let state = world.state();
     let mut ids = state.nodes.keys().cloned();

@@ -18,7 +18,7 @@ async fn lists_are_plain_tables() {
     )
     .await;
     site.world.app("/prod/web", 2, |_| {});
-    site.world.app("/big", 1, |s| s.containers[0].resources.cpus = cpus(4));
+    site.world.app("/big", 1, |s| s.run_mut().containers[0].resources.cpus = cpus(4));
     site.check("app list", expect![[r#"
         ID         STATUS   RUNNING  HEALTHY  CPUS  MEM     CHANGED  RUNS
         /big       waiting  0/1      -        4     64 MiB  0s       web:1
@@ -177,7 +177,7 @@ async fn why_names_the_checks_the_closest_node_and_the_smallest_change() {
     )
     .await;
     site.world.app("/big", 1, |s| {
-        s.containers[0].resources.cpus = cpus(4);
+        s.run_mut().containers[0].resources.cpus = cpus(4);
         s.constraints = vec![workload::Constraint {
             field: "rack".into(),
             operator: workload::Operator::Like,

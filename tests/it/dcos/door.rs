@@ -27,7 +27,7 @@ use tepui::{
         serve::{Limits, Listener, Server},
     },
     model::{
-        AppId, Instance, InstanceId, Node, NodeId, Pools, WorkloadSpec,
+        AppId, Instance, InstanceId, Node, NodeId, Pools, RunSpec, WorkloadSpec,
         access::User,
         container::{ContainerSpec, Port},
         instance::{Life, Phase, Placement, Seen, Task},
@@ -165,12 +165,19 @@ pub fn node() -> (NodeId, Node) {
 
 fn spec(id: &str, labels: &[(&str, &str)]) -> WorkloadSpec {
     WorkloadSpec {
-        containers: vec![ContainerSpec {
-            ports: vec![Port { host_port: Some(0), ..Port::default() }],
-            ..ContainerSpec::default()
-        }],
-        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-        labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        run: Arc::new(RunSpec {
+            containers: vec![ContainerSpec {
+                ports: vec![Port { host_port: Some(0), ..Port::default() }],
+                ..ContainerSpec::default()
+            }],
+            networks: vec![Network {
+                mode: NetworkMode::Host,
+                name: None,
+                labels: BTreeMap::new(),
+            }],
+            labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            ..RunSpec::default()
+        }),
         ..WorkloadSpec::new(AppId::parse(id), NOW)
     }
 }

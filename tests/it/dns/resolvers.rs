@@ -40,16 +40,16 @@ fn world() -> Arc<World> {
     };
     world.app("/web", 3, |_| {});
     world.app("/shop/back/api", 2, |s| {
-        s.networks = network(NetworkMode::Bridge, None);
-        s.containers[0].ports[0].container_port = Some(8080);
+        s.run_mut().networks = network(NetworkMode::Bridge, None);
+        s.run_mut().containers[0].ports[0].container_port = Some(8080);
     });
     world.app(&format!("/{}/db", "a-long-group".repeat(6)), 1, |s| {
-        s.containers[0].ports[0].name = None;
+        s.run_mut().containers[0].ports[0].name = None;
     });
     world.app("/own", 2, |s| {
-        s.networks = network(NetworkMode::Container, Some("dcos"));
-        s.containers[0].ports[0].container_port = Some(80);
-        s.containers[0].ports[0].host_port = None;
+        s.run_mut().networks = network(NetworkMode::Container, Some("dcos"));
+        s.run_mut().containers[0].ports[0].container_port = Some(80);
+        s.run_mut().containers[0].ports[0].host_port = None;
     });
     let state = world.state();
     let own = state.instances.values().filter(|i| i.app.as_str() == "/own");

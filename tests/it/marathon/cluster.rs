@@ -199,7 +199,7 @@ impl Cluster {
         let state = self.state();
         let spec = state.spec_of(instance).expect("spec").clone();
         let at = self.clock.now();
-        let n_checks: usize = spec.containers.iter().map(|c| c.health_checks.len()).sum();
+        let n_checks: usize = spec.run.containers.iter().map(|c| c.health_checks.len()).sum();
         let is_running = condition == Condition::Running;
         let health = |index| CheckStatus {
             index,

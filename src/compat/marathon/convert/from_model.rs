@@ -29,8 +29,8 @@ use crate::{
 /// The definition of `spec` as answers show it.
 pub fn app(spec: &WorkloadSpec) -> App {
     let default = ContainerSpec::default();
-    let c = spec.containers.first().unwrap_or(&default);
-    let is_host = spec.network_mode() == NetworkMode::Host;
+    let c = spec.run.containers.first().unwrap_or(&default);
+    let is_host = spec.run.network_mode() == NetworkMode::Host;
     let (cmd, args) = match &c.command {
         m::Command::Shell(text) => (Some(text.clone()), None),
         m::Command::Args(args) => (None, Some(args.clone())),
@@ -53,8 +53,8 @@ pub fn app(spec: &WorkloadSpec) -> App {
         disk: Some(num(c.resources.disk)),
         env: Some(c.env.iter().map(|(name, v)| (name.clone(), env_value(v))).collect())
             .filter(|env: &std::collections::BTreeMap<_, _>| !env.is_empty()),
-        executor: Some(spec.executor.clone()),
-        executor_resources: spec.executor_resources.map(|r| ExecutorResources {
+        executor: Some(spec.run.executor.clone()),
+        executor_resources: spec.run.executor_resources.map(|r| ExecutorResources {
             cpus: num(r.cpus),
             mem: num(r.mem),
             disk: num(r.disk),
@@ -63,16 +63,16 @@ pub fn app(spec: &WorkloadSpec) -> App {
         health_checks: some(c.health_checks.iter().map(health_check).collect()),
         check: c.check.as_ref().map(info_check),
         instances: Some(spec.instances),
-        labels: Some(spec.labels.clone()),
+        labels: Some(spec.run.labels.clone()),
         max_launch_delay_seconds: Some(seconds(spec.backoff.ms_max)),
         mem: Some(num(c.resources.mem)),
         gpus: Some(u32::try_from(c.resources.gpus.floor()).unwrap_or(0)),
-        networks: Some(spec.networks.iter().map(network).collect()),
+        networks: Some(spec.run.networks.iter().map(network).collect()),
         port_definitions: is_host.then(|| c.ports.iter().map(definition).collect()),
         readiness_checks: some(c.readiness.iter().map(readiness).collect()),
         residency: spec.residency.as_ref().map(residency),
         require_ports: Some(spec.require_ports),
-        secrets: Some(&spec.secrets).filter(|secrets| !secrets.is_empty()).map(|secrets| {
+        secrets: Some(&spec.run.secrets).filter(|secrets| !secrets.is_empty()).map(|secrets| {
             let source = |(name, source): (&String, &String)| {
                 (name.clone(), SecretSource { source: source.clone() })
             };
@@ -102,7 +102,7 @@ pub fn app(spec: &WorkloadSpec) -> App {
                 expunge_s: seconds(expunge_ms),
             },
         }),
-        role: Some(spec.role.to_string()),
+        role: Some(spec.run.role.to_string()),
         uris: None,
         ports: None,
         ip_address: None,

@@ -1,6 +1,6 @@
 //! Edge types to the model.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     base::{clock::Timestamp, units::Milli},
@@ -22,7 +22,7 @@ use crate::{
         container as m,
         path::PathId,
         resource::Scalars,
-        workload::{self, Backoff, Kind, UnreachableStrategy, WorkloadSpec},
+        workload::{self, Backoff, Kind, RunSpec, UnreachableStrategy, WorkloadSpec},
     },
 };
 
@@ -30,25 +30,29 @@ use crate::{
 pub fn workload(app: App) -> WorkloadSpec {
     let executor_resources =
         app.executor_resources.map(|r| Scalars::of(r.cpus.0, r.mem.0, r.disk.0, 0.0));
-    let container = container(&app);
+    let run = Arc::new(RunSpec {
+        kind: Kind::App,
+        containers: vec![container(&app)],
+        networks: app.networks.iter().flatten().map(network).collect(),
+        role: Role::from(app.role.as_deref().unwrap_or_default()),
+        labels: app.labels.unwrap_or_default(),
+        secrets: app.secrets.into_iter().flatten().map(|(name, s)| (name, s.source)).collect(),
+        executor: app.executor.unwrap_or_default(),
+        executor_resources,
+    });
     let upgrade = app
         .upgrade_strategy
         .map_or((1.0, 1.0), |u| (u.minimum_health_capacity.0, u.maximum_over_capacity.0));
     WorkloadSpec {
         id: PathId::parse(app.id.as_deref().unwrap_or_default()),
-        kind: Kind::App,
+        run,
         instances: app.instances.unwrap_or(1),
-        containers: vec![container],
-        networks: app.networks.iter().flatten().map(network).collect(),
         require_ports: app.require_ports.unwrap_or(false),
-        role: Role::from(app.role.as_deref().unwrap_or_default()),
         accepted_roles: app
             .accepted_resource_roles
             .map(|roles| roles.iter().map(|role| Role::from(role.as_str())).collect()),
         constraints: constraints(app.constraints.as_deref().unwrap_or_default()),
         dependencies: app.dependencies.iter().flatten().map(|id| PathId::parse(id)).collect(),
-        labels: app.labels.unwrap_or_default(),
-        secrets: app.secrets.into_iter().flatten().map(|(name, s)| (name, s.source)).collect(),
         backoff: Backoff {
             initial_ms: ms(app.backoff_seconds.unwrap_or(1)),
             factor: app.backoff_factor.map_or(1.15, |f| f.0),
@@ -74,8 +78,6 @@ pub fn workload(app: App) -> WorkloadSpec {
                 workload::KillSelection::YoungestFirst
             }
         },
-        executor: app.executor.unwrap_or_default(),
-        executor_resources,
         residency: app.residency.map(|r| workload::Residency {
             relaunch_escalation_timeout_s: r.relaunch_escalation_timeout_seconds.into(),
             task_lost_behavior: r.task_lost_behavior.name().to_owned(),

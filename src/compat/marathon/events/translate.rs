@@ -123,9 +123,9 @@ impl Events<'_> {
 
     fn app(&mut self, id: &AppId, old: Option<&App>, new: Option<&App>) {
         let checks = |app: Option<&App>| {
-            app.filter(|app| app.spec.kind == Kind::App)
+            app.filter(|app| app.spec.run.kind == Kind::App)
                 .map(|app| app.spec.clone())
-                .filter(|spec| spec.has_health_checks())
+                .filter(|spec| spec.run.has_health_checks())
         };
         let is_changed = old.map(|a| a.spec.version) != new.map(|a| a.spec.version);
         if new.is_none() && self.state.instances_of(id).next().is_none() {
@@ -136,7 +136,7 @@ impl Events<'_> {
             self.hold("remove_health_check_event", json!({ "appId": id.as_str() }));
         }
         if let Some(spec) = checks(new).filter(|_| is_changed) {
-            for check in spec.containers.iter().flat_map(|c| &c.health_checks) {
+            for check in spec.run.containers.iter().flat_map(|c| &c.health_checks) {
                 self.hold(
                     "add_health_check_event",
                     json!({
@@ -209,7 +209,7 @@ impl Events<'_> {
         }
         let spec = self.state.spec_of(instance);
         let names: Vec<&str> = match spec {
-            Some(spec) => spec.containers.iter().map(|c| c.name.as_str()).collect(),
+            Some(spec) => spec.run.containers.iter().map(|c| c.name.as_str()).collect(),
             None => vec![""],
         };
         for name in names {
@@ -266,7 +266,7 @@ impl Events<'_> {
                 );
             }
         }
-        let n = spec.map_or(0, |s| s.containers.iter().map(|c| c.health_checks.len()).sum());
+        let n = spec.map_or(0, |s| s.run.containers.iter().map(|c| c.health_checks.len()).sum());
         if old.healthy(n) != new.healthy(n) {
             let mut fields = json!({
                 "instanceId": new.id.as_str(),
@@ -328,6 +328,6 @@ fn health_check(check: &crate::model::container::HealthCheck) -> Value {
 }
 
 fn check_at(spec: &WorkloadSpec, index: u32) -> Option<Value> {
-    let mut checks = spec.containers.iter().flat_map(|c| &c.health_checks);
+    let mut checks = spec.run.containers.iter().flat_map(|c| &c.health_checks);
     checks.nth(index as usize).map(health_check)
 }

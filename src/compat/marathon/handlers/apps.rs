@@ -51,12 +51,12 @@ pub async fn list(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error
 
 /// The apps of a state: workloads of other kinds are not for this API.
 pub fn apps(state: &State) -> impl Iterator<Item = &Arc<state::App>> {
-    state.apps.values().filter(|app| app.spec.kind == Kind::App)
+    state.apps.values().filter(|app| app.spec.run.kind == Kind::App)
 }
 
 /// An app, or the 404 for it.
 pub fn app<'a>(state: &'a State, id: &AppId) -> Result<&'a Arc<state::App>, Error> {
-    let app = state.apps.get(id).filter(|app| app.spec.kind == Kind::App);
+    let app = state.apps.get(id).filter(|app| app.spec.run.kind == Kind::App);
     app.ok_or_else(|| missing(id))
 }
 
@@ -132,7 +132,7 @@ pub async fn create(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
 /// That nothing has this id yet.
 fn is_free(state: &State, id: &AppId) -> Result<(), Error> {
     let what = match (state.apps.get(id), state.groups.contains_key(id)) {
-        (Some(app), _) if app.spec.kind == Kind::Pod => "A pod",
+        (Some(app), _) if app.spec.run.kind == Kind::Pod => "A pod",
         (Some(_), _) => "An app",
         (None, true) => "A group",
         (None, false) => return Ok(()),
@@ -179,7 +179,7 @@ pub fn edit(
 /// What one element of an update asks for, laid over what is there.
 pub fn updated(world: &World<'_>, id: &AppId, update: App, partial: bool) -> Result<Edit, Error> {
     let current = world.state.spec(id);
-    if current.is_some_and(|spec| spec.kind == Kind::Pod) {
+    if current.is_some_and(|spec| spec.run.kind == Kind::Pod) {
         return Err(Error::Exists(format!("A pod with id [{id}] already exists.")));
     }
     let spec = match update.version.as_ref().filter(|_| partial) {

@@ -61,7 +61,7 @@ struct CurrentAction<'a> {
 fn kind_of(deployment: &deployment::Deployment, app: &AppId) -> Kind {
     let change = deployment.changes.get(app);
     let spec = change.and_then(|change| change.after.as_ref().or(change.before.as_ref()));
-    spec.map_or(Kind::App, |spec| spec.kind)
+    spec.map_or(Kind::App, |spec| spec.run.kind)
 }
 
 /// An action of a deployment.

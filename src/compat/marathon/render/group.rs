@@ -38,7 +38,7 @@ impl<'a> Tree<'a> {
             groups.entry(group.id.parent()).or_default().push(group);
         }
         let mut apps: BTreeMap<PathId, Vec<&App>> = BTreeMap::new();
-        let is_app = |app: &&std::sync::Arc<App>| app.spec.kind == Kind::App;
+        let is_app = |app: &&std::sync::Arc<App>| app.spec.run.kind == Kind::App;
         for app in state.apps.values().filter(is_app).filter(|app| app.id.is_below(root)) {
             apps.entry(app.id.parent()).or_default().push(app);
         }

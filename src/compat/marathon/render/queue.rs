@@ -131,7 +131,7 @@ pub fn queue(
         entry.since = Some(entry.since.map_or(instance.since, |since| since.min(instance.since)));
     }
     let item = |(id, waiting): (&AppId, Waiting)| {
-        let spec = state.spec(id).filter(|spec| spec.kind == Kind::App)?;
+        let spec = state.spec(id).filter(|spec| spec.run.kind == Kind::App)?;
         let report = reports(id).filter(|report| report.version == spec.version);
         Some(item(state, spec, &waiting, report.as_deref(), with_offers, now))
     };
@@ -152,7 +152,7 @@ fn item(
     Item {
         app: convert::app(spec),
         count: waiting.count.saturating_add(n_unmade),
-        role: spec.role.to_string(),
+        role: spec.run.role.to_string(),
         since: Stamp(waiting.since.unwrap_or(now)),
         delay: Delay {
             time_left_seconds: u64::try_from(left).unwrap_or(u64::MAX),

@@ -115,7 +115,7 @@ impl<'a> Task<'a> {
     pub fn of(state: &'a State, spec: &'a WorkloadSpec, instance: &'a Instance) -> Option<Self> {
         let placement = instance.placement()?;
         let is_active = instance.condition().is_active();
-        let container = spec.containers.first().map_or("", |c| c.name.as_str());
+        let container = spec.run.containers.first().map_or("", |c| c.name.as_str());
         let domain = state.nodes.get(&placement.node).and_then(|n| n.info.fault_domain.as_ref());
         let stamp = |time| Some(Stamp(time)).filter(|_| is_active);
         Some(Self {
@@ -134,7 +134,7 @@ impl<'a> Task<'a> {
             } else {
                 Vec::new()
             },
-            service_ports: spec.ports().map(|p| p.service_port).collect(),
+            service_ports: spec.run.ports().map(|p| p.service_port).collect(),
             slave_id: placement.node.as_str(),
             state: instance.condition().task_state(),
             staged_at: stamp(placement.launched_at),
@@ -143,7 +143,7 @@ impl<'a> Task<'a> {
             local_volumes: [],
             region: domain.map(|d| d.region.as_str()),
             zone: domain.map(|d| d.zone.as_str()),
-            role: spec.role.as_str(),
+            role: spec.run.role.as_str(),
         })
     }
 }

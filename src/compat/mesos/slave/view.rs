@@ -124,10 +124,10 @@ fn executor<'a>(
         let directory =
             format!("{WORK_DIR}/slaves/{node}/frameworks/{framework}/executors/{id}/runs/{run}");
         j.text_at("directory", &directory);
-        let resources = Resources { scalars: spec.demand(), ..Resources::default() };
+        let resources = Resources { scalars: spec.run.demand(), ..Resources::default() };
         resource::totals(j, "resources", &resources);
-        j.text_at("role", spec.role.as_str());
-        j.text_at("type", if spec.kind == Kind::Pod { "DEFAULT" } else { "DOCKER" });
+        j.text_at("role", spec.run.role.as_str());
+        j.text_at("type", if spec.run.kind == Kind::Pod { "DEFAULT" } else { "DOCKER" });
         for name in ["tasks", "queued_tasks", "completed_tasks"] {
             j.list_at(name, |j| {
                 if name == filled {
@@ -148,7 +148,7 @@ struct Executor {
 impl Executor {
     fn of(instance: &Instance, spec: &WorkloadSpec) -> Self {
         let run = task::container_id(instance, "");
-        match spec.kind {
+        match spec.run.kind {
             Kind::Pod => Self { id: instance.id.to_string(), name: spec.id.task_name(), run },
             Kind::App => {
                 let id = instance.task_id("");
@@ -204,7 +204,7 @@ pub fn containers(j: &mut Json<'_>, listed: &Listed<'_>, whole: bool) {
 /// Limits and the latest sample; what is not measured is left out.
 fn sample(j: &mut Json<'_>, spec: &WorkloadSpec, usage: Option<&TaskUsage>, now: Timestamp) {
     const MIB: i64 = 1 << 20;
-    let demand = spec.demand();
+    let demand = spec.run.demand();
     j.time_at("timestamp", now);
     j.quantity_at("cpus_limit", demand.cpus);
     let bytes = u64::try_from(demand.mem.floor().saturating_mul(MIB)).unwrap_or(0);

@@ -76,7 +76,7 @@ fn a_service_name_has_one_app() {
             ("DCOS_SERVICE_SCHEME", "http"),
             ("DCOS_SERVICE_PORT_INDEX", "0"),
         ] {
-            spec.labels.insert(label.to_owned(), value.to_owned());
+            spec.run_mut().labels.insert(label.to_owned(), value.to_owned());
         }
         spec
     };

@@ -41,7 +41,7 @@ fn an_id_beyond_its_size_is_refused_for_apps_and_groups() {
 
 fn fat(id: &str, n_bytes: usize) -> WorkloadSpec {
     let mut spec = app(id, 0);
-    spec.labels.insert("fat".to_owned(), "x".repeat(n_bytes));
+    spec.run_mut().labels.insert("fat".to_owned(), "x".repeat(n_bytes));
     spec
 }
 

@@ -109,7 +109,7 @@ fn as_many_changes_are_remembered_as_there_is_room_for() {
     assert!(shown(&w, "/quiet", quiet).is_some());
     let fat = |n: usize| {
         let mut fat = app("/fat/app", 0);
-        fat.labels.insert("fat".to_owned(), "x".repeat(1_000_000 + n));
+        fat.run_mut().labels.insert("fat".to_owned(), "x".repeat(1_000_000 + n));
         edit(&id("/fat/app"), Some(fat))
     };
     for n in 0..20 {

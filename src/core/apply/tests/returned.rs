@@ -31,7 +31,7 @@ fn of_too_many_new_ones_those_go_that_do_not_count_yet() {
     let old = ids(&w);
 
     // Three new ones start, and their node is lost; one of them is given up and made anew.
-    web.labels.insert("release".into(), "2".into());
+    web.run_mut().labels.insert("release".into(), "2".into());
     w.put(web);
     w.reconcile();
     w.launch_on("n1");

@@ -69,7 +69,7 @@ impl Large {
         self.work = Work::default();
         looked::take();
         let mut spec = app("/a", n);
-        spec.containers[0].ports.clear();
+        spec.run_mut().containers[0].ports.clear();
         let id = self.world.id();
         let edits = vec![edit(&spec.id.clone(), Some(spec))];
         self.run(Command::PutApps(Box::new(put(&id, edits))));
@@ -121,7 +121,7 @@ impl Large {
 fn allocation() -> Pools {
     let spec: WorkloadSpec = app("/a", 1);
     let named = BTreeMap::new();
-    Pools::of(Role::star(), Resources { scalars: spec.demand(), named, ..Resources::default() })
+    Pools::of(Role::star(), Resources { scalars: spec.run.demand(), named, ..Resources::default() })
 }
 
 fn report(instance: &Instance, condition: Condition) -> Report {

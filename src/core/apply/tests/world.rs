@@ -18,7 +18,7 @@ use crate::{
         node::{NodeId, NodeInfo, NodeKind},
         path::{AppId, PathId},
         resource::{Pools, Ranges, Resources, Scalars},
-        workload::{Network, NetworkMode, UnreachableStrategy, WorkloadSpec},
+        workload::{Network, NetworkMode, RunSpec, UnreachableStrategy, WorkloadSpec},
     },
 };
 
@@ -122,11 +122,11 @@ impl World {
             let free = self.state.free(&node).ports();
             let ports: Vec<u16> = free
                 .numbers()
-                .take(spec.ports().count())
+                .take(spec.run.ports().count())
                 .map(|p| u16::try_from(p).expect("port"))
                 .collect();
             let allocation = Resources {
-                scalars: spec.demand(),
+                scalars: spec.run.demand(),
                 ports: Ranges::of_numbers(ports.iter().map(|p| u64::from(*p))),
                 named: BTreeMap::new(),
             };
@@ -227,21 +227,28 @@ pub fn node(n: usize) -> NodeInfo {
 
 pub fn app(id: &str, instances: u32) -> WorkloadSpec {
     WorkloadSpec {
+        run: Arc::new(RunSpec {
+            containers: vec![ContainerSpec {
+                command: Run::Shell("sleep 1000".to_owned()),
+                resources: Scalars::of(0.1, 32.0, 0.0, 0.0),
+                ports: vec![Port { host_port: Some(0), ..Port::default() }],
+                ..ContainerSpec::default()
+            }],
+            networks: vec![Network {
+                mode: NetworkMode::Host,
+                name: None,
+                labels: BTreeMap::new(),
+            }],
+            ..RunSpec::default()
+        }),
         instances,
-        containers: vec![ContainerSpec {
-            command: Run::Shell("sleep 1000".to_owned()),
-            resources: Scalars::of(0.1, 32.0, 0.0, 0.0),
-            ports: vec![Port { host_port: Some(0), ..Port::default() }],
-            ..ContainerSpec::default()
-        }],
-        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
         unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
         ..WorkloadSpec::new(PathId::parse(id), Timestamp::EPOCH)
     }
 }
 
 pub fn checked(mut spec: WorkloadSpec) -> WorkloadSpec {
-    spec.containers[0].health_checks.push(HealthCheck {
+    spec.run_mut().containers[0].health_checks.push(HealthCheck {
         probe: Probe::Tcp { port: ProbePort::Index(0), ipv6: false },
         agent_semantics: false,
         grace_ms: 0,

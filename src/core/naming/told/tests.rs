@@ -41,7 +41,7 @@ fn state(n: usize) -> State {
     let port = crate::model::container::Port { name: Some("http".into()), ..Default::default() };
     let container =
         crate::model::container::ContainerSpec { ports: vec![port], ..Default::default() };
-    spec.containers = vec![container];
+    spec.run_mut().containers = vec![container];
     for i in 0..n {
         let id = InstanceId::from(format!("shop_web.instance-{i:05}"));
         let mut instance =
