@@ -98,6 +98,13 @@ fn app(id: &str, n: u32, cpus: f64, mem: f64, constraints: &[&str]) -> WorkloadS
     }
 }
 
+/// `n` instances of a processor each that belong to `role`.
+fn with_role(id: &str, role: &str, n: u32) -> WorkloadSpec {
+    let mut spec = app(id, n, 1.0, 64.0, &[]);
+    spec.run_mut().role = Role::from(role);
+    spec
+}
+
 /// A state with all instances of `apps` waiting.
 fn state(nodes: Vec<Node>, apps: Vec<WorkloadSpec>) -> State {
     let mut state = State { at: NOW, ..State::default() };
@@ -342,13 +349,6 @@ fn a_limit_is_never_passed_and_a_guarantee_stays_free() {
             limit: QuotaLimit { cpus: limit.map(Milli::from_f64), ..QuotaLimit::default() },
         }),
     };
-    let with_role = |id: &str, role: &str, n| WorkloadSpec {
-        run: Arc::new(RunSpec {
-            role: Role::from(role),
-            ..(*app(id, n, 1.0, 64.0, &[]).run).clone()
-        }),
-        ..app(id, n, 1.0, 64.0, &[])
-    };
     let apps = vec![with_role("/dev/a", "dev", 9), with_role("/prod/a", "prod", 2)];
     let mut state = state(vec![node(0, star(10.0, 8192.0), &[])], apps);
     for settings in [quota("dev", 0.0, Some(3.0)), quota("prod", 6.0, None)] {
@@ -371,14 +371,7 @@ fn a_limit_is_never_passed_and_a_guarantee_stays_free() {
 
 #[test]
 fn scarce_resources_are_shared_by_weight() {
-    let with_role = |id: &str, role: &str| WorkloadSpec {
-        run: Arc::new(RunSpec {
-            role: Role::from(role),
-            ..(*app(id, 20, 1.0, 64.0, &[]).run).clone()
-        }),
-        ..app(id, 20, 1.0, 64.0, &[])
-    };
-    let apps = vec![with_role("/a", "light"), with_role("/b", "heavy")];
+    let apps = vec![with_role("/a", "light", 20), with_role("/b", "heavy", 20)];
     let mut state = state(vec![node(0, star(12.0, 8192.0), &[])], apps);
     let heavy = RoleSettings { role: Role::from("heavy"), weight: Milli::whole(3), quota: None };
     state.roles.insert(heavy.role.clone(), Arc::new(heavy));
