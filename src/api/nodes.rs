@@ -129,7 +129,7 @@ pub async fn remove(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
             tracing::info!(target: "audit", uid, %node, host, "node removed");
             Ok(reply::empty(StatusCode::NO_CONTENT))
         }
-        Err(ProposeError::Rejected(Rejected::NodeBusy(_))) => {
+        Err(ProposeError::Rejected(Rejected::Busy(_))) => {
             let n = state.instances_on(&node).count();
             tracing::info!(target: "audit", uid, %node, host, "node not removed");
             let instances = if n == 1 { "instance" } else { "instances" };

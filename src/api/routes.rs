@@ -216,31 +216,20 @@ fn rejected_as(rejected: &Rejected) -> ApiError {
     use Rejected as R;
     let message = rejected.to_string();
     match rejected {
-        R::NoSuchApp(_)
-        | R::NoSuchGroup(_)
-        | R::NoSuchDeployment(_)
-        | R::NoSuchInstance(_)
-        | R::NoSuchNode(_)
-        | R::NoSuchUser(_)
-        | R::NoSuchRole(_)
-        | R::NothingWaiting(_) => ApiError::new(StatusCode::NOT_FOUND, "not_found", message),
+        R::NotFound(_) => ApiError::new(StatusCode::NOT_FOUND, "not_found", message),
         R::Invalid { field, problem } => ApiError::invalid(field.clone(), problem.clone()),
-        R::AlreadyInitialised
-        | R::AppExists(_)
-        | R::PathTaken(_)
-        | R::Stale { .. }
+        R::Exists(_)
+        | R::Taken(_)
+        | R::Stale(_)
         | R::Locked { .. }
-        | R::TooManyDeployments(_)
-        | R::CyclicDependencies(_)
-        | R::ServicePortsExhausted { .. }
-        | R::StaleStep
-        | R::NodeBusy(_)
-        | R::LastUser(_)
+        | R::Busy(_)
+        | R::Last(_)
+        | R::TooMany { .. }
+        | R::Exhausted { .. }
+        | R::Cycle(_)
+        | R::Denied { .. }
         | R::HeldBack { .. }
-        | R::TooOld { .. }
-        | R::NotInvited
-        | R::BadCertificate(_)
-        | R::UserExists(_) => ApiError::conflict(message),
+        | R::TooOld { .. } => ApiError::conflict(message),
     }
 }
 

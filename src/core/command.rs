@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+pub use super::refusal::Rejected;
 use crate::{
     base::clock::Timestamp,
     model::{
@@ -236,65 +237,4 @@ pub struct Accepted {
     pub deployment: Option<(DeploymentId, Timestamp)>,
     /// How many elements of a batch took effect.
     pub n_done: u32,
-}
-
-/// A command that changed nothing, and why: the caller's part of the errors.
-///
-/// Dialects turn these into their own status and body; the texts here are for our own API.
-#[derive(Clone, PartialEq, Debug, thiserror::Error)]
-pub enum Rejected {
-    #[error("the cluster is already initialised")]
-    AlreadyInitialised,
-    #[error("app {0} does not exist")]
-    NoSuchApp(AppId),
-    #[error("app {0} already exists")]
-    AppExists(AppId),
-    #[error("{0} is the path of a group, an app or a pod already")]
-    PathTaken(AppId),
-    #[error("group {0} does not exist")]
-    NoSuchGroup(GroupId),
-    #[error("{app} was changed meanwhile; read it again")]
-    Stale { app: AppId },
-    #[error("{apps:?} locked by running deployments")]
-    Locked { apps: Vec<AppId>, deployments: Vec<DeploymentId> },
-    #[error("{0} deployments are running, the maximum")]
-    TooManyDeployments(u32),
-    #[error("dependencies form a cycle: {0:?}")]
-    CyclicDependencies(Vec<AppId>),
-    #[error("no service port is left between {from} and {to}")]
-    ServicePortsExhausted { from: u16, to: u16 },
-    #[error("deployment {0} does not exist")]
-    NoSuchDeployment(DeploymentId),
-    #[error("the deployment is not in that step any more")]
-    StaleStep,
-    #[error("instance {0} does not exist")]
-    NoSuchInstance(InstanceId),
-    #[error("node {0} does not exist")]
-    NoSuchNode(NodeId),
-    #[error("node {0} still runs tasks")]
-    NodeBusy(NodeId),
-    #[error(
-        "the token is not known, was used already or is too old; \
-         make another with `tepui node invite`"
-    )]
-    NotInvited,
-    /// The certificate shown is not good; the text says why.
-    #[error("{0}")]
-    BadCertificate(String),
-    #[error("nothing of {0} is waiting to be launched")]
-    NothingWaiting(AppId),
-    #[error("user {0} already exists")]
-    UserExists(String),
-    #[error("user {0} does not exist")]
-    NoSuchUser(String),
-    #[error("user {0} is the last one who can sign in; make another first")]
-    LastUser(String),
-    #[error("role {0} has no settings")]
-    NoSuchRole(Role),
-    #[error("{field}: {problem}")]
-    Invalid { field: String, problem: String },
-    #[error("level {to} is held back by {}: upgrade them first", by.join(", "))]
-    HeldBack { to: u32, by: Vec<String> },
-    #[error("{who} can do level {level}, this cluster is at level {wanted}: upgrade tepui there")]
-    TooOld { who: String, level: u32, wanted: u32 },
 }

@@ -5,6 +5,7 @@
 //! are functions of a snapshot that return commands and a report of why.
 
 pub mod command;
+pub mod refusal;
 pub mod change;
 pub mod state;
 mod entity;
@@ -21,5 +22,6 @@ mod shapes;
 
 pub use apply::apply;
 pub use change::Change;
-pub use command::{Accepted, Command, Outcome, Rejected, Stamped};
+pub use command::{Accepted, Command, Outcome, Stamped};
+pub use refusal::{Rejected, Subject, Thing};
 pub use state::State;

@@ -1,11 +1,13 @@
 //! The shapes of what the state holds beside the domain's words, and of the commands and outcomes
 //! that stand in the log. See `base::wire` for the rules.
 
+pub(super) mod rejected;
+
 use super::{
     backoff::Delay,
     command::{
         Accepted, Command, DeployStep, Edit, Expect, GroupChange, GroupEdit, Init, Join, Launch,
-        PutApps, Rejected, RequestId, Scale, Stamped,
+        PutApps, RequestId, Scale, Stamped,
     },
     past::Past,
     state::{App, Cluster, Group, TaskFailure},
@@ -72,40 +74,13 @@ message!(Scale { 1: app, 2: add, 3: retire });
 message!(Launch { 1: instance, 2: node, 3: allocation, 4: host_ports });
 
 message!(Accepted { 1: node, 2: deployment, 3: n_done });
-choice!(Rejected {
-    1: AlreadyInitialised,
-    2: NoSuchApp(it),
-    3: AppExists(it),
-    4: PathTaken(it),
-    5: NoSuchGroup(it),
-    6: Stale { 1: app },
-    7: Locked { 1: apps, 2: deployments },
-    8: TooManyDeployments(it),
-    9: CyclicDependencies[list],
-    10: ServicePortsExhausted { 1: from, 2: to },
-    11: NoSuchDeployment(it),
-    12: StaleStep,
-    13: NoSuchInstance(it),
-    14: NoSuchNode(it),
-    15: NodeBusy(it),
-    16: NotInvited,
-    17: BadCertificate(it),
-    18: NothingWaiting(it),
-    19: UserExists(it),
-    20: NoSuchUser(it),
-    21: LastUser(it),
-    22: NoSuchRole(it),
-    23: Invalid { 1: field, 2: problem },
-    24: HeldBack { 1: to, 2: by },
-    25: TooOld { 1: who, 2: level, 3: wanted },
-});
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         base::wire::sample::{hold, numbered, shape},
-        core::Outcome,
+        core::{Outcome, Thing},
     };
 
     #[test]
@@ -131,8 +106,10 @@ mod tests {
                 shape::<Scale>(),
                 shape::<Launch>(),
                 shape::<Accepted>(),
-                shape::<Rejected>(),
+                shape::<rejected::Rejected>(),
                 numbered::<Expect>(),
+                numbered::<Thing>(),
+                numbered::<rejected::Kind>(),
                 shape::<Stamped>(),
                 shape::<Outcome>(),
                 shape::<(RequestId, Outcome)>(),

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::{
         base::{clock::SystemClock, level::LEVEL, rng::Rng, task::Tasks},
-        core::{Rejected, command::Init},
+        core::{Rejected, Thing, command::Init},
         log::{Disk, Log, LogConfig, memory::MemoryDisk},
         model::master::{Addresses, Master},
     };
@@ -95,7 +95,10 @@ mod tests {
         let tasks = Tasks::new("first");
         let log = open(&tasks).await;
         assert!(log.propose(init()).await.unwrap().is_ok());
-        assert_eq!(log.propose(init()).await.unwrap(), Err(Rejected::AlreadyInitialised));
+        assert_eq!(
+            log.propose(init()).await.unwrap(),
+            Err(Rejected::Exists(Thing::Cluster.itself()))
+        );
         let before: Arc<State> = log.state();
         assert_eq!(before.revision, 2);
         log.stop().await;

@@ -63,7 +63,7 @@ pub async fn init(
     };
     match log.propose(Command::Init(init)).await.context("making the cluster")? {
         Ok(_) => Ok(Some(password)),
-        Err(Rejected::AlreadyInitialised) => {
+        Err(Rejected::Exists(_)) => {
             fs::remove_file(data_dir.join(PASSWORD_FILE)).context("removing an unused password")?;
             Ok(None)
         }

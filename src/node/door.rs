@@ -240,7 +240,7 @@ impl Door {
         let invitation = Sha256::digest(&request.secret).into();
         // What a stranger made up costs nobody a write of the log.
         if !self.log.state().invitations.contains_key(&invitation) {
-            return Err(Rejected::NotInvited.to_string());
+            return Err(Rejected::not_invited().to_string());
         }
         let asked = Asked::read(&request.request).map_err(|error| chain(&error))?;
         let now = self.clock.now();

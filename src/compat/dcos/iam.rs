@@ -85,17 +85,22 @@ impl From<Bad> for Failed {
     }
 }
 
+/// Nothing but users is changed here, so every kind is about one.
+impl From<Rejected> for Failed {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Exists(user) => Self::Exists(user.id),
+            Rejected::NotFound(user) => unknown(&user.id),
+            Rejected::Last(_) => Self::LastUser(rejected.to_string()),
+            other => Self::Bad(Bad { text: other.to_string(), code: Some("ERR_INVALID_DATA") }),
+        }
+    }
+}
+
 impl From<ProposeError> for Failed {
     fn from(error: ProposeError) -> Self {
         match error {
-            ProposeError::Rejected(Rejected::UserExists(uid)) => Self::Exists(uid),
-            ProposeError::Rejected(Rejected::NoSuchUser(uid)) => unknown(&uid),
-            ProposeError::Rejected(last @ Rejected::LastUser(_)) => {
-                Self::LastUser(last.to_string())
-            }
-            ProposeError::Rejected(other) => {
-                Self::Bad(Bad { text: other.to_string(), code: Some("ERR_INVALID_DATA") })
-            }
+            ProposeError::Rejected(rejected) => rejected.into(),
             ProposeError::Log(error) => Self::Unavailable(error.to_string()),
         }
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{json::Violations, normalize::Conflict};
 use crate::{
-    core::Rejected,
+    core::{Rejected, Subject, Thing},
     http::{
         Response,
         body::BodyError,
@@ -128,81 +128,63 @@ impl Reply for Error {
 
 /// What the state refused, in the original's words.
 pub fn rejected(rejected: &Rejected) -> Response {
+    use Rejected as R;
     let status = match rejected {
-        Rejected::NoSuchApp(_)
-        | Rejected::NoSuchGroup(_)
-        | Rejected::NoSuchDeployment(_)
-        | Rejected::NoSuchInstance(_)
-        | Rejected::NoSuchNode(_)
-        | Rejected::NoSuchUser(_)
-        | Rejected::NoSuchRole(_)
-        | Rejected::NothingWaiting(_) => StatusCode::NOT_FOUND,
-        Rejected::AlreadyInitialised
-        | Rejected::AppExists(_)
-        | Rejected::Stale { .. }
-        | Rejected::Locked { .. }
-        | Rejected::StaleStep
-        | Rejected::NodeBusy(_)
-        | Rejected::LastUser(_)
-        | Rejected::HeldBack { .. }
-        | Rejected::TooOld { .. }
-        | Rejected::NotInvited
-        | Rejected::BadCertificate(_)
-        | Rejected::UserExists(_) => StatusCode::CONFLICT,
-        Rejected::TooManyDeployments(_) => StatusCode::FORBIDDEN,
-        Rejected::PathTaken(_) | Rejected::CyclicDependencies(_) | Rejected::Invalid { .. } => {
-            StatusCode::UNPROCESSABLE_ENTITY
+        R::NotFound(_) => StatusCode::NOT_FOUND,
+        R::Exists(_)
+        | R::Stale(_)
+        | R::Busy(_)
+        | R::Last(_)
+        | R::Denied { .. }
+        | R::HeldBack { .. }
+        | R::TooOld { .. } => StatusCode::CONFLICT,
+        R::TooMany { .. } => StatusCode::FORBIDDEN,
+        R::Exhausted { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        R::Locked { deployments, .. } => return locked(deployments),
+        R::Taken(it) => {
+            let path = &it.id;
+            let text = format!("Groups and Applications may not have the same identifier: {path}");
+            return rule("/", text);
         }
-        Rejected::ServicePortsExhausted { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    let message = match rejected {
-        Rejected::NoSuchApp(id) => format!("App '{id}' does not exist"),
-        Rejected::NoSuchGroup(id) => format!("Group '{id}' does not exist"),
-        Rejected::NoSuchDeployment(id) => format!("DeploymentPlan '{id}' does not exist"),
-        Rejected::NoSuchInstance(id) => format!("Task '{id}' does not exist"),
-        Rejected::NothingWaiting(id) => format!("Application {id} not found in tasks queue."),
-        Rejected::AppExists(id) => format!("An app with id [{id}] already exists."),
-        Rejected::TooManyDeployments(n) => format!(
-            "Max number ({n}) of running deployments is achieved. Wait for existing deployments to complete or cancel one"
-        ),
-        Rejected::ServicePortsExhausted { from: first, to: last } => {
-            format!("No service port is left in the range {first}-{last}")
-        }
-        Rejected::Locked { deployments, .. } => return locked(status, deployments),
-        Rejected::PathTaken(id) => {
-            return rule(
-                "/",
-                format!("Groups and Applications may not have the same identifier: {id}"),
-            );
-        }
-        Rejected::CyclicDependencies(apps) => {
+        R::Cycle(apps) => {
             let list: Vec<&str> = apps.iter().map(|app| app.as_str()).collect();
-            return rule(
-                "/",
-                format!("Dependency graph has cyclic dependencies: {}", list.join(" -> ")),
-            );
+            let list = list.join(" -> ");
+            return rule("/", format!("Dependency graph has cyclic dependencies: {list}"));
         }
-        Rejected::Invalid { field, problem } => return rule(field, problem.clone()),
-        Rejected::AlreadyInitialised
-        | Rejected::Stale { .. }
-        | Rejected::StaleStep
-        | Rejected::NoSuchNode(_)
-        | Rejected::NodeBusy(_)
-        | Rejected::LastUser(_)
-        | Rejected::HeldBack { .. }
-        | Rejected::TooOld { .. }
-        | Rejected::NotInvited
-        | Rejected::BadCertificate(_)
-        | Rejected::UserExists(_)
-        | Rejected::NoSuchUser(_)
-        | Rejected::NoSuchRole(_) => rejected.to_string(),
+        R::Invalid { field, problem } => return rule(field, problem.clone()),
     };
+    let message = own_words(rejected).unwrap_or_else(|| rejected.to_string());
     match rejected {
-        Rejected::NoSuchDeployment(_) | Rejected::NothingWaiting(_) => {
+        R::NotFound(Subject { of: Thing::Deployment | Thing::Queue, .. }) => {
             body(status, &message, Some([(); 0]))
         }
         _ => plain(status, &message),
     }
+}
+
+/// How the original speaks of the things it knows.
+fn own_words(rejected: &Rejected) -> Option<String> {
+    use Rejected as R;
+    Some(match rejected {
+        R::NotFound(Subject { of, id }) => match of {
+            Thing::App => format!("App '{id}' does not exist"),
+            Thing::Group => format!("Group '{id}' does not exist"),
+            Thing::Deployment => format!("DeploymentPlan '{id}' does not exist"),
+            Thing::Instance => format!("Task '{id}' does not exist"),
+            Thing::Queue => format!("Application {id} not found in tasks queue."),
+            _ => return None,
+        },
+        R::Exists(Subject { of: Thing::App, id }) => {
+            format!("An app with id [{id}] already exists.")
+        }
+        R::TooMany { of: Thing::Deployment, max } => format!(
+            "Max number ({max}) of running deployments is achieved. Wait for existing deployments to complete or cancel one"
+        ),
+        R::Exhausted { of: Thing::ServicePort, from, to } => {
+            format!("No service port is left in the range {from}-{to}")
+        }
+        _ => return None,
+    })
 }
 
 fn rule(path: &str, text: String) -> Response {
@@ -210,16 +192,16 @@ fn rule(path: &str, text: String) -> Response {
 }
 
 /// The web interface offers its force dialog where the message holds `force=true`.
-fn locked(status: StatusCode, deployments: &[DeploymentId]) -> Response {
+fn locked(deployments: &[DeploymentId]) -> Response {
     let message = "App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.";
     let deployments = Some(deployments.iter().map(|id| Id { id }).collect());
-    reply::json(status, &Body { message, details: None::<()>, deployments })
+    reply::json(StatusCode::CONFLICT, &Body { message, details: None::<()>, deployments })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{instance::InstanceId, node::NodeId, path::PathId};
+    use crate::model::path::PathId;
 
     #[test]
     fn a_command_that_nobody_decided_says_why() {
@@ -239,45 +221,63 @@ mod tests {
 
     #[test]
     fn every_refusal_has_its_status_and_text() {
-        let app = || PathId::parse("/a");
-        let deployment = || DeploymentId::from("d");
+        use Rejected as R;
+        let by = vec!["node n".to_owned()];
+        let who = "node n".to_owned();
+        let (apps, deployments) = (vec![PathId::parse("/a")], vec![DeploymentId::from("d")]);
         let cases = [
-            (Rejected::AlreadyInitialised, 409, r#""message":"the cluster is already"#),
-            (Rejected::NoSuchApp(app()), 404, r#"{"message":"App '/a' does not exist"}"#),
-            (Rejected::AppExists(app()), 409, "already exists"),
-            (Rejected::PathTaken(app()), 422, "may not have the same identifier"),
-            (Rejected::NoSuchGroup(app()), 404, "Group '/a' does not exist"),
-            (Rejected::Stale { app: app() }, 409, "changed meanwhile"),
+            (R::Exists(Thing::Cluster.itself()), 409, r#""message":"the cluster is already"#),
+            (R::NotFound(Thing::App.named("/a")), 404, r#"{"message":"App '/a' does not exist"}"#),
+            (R::Exists(Thing::App.named("/a")), 409, "An app with id [/a] already exists."),
+            (R::Taken(Thing::Path.named("/a")), 422, "may not have the same identifier"),
+            (R::NotFound(Thing::Group.named("/a")), 404, "Group '/a' does not exist"),
+            (R::Stale(Thing::App.named("/a")), 409, "changed meanwhile"),
             (
-                Rejected::Locked { apps: vec![app()], deployments: vec![deployment()] },
+                R::Locked { apps: apps.clone(), deployments },
                 409,
                 r#"?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.","deployments":[{"id":"d"}]}"#,
             ),
-            (Rejected::TooManyDeployments(100), 403, "Max number (100) of running deployments"),
-            (Rejected::CyclicDependencies(vec![app()]), 422, "cyclic dependencies"),
-            (Rejected::ServicePortsExhausted { from: 1, to: 2 }, 500, "1-2"),
             (
-                Rejected::NoSuchDeployment(deployment()),
+                R::TooMany { of: Thing::Deployment, max: 100 },
+                403,
+                "Max number (100) of running deployments",
+            ),
+            (R::Cycle(apps), 422, "cyclic dependencies"),
+            (R::Exhausted { of: Thing::ServicePort, from: 1, to: 2 }, 500, "1-2"),
+            (
+                R::NotFound(Thing::Deployment.named("d")),
                 404,
                 r#"{"message":"DeploymentPlan 'd' does not exist","details":[]}"#,
             ),
-            (Rejected::StaleStep, 409, "step"),
-            (Rejected::NoSuchInstance(InstanceId::from("i")), 404, "Task 'i' does not exist"),
-            (Rejected::NoSuchNode(NodeId::from("n")), 404, "node n"),
-            (Rejected::NodeBusy(NodeId::from("n")), 409, "node n"),
+            (R::Stale(Thing::Step.itself()), 409, "step"),
+            (R::NotFound(Thing::Instance.named("i")), 404, "Task 'i' does not exist"),
+            (R::NotFound(Thing::Node.named("n")), 404, r#"{"message":"node n does not exist"}"#),
+            (R::Busy(Thing::Node.named("n")), 409, "node n"),
             (
-                Rejected::NothingWaiting(app()),
+                R::NotFound(Thing::Queue.named("/a")),
                 404,
                 r#"{"message":"Application /a not found in tasks queue.","details":[]}"#,
             ),
-            (Rejected::UserExists("u".into()), 409, "user u"),
-            (Rejected::NoSuchUser("u".into()), 404, "user u"),
-            (Rejected::NoSuchRole("r".into()), 404, "role r"),
+            (R::Exists(Thing::User.named("u")), 409, r#"{"message":"user u already exists"}"#),
+            (R::NotFound(Thing::User.named("u")), 404, "user u"),
+            (R::Last(Thing::User.named("u")), 409, "user u is the last one"),
+            (R::NotFound(Thing::Role.named("r")), 404, "role r"),
+            (R::not_invited(), 409, "the token is not known"),
+            (R::bad_certificate("expired".into()), 409, r#"{"message":"expired"}"#),
+            (R::HeldBack { to: 3, by }, 409, "held back by node n"),
+            (R::TooOld { who, level: 1, wanted: 2 }, 409, "node n can do level 1"),
             (
-                Rejected::Invalid { field: "/x".into(), problem: "bad".into() },
+                R::invalid("/x", "bad"),
                 422,
                 r#"{"message":"Object is not valid","details":[{"path":"/x","errors":["bad"]}]}"#,
             ),
+            // Of other worlds: by its kind alone.
+            (
+                R::NotFound(Thing::Certificate.named("7")),
+                404,
+                r#"{"message":"certificate 7 does not exist"}"#,
+            ),
+            (R::TooMany { of: Thing::User, max: 9 }, 403, "9 users are there"),
         ];
         for (case, status, text) in cases {
             let response = rejected(&case);

@@ -18,7 +18,7 @@ use crate::{
         task::heavy,
     },
     core::{
-        Accepted, Command, Outcome, Rejected, State,
+        Accepted, Command, Outcome, Rejected, State, Thing,
         command::{Edit, PutApps},
         place::Report,
     },
@@ -122,15 +122,7 @@ impl Marathon {
                 }
                 Err(error) => {
                     let announced = self.events.withdraw(&id);
-                    let is_late = matches!(
-                        error,
-                        Error::Rejected(
-                            Rejected::Stale { .. }
-                                | Rejected::AppExists(_)
-                                | Rejected::NoSuchApp(_)
-                        )
-                    );
-                    if !is_late || round >= ROUNDS_MAX {
+                    if !is_late(&error) || round >= ROUNDS_MAX {
                         self.tell_refused(announced, &error);
                         return Err(error);
                     }
@@ -171,4 +163,14 @@ impl Marathon {
 pub struct Started {
     pub id: DeploymentId,
     pub version: Timestamp,
+}
+
+/// Whether somebody else changed the same apps first.
+fn is_late(error: &Error) -> bool {
+    let Error::Rejected(Rejected::Stale(it) | Rejected::Exists(it) | Rejected::NotFound(it)) =
+        error
+    else {
+        return false;
+    };
+    it.of == Thing::App
 }

@@ -3,7 +3,8 @@
 use super::tx::Tx;
 use crate::{
     core::{
-        command::{Accepted, Expect, Init, Rejected},
+        Accepted, Rejected, Thing,
+        command::{Expect, Init},
         state::{Cluster, Group},
     },
     model::{
@@ -14,7 +15,7 @@ use crate::{
 
 pub fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
     if tx.state.cluster.is_some() {
-        return Err(Rejected::AlreadyInitialised);
+        return Err(Rejected::Exists(Thing::Cluster.itself()));
     }
     let at = tx.at();
     tx.put_cluster(Cluster {
@@ -41,8 +42,8 @@ pub fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
 pub fn put_user(tx: &mut Tx<'_>, user: &User, expect: Expect) -> Result<Accepted, Rejected> {
     let known = tx.state.users.contains_key(&user.uid);
     match expect {
-        Expect::Absent if known => return Err(Rejected::UserExists(user.uid.clone())),
-        Expect::Present if !known => return Err(Rejected::NoSuchUser(user.uid.clone())),
+        Expect::Absent if known => return Err(Rejected::Exists(Thing::User.named(&user.uid))),
+        Expect::Present if !known => return Err(Rejected::NotFound(Thing::User.named(&user.uid))),
         Expect::Absent | Expect::Present | Expect::Any => {}
     }
     let known = tx.state.users.get(&user.uid);
@@ -55,11 +56,11 @@ pub fn put_user(tx: &mut Tx<'_>, user: &User, expect: Expect) -> Result<Accepted
 
 pub fn delete_user(tx: &mut Tx<'_>, uid: &str) -> Result<Accepted, Rejected> {
     if !tx.state.users.contains_key(uid) {
-        return Err(Rejected::NoSuchUser(uid.to_owned()));
+        return Err(Rejected::NotFound(Thing::User.named(uid)));
     }
     let mut others = tx.state.users.values().filter(|user| user.uid != uid);
     if !others.any(|user| user.superuser && user.can_sign_in()) {
-        return Err(Rejected::LastUser(uid.to_owned()));
+        return Err(Rejected::Last(Thing::User.named(uid)));
     }
     tx.remove::<User>(&uid.to_owned());
     Ok(Accepted::default())
@@ -73,7 +74,7 @@ pub fn revoke_tokens(tx: &mut Tx<'_>, uid: Option<&str>) -> Result<Accepted, Rej
         None => tx.state.users.values().cloned().collect(),
     };
     if let (Some(uid), true) = (uid, users.is_empty()) {
-        return Err(Rejected::NoSuchUser(uid.to_owned()));
+        return Err(Rejected::NotFound(Thing::User.named(uid)));
     }
     for user in users {
         tx.put_user(User { generation, ..(*user).clone() });
@@ -95,7 +96,7 @@ pub fn put_role(tx: &mut Tx<'_>, settings: &RoleSettings) -> Accepted {
 
 pub fn delete_role(tx: &mut Tx<'_>, role: &Role) -> Result<Accepted, Rejected> {
     if !tx.state.roles.contains_key(role) {
-        return Err(Rejected::NoSuchRole(role.clone()));
+        return Err(Rejected::NotFound(Thing::Role.named(role)));
     }
     tx.remove::<RoleSettings>(role);
     Ok(Accepted::default())

@@ -30,7 +30,7 @@ pub fn invite(tx: &mut Tx<'_>, digest: Digest, until: Timestamp) -> Result<Accep
     let n_waiting = tx.state.invitations.values().filter(|i| i.used.is_none()).count();
     if n_waiting >= limit::INVITATIONS_MAX {
         let problem = format!("{n_waiting} wait already, the maximum; they expire by themselves");
-        return Err(Rejected::Invalid { field: "invitations".to_owned(), problem });
+        return Err(Rejected::invalid("invitations", problem));
     }
     tx.put_invitation(Invitation { digest, until, used: None });
     Ok(Accepted::default())
@@ -41,10 +41,10 @@ pub fn invite(tx: &mut Tx<'_>, digest: Digest, until: Timestamp) -> Result<Accep
 pub fn join(tx: &mut Tx<'_>, join: &Join) -> Result<Accepted, Rejected> {
     drop_expired(tx);
     let Some(invitation) = tx.state.invitations.get(&join.invitation).cloned() else {
-        return Err(Rejected::NotInvited);
+        return Err(Rejected::not_invited());
     };
     let node = match &invitation.used {
-        Some(used) if used.key != join.key => return Err(Rejected::NotInvited),
+        Some(used) if used.key != join.key => return Err(Rejected::not_invited()),
         Some(used) => {
             check_member(tx.state, &used.node)?;
             used.node.clone()
@@ -66,7 +66,7 @@ pub fn renew(
     expires_at: Timestamp,
 ) -> Result<Accepted, Rejected> {
     drop_expired(tx);
-    check(tx.state, node, by).map_err(Rejected::BadCertificate)?;
+    check(tx.state, node, by).map_err(Rejected::bad_certificate)?;
     // Of those given before and never used there is no need any more.
     revoke(tx, node, Why::Renewed, |c| c.serial != *by);
     give(tx, node, new, expires_at);
@@ -79,7 +79,7 @@ pub fn use_certificate(
     node: &NodeId,
     serial: &Serial,
 ) -> Result<Accepted, Rejected> {
-    check(tx.state, node, serial).map_err(Rejected::BadCertificate)?;
+    check(tx.state, node, serial).map_err(Rejected::bad_certificate)?;
     let key = (node.clone(), serial.clone());
     let issued_at = tx.state.certificates.get(&key).map(|c| c.issued_at).unwrap_or_default();
     revoke(tx, node, Why::Renewed, |c| c.serial != *serial && c.issued_at <= issued_at);
@@ -126,13 +126,13 @@ pub fn has_certificate(state: &State, node: &NodeId) -> bool {
 pub fn check_member(state: &State, node: &NodeId) -> Result<(), Rejected> {
     let problems: Option<Vec<String>> = state.certificates_of(node).map(|c| c.problem()).collect();
     match problems.and_then(|all| all.into_iter().next_back()) {
-        Some(text) => Err(Rejected::BadCertificate(text)),
+        Some(text) => Err(Rejected::bad_certificate(text)),
         None => Ok(()),
     }
 }
 
 fn draw_id(tx: &mut Tx<'_>) -> Result<NodeId, Rejected> {
-    let cluster = tx.state.cluster.as_deref().ok_or(Rejected::NotInvited)?;
+    let cluster = tx.state.cluster.as_deref().ok_or_else(Rejected::not_invited)?;
     let mut cluster = cluster.clone();
     cluster.n_nodes += 1;
     let node = NodeId::from(format!("{}-S{}", cluster.id, cluster.n_nodes));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{admission, instance::end, level, tx::Tx};
 use crate::{
     base::limit,
-    core::command::{Accepted, Rejected},
+    core::{Accepted, Rejected, Thing},
     model::{
         instance::{End, Goal, Instance, InstanceId, KillOrder, KillReason, Life, Phase},
         node::{Duty, Node, NodeId, NodeInfo, Reach},
@@ -47,7 +47,7 @@ pub fn register(tx: &mut Tx<'_>, info: &NodeInfo) -> Result<Accepted, Rejected> 
 /// returns is told by the agent's own report.
 pub fn reach(tx: &mut Tx<'_>, id: &NodeId, reachable: bool) -> Result<Accepted, Rejected> {
     let at = tx.at();
-    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NoSuchNode(id.clone()))?;
+    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NotFound(Thing::Node.named(id)))?;
     if node.is_reachable() == reachable {
         return Ok(Accepted::default());
     }
@@ -71,7 +71,7 @@ pub fn reach(tx: &mut Tx<'_>, id: &NodeId, reachable: bool) -> Result<Accepted, 
 
 /// Sets whether a node takes work; draining ends its tasks one app's share at a time elsewhere.
 pub fn duty(tx: &mut Tx<'_>, id: &NodeId, duty: Duty) -> Result<Accepted, Rejected> {
-    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NoSuchNode(id.clone()))?;
+    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NotFound(Thing::Node.named(id)))?;
     if node.duty != duty {
         let node = Node { duty, ..(**node).clone() };
         tx.put_node(node);
@@ -82,16 +82,16 @@ pub fn duty(tx: &mut Tx<'_>, id: &NodeId, duty: Duty) -> Result<Accepted, Reject
 /// Forgets a node and takes its certificates back. Refused while it is heard and holds tasks; of a
 /// lost node the tasks are gone. The agent inside a master has no certificate: it goes with it.
 pub fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
-    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NoSuchNode(id.clone()))?;
+    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NotFound(Thing::Node.named(id)))?;
     let held: Vec<Instance> = tx.state.instances_on(id).map(|i| (**i).clone()).collect();
     if node.is_reachable() && !held.is_empty() {
-        return Err(Rejected::NodeBusy(id.clone()));
+        return Err(Rejected::Busy(Thing::Node.named(id)));
     }
     if node.is_reachable() && !admission::has_certificate(tx.state, id) {
-        return Err(Rejected::Invalid {
-            field: "node".to_owned(),
-            problem: format!("{id} is part of a running master; stop its agent first"),
-        });
+        return Err(Rejected::invalid(
+            "node",
+            format!("{id} is part of a running master; stop its agent first"),
+        ));
     }
     for instance in held {
         end(tx, instance, End::Gone, "the node was removed", false);

@@ -214,7 +214,7 @@ fn dependencies_order_the_steps_and_cycles_are_refused() {
     let id = w.id();
     let rejected =
         w.rejected(Command::PutApps(Box::new(put(&id, vec![edit(&db.id.clone(), Some(db))]))));
-    assert!(matches!(rejected, Rejected::CyclicDependencies(_)));
+    assert!(matches!(rejected, Rejected::Cycle(_)));
     assert!(w.state.spec(&PathId::parse("/db")).expect("spec").dependencies.is_empty());
 }
 
@@ -429,7 +429,7 @@ fn paths_name_one_thing_only() {
         let id = w.id();
         let edits = vec![edit(&PathId::parse(taken), Some(app(taken, 1)))];
         let rejected = w.rejected(Command::PutApps(Box::new(put(&id, edits))));
-        assert!(matches!(rejected, Rejected::PathTaken(_)), "{taken}: {rejected:?}");
+        assert!(matches!(rejected, Rejected::Taken(_)), "{taken}: {rejected:?}");
     }
 }
 

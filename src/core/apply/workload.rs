@@ -10,18 +10,17 @@ use super::{cluster::order_kill, past, tx::Tx};
 use crate::{
     base::{clock::Timestamp, limit},
     core::{
+        Accepted, Rejected, Thing,
         backoff::Delay,
         change::End,
-        command::{
-            Accepted, DeployStep, Edit, Expect, GroupChange, GroupEdit, PutApps, Rejected, Scale,
-        },
+        command::{DeployStep, Edit, Expect, GroupChange, GroupEdit, PutApps, Scale},
         deploy,
         state::{App, Group, State},
     },
     model::{
         deployment::{Deployment, DeploymentId, Transition},
         instance::{Goal, Instance, InstanceId, KillReason},
-        path::{AppId, GroupId, PathTooLarge},
+        path::{AppId, GroupId},
         workload::WorkloadSpec,
     },
 };
@@ -32,7 +31,7 @@ pub const SERVICE_PORTS: (u16, u16) = (10_000, 20_000);
 /// Takes over new definitions and starts the deployment that leads to them.
 pub fn put(tx: &mut Tx<'_>, put: &PutApps) -> Result<Accepted, Rejected> {
     if tx.state.deployments.contains_key(&put.deployment) {
-        return Err(Rejected::StaleStep);
+        return Err(Rejected::Stale(Thing::Step.itself()));
     }
     let version = next_version(tx, put);
     let mut changes = BTreeMap::new();
@@ -45,7 +44,7 @@ pub fn put(tx: &mut Tx<'_>, put: &PutApps) -> Result<Accepted, Rejected> {
         edit_group(tx, group, version)?;
     }
     if let Some(cycle) = deploy::graph::Graph::of(tx.state).cycle() {
-        return Err(Rejected::CyclicDependencies(cycle));
+        return Err(Rejected::Cycle(cycle));
     }
     check_service_names(tx.state, &changes)?;
     past::close(tx, version);
@@ -72,13 +71,11 @@ fn check_service_names(
     for app in state.apps.values() {
         let Some(name) = app.spec.service_name() else { continue };
         let Some(claims) = taken.get(name).filter(|claims| **claims != &app.id) else { continue };
-        return Err(Rejected::Invalid {
-            field: "labels".to_owned(),
-            problem: format!(
-                "{claims} cannot be the service {name:?} (DCOS_SERVICE_NAME): {} is it already",
-                app.id
-            ),
-        });
+        let problem = format!(
+            "{claims} cannot be the service {name:?} (DCOS_SERVICE_NAME): {} is it already",
+            app.id
+        );
+        return Err(Rejected::invalid("labels", problem));
     }
     Ok(())
 }
@@ -91,7 +88,7 @@ pub fn cancel(
     undo: Option<&DeploymentId>,
 ) -> Result<Accepted, Rejected> {
     let deployment = tx.state.deployments.get(id).cloned();
-    let deployment = deployment.ok_or_else(|| Rejected::NoSuchDeployment(id.clone()))?;
+    let deployment = deployment.ok_or_else(|| Rejected::NotFound(Thing::Deployment.named(id)))?;
     let Some(undo) = undo else {
         tx.end_deployment(id, End::Cancelled("cancelled".to_owned()));
         return Ok(Accepted::default());
@@ -119,12 +116,12 @@ pub fn cancel(
 pub fn step(tx: &mut Tx<'_>, step: &DeployStep) -> Result<Accepted, Rejected> {
     let deployment = tx.state.deployments.get(&step.deployment).cloned();
     let deployment =
-        deployment.ok_or_else(|| Rejected::NoSuchDeployment(step.deployment.clone()))?;
+        deployment.ok_or_else(|| Rejected::NotFound(Thing::Deployment.named(&step.deployment)))?;
     if deployment.current_step != step.step {
-        return Err(Rejected::StaleStep);
+        return Err(Rejected::Stale(Thing::Step.itself()));
     }
     if let Some(foreign) = step.scales.iter().find(|s| !deployment.changes.contains_key(&s.app)) {
-        return Err(Rejected::NoSuchApp(foreign.app.clone()));
+        return Err(Rejected::NotFound(Thing::App.named(&foreign.app)));
     }
     // The state may have moved on since this was computed: only what is still due is done, so that
     // two decisions made side by side never add up to too many ended tasks.
@@ -152,7 +149,7 @@ fn still_due(scale: &Scale, due: &deploy::Due) -> Scale {
 /// Repairs the number of instances of a workload that no deployment holds.
 pub fn scale_outside(tx: &mut Tx<'_>, scale: &Scale) -> Result<Accepted, Rejected> {
     if tx.state.index.locks.contains_key(&scale.app) {
-        return Err(Rejected::StaleStep);
+        return Err(Rejected::Stale(Thing::Step.itself()));
     }
     // As with steps: only what is still due.
     match tx.state.spec(&scale.app).cloned() {
@@ -167,7 +164,7 @@ pub fn scale_outside(tx: &mut Tx<'_>, scale: &Scale) -> Result<Accepted, Rejecte
 
 pub fn reset_backoff(tx: &mut Tx<'_>, app: &AppId) -> Result<Accepted, Rejected> {
     if !tx.state.index.waiting.contains_key(app) {
-        return Err(Rejected::NothingWaiting(app.clone()));
+        return Err(Rejected::NotFound(Thing::Queue.named(app)));
     }
     tx.remove::<Delay>(app);
     Ok(Accepted::default())
@@ -211,12 +208,12 @@ fn edit_app(
 ) -> Result<Option<Transition>, Rejected> {
     let before = tx.state.spec(&edit.id).cloned();
     match (edit.expect, &before) {
-        (Expect::Absent, Some(_)) => return Err(Rejected::AppExists(edit.id.clone())),
-        (Expect::Present, None) => return Err(Rejected::NoSuchApp(edit.id.clone())),
+        (Expect::Absent, Some(_)) => return Err(Rejected::Exists(Thing::App.named(&edit.id))),
+        (Expect::Present, None) => return Err(Rejected::NotFound(Thing::App.named(&edit.id))),
         (Expect::Absent | Expect::Present | Expect::Any, _) => {}
     }
     if edit.base.is_some() && edit.base != before.as_ref().map(|s| s.version) {
-        return Err(Rejected::Stale { app: edit.id.clone() });
+        return Err(Rejected::Stale(Thing::App.named(&edit.id)));
     }
     let Some(new) = &edit.new else {
         if before.is_some() {
@@ -226,10 +223,10 @@ fn edit_app(
     };
     check_size(&edit.id)?;
     if edit.id.is_root() || before.is_none() && is_group(tx, &edit.id) {
-        return Err(Rejected::PathTaken(edit.id.clone()));
+        return Err(Rejected::Taken(Thing::Path.named(&edit.id)));
     }
     if let Some(taken) = edit.id.ancestors().find(|a| tx.state.apps.contains_key(a)) {
-        return Err(Rejected::PathTaken(taken));
+        return Err(Rejected::Taken(Thing::Path.named(taken)));
     }
     let mut new = WorkloadSpec { id: edit.id.clone(), ..new.clone() };
     assign_service_ports(tx, before.as_deref(), &mut new)?;
@@ -252,11 +249,11 @@ fn edit_app(
     if new.instances > limit::INSTANCES_PER_APP_MAX {
         let max = limit::INSTANCES_PER_APP_MAX;
         let problem = format!("got {}, the maximum is {max}", new.instances);
-        return Err(Rejected::Invalid { field: "/instances".to_owned(), problem });
+        return Err(Rejected::invalid("/instances", problem));
     }
     let n_bytes = new.stored_bytes();
     if n_bytes > limit::DEFINITION_BYTES_MAX {
-        return Err(Rejected::Invalid { field: "/".to_owned(), problem: too_large(n_bytes) });
+        return Err(Rejected::invalid("/", too_large(n_bytes)));
     }
     let after = Arc::new(new);
     write_app(tx, &edit.id, Some(&after));
@@ -271,11 +268,7 @@ pub fn too_large(n_bytes: usize) -> String {
 
 /// Every walk over the tree of groups counts on this.
 fn check_size(id: &GroupId) -> Result<(), Rejected> {
-    let invalid = |problem: PathTooLarge| Rejected::Invalid {
-        field: "/id".to_owned(),
-        problem: problem.to_string(),
-    };
-    id.check_size().map_err(invalid)
+    id.check_size().map_err(|problem| Rejected::invalid("/id", problem.to_string()))
 }
 
 fn is_group(tx: &Tx<'_>, id: &GroupId) -> bool {
@@ -359,8 +352,11 @@ fn assign_service_ports(
     for container in &mut new.run_mut().containers {
         for port in container.ports.iter_mut().filter(|p| p.service_port == 0) {
             let number = former.next().or_else(|| unused.next());
-            port.service_port =
-                number.ok_or(Rejected::ServicePortsExhausted { from: first, to: last })?;
+            port.service_port = number.ok_or(Rejected::Exhausted {
+                of: Thing::ServicePort,
+                from: first,
+                to: last,
+            })?;
         }
     }
     Ok(())
@@ -371,7 +367,7 @@ fn edit_group(tx: &mut Tx<'_>, edit: &GroupEdit, version: Timestamp) -> Result<(
         GroupChange::Put { dependencies, enforce_role } => {
             check_size(&edit.id)?;
             if tx.state.apps.contains_key(&edit.id) {
-                return Err(Rejected::PathTaken(edit.id.clone()));
+                return Err(Rejected::Taken(Thing::Path.named(&edit.id)));
             }
             for ancestor in edit.id.ancestors() {
                 if !tx.state.groups.contains_key(&ancestor) {
@@ -389,7 +385,7 @@ fn edit_group(tx: &mut Tx<'_>, edit: &GroupEdit, version: Timestamp) -> Result<(
         }
         GroupChange::Delete => {
             if !tx.state.groups.contains_key(&edit.id) {
-                return Err(Rejected::NoSuchGroup(edit.id.clone()));
+                return Err(Rejected::NotFound(Thing::Group.named(&edit.id)));
             }
             let state = &tx.state;
             let itself = Some(&edit.id).filter(|g| !g.is_root());
@@ -433,8 +429,8 @@ fn begin(
         tx.end_deployment(other, End::Cancelled(format!("superseded by deployment {id}")));
     }
     if tx.state.deployments.len() >= limit::DEPLOYMENTS_MAX {
-        let n = u32::try_from(limit::DEPLOYMENTS_MAX).unwrap_or(u32::MAX);
-        return Err(Rejected::TooManyDeployments(n));
+        let max = u32::try_from(limit::DEPLOYMENTS_MAX).unwrap_or(u32::MAX);
+        return Err(Rejected::TooMany { of: Thing::Deployment, max });
     }
     let steps = deploy::steps(tx.state, &changes);
     let deployment = Deployment {

@@ -12,7 +12,7 @@ use crate::{
         request,
         service::{Marathon, Started},
     },
-    core::{Command, Rejected},
+    core::{Command, Rejected, Thing},
     http::{Call, Response, reply},
     model::deployment::DeploymentId,
 };
@@ -29,7 +29,7 @@ pub async fn delete(marathon: Arc<Marathon>, call: Call) -> Result<Response, Err
     let force = request::flag(&call, "force", false);
     let id = DeploymentId::from(call.param("id"));
     if !marathon.state().deployments.contains_key(&id) {
-        return Err(Error::Rejected(Rejected::NoSuchDeployment(id)));
+        return Err(Error::Rejected(Rejected::NotFound(Thing::Deployment.named(id))));
     }
     let undo = (!force).then(|| marathon.deployment_id());
     let accepted = marathon.run(Command::CancelDeployment { id, undo }).await?;

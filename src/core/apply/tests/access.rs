@@ -49,7 +49,7 @@ fn tokens_end_with_what_their_user_signs_in_with() {
     assert_eq!(w.state.cluster.as_ref().expect("cluster").secret, [9; 32]);
     assert!(generation(&w, "bob") > bob);
     let nobody = w.rejected(Command::RevokeTokens(Some("nobody".to_owned())));
-    assert!(matches!(nobody, Rejected::NoSuchUser(_)), "{nobody}");
+    assert!(matches!(nobody, Rejected::NotFound(_)), "{nobody}");
 }
 
 #[test]

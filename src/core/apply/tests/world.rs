@@ -8,6 +8,7 @@ use crate::{
     core::{
         command::{DeployStep, Edit, Expect, Init, Launch, PutApps, Scale},
         deploy, invariant,
+        shapes::rejected::{OTHER, number},
     },
     model::{
         access::Role,
@@ -52,6 +53,10 @@ impl World {
         let result = apply(&mut self.state, &Stamped { at, request: None, command });
         assert_eq!(invariant::check(&self.state), []);
         assert_eq!(invariant::check_touched(&self.state, &result.1), []);
+        if let Err(rejected) = &result.0 {
+            let is_known = number(rejected) != OTHER;
+            assert!(is_known, "{rejected}: an older release cannot read this refusal");
+        }
         result
     }
 
