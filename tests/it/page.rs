@@ -1,10 +1,24 @@
-//! The page in a real browser, against a real system running the demo.
+//! The page: its own tests, and a real browser against a real system running the demo.
 
 use std::process::Command;
 
 use serde_json::json;
 
 use crate::e2e::system::System;
+
+/// Among them: that its types are those of the contract.
+#[test]
+fn the_page_passes_its_own_tests() {
+    let ui = concat!(env!("CARGO_MANIFEST_DIR"), "/ui");
+    let vitest = format!("{ui}/node_modules/vitest/vitest.mjs");
+    let is_there = std::path::Path::new(&vitest).exists();
+    assert!(is_there, "vitest is not installed; run `make ui` with Node 20 or newer first");
+    let out = Command::new("node").args([&vitest, "run", "--no-color"]).current_dir(ui).output();
+    let out = out.expect("node runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    eprintln!("{text}");
+}
 
 /// The demo's web part stands in as an app that every machine can run: the page only sees its API.
 #[test]

@@ -152,7 +152,7 @@ export class World {
       ...this.summary(app), revision: this.revision, spec: { ...app.spec, version: app.version },
       tasks: [...app.tasks].sort((a, b) => (a.ended ? 1 : 0) - (b.ended ? 1 : 0) || b.born - a.born).slice(0, 60).map(clean),
       dns_names: [`${name}.marathon.mesos`, `${app.id.slice(1).replaceAll('/', '-')}.marathon.mesos`],
-      ...(app.delayed ? { last_failure: { task_id: 'prod_mail_relay.instance-0c3f9d1e-1111-2222-3333-444455556666._app.1', condition: 'failed', message: 'exit code 1: cannot bind 0.0.0.0:25, permission denied', exit_code: 1, host: '10.0.0.12', at: ago(275) } } : {}),
+      ...(app.delayed ? { last_failure: { task_id: 'prod_mail_relay.instance-0c3f9d1e-1111-2222-3333-444455556666._app.1', condition: 'failed', message: 'exit code 1: cannot bind 0.0.0.0:25, permission denied', host: '10.0.0.12', at: ago(275) } } : {}),
       deployment_progress: [...this.deployments.values()].filter((d) => d.app_ids.includes(app.id)),
     };
   }

@@ -192,6 +192,24 @@ fn every_route_is_documented_and_every_documented_path_served() {
     assert_eq!(served, Contract::load().operations());
 }
 
+/// A comma in a text without quotes ends it, and what follows becomes a key that says nothing.
+#[test]
+fn every_key_of_the_document_has_a_value() {
+    fn empty(at: &str, value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Null => found.push(at.to_owned()),
+            Value::Array(items) => items.iter().for_each(|v| empty(at, v, found)),
+            Value::Object(all) => {
+                all.iter().for_each(|(key, v)| empty(&format!("{at}/{key}"), v, found));
+            }
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    empty("", &Contract::load().0, &mut found);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 /// That a caller may be nobody is documented exactly where the route table lets everybody in.
 #[test]
 fn who_may_ask_is_documented() {

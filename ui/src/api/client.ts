@@ -1,5 +1,5 @@
 // Requests to the server: one deadline, one error type, one reaction to a lost session.
-import type { App, Instance, Me, Node, NodeSummary, Why } from './types';
+import type { App, DrainRequest, Error as ErrorBody, Instance, Me, Moves, Node, Why } from './types';
 
 const OWN = '/tepui/v1';
 const MARATHON = '/service/marathon/v2';
@@ -43,15 +43,15 @@ export function reportSessionLost(): void {
   for (const f of sessionLost) f();
 }
 
-interface ErrorBody {
-  error?: { code?: string; message?: string; hint?: string; request_id?: string };
+/** What a failed request may be answered with, by our own API or by a dialect. */
+interface Refusal extends Partial<ErrorBody> {
   message?: unknown;
   description?: string;
   details?: unknown;
 }
 
 async function failure(answer: Response, call: string): Promise<ApiError> {
-  let body: ErrorBody = {};
+  let body: Refusal = {};
   try {
     if (answer.headers.get('content-type')?.includes('json')) body = await answer.json();
   } catch {
@@ -130,11 +130,8 @@ export const api = {
   app: (id: string, signal?: AbortSignal) => get<App>(`${OWN}/apps/${segment(id)}`, signal),
   why: (id: string, signal?: AbortSignal) => get<Why>(`${OWN}/apps/${segment(id)}/why`, signal),
   node: (id: string, signal?: AbortSignal) => get<Node>(`${OWN}/nodes/${segment(id)}`, signal),
-  drain: (id: string, body: { cancel?: boolean; dry_run?: boolean }) =>
-    send('POST', `${OWN}/nodes/${segment(id)}/drain`, body) as Promise<{
-      node: NodeSummary;
-      instances: string[];
-    }>,
+  drain: (id: string, body: DrainRequest) =>
+    send('POST', `${OWN}/nodes/${segment(id)}/drain`, body) as Promise<Moves>,
   logPath: (task: string, query: Record<string, string>) =>
     `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams(query)}`,
   downloadPath: (task: string, path: string) =>

@@ -1,4 +1,48 @@
-// The shapes of /tepui/v1 that the page reads; docs/api/openapi.yaml is their definition.
+// The shapes of /tepui/v1: made from docs/api/openapi.yaml by `npm run types`, not by hand.
+
+export interface Level {
+  /** What all masters and agents can do; only rises. */
+  level: number;
+  /** The highest level the answering master can do. */
+  known: number;
+  /** Masters and nodes that cannot do `known` yet, each with its release. */
+  held_back_by: string[];
+  masters: {
+    id: number;
+    release: string;
+    level: number;
+    /** `host:port` of its front door. */
+    router: string;
+    /** `host:port` of its peer port. */
+    peers: string;
+  }[];
+}
+
+export interface Error {
+  error: {
+    /**
+     * Stable word for programs. 400: `bad_request`, `not_json`, `body_broken`.
+     * 403: `cross_origin`, `forbidden`. 404: `not_found`. 405: `method_not_allowed`.
+     * 408: `body_slow`. 409: `conflict`, `not_running`. 413: `body_too_large`, `too_large`.
+     * 415: `no_content_type`. 422: `invalid` (then `field` is set).
+     * 426: `upgrade_required`. 429: `too_many_requests`, `too_much`. 500: `internal`.
+     * 502: `agent_unreachable`, `agent_failed`. 503: `no_leader`, `busy`, `disk_full`,
+     * `log_stopped`, `unavailable`, `no_invitation`, `too_much`. 504: `timeout`.
+     */
+    code: string;
+    /** One sentence for a human. */
+    message: string;
+    /** Path of the offending input, as `cmd` or `a.b[0]`. */
+    field?: string;
+    /** What to do next. */
+    hint?: string;
+    /** Same as the header `X-Request-Id`. */
+    request_id: string;
+  };
+}
+
+/** Position in the replicated log this was read at; grows. */
+export type Revision = number;
 
 export interface Resources {
   cpus: number;
@@ -13,97 +57,177 @@ export interface Me {
   superuser: boolean;
 }
 
-export interface Warning {
-  code: string;
-  message: string;
-  hint?: string;
-  since?: string;
-}
-
 export interface Status {
+  revision: Revision;
+  at: Time;
   cluster_id: string;
   name: string;
+  /** Version of tepui on the answering master. */
   version: string;
-  leader?: { id: string; address: string; since?: string };
-  started_at: string;
+  /** Absent while there is none. */
+  leader?: {
+    id: string;
+    /** host:port of its admin router. */
+    address: string;
+    since?: Time;
+  };
+  started_at: Time;
+  /** Of the answering process. */
   uptime_s: number;
   counts: {
     nodes: number;
+    /** Reachable and taking work. */
     nodes_active: number;
     apps: number;
+    /**
+     * Apps that are `engine_down`, `unhealthy`, `crash_looping`, `stuck`, `delayed`,
+     * `waiting` or `degraded`.
+     */
     apps_attention: number;
+    /** Instances that have not ended. */
     instances: number;
     instances_running: number;
+    /** Running, with health checks that all pass. */
     instances_healthy: number;
     instances_unhealthy: number;
+    /** On the way to running. */
     instances_staging: number;
     deployments: number;
   };
   total: Resources;
+  /** Promised to instances. */
   allocated: Resources;
+  /** Measured by the agents; absent until the first report. */
   used?: Resources;
   warnings: Warning[];
-  revision: number;
-  at: string;
 }
 
+export interface Warning {
+  /** As `engine_down`, `node_unreachable`, `no_active_node`, `disk_full`. */
+  code: string;
+  message: string;
+  hint?: string;
+  since?: Time;
+}
+
+export type Time = string;
+
+/**
+ * One word for a row; the first that applies.
+ * `deleting`; `stopped` (none wanted, none running); `engine_down` (an instance cannot go on
+ * because the container engine of its node does not answer); `unhealthy` (a check fails, or
+ * has just ended an instance); `crash_looping` (ended three times or more in a row soon after
+ * the start); `delayed` (the next start is held back after a failure); `waiting` (instances
+ * wanted that fit nowhere); `stuck` (its deployment has not moved for five minutes);
+ * `deploying` (a deployment works on it); `degraded` (fewer running than wanted); `starting`
+ * (all run, some not yet known to be well); `running`.
+ */
 export type AppCondition =
   | 'deleting'
+  | 'stopped'
   | 'engine_down'
   | 'unhealthy'
   | 'crash_looping'
-  | 'stuck'
   | 'delayed'
   | 'waiting'
+  | 'stuck'
   | 'deploying'
-  | 'starting'
   | 'degraded'
-  | 'stopped'
+  | 'starting'
   | 'running';
 
-/** How an app is doing, in words; `why`, lists and deployments say the same. */
+/** How an app is doing, in words. Lists, `why` and deployments tell the same one. */
 export interface Verdict {
   state: AppCondition;
+  /** As "2 of 3 instances fail their health check". */
   sentence: string;
-  since?: string;
+  since?: Time;
+  /** What was seen: "HTTP check /healthz on port index 0: 404 Not Found". */
   cause?: string;
+  /** What to do: "read its output (tepui log /web), …". */
   next?: string;
 }
 
-export interface AppPort {
-  name?: string;
-  protocol: string;
-  container_port?: number;
-  host_port?: number;
-  service_port?: number;
-  vip?: string;
-}
-
-export interface AppSummary extends Resources {
+export interface AppSummary {
+  /** Absolute path: `/prod/web`. */
   id: string;
   condition: AppCondition;
-  verdict?: Verdict;
+  verdict: Verdict;
   instances: {
     wanted: number;
-    /** Of a stopped app: how many it had. */
+    /** Of a stopped app: how many it had before. */
     resume_to?: number;
     running: number;
     healthy: number;
     unhealthy: number;
+    /** Scheduled, fetching, pulling or starting. */
     staging: number;
   };
-  has_health_checks?: boolean;
-  waiting?: { reason: string; since: string; delayed_until?: string };
+  has_health_checks: boolean;
+  /** Present while instances wait for a place or for the end of a delay. */
+  waiting?: {
+    /** One sentence. */
+    reason: string;
+    since: Time;
+    delayed_until?: Time;
+  };
+  /** Ids. */
   deployments: string[];
+  /** Per instance. */
+  cpus: number;
+  mem_mb: number;
+  disk_mb: number;
+  gpus: number;
+  /** Container image. */
   image?: string;
+  /** Command, cut to 200 characters. */
   cmd?: string;
   labels: Record<string, string>;
   ports: AppPort[];
+  /** Path on this origin when the admin router forwards to the app, as `/service/web/`. */
   service_url?: string;
-  version: string;
-  updated_at: string;
+  version: Time;
+  /** Last change of the definition or of any instance. */
+  updated_at: Time;
 }
 
+export interface AppPort {
+  name?: string;
+  /** `tcp`, `udp` or `udp,tcp`. */
+  protocol: string;
+  container_port?: number;
+  /** 0 or absent = chosen per instance. */
+  host_port?: number;
+  service_port?: number;
+  /** Named virtual address, as `web.marathon.l4lb.thisdcos.directory:80`. */
+  vip?: string;
+}
+
+export interface App extends AppSummary {
+  revision: Revision;
+  /** The definition as the Marathon dialect shows it. */
+  spec: Record<string, unknown>;
+  /** Instances that have not ended, then remembered ended ones; newest first. */
+  tasks: Instance[];
+  dns_names: string[];
+  last_failure?: {
+    task_id: string;
+    instance_id: string;
+    condition: InstanceCondition;
+    message: string;
+    node_id?: string;
+    host: string;
+    at: Time;
+    version: Time;
+  };
+  deployment_progress: Deployment[];
+}
+
+/**
+ * On the way: `scheduled`, `staging` (fetching, pulling), `starting`. Up: `running`.
+ * Going: `killing`. Silent: `unreachable`. Ended: `finished`, `failed`, `killed`, `lost`,
+ * `gone`.
+ */
 export type InstanceCondition =
   | 'scheduled'
   | 'staging'
@@ -117,178 +241,309 @@ export type InstanceCondition =
   | 'lost'
   | 'gone';
 
-export interface HealthResult {
-  alive: boolean;
-  protocol?: string;
-  consecutive_failures: number;
-  last_success_at?: string;
-  last_failure_at?: string;
-  last_failure_cause?: string;
-}
-
-export interface Instance extends Resources {
+export interface Instance {
+  /** Instance id. */
   id: string;
+  /** Absent until the first launch. */
   task_id?: string;
   app_id: string;
   condition: InstanceCondition;
-  since: string;
-  started_at?: string;
-  version?: string;
+  since: Time;
+  started_at?: Time;
+  version: Time;
   node_id?: string;
+  /** Host name or address of the node. */
   host?: string;
+  /** Host ports. */
   ports: number[];
   ip_addresses: string[];
+  /** All checks pass; absent without checks or before the first result. */
   healthy?: boolean;
-  /** Runs, and a check has no result yet or has not passed. */
+  /**
+   * It runs, and a health check has no result yet or a readiness check has not passed; says which.
+   */
   pending?: string;
   health: HealthResult[];
+  /** What the runtime said last: pull progress, exit reason. */
   message?: string;
   exit_code?: number;
-  restarts?: number;
-  used?: { cpus?: number; mem_mb?: number };
-}
-
-export interface DeploymentAction {
-  app_id: string;
-  action: 'start' | 'stop' | 'scale' | 'restart' | 'resolve';
-  done?: number;
-  of?: number;
-  blocked?: string;
-}
-
-export interface Deployment {
-  id: string;
-  version: string;
-  app_ids: string[];
-  step: number;
-  steps: number;
-  /** Apps that were not there before: taking the deployment back removes them. */
-  creates?: string[];
-  started_at: string;
-  actions: DeploymentAction[];
-}
-
-export interface App extends AppSummary {
-  revision: number;
-  spec: Record<string, unknown>;
-  tasks: Instance[];
-  dns_names?: string[];
-  last_failure?: {
-    task_id: string;
-    instance_id?: string;
-    condition: InstanceCondition;
-    message: string;
-    exit_code?: number;
-    node_id?: string;
-    host?: string;
-    at: string;
-    version?: string;
+  /** Incarnations before this one. */
+  restarts: number;
+  cpus: number;
+  mem_mb: number;
+  disk_mb: number;
+  gpus: number;
+  used?: {
+    cpus: number;
+    mem_mb: number;
   };
-  deployment_progress: Deployment[];
 }
 
-export interface Shortage {
-  reason: string;
-  needed?: number;
-  available?: number;
-  message: string;
+export interface HealthResult {
+  alive: boolean;
+  /** HTTP, HTTPS, TCP or COMMAND. */
+  protocol?: string;
+  consecutive_failures: number;
+  last_success_at?: Time;
+  last_failure_at?: Time;
+  last_failure_cause?: string;
 }
 
 export interface Why {
   app_id: string;
-  state: 'satisfied' | 'no_report' | Exclude<AppCondition, 'running' | 'deploying'>;
+  /**
+   * The app's condition, but `satisfied` for `running`, `starting` for `deploying`, and
+   * `no_report` while instances wait for a place and none has been looked for yet.
+   */
+  state:
+    | 'satisfied'
+    | 'no_report'
+    | 'deleting'
+    | 'stopped'
+    | 'engine_down'
+    | 'unhealthy'
+    | 'crash_looping'
+    | 'delayed'
+    | 'waiting'
+    | 'stuck'
+    | 'degraded'
+    | 'starting';
+  /** The whole answer in one sentence, names and cause included. */
   sentence: string;
-  verdict?: Verdict;
-  at?: string;
+  verdict: Verdict;
+  /** When the attempt was made. */
+  at?: Time;
   wanted: number;
   placed: number;
   waiting: number;
-  delayed_until?: string;
-  requirement?: Resources;
-  ports?: number;
+  delayed_until?: Time;
+  /** What one instance needs. */
+  requirement: Resources;
+  /** Host ports one instance needs. */
+  ports: number;
+  /** Nodes the attempt looked at. */
   nodes_total: number;
-  nodes_fitting?: number;
-  funnel: { reason: string; in: number; removed: number; out: number; detail?: string }[];
+  /** Nodes left at the end of the funnel. */
+  nodes_fitting: number;
+  /** In the order the checks are made; each step counts only nodes that passed those before. */
+  funnel: {
+    reason: Reason;
+    in: number;
+    removed: number;
+    out: number;
+    /** As "needs 4 GiB of memory; most free 2.1 GiB on 10.0.0.7". */
+    detail?: string;
+  }[];
   constraints: {
     field: string;
+    /** UNIQUE, CLUSTER, GROUP_BY, LIKE, UNLIKE, MAX_PER, IS. */
     operator: string;
     value?: string;
+    /** Nodes that only or also this constraint excludes. */
     removed: number;
-    sole?: number;
+    /** Nodes that nothing but this constraint excludes. */
+    sole: number;
   }[];
-  closest?: { node_id: string; host: string; missing: Shortage[] };
-  change?: { sentence: string; patch?: Record<string, unknown> };
+  /** The node that lacks least; absent without nodes. */
+  closest?: {
+    node_id: string;
+    host: string;
+    missing: Shortage[];
+  };
+  /** The smallest change of the definition that would place one more instance. */
+  change?: {
+    /** As "lower mem from 4096 to 2100 (2 GiB)". */
+    sentence: string;
+    /** Fields for PATCH /service/marathon/v2/apps/{id}; absent when none would do. */
+    patch?: Record<string, unknown>;
+  };
+  /** Per node what stands in the way, closest first; at most 200. */
   nodes: {
     node_id: string;
     host: string;
     fits: boolean;
-    free?: Resources;
+    free: Resources;
     failed: Shortage[];
   }[];
 }
 
+/** Checks in funnel order. */
+export type Reason =
+  | 'unreachable'
+  | 'role'
+  | 'region'
+  | 'constraint'
+  | 'reservation'
+  | 'maintenance'
+  | 'cpus'
+  | 'mem'
+  | 'disk'
+  | 'gpus'
+  | 'ports'
+  | 'scarce';
+
+export interface Shortage {
+  reason: Reason;
+  needed?: number;
+  available?: number;
+  /** As "needs 4 cpus, has 2.5 free". */
+  message: string;
+}
+
+/**
+ * `engine_down`: heard of, but its container engine does not answer, so nothing can be started there.
+ */
 export type NodeCondition =
   | 'active'
   | 'engine_down'
   | 'draining'
   | 'drained'
   | 'deactivated'
-  | 'unreachable'
-  | 'lost';
+  | 'unreachable';
 
 export interface NodeSummary {
   id: string;
+  /** Host name or address. */
   host: string;
-  roles: string[];
+  roles: ('agent' | 'public_agent')[];
   condition: NodeCondition;
+  /** Present while the container engine does not answer. */
+  engine_away?: {
+    since: Time;
+    cause: string;
+  };
+  /** What is set aside for apps that accept a role, by role. */
+  reserved?: Record<string, Resources>;
   region?: string;
   zone?: string;
   total: Resources;
   allocated: Resources;
   used?: Resources;
-  ports?: string;
-  /** What is set aside for apps that accept the role. */
-  reserved?: Record<string, Resources>;
-  engine_away?: { since: string; cause: string };
+  /** Offered host ports, as `31000-32000`. */
+  ports: string;
   attributes: Record<string, string>;
   instances: number;
-  version?: string;
-  registered_at?: string;
-  /** Only where one node is asked for. */
-  last_seen_at?: string;
+  version: string;
+  registered_at: Time;
 }
 
 export interface Node extends NodeSummary {
-  revision: number;
+  revision: Revision;
+  /** Where its tasks are reached. */
+  address: string;
+  last_seen_at?: Time;
   tasks: Instance[];
+  /** While the node is draining. */
+  drain?: {
+    since: Time;
+    until: Time;
+    waits: {
+      app: string;
+      /** How many are still on the node. */
+      instances: number;
+      reason: string;
+    }[];
+  };
+}
+
+export interface DrainRequest {
+  cancel?: boolean;
+  /** Seconds after which the drain ends, done or not. */
+  deadline_s?: number;
+  /** Change nothing, answer what would move. */
+  dry_run?: boolean;
+}
+
+export interface Moves {
+  node: NodeSummary;
+  /** Ids of the instances that leave the node. */
+  instances: string[];
+}
+
+export interface Deployment {
+  id: string;
+  version: Time;
+  app_ids: string[];
+  /** Number of the current step; the first is 1. */
+  step: number;
+  steps: number;
+  /** Apps that were not there before: taking the deployment back removes them. */
+  creates: string[];
+  started_at: Time;
+  /** Of the current step. */
+  actions: DeploymentAction[];
+}
+
+export interface DeploymentAction {
+  app_id: string;
+  action: 'start' | 'stop' | 'scale' | 'restart';
+  /** Instances that reached the goal of this action. */
+  done: number;
+  of: number;
+  /** Why it does not advance; absent when it does. */
+  blocked?: string;
+}
+
+export interface FileEntry {
+  name: string;
+  /** Relative to the sandbox. */
+  path: string;
+  directory: boolean;
+  size_bytes: number;
+  /** As `-rw-r--r--`. */
+  mode: string;
+  uid: string;
+  gid: string;
+  modified_at: Time;
 }
 
 export interface LogChunk {
+  /** Of the first byte in `data`. */
   offset: number;
   next_offset: number;
+  /**
+   * The bytes as text; chunks end at a UTF-8 boundary, broken bytes become U+FFFD. Offsets
+   * count the original bytes, so they may differ from the length of `data`.
+   */
   data: string;
+  /** Without `follow`, no byte after this one at the moment. */
   eof?: boolean;
 }
 
+export interface ExecRequest {
+  cmd: string[];
+  tty?: boolean;
+  /** Whether the command gets a standard input. */
+  stdin?: boolean;
+  /** Size of the terminal at the start (`tty` only). */
+  rows?: number;
+  cols?: number;
+}
+
 export interface LiveSnapshot {
-  revision: number;
-  at: string;
+  revision: Revision;
+  at: Time;
   status: Status;
   apps: AppSummary[];
   nodes: NodeSummary[];
   deployments: Deployment[];
 }
 
-interface Rows<T> {
-  set?: T[];
-  removed?: string[];
-}
-
+/** Only what changed; absent parts did not. */
 export interface LiveDelta {
-  revision: number;
-  at: string;
+  revision: Revision;
+  at: Time;
   status?: Status;
-  apps?: Rows<AppSummary>;
-  nodes?: Rows<NodeSummary>;
-  deployments?: Rows<Deployment>;
+  apps?: {
+    set: AppSummary[];
+    removed: string[];
+  };
+  nodes?: {
+    set: NodeSummary[];
+    removed: string[];
+  };
+  deployments?: {
+    set: Deployment[];
+    removed: string[];
+  };
 }

@@ -57,7 +57,6 @@ export const NODE_LOOK: Record<NodeCondition, Look> = {
   drained: look('neutral', 'square', 'Drained'),
   deactivated: look('neutral', 'square', 'Deactivated'),
   unreachable: look('neutral', 'diamond', 'Unreachable'),
-  lost: look('bad', 'octagon', 'Lost'),
 };
 
 const UNKNOWN = look('neutral', 'diamond', 'Unknown');

@@ -65,7 +65,7 @@ export function Dashboard() {
 }
 
 function Sentence({ apps, troubled, nodes }: { apps: AppSummary[]; troubled: number; nodes: NodeSummary[] }) {
-  const away = nodes.filter((node) => node.condition === 'lost' || node.condition === 'unreachable').length;
+  const away = nodes.filter((node) => node.condition === 'unreachable').length;
   const dead = nodes.filter((node) => node.condition === 'engine_down').length;
   if (dead > 0) return <>{count(dead, 'node')} cannot run containers.</>;
   if (away > 0) return <>{count(away, 'node does', 'nodes do')} not answer.</>;

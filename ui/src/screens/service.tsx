@@ -231,12 +231,7 @@ function LastFailure({ failure }: { failure: NonNullable<App['last_failure']> })
           <Age at={failure.at} suffix=" ago" />
           {failure.host && ` on ${failure.host}`}
         </span>
-        <div>
-          {failure.message}
-          {failure.exit_code !== undefined &&
-            !failure.message.includes(String(failure.exit_code)) &&
-            ` (exit code ${failure.exit_code})`}
-        </div>
+        <div>{failure.message}</div>
       </div>
     </Notice>
   );
