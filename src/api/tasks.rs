@@ -33,7 +33,7 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
             None => state.instances.values().collect(),
         };
         found.retain(|i| (all || !i.condition().is_terminal()) && is_on(i, node.as_ref()));
-        found.sort_by(|a, b| a.app.cmp(&b.app).then_with(|| instance::by_age(a, b)));
+        found.sort_by(|a, b| a.owner.cmp(&b.owner).then_with(|| instance::by_age(a, b)));
         let rows = instance::rows(&api.view(state), found.into_iter());
         listed("tasks", &rows, state.revision)
     })

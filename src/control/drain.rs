@@ -19,11 +19,15 @@ use crate::{
 pub fn step(state: &State, node: &Node, now: Timestamp, commands: &mut Vec<Command>) {
     let Duty::Draining { until, .. } = node.duty else { return };
     let duty = |duty| Command::NodeDuty { node: node.id().clone(), duty };
+    // Only workloads are replaced elsewhere; the node waits until the tasks of others have ended.
     let mut by_app: BTreeMap<&AppId, Vec<Arc<Instance>>> = BTreeMap::new();
     for instance in state.instances_on(node.id()) {
-        by_app.entry(&instance.app).or_default().push(instance.clone());
+        if let Some(app) = instance.app() {
+            by_app.entry(app).or_default().push(instance.clone());
+        }
     }
-    if by_app.is_empty() && node.is_reachable() {
+    let is_empty = state.instances_on(node.id()).next().is_none();
+    if is_empty && node.is_reachable() {
         commands.push(duty(Duty::Drained { since: now }));
         return;
     }

@@ -88,8 +88,9 @@ fn expire(state: &State, heard: &Heard, commands: &mut Vec<Command>) {
             match i.condition() {
                 Condition::Unreachable if silence >= replace => inactive.push(i.id.clone()),
                 Condition::UnreachableInactive if silence >= forget => {
+                    let Some(app) = i.app() else { continue };
                     let is_complete =
-                        *complete.entry(&i.app).or_insert_with(|| is_complete(state, &i.app));
+                        *complete.entry(app).or_insert_with(|| is_complete(state, app));
                     if is_complete {
                         expunge.push(i.id.clone());
                     }

@@ -25,7 +25,7 @@ use crate::{
         master::Master,
         node::{Node, NodeId},
         path::{AppId, GroupId, PathId},
-        workload::WorkloadSpec,
+        workload::{TaskSpec, WorkloadSpec},
     },
 };
 
@@ -47,7 +47,18 @@ macro_rules! plain {
     ($($value:ty),*) => { $(impl Plain for $value {})* };
 }
 
-plain!(Group, WorkloadSpec, Delay, RoleSettings, User, Invitation, Certificate, Past, Master);
+plain!(
+    Group,
+    WorkloadSpec,
+    TaskSpec,
+    Delay,
+    RoleSettings,
+    User,
+    Invitation,
+    Certificate,
+    Past,
+    Master
+);
 
 /// Lists the kinds: the number of the table, the name of table and change, key and value, the field of
 /// the state, the version of the rows' shape, and how a loaded value's key is found. The numbers are
@@ -187,4 +198,7 @@ entities! {
         by |certificate, _| (certificate.node.clone(), certificate.serial.clone());
     14 Past(u64 => Past) in past v 2 by |past, _| past.revision;
     15 Master(u64 => Master) in masters v 2 by |master, _| master.id;
+    // What an instance of no workload runs.
+    16 Task(InstanceId => TaskSpec) in tasks v 2
+        by |_, key| InstanceId::from(&*String::from_utf8_lossy(key));
 }

@@ -108,9 +108,9 @@ fn check_node(state: &State, node: &NodeId, findings: &mut Vec<Finding>) {
 fn check_absent(state: &State, id: &InstanceId, changes: &[Change], findings: &mut Vec<Finding>) {
     for change in changes {
         let Change::Instance { id: other, old: Some(old), .. } = change else { continue };
-        let listed = [&state.index.by_app, &state.index.waiting]
-            .into_iter()
-            .any(|index| index.get(&old.app).is_some_and(|set| set.contains(id)));
+        let waiting = old.app().and_then(|app| state.index.waiting.get(app));
+        let sets = [state.index.by_owner.get(&old.owner), waiting];
+        let listed = sets.into_iter().flatten().any(|set| set.contains(id));
         if other == id && listed {
             find(findings, id, "is gone and still in the index");
         }
@@ -119,17 +119,20 @@ fn check_absent(state: &State, id: &InstanceId, changes: &[Change], findings: &m
 
 /// One instance has its spec, no end behind it, and the indexes know it.
 fn check_instance(state: &State, i: &Instance, findings: &mut Vec<Finding>) {
-    if state.spec_of(i).is_none() {
+    if state.task_of(i).is_none() {
         find(findings, &i.id, "was made from a version that is not stored");
     }
     if let Life::Ended(how, _) = i.life {
         find(findings, &i.id, format!("{how:?} was left behind"));
     }
     let index = &state.index;
-    let listed = index.by_app.get(&i.app).is_some_and(|set| set.contains(&i.id));
-    let waits = index.waiting.get(&i.app).is_some_and(|set| set.contains(&i.id));
-    let counted = index.present.get(&i.app).is_some_and(|&n| n > 0);
-    if !listed || waits != i.waits_for_place() || (is_present(i) && !counted) {
+    let listed = index.by_owner.get(&i.owner).is_some_and(|set| set.contains(&i.id));
+    let is_told = i.app().is_none_or(|app| {
+        let waits = index.waiting.get(app).is_some_and(|set| set.contains(&i.id));
+        let counted = index.present.get(app).is_some_and(|&n| n > 0);
+        waits == i.waits_for_place() && (counted || !is_present(i))
+    });
+    if !listed || !is_told {
         find(findings, &i.id, "is not in the index as it is");
     }
 }
@@ -168,7 +171,7 @@ fn check_index(state: &State, findings: &mut Vec<Finding>) {
     rebuilt.index.dropped_request = state.index.dropped_request;
     let (have, want) = (&state.index, &rebuilt.index);
     for (name, equal) in [
-        ("by_app", have.by_app == want.by_app),
+        ("by_owner", have.by_owner == want.by_owner),
         ("present", have.present == want.present),
         ("by_node", have.by_node == want.by_node),
         ("used", have.used == want.used),

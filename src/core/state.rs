@@ -19,9 +19,10 @@ use crate::{
         instance::{Instance, InstanceId},
         master::Master,
         node::{Node, NodeId},
+        owner::Owner,
         path::{AppId, GroupId, PathId},
         resource::Pools,
-        workload::WorkloadSpec,
+        workload::{TaskSpec, WorkloadSpec},
     },
 };
 use imbl::{OrdMap, OrdSet};
@@ -39,6 +40,8 @@ pub struct State {
     /// Every kept version of every workload, also of removed ones that still have instances.
     pub specs: OrdMap<(AppId, Timestamp), Arc<WorkloadSpec>>,
     pub instances: OrdMap<InstanceId, Arc<Instance>>,
+    /// What instances run that belong to no workload; each goes with its instance.
+    pub tasks: OrdMap<InstanceId, Arc<TaskSpec>>,
     pub nodes: OrdMap<NodeId, Arc<Node>>,
     /// Masters by their number.
     pub masters: OrdMap<u64, Arc<Master>>,
@@ -61,8 +64,8 @@ pub struct State {
 /// Lookups derived from the tables.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Index {
-    pub by_app: OrdMap<AppId, OrdSet<InstanceId>>,
-    /// How many of them count towards the workload's number.
+    pub by_owner: OrdMap<Owner, OrdSet<InstanceId>>,
+    /// How many of a workload's count towards its number.
     pub present: OrdMap<AppId, usize>,
     /// Revision at which a workload, an instance of it or its deployment last changed. A rebuild
     /// knows no better than "now".
@@ -154,14 +157,29 @@ impl State {
         self.apps.get(app).map(|a| &a.spec)
     }
 
-    /// The definition an instance was made from.
+    /// The definition an instance of a workload was made from.
     pub fn spec_of(&self, instance: &Instance) -> Option<&Arc<WorkloadSpec>> {
-        self.specs.get(&(instance.app.clone(), instance.version))
+        self.specs.get(&(instance.app()?.clone(), instance.version))
+    }
+
+    /// What an instance runs, whoever wants it.
+    pub fn task_of(&self, instance: &Instance) -> Option<TaskSpec> {
+        match &instance.owner {
+            Owner::App(_) => self.spec_of(instance).map(|spec| spec.task()),
+            Owner::Run { .. } | Owner::Framework { .. } | Owner::System(_) => {
+                self.tasks.get(&instance.id).map(|task| (**task).clone())
+            }
+        }
+    }
+
+    /// Apps and pods that have instances, wanted or not.
+    pub fn apps_with_instances(&self) -> impl Iterator<Item = &AppId> {
+        self.index.by_owner.keys().filter_map(Owner::app)
     }
 
     /// Instances of a workload, by id.
     pub fn instances_of(&self, app: &AppId) -> impl Iterator<Item = &Arc<Instance>> {
-        let ids = self.index.by_app.get(app).into_iter().flatten();
+        let ids = self.index.by_owner.get(&Owner::App(app.clone())).into_iter().flatten();
         ids.filter_map(|id| self.instances.get(id)).inspect(|_| looked::one())
     }
 
@@ -188,7 +206,8 @@ impl State {
     pub fn is_current(&self, instance: &Instance) -> bool {
         let made_from = self.spec_of(instance).map(|s| s.last_config_change_at);
         made_from.is_some()
-            && made_from == self.spec(&instance.app).map(|s| s.last_config_change_at)
+            && made_from
+                == instance.app().and_then(|app| self.spec(app)).map(|s| s.last_config_change_at)
     }
 
     /// Healthy by its checks; `None` while unknown or when it has none.

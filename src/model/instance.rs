@@ -7,12 +7,12 @@
 //!     │                              Unreachable ─► UnreachableInactive         │
 //!     └──────────────── goal Running: next incarnation, after backoff ──────────┘
 //! ```
-//! With goal Decommissioned an ended instance is forgotten instead.
+//! With goal Decommissioned, or when its owner wants none after this end, it is forgotten instead.
 
 use std::net::IpAddr;
 
 pub use super::condition::{Condition, End, Phase};
-use super::{node::NodeId, path::AppId, resource::Pools};
+use super::{node::NodeId, owner::Owner, path::AppId, resource::Pools};
 use crate::{base::clock::Timestamp, typed_id};
 
 typed_id! {
@@ -24,8 +24,8 @@ typed_id! {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Instance {
     pub id: InstanceId,
-    pub app: AppId,
-    /// Version of the spec it was made from.
+    pub owner: Owner,
+    /// Version of the definition it was made from.
     pub version: Timestamp,
     /// Counts launches, from 1.
     pub incarnation: u32,
@@ -171,10 +171,15 @@ impl Life {
 
 impl Instance {
     /// A new instance that waits for a place.
-    pub fn scheduled(id: InstanceId, app: AppId, version: Timestamp, at: Timestamp) -> Self {
+    pub fn scheduled(
+        id: InstanceId,
+        owner: impl Into<Owner>,
+        version: Timestamp,
+        at: Timestamp,
+    ) -> Self {
         Self {
             id,
-            app,
+            owner: owner.into(),
             version,
             incarnation: 0,
             goal: Goal::Running,
@@ -183,6 +188,11 @@ impl Instance {
             created_at: at,
             message: String::new(),
         }
+    }
+
+    /// The app or pod it is one of, if it is.
+    pub fn app(&self) -> Option<&AppId> {
+        self.owner.app()
     }
 
     /// Where it is in its life, in one word.

@@ -1,7 +1,7 @@
 //! The words of the domain: ids, resources, specs, instances, nodes. Data and the rules that hold
 //! for one value at a time; nothing here changes over time by itself.
 //!
-//! Read in this order. `workload` is what somebody wants, `instance` what there is of it, `node`
+//! Read in this order. `workload` is what somebody wants, `owner` who, `instance` what there is of it, `node`
 //! where it runs, `link` what leader and agent tell each other.
 
 pub mod path;
@@ -9,6 +9,7 @@ pub mod resource;
 pub mod condition;
 pub mod container;
 pub mod workload;
+pub mod owner;
 pub mod instance;
 pub mod node;
 pub mod master;
@@ -24,6 +25,7 @@ pub use access::Role;
 pub use deployment::{Deployment, DeploymentId};
 pub use instance::{Instance, InstanceId};
 pub use node::{Node, NodeId};
+pub use owner::Owner;
 pub use path::{AppId, GroupId, PathId};
 pub use resource::{Pools, Ranges, Resources, Scalars};
 pub use workload::{RunSpec, WorkloadSpec};

@@ -157,7 +157,7 @@ impl Oracle {
             }
             Command::Kill { instances, reason: KillReason::Drain, .. } => {
                 let killed = instances.iter().filter_map(|id| before.instances.get(id));
-                for app in killed.map(|i| &i.app).collect::<BTreeSet<_>>() {
+                for app in killed.filter_map(|i| i.app()).collect::<BTreeSet<_>>() {
                     if let Some(spec) = before.spec(app) {
                         self.kept_alive(spec, true, seen, before, after);
                     }
@@ -236,7 +236,9 @@ impl Oracle {
     fn launched(&mut self, launches: &[Launch], state: &State) {
         let mut by_app: BTreeMap<&AppId, Vec<&Arc<Instance>>> = BTreeMap::new();
         for instance in launches.iter().filter_map(|l| state.instances.get(&l.instance)) {
-            by_app.entry(&instance.app).or_default().push(instance);
+            if let Some(app) = instance.app() {
+                by_app.entry(app).or_default().push(instance);
+            }
         }
         for (app, new) in by_app {
             let Some(spec) = state.spec(app) else { continue };
@@ -301,7 +303,8 @@ impl Oracle {
                 ));
             }
         }
-        if let Some(i) = state.instances.values().find(|i| !state.apps.contains_key(&i.app)) {
+        let is_left = |i: &&Arc<Instance>| i.app().is_some_and(|app| !state.apps.contains_key(app));
+        if let Some(i) = state.instances.values().find(is_left) {
             return Some(format!("{} is left of a removed app", i.id));
         }
         let mut n_live = 0;

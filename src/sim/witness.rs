@@ -145,6 +145,7 @@ pub fn wrongly_ended(key: &Key, why: &Why, state: &State) -> Option<String> {
 }
 
 fn is_complete(state: &State, instance: &Instance) -> bool {
-    let wanted = state.spec(&instance.app).map_or(0, |s| s.instances as usize);
-    state.instances_of(&instance.app).filter(|i| is_well(state, i)).count() >= wanted
+    let Some(app) = instance.app() else { return true };
+    let wanted = state.spec(app).map_or(0, |s| s.instances as usize);
+    state.instances_of(app).filter(|i| is_well(state, i)).count() >= wanted
 }

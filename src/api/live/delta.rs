@@ -215,7 +215,7 @@ impl Memory {
         let down = engines_down(view);
         for id in down.symmetric_difference(&self.down) {
             dirty.nodes.insert(id.clone());
-            dirty.apps.extend(view.state.instances_on(id).map(|i| i.app.clone()));
+            dirty.apps.extend(view.state.instances_on(id).filter_map(|i| i.app().cloned()));
         }
         self.down = down;
     }
@@ -272,7 +272,7 @@ impl Dirty {
         dirty.nodes.extend(keys(&old.nodes, &new.nodes));
         for item in old.instances.diff(&new.instances) {
             for instance in both(&item) {
-                dirty.apps.insert(instance.app.clone());
+                dirty.apps.extend(instance.app().cloned());
                 dirty.nodes.extend(instance.placement().map(|p| p.node.clone()));
             }
         }

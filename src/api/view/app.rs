@@ -114,12 +114,8 @@ struct FailureRow<'a> {
 
 /// Ids of all apps a list shows: the wanted ones and those whose last instances are going away.
 pub fn ids(state: &State) -> impl Iterator<Item = &AppId> {
-    let gone = state
-        .index
-        .by_app
-        .iter()
-        .filter(|(id, left)| !left.is_empty() && !state.apps.contains_key(*id));
-    let mut ids: Vec<&AppId> = state.apps.keys().chain(gone.map(|(id, _)| id)).collect();
+    let gone = state.apps_with_instances().filter(|id| !state.apps.contains_key(*id));
+    let mut ids: Vec<&AppId> = state.apps.keys().chain(gone).collect();
     ids.sort_unstable();
     ids.into_iter()
 }

@@ -93,7 +93,7 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
     InstanceRow {
         id: instance.id.as_str(),
         task_id: (instance.incarnation > 0).then(|| instance.task_id("")),
-        app_id: instance.app.as_str(),
+        app_id: instance.app().map_or("", |app| app.as_str()),
         condition: condition_word(instance.condition()),
         since: Iso(instance.since),
         started_at: instance.started_at().map(Iso),
@@ -158,7 +158,6 @@ fn health_row<'a>(status: &'a CheckStatus, spec: Option<&WorkloadSpec>) -> Healt
 /// Where a task's files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
-    pub app: crate::model::AppId,
     pub instance: InstanceId,
     /// Set when the caller named a task, not an instance.
     pub incarnation: Option<u32>,
@@ -183,7 +182,8 @@ pub fn locate(state: &State, id: &str) -> Option<Located> {
     let mut found = located(instance, Some(incarnation), container);
     // An ended incarnation has given up its place; a failed one is remembered with its node.
     if incarnation != instance.incarnation || instance.condition() == Condition::Scheduled {
-        let failure = state.apps.get(&instance.app).and_then(|a| a.last_failure.as_ref());
+        let app = instance.app().and_then(|app| state.apps.get(app));
+        let failure = app.and_then(|app| app.last_failure.as_ref());
         let failure = failure.filter(|f| f.task_id == id);
         found.node = failure.and_then(|f| f.node.clone()).or(found.node);
         found.running = false;
@@ -194,7 +194,6 @@ pub fn locate(state: &State, id: &str) -> Option<Located> {
 
 fn located(instance: &Instance, incarnation: Option<u32>, container: String) -> Located {
     Located {
-        app: instance.app.clone(),
         instance: instance.id.clone(),
         incarnation,
         container,

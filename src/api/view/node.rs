@@ -136,8 +136,8 @@ pub fn detail<'a>(view: &View<'a>, node: &'a Node) -> NodeDetail<'a> {
 fn drain<'a>(state: &'a State, node: &'a Node) -> Option<Drain<'a>> {
     let Duty::Draining { since, until } = node.duty else { return None };
     let mut by_app: BTreeMap<&AppId, usize> = BTreeMap::new();
-    for instance in state.instances_on(node.id()) {
-        *by_app.entry(&instance.app).or_default() += 1;
+    for app in state.instances_on(node.id()).filter_map(|instance| instance.app()) {
+        *by_app.entry(app).or_default() += 1;
     }
     let waits = by_app.into_iter().map(|(app, instances)| {
         let reason = if state.index.locks.contains_key(app) {

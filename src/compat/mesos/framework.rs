@@ -78,7 +78,7 @@ fn full(j: &mut Json<'_>, state: &State, id: &str, used: &Resources, past: &Past
     let mut tasks = Tasks::new(state, id);
     for (name, lost) in [("tasks", false), ("unreachable_tasks", true)] {
         j.list_at(name, |j| {
-            for instance in state.index.by_app.keys().flat_map(|app| state.instances_of(app)) {
+            for instance in state.apps_with_instances().flat_map(|app| state.instances_of(app)) {
                 if task::is_unreachable(instance) == lost {
                     tasks.write(j, instance);
                     if j.is_gone() {

@@ -153,7 +153,7 @@ fn spec_of(instance: &Instance, changes: &[Change], state: &State) -> Option<Arc
     let removed = || {
         changes.iter().find_map(|change| match change {
             Change::Spec { id: (app, version), old, new: None }
-                if *app == instance.app && *version == instance.version =>
+                if Some(app) == instance.app() && *version == instance.version =>
             {
                 old.clone()
             }

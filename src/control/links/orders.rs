@@ -115,10 +115,10 @@ fn order(state: &State, instance: &Instance) -> Option<Order> {
     Some(Order {
         instance: instance.id.clone(),
         incarnation: instance.incarnation,
-        spec: state.spec_of(instance)?.task(),
+        spec: state.task_of(instance)?,
         placement: instance.placement()?.clone(),
         kill: instance.kill().map(|k| k.reason.clone()),
-        enforce_role: state.enforces_role(&instance.app),
+        enforce_role: instance.app().is_some_and(|app| state.enforces_role(app)),
     })
 }
 

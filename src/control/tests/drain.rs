@@ -1,7 +1,14 @@
 //! What a draining node is asked for as its work moves away and as its time runs out.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::{control::drain, model::instance::KillReason, sim::build::app};
+use crate::{
+    control::drain,
+    core::apply::reindex,
+    model::{Owner, instance::KillReason},
+    sim::build::app,
+};
 
 const NONE: [&str; 0] = [];
 
@@ -51,6 +58,18 @@ fn an_empty_node_is_drained_when_it_can_be_asked() {
     assert_eq!(due(&stage, 0), NONE, "who knows what still runs there");
     assert_eq!(due_at(&stage, 0, before(until)), NONE);
     assert_eq!(due_at(&stage, 0, until), duty(0, Duty::Deactivated { since: until }));
+}
+
+#[test]
+fn a_task_that_belongs_to_no_workload_is_waited_for() {
+    let (mut stage, n, until) = draining(1);
+    let mut other = stage.of("/web")[0].clone();
+    (other.id, other.owner) = ("probe-1".into(), Owner::System("probe".to_owned()));
+    stage.state.instances.clear();
+    stage.state.instances.insert(other.id.clone(), Arc::new(other));
+    reindex(&mut stage.state);
+    assert_eq!(due(&stage, n), NONE, "nobody moves it, and the node is not empty");
+    assert_eq!(due_at(&stage, n, until), duty(n, Duty::Deactivated { since: until }));
 }
 
 #[test]

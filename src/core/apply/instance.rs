@@ -17,6 +17,7 @@ use crate::{
         },
         link::Report,
         node::NodeId,
+        owner::Again,
         resource::Ranges,
     },
 };
@@ -37,9 +38,10 @@ fn launch_one(tx: &mut Tx<'_>, launch: &Launch) -> bool {
         return false;
     };
     // The plan may be older than the removal of its workload: then nothing is started any more.
-    let Some(spec) = state.spec_of(instance).filter(|s| state.apps.contains_key(&s.id)) else {
+    if instance.app().is_some_and(|app| !state.apps.contains_key(app)) {
         return false;
-    };
+    }
+    let Some(spec) = state.task_of(instance) else { return false };
     let ports = Ranges::of_numbers(launch.host_ports.iter().flatten().map(|p| u64::from(*p)));
     if spec.run.ports().count() != launch.host_ports.len()
         || !launch.allocation.ports().contains(&ports)
@@ -141,7 +143,12 @@ pub fn end(tx: &mut Tx<'_>, mut instance: Instance, how: End, message: &str, unh
     }
     let next = Instance { life: Life::Scheduled, message: String::new(), ..instance.clone() };
     tx.put_instance(instance);
-    if next.goal != Goal::Running || is_replaced {
+    let is_over = match next.owner.again() {
+        Again::Always => false,
+        Again::UntilFinished => how == End::Finished,
+        Again::Never => true,
+    };
+    if next.goal != Goal::Running || is_replaced || is_over {
         tx.remove_instance(&next.id);
         return;
     }
@@ -172,7 +179,7 @@ pub fn kill(
 }
 
 fn note_failure(tx: &mut Tx<'_>, instance: &Instance) {
-    let Some(app) = tx.state.apps.get(&instance.app) else { return };
+    let Some(app) = instance.app().and_then(|app| tx.state.apps.get(app)) else { return };
     let container = instance.containers().first().map_or("", |c| c.name.as_str());
     let failure = TaskFailure {
         task_id: instance.task_id(container),
@@ -189,8 +196,9 @@ fn note_failure(tx: &mut Tx<'_>, instance: &Instance) {
 }
 
 fn delay_next(tx: &mut Tx<'_>, instance: &Instance) {
-    let Some(spec) = tx.state.spec(&instance.app).cloned() else { return };
-    let before = tx.state.delays.get(&instance.app).cloned();
+    let Some(app) = instance.app() else { return };
+    let Some(spec) = tx.state.spec(app).cloned() else { return };
+    let before = tx.state.delays.get(app).cloned();
     let delay = Delay::after(before.as_deref(), &spec.backoff, spec.last_config_change_at, tx.at());
-    tx.put(instance.app.clone(), delay);
+    tx.put(app.clone(), delay);
 }

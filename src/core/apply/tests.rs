@@ -4,6 +4,7 @@ mod access;
 mod bounds;
 mod drain;
 mod level;
+mod owners;
 mod past;
 mod returned;
 mod steps;
@@ -250,9 +251,9 @@ fn a_removed_app_that_waits_out_its_delay_is_not_launched_once_more() {
     w.settle();
     let i = w.running("/a")[0].clone();
     w.report(&i.id, Condition::Failed);
-    let due = w.state.delays[&i.app].until;
+    let due = w.state.delays[i.app().unwrap()].until;
     let launch = launch_of(&w.state, &i.id);
-    w.deploy(vec![edit(&i.app, None)]);
+    w.deploy(vec![edit(i.app().unwrap(), None)]);
     // The removal has taken the delay with it, its first step has not been done yet.
     assert!(w.state.delays.is_empty());
     assert!(w.state.instances[&i.id].waits_for_place());
@@ -503,7 +504,7 @@ fn what_a_command_touched_is_checked_like_the_whole() {
     type Harm = fn(&mut State, &Instance);
     let harms: [(&str, Harm); 5] = [
         ("used", |s, _| s.index.used = Default::default()),
-        ("by_app", |s, _| s.index.by_app = Default::default()),
+        ("by_owner", |s, _| s.index.by_owner = Default::default()),
         ("present", |s, _| s.index.present = Default::default()),
         ("spec", |s, _| s.specs = Default::default()),
         ("port", |s, i| {

@@ -19,8 +19,9 @@ use crate::{
         deployment::{Deployment, DeploymentId},
         instance::{Condition, Goal, Instance, InstanceId},
         node::{Node, NodeId},
+        owner::Owner,
         path::AppId,
-        workload::WorkloadSpec,
+        workload::{TaskSpec, WorkloadSpec},
     },
 };
 
@@ -98,14 +99,21 @@ impl<'a> Tx<'a> {
         let new = Arc::new(instance);
         let old = self.write(new.id.clone(), new.clone());
         index_instance(&mut self.state.index, old.as_deref(), Some(&new));
-        self.touch(&new.app);
+        self.touch_owner(&new.owner);
     }
 
     pub fn remove_instance(&mut self, id: &InstanceId) {
         let Some(old) = self.erase::<Instance>(id) else { return };
         index_instance(&mut self.state.index, Some(&old), None);
-        self.touch(&old.app);
-        self.drop_specs_of_removed(&old.app);
+        match &old.owner {
+            Owner::App(app) => {
+                self.touch(app);
+                self.drop_specs_of_removed(app);
+            }
+            Owner::Run { .. } | Owner::Framework { .. } | Owner::System(_) => {
+                self.remove::<TaskSpec>(id);
+            }
+        }
     }
 
     pub fn put_node(&mut self, node: Node) {
@@ -128,7 +136,8 @@ impl<'a> Tx<'a> {
             false => index.draining.remove(id).is_some(),
         };
         if changed {
-            let apps: OrdSet<AppId> = self.state.instances_on(id).map(|i| i.app.clone()).collect();
+            let apps: OrdSet<AppId> =
+                self.state.instances_on(id).filter_map(|i| i.app().cloned()).collect();
             for app in &apps {
                 self.touch(app);
             }
@@ -176,6 +185,12 @@ impl<'a> Tx<'a> {
         self.put((certificate.node.clone(), certificate.serial.clone()), certificate);
     }
 
+    fn touch_owner(&mut self, owner: &Owner) {
+        if let Owner::App(app) = owner {
+            self.touch(app);
+        }
+    }
+
     /// Notes that something about `app` changed, and whether it is outside deployments and has
     /// not its number of instances.
     fn touch(&mut self, app: &AppId) {
@@ -191,7 +206,7 @@ impl<'a> Tx<'a> {
     fn drop_specs_of_removed(&mut self, app: &AppId) {
         let state = &self.state;
         if state.apps.contains_key(app)
-            || state.index.by_app.contains_key(app)
+            || state.index.by_owner.contains_key(&Owner::App(app.clone()))
             || state.index.locks.contains_key(app)
         {
             return;
@@ -230,7 +245,8 @@ pub fn reindex(state: &mut State) {
     }
     state.index = index;
     let index = &state.index;
-    let apps = state.apps.keys().chain(index.by_app.keys()).chain(index.locks.keys());
+    let owners = index.by_owner.keys().filter_map(Owner::app);
+    let apps = state.apps.keys().chain(owners).chain(index.locks.keys());
     for app in apps.cloned().collect::<OrdSet<AppId>>() {
         if is_uneven(state, &app) {
             state.index.uneven.insert(app.clone());
@@ -250,14 +266,16 @@ fn is_uneven(state: &State, app: &AppId) -> bool {
 
 fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instance>) {
     if let Some(old) = old {
-        if new.is_none_or(|n| n.app != old.app) {
-            remove_member(&mut index.by_app, &old.app, &old.id);
+        if new.is_none_or(|n| n.owner != old.owner) {
+            remove_member(&mut index.by_owner, &old.owner, &old.id);
         }
-        if is_present(old) {
-            count_present(index, &old.app, false);
-        }
-        if old.waits_for_place() {
-            remove_member(&mut index.waiting, &old.app, &old.id);
+        if let Some(app) = old.app() {
+            if is_present(old) {
+                count_present(index, app, false);
+            }
+            if old.waits_for_place() {
+                remove_member(&mut index.waiting, app, &old.id);
+            }
         }
         if let Some(placement) = old.placement()
             && new.is_none_or(|n| n.placement() != Some(placement))
@@ -272,14 +290,16 @@ fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instan
         }
     }
     if let Some(new) = new {
-        if old.is_none_or(|o| o.app != new.app) {
-            index.by_app.entry(new.app.clone()).or_default().insert(new.id.clone());
+        if old.is_none_or(|o| o.owner != new.owner) {
+            index.by_owner.entry(new.owner.clone()).or_default().insert(new.id.clone());
         }
-        if is_present(new) {
-            count_present(index, &new.app, true);
-        }
-        if new.waits_for_place() {
-            index.waiting.entry(new.app.clone()).or_default().insert(new.id.clone());
+        if let Some(app) = new.app() {
+            if is_present(new) {
+                count_present(index, app, true);
+            }
+            if new.waits_for_place() {
+                index.waiting.entry(app.clone()).or_default().insert(new.id.clone());
+            }
         }
         if let Some(placement) = new.placement()
             && old.is_none_or(|o| o.placement() != Some(placement))

@@ -467,7 +467,7 @@ fn advance(tx: &mut Tx<'_>, mut deployment: Deployment) {
 fn scale_app(tx: &mut Tx<'_>, scale: &Scale) {
     let at = tx.at();
     for id in &scale.retire {
-        let instance = tx.state.instances.get(id).filter(|i| i.app == scale.app);
+        let instance = tx.state.instances.get(id).filter(|i| i.app() == Some(&scale.app));
         if let Some(instance) = instance.map(|i| (**i).clone()) {
             order_kill(tx, instance, Goal::Decommissioned, &KillReason::Deployment);
         }

@@ -36,7 +36,7 @@ pub fn n_leaving(state: &State, app: &AppId) -> usize {
     let instances = state.index.draining.iter().flat_map(on_node);
     instances
         .filter_map(|id| state.instances.get(id))
-        .filter(|i| i.app == *app && is_present(i) && leaves(state, i))
+        .filter(|i| i.app() == Some(app) && is_present(i) && leaves(state, i))
         .count()
 }
 
@@ -71,7 +71,8 @@ pub fn due(state: &State, spec: &WorkloadSpec, here: &[Arc<Instance>]) -> Vec<In
 /// Whether the instance may end now for a drain. Several nodes may be drained at once, each decision
 /// knowing nothing of the others.
 pub fn may_end(state: &State, instance: &Instance) -> bool {
-    let Some(spec) = state.spec(&instance.app) else { return true };
+    let spec = instance.app().and_then(|app| state.spec(app));
+    let Some(spec) = spec else { return true };
     let room = Room::of(state, spec);
     let n = if is_healthy(state, instance) { room.healthy.min(room.any) } else { room.any };
     leaves(state, instance) && n > 0

@@ -25,7 +25,7 @@ pub const MARATHON: &str = "marathon";
 pub fn records<S: Sink>(state: &State, own: &Realm, sink: &mut S) {
     cluster_records(&with_agents(state, own), sink);
     let mut tasks = TaskRecords::new(own.rule, sink);
-    for app in state.index.by_app.keys() {
+    for app in state.apps_with_instances() {
         let name = app.task_name();
         for instance in state.instances_of(app) {
             each(state, &name, instance, |task| tasks.push(task));

@@ -23,7 +23,7 @@ const PORT_BYTES: usize = 16;
 
 /// The whole set of names.
 pub fn whole(state: &State, realm: &Realm) -> Vec<Arc<Names>> {
-    let all = state.index.by_app.keys().flat_map(|app| state.instances_of(app));
+    let all = state.apps_with_instances().flat_map(|app| state.instances_of(app));
     let mut parts = split(state, all.filter_map(|i| named(state, i)), Vec::new());
     let n_before_last = parts.len() - 1;
     for (n, part) in parts.iter_mut().enumerate() {
@@ -141,7 +141,7 @@ fn weight(task: &TaskName) -> usize {
 fn named(state: &State, instance: &Instance) -> Option<Named> {
     tasks::named(state, instance)?;
     let mut tasks = Vec::new();
-    tasks::each(state, &instance.app.task_name(), instance, |task| tasks.push(owned(task)));
+    tasks::each(state, &instance.app()?.task_name(), instance, |task| tasks.push(owned(task)));
     (!tasks.is_empty()).then(|| Named { instance: instance.id.clone(), tasks })
 }
 

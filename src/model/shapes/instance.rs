@@ -1,4 +1,5 @@
-//! An instance as it is stored: one message whose fields are there by its condition.
+//! An instance as it is stored: one message whose fields are there by its condition, with its app or
+//! another owner.
 
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use crate::{
     },
     message,
     model::{
-        AppId,
+        AppId, Owner,
         instance::{
             self as work, CheckOutcome, CheckStatus, Condition, ContainerStatus, Goal, InstanceId,
             KillOrder, Life, Placement, ReadinessStatus, Seen, Task,
@@ -38,11 +39,12 @@ pub struct Instance {
     check: Option<CheckOutcome>,
     message: String,
     containers: Vec<ContainerStatus>,
+    owner: Option<Owner>,
 }
 
 message!(Instance {
     1: id,
-    2: app,
+    2: app = AppId::root(),
     3: version,
     4: incarnation,
     5: goal,
@@ -59,6 +61,7 @@ message!(Instance {
     16: check,
     17: message,
     18: containers,
+    19: owner,
 });
 
 impl TryFrom<Instance> for work::Instance {
@@ -88,7 +91,7 @@ impl TryFrom<Instance> for work::Instance {
         };
         Ok(Self {
             id: row.id,
-            app: row.app,
+            owner: row.owner.unwrap_or(Owner::App(row.app)),
             version: row.version,
             incarnation: row.incarnation,
             goal: row.goal,
@@ -107,7 +110,9 @@ impl Message for work::Instance {
 
     fn put_fields(&self, out: &mut Vec<u8>) {
         put_field(1, &self.id, out);
-        put_field(2, &self.app, out);
+        if let Owner::App(app) = &self.owner {
+            put_field(2, app, out);
+        }
         put_field(3, &self.version, out);
         put_field(4, &self.incarnation, out);
         put_field(5, &self.goal, out);
@@ -128,6 +133,9 @@ impl Message for work::Instance {
         if let Some(seen) = self.seen() {
             put_field(18, &seen.containers, out);
         }
+        if self.owner.app().is_none() {
+            put_field(19, &self.owner, out);
+        }
     }
 
     fn read(bytes: &[u8]) -> Result<Self, WireError> {
@@ -140,12 +148,16 @@ message!(@value [] work::Instance);
 #[cfg(test)]
 mod sample {
     use super::{Instance, work};
-    use crate::{base::rng::Rng, base::wire::sample::Sample, model::instance::Placement};
+    use crate::{
+        base::{rng::Rng, wire::sample::Sample},
+        model::{Owner, instance::Placement},
+    };
 
     impl Sample for work::Instance {
         fn sample(rng: &mut Rng) -> Self {
             let placement = Some(Placement::sample(rng));
-            Instance { placement, ..Instance::sample(rng) }.try_into().unwrap()
+            let owner = Option::sample(rng).filter(|owner: &Owner| owner.app().is_none());
+            Instance { placement, owner, ..Instance::sample(rng) }.try_into().unwrap()
         }
     }
 }
@@ -167,7 +179,9 @@ mod tests {
         for _ in 0..200 {
             let instance = work::Instance::sample(&mut rng);
             let row = Instance::read(&encode(&instance)).unwrap();
-            assert_eq!(encode(&row), encode(&instance));
+            if instance.app().is_some() {
+                assert_eq!(encode(&row), encode(&instance));
+            }
             assert_eq!(work::Instance::try_from(row), Ok(instance));
         }
     }

@@ -3,7 +3,9 @@
 use crate::{
     choice, message,
     model::{
+        Owner,
         deployment::{Action, ActionKind, Deployment, DeploymentId, Step, Transition},
+        framework::FrameworkId,
         instance::{
             CheckOutcome, CheckStatus, Condition, ContainerStatus, Goal, InstanceId, KillOrder,
             KillReason, Placement, ReadinessStatus,
@@ -66,4 +68,15 @@ message!(Step { 1: actions });
 message!(Action { 1: kind, 2: app });
 numbers!(ActionKind { 1: Start, 2: Stop, 3: Scale, 4: Restart });
 
-text_ids!(InstanceId: InstanceId::from, DeploymentId: DeploymentId::from);
+choice!(Owner {
+    1: App(it),
+    2: Run { 1: job, 2: run },
+    3: Framework { 1: framework, 2: task },
+    4: System(it),
+});
+
+text_ids!(
+    InstanceId: InstanceId::from,
+    DeploymentId: DeploymentId::from,
+    FrameworkId: FrameworkId::from,
+);

@@ -3,8 +3,8 @@
 use crate::{
     base::wire::sample::{ReadsLess, hold_less, numbered, shape},
     model::{
-        access, container, credential, deployment, instance, link, master, names, node, resource,
-        workload,
+        access, container, credential, deployment, instance, link, master, names, node, owner,
+        resource, workload,
     },
 };
 
@@ -39,6 +39,7 @@ fn what_is_written_of_the_domain_stays_readable() {
             shape::<container::ReadinessCheck>(),
             shape::<container::LinuxInfo>(),
             shape::<super::instance::Instance>(),
+            shape::<owner::Owner>(),
             shape::<instance::Placement>(),
             shape::<instance::KillOrder>(),
             shape::<instance::CheckStatus>(),

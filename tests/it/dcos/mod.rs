@@ -299,7 +299,10 @@ async fn a_service_name_leads_to_whoever_had_it_first() {
     }
     // Nor while the first is away.
     door.world.change(|state| {
-        let mine = state.instances.values().find(|i| i.app.to_string() == "/z-first");
+        let mine = state
+            .instances
+            .values()
+            .find(|i| i.app().is_some_and(|app| app.as_str() == "/z-first"));
         let id = mine.unwrap().id.clone();
         state.instances.remove(&id);
     });

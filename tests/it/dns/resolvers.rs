@@ -52,7 +52,8 @@ fn world() -> Arc<World> {
         s.run_mut().containers[0].ports[0].host_port = None;
     });
     let state = world.state();
-    let own = state.instances.values().filter(|i| i.app.as_str() == "/own");
+    let own =
+        state.instances.values().filter(|i| i.app().is_some_and(|app| app.as_str() == "/own"));
     for (n, instance) in own.enumerate() {
         let ip = Ipv4Addr::new(172, 18, 0, u8::try_from(n + 2).unwrap());
         world.report(instance.id.as_str(), Condition::Running, |r| r.addresses = vec![ip.into()]);

@@ -169,7 +169,11 @@ impl Events<'_> {
         self.hold("unhealthy_instance_kill_event", fields);
     }
 
+    /// What became of an instance of an app or a pod; others are not Marathon's.
     fn instance(&mut self, old: Option<&Instance>, new: Option<&Instance>) {
+        if new.or(old).is_none_or(|instance| instance.app().is_none()) {
+            return;
+        }
         let Some(new) = new else {
             if let Some(old) = old {
                 self.forgotten(old);
@@ -218,7 +222,7 @@ impl Events<'_> {
                 "taskId": instance.task_id(name),
                 "taskStatus": condition.task_state(),
                 "message": instance.message,
-                "appId": instance.app.as_str(),
+                "appId": instance.app().map(|app| app.as_str()),
                 "host": placement.hostname,
                 "ipAddresses": render::task::ip_addresses(instance, placement),
                 "ports": placement.host_ports.iter().flatten().collect::<Vec<_>>(),
@@ -232,7 +236,7 @@ impl Events<'_> {
         let mut fields = json!({
             "instanceId": instance.id.as_str(),
             "condition": instance.condition().name(),
-            "runSpecId": instance.app.as_str(),
+            "runSpecId": instance.app().map(|app| app.as_str()),
         });
         if let Some(placement) = instance.placement() {
             fields["agentId"] = placement.node.as_str().into();
@@ -244,7 +248,7 @@ impl Events<'_> {
 
     fn health(&mut self, old: &Instance, new: &Instance) {
         let spec = self.state.spec_of(new).cloned();
-        let app = new.app.as_str();
+        let app = new.app().map(|app| app.as_str());
         for status in new.health() {
             let before = old.health().iter().find(|s| s.index == status.index);
             let n_before = before.map_or(0, |s| s.consecutive_failures);
@@ -282,7 +286,7 @@ impl Events<'_> {
 
     /// An instance is gone for good; the last one of a removed app says so.
     fn forgotten(&mut self, old: &Instance) {
-        let app = &old.app;
+        let Some(app) = old.app() else { return };
         let is_last = self.state.instances_of(app).next().is_none();
         if is_last && old.goal != Goal::Running && !self.state.apps.contains_key(app) {
             self.push("app_terminated_event", json!({ "appId": app.as_str() }));

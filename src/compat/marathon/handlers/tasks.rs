@@ -115,7 +115,7 @@ pub async fn kill_one(marathon: Arc<Marathon>, call: Call) -> Result<Response, E
     let text = call.param("taskId");
     let instance = instance_id(text)
         .and_then(|id| state.instances.get(&id).cloned())
-        .filter(|instance| instance.app == app.id && instance.placement().is_some())
+        .filter(|instance| instance.app() == Some(&app.id) && instance.placement().is_some())
         .ok_or_else(|| Error::NotFound(format!("Task '{text}' does not exist")))?;
     if kill.scale {
         let scaled = [(app.id.clone(), BTreeSet::from([instance.id.clone()]))];
@@ -151,22 +151,29 @@ pub async fn delete(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
     let chosen: Vec<Arc<Instance>> = wanted
         .iter()
         .filter_map(|id| state.instances.get(id))
-        .filter(|i| i.placement().is_some() && state.apps.contains_key(&i.app))
+        .filter(|i| i.placement().is_some() && app_of(&state, i).is_some())
         .cloned()
         .collect();
     if kill.scale {
         let mut of_app: BTreeMap<AppId, BTreeSet<InstanceId>> = BTreeMap::new();
         for instance in &chosen {
-            of_app.entry(instance.app.clone()).or_default().insert(instance.id.clone());
+            if let Some(app) = instance.app() {
+                of_app.entry(app.clone()).or_default().insert(instance.id.clone());
+            }
         }
         let scaled: Vec<_> = of_app.into_iter().collect();
         return scale_down(&marathon, kill.force, &scaled).await;
     }
     end(&marathon, &chosen, kill.wipe).await?;
-    let task = |i: &'_ Arc<Instance>| state.apps.get(&i.app).map(|app| (app, i.clone()));
+    let task = |i: &'_ Arc<Instance>| app_of(&state, i).map(|app| (app, i.clone()));
     let pairs: Vec<_> = chosen.iter().filter_map(task).collect();
     let tasks = pairs.iter().filter_map(|(app, i)| Task::of(&state, &app.spec, i)).collect();
     Ok(ok(&Tasks { tasks }))
+}
+
+/// The app that wants an instance.
+fn app_of<'a>(state: &'a State, instance: &Instance) -> Option<&'a Arc<App>> {
+    state.apps.get(instance.app()?)
 }
 
 fn ids(instances: &[Arc<Instance>]) -> BTreeSet<InstanceId> {

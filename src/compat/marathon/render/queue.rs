@@ -126,7 +126,8 @@ pub fn queue(
     let is_waiting =
         |i: &&Arc<Instance>| i.waits_for_place() || i.condition() == Condition::Provisioned;
     for instance in state.instances.values().filter(is_waiting) {
-        let entry = waiting.entry(&instance.app).or_default();
+        let Some(app) = instance.app() else { continue };
+        let entry = waiting.entry(app).or_default();
         entry.count += 1;
         entry.since = Some(entry.since.map_or(instance.since, |since| since.min(instance.since)));
     }

@@ -119,7 +119,7 @@ impl<'a> Task<'a> {
         let domain = state.nodes.get(&placement.node).and_then(|n| n.info.fault_domain.as_ref());
         let stamp = |time| Some(Stamp(time)).filter(|_| is_active);
         Some(Self {
-            app_id: &instance.app,
+            app_id: &spec.id,
             health_check_results: instance
                 .health()
                 .iter()

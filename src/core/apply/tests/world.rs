@@ -123,7 +123,7 @@ impl World {
             self.state.instances.values().filter(|i| i.waits_for_place()).cloned().collect();
         for instance in waiting {
             let node = NodeId::from(node);
-            let spec = self.state.spec_of(&instance).expect("spec").clone();
+            let spec = self.state.task_of(&instance).expect("definition");
             let free = self.state.free(&node).ports();
             let ports: Vec<u16> = free
                 .numbers()
