@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     base::clock::Timestamp,
-    control::cluster::ProposeError,
+    control::{cluster::ProposeError, reconcilers},
     core::{Accepted, Command, State, place::Report},
     model::{
         AppId, NodeId,
@@ -118,8 +118,29 @@ pub struct Reconciler {
     pub last_run_ms: f64,
     /// Commands proposed by the latest activation.
     pub proposed: u64,
-    /// Why it could not do more; empty when nothing is left to do.
-    pub blocked: Vec<String>,
+    /// Why some of them did not take effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// What there was to look at, in numbers.
+    pub looks_at: String,
+    /// What could not be done yet, and why; bounded.
+    pub waits: Vec<Wait>,
+    /// How many of these there are in all.
+    pub waits_total: u64,
+}
+
+/// Something that a reconciler waits with, and what for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Wait {
+    /// As `deployment d1` or `node 10.0.0.7`.
+    pub about: String,
+    pub because: String,
+}
+
+impl Wait {
+    pub fn of(wait: &reconcilers::Wait) -> Self {
+        Self { about: wait.about.clone(), because: wait.because.clone() }
+    }
 }
 
 /// Something an operator should know.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::reconcilers::{Ground, Reconciler, Report, Seen, Step, Wait};
 use crate::{
-    base::{clock::Timestamp, limit, rng::Rng},
+    base::{clock::Timestamp, limit, rng::Rng, units::count},
     core::{
         Command, State,
         command::{DeployStep, Scale},
-        deploy::{self, Due},
+        deploy::{self, Due, wait},
     },
     model::{
         deployment::{Deployment, DeploymentId},
@@ -20,23 +21,40 @@ use crate::{
 /// number of large ones brings a small one to a stop.
 const SHARE_MIN: usize = 10;
 
-/// Deployments that had nothing to do, and the revision up to which that is known. What is due
-/// depends on their workloads alone, so it stays true until one of those is touched: a cluster with
-/// many large deployments looks through the few that moved.
+/// The reconciler.
+pub struct Deployments {
+    idle: Idle,
+    rng: Rng,
+}
+
+impl Reconciler for Deployments {
+    fn begin(ground: &Ground) -> Self {
+        Self { idle: Idle::default(), rng: ground.rng.clone() }
+    }
+
+    fn step(&mut self, seen: &Seen<'_>) -> Step {
+        step(seen.state, &mut self.idle, &mut self.rng, seen.now)
+    }
+}
+
+/// Deployments that had nothing to do, with what they wait for and the revision up to which that is
+/// known. What is due depends on their workloads alone, so it stays true until one of those is
+/// touched: a cluster with many large deployments looks through the few that moved.
 #[derive(Debug, Default)]
-pub struct Idle(BTreeMap<DeploymentId, u64>);
+pub struct Idle(BTreeMap<DeploymentId, (u64, Wait)>);
 
 impl Idle {
-    fn holds(&self, state: &State, deployment: &Deployment) -> bool {
-        let Some(&seen) = self.0.get(&deployment.id) else { return false };
-        let touched = |app| state.index.touched.get(app).is_none_or(|&revision| revision > seen);
-        !deployment.changes.keys().any(touched)
+    fn waits(&self, state: &State, deployment: &Deployment) -> Option<&Wait> {
+        let (seen, wait) = self.0.get(&deployment.id)?;
+        let touched = |app| state.index.touched.get(app).is_none_or(|revision| revision > seen);
+        (!deployment.changes.keys().any(touched)).then_some(wait)
     }
 }
 
 /// What is due now. New instances get their ids here.
-pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> Vec<Command> {
+pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> Step {
     let mut commands = Vec::new();
+    let mut report = Report { looks_at: looks_at(state), ..Report::default() };
     idle.0.retain(|id, _| state.deployments.contains_key(id));
     // All commands of one activation may stand in one entry of the log: together they are no
     // larger than one command may be.
@@ -44,13 +62,15 @@ pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> Ve
     let share = (limit::MOVES_PER_COMMAND_MAX / n_users.max(1)).max(SHARE_MIN);
     let mut n_waiting: usize = state.index.waiting.values().map(|waiting| waiting.len()).sum();
     for deployment in state.deployments.values() {
-        if idle.holds(state, deployment) {
+        if let Some(wait) = idle.waits(state, deployment) {
+            report.wait(|| wait.clone());
             continue;
         }
         let due = deploy::due(state, deployment);
         let advance = due.iter().all(|d| d.done);
         // Held back by what all workloads together have waiting, it moves on when others do.
         let wants_more = due.iter().any(|d| d.n_add > 0);
+        let open: Vec<AppId> = due.iter().filter(|d| !d.done).map(|d| d.app.clone()).collect();
         let mut room = share;
         let scales: Vec<Scale> = due
             .into_iter()
@@ -63,8 +83,12 @@ pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> Ve
                 scales,
                 advance,
             }));
-        } else if !wants_more {
-            idle.0.insert(deployment.id.clone(), state.revision);
+        } else if wants_more {
+            report.wait(|| Wait::of("deployment", &deployment.id, CROWDED));
+        } else {
+            let wait = Wait::of("deployment", &deployment.id, wait::step(state, deployment, &open));
+            report.wait(|| wait.clone());
+            idle.0.insert(deployment.id.clone(), (state.revision, wait));
         }
     }
     for app in &state.index.uneven {
@@ -72,11 +96,23 @@ pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> Ve
             Some(spec) => deploy::progress::scale(state, spec, &BTreeSet::new()),
             None => orphans(state, app),
         };
-        let mut room = share;
-        let scale = scale(state, due, &mut room, &mut n_waiting, rng, now);
-        commands.extend(scale.map(Command::Scale));
+        let (mut room, wants_more) = (share, due.n_add > 0);
+        match scale(state, due, &mut room, &mut n_waiting, rng, now) {
+            Some(scale) => commands.push(Command::Scale(scale)),
+            None if wants_more => report.wait(|| Wait::of("app", app, CROWDED)),
+            None => report.wait(|| Wait::of("app", app, wait::outside(state, app))),
+        }
     }
-    commands
+    Step { commands, report }
+}
+
+/// What keeps a workload from having more instances made.
+const CROWDED: &str = "as many instances wait for a place as the cluster lets wait";
+
+fn looks_at(state: &State) -> String {
+    let deployments = count(state.deployments.len(), "deployment");
+    let uneven = count(state.index.uneven.len(), "app");
+    format!("{deployments}; outside of them {uneven} with more or fewer instances than wanted")
 }
 
 /// A new id for an instance of `app`: `<safe path>.instance-<time-based uuid>`.

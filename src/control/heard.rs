@@ -115,13 +115,22 @@ impl Heard {
         self.attended.since(self.fresh)
     }
 
-    /// Whether a node counts as lost: silent for too long, or cut off and not back.
+    /// How long until a node counts as lost of which nothing more is heard: silent for too long, or
+    /// cut off and not back.
+    pub fn patience(&self, node: &NodeId) -> Duration {
+        let silence = self.silence(node).min(self.attention());
+        let silent = limit::AGENT_SILENT_MAX.saturating_sub(silence);
+        match self.contacts.get(node).map(|c| c.link) {
+            Some(Link::Broken(at)) => {
+                silent.min(BROKEN.saturating_sub(self.attended.since(at.max(self.fresh))))
+            }
+            Some(Link::Greeting | Link::Open) | None => silent,
+        }
+    }
+
+    /// Whether a node counts as lost.
     pub fn is_lost(&self, node: &NodeId) -> bool {
-        let broken = match self.contacts.get(node).map(|c| c.link) {
-            Some(Link::Broken(at)) => self.attended.since(at.max(self.fresh)) >= BROKEN,
-            Some(Link::Greeting | Link::Open) | None => false,
-        };
-        broken || self.silence(node).min(self.attention()) >= limit::AGENT_SILENT_MAX
+        self.patience(node).is_zero()
     }
 
     /// Whether a node is registered, connected and talking.

@@ -14,6 +14,7 @@ pub mod orders;
 mod tests;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
@@ -25,7 +26,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use super::heard::Heard;
+use super::{heard::Heard, reconcilers::Aside};
 use crate::{
     base::{
         clock::{Clock, Moment, Timestamp},
@@ -172,6 +173,22 @@ pub enum SessionOutput {
     End(Option<i32>),
 }
 
+impl Aside for Links {
+    fn heard(&self) -> Cow<'_, Heard> {
+        let all = self.note(|heard, _| heard.clone());
+        Cow::Owned(all.unwrap_or_else(|| Heard::from(self.inner.clock.moment())))
+    }
+
+    fn ports_held(&self) -> BTreeMap<NodeId, Ranges> {
+        let agents = self.inner.agents.lock();
+        let held = agents.iter().filter_map(|(node, agent)| {
+            let ports = agent.usage.as_ref().map(|usage| &usage.ports_held)?;
+            (!ports.is_empty()).then(|| (node.clone(), ports.clone()))
+        });
+        held.collect()
+    }
+}
+
 impl Links {
     /// No connection yet. `dispatch` must run for orders to flow.
     pub fn new(log: Log<State>, clock: Arc<dyn Clock>, tasks: Tasks) -> Self {
@@ -305,22 +322,6 @@ impl Links {
     /// The latest usage sample of a connected agent.
     pub fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
         self.inner.agents.lock().get(node).and_then(|a| a.usage.clone())
-    }
-
-    /// Ports of each connected node that others than its tasks hold.
-    pub fn ports_held(&self) -> BTreeMap<NodeId, Ranges> {
-        let agents = self.inner.agents.lock();
-        let held = agents.iter().filter_map(|(node, agent)| {
-            let ports = agent.usage.as_ref().map(|usage| &usage.ports_held)?;
-            (!ports.is_empty()).then(|| (node.clone(), ports.clone()))
-        });
-        held.collect()
-    }
-
-    /// When each node was last heard of, as of now.
-    pub fn heard(&self) -> Heard {
-        let all = self.note(|heard, _| heard.clone());
-        all.unwrap_or_else(|| Heard::from(self.inner.clock.moment()))
     }
 
     /// When a node was last heard of by this leader.

@@ -3,27 +3,12 @@
 
 use std::time::Duration;
 
+use super::reconcilers::Kind;
 use crate::{
-    base::metrics::{Label as _, QUICK, families, label},
+    base::metrics::{QUICK, families, label},
     log::ProposeError,
     model::NodeId,
 };
-
-label! {
-    /// The reconcilers.
-    pub enum Reconciler("reconciler") {
-        Deploy = "deploy",
-        Place = "place",
-        Liveness = "liveness",
-    }
-}
-
-impl Reconciler {
-    /// As operators see it.
-    pub fn name(self) -> &'static str {
-        Self::VALUES[self.index()]
-    }
-}
 
 label! {
     /// How an activation ended.
@@ -47,16 +32,16 @@ label! {
 }
 
 families! {
-    STEPS: Counter<(Reconciler, Step)> = new(
+    STEPS: Counter<(Kind, Step)> = new(
         "tepui_control_steps_total",
         "Activations of the reconcilers.",
     );
-    DURATION: Histogram<Reconciler> = new(
+    DURATION: Histogram<Kind> = new(
         "tepui_control_step_duration_seconds",
         "What a step takes, without what becomes of the commands it proposes.",
         &QUICK,
     );
-    COMMANDS: Counter<Reconciler> = new(
+    COMMANDS: Counter<Kind> = new(
         "tepui_control_commands_total",
         "Commands the reconcilers proposed.",
     );
@@ -69,15 +54,15 @@ families! {
 }
 
 /// A reconciler ran for `took` and proposed `n` commands; `refused` says why not all were taken.
-pub(super) fn stepped(which: Reconciler, took: Duration, n: usize, refused: Option<&str>) {
-    DURATION.observe(which, took);
-    COMMANDS.add(which, n as u64);
+pub(super) fn stepped(kind: Kind, took: Duration, n: usize, refused: Option<&str>) {
+    DURATION.observe(kind, took);
+    COMMANDS.add(kind, n as u64);
     let step = match (n, refused) {
         (0, _) => Step::Idle,
         (_, None) => Step::Done,
         (_, Some(_)) => Step::Refused,
     };
-    STEPS.inc((which, step));
+    STEPS.inc((kind, step));
     if n > 0 {
         tracing::debug!(?took, n, refused, "reconciled");
     }

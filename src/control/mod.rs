@@ -1,8 +1,9 @@
 //! Reconcilers of the leader: level-triggered, idempotent, without input of their own.
 //!
-//! Each has a pure `step(state, …) -> commands` (what simulation and tests run) and is driven by
-//! `driver`: woken by any change or a timer, it reads one snapshot, proposes what the step returns
-//! and waits for the log's answer, never for what agents make of it. A failover or a restart enters at
+//! `reconcilers` lists them. Each has a pure step from one snapshot to commands and a report of what it
+//! waits for; `driver` runs the list on a real leader and `sim::world` on a simulated one. Woken by any
+//! change or a timer, a reconciler reads one snapshot; what its step returns is proposed, and the next
+//! step waits for the log's answer, never for what agents make of it. A failover or a restart enters at
 //! "read one snapshot".
 //!
 //! | file | brings about |
@@ -11,9 +12,11 @@
 //! | `place` | waiting instances get a node |
 //! | `liveness` | lost nodes are noticed, their tasks expire |
 //! | `drain` | draining nodes empty |
+//! | `board` | memory: what each did last and what it waits for |
 //! | `heard` | memory: when each node was last heard of |
 //! | `links` | agents know what should run and the leader what does |
 
+pub mod board;
 pub mod cluster;
 pub mod deploy;
 pub mod drain;
@@ -23,6 +26,7 @@ pub mod links;
 pub mod liveness;
 pub mod metrics;
 pub mod place;
+pub mod reconcilers;
 
 #[cfg(test)]
 mod tests;

@@ -99,14 +99,14 @@ impl Stage {
     /// What the deployment reconciler wants, with nothing remembered.
     fn due(&mut self) -> Vec<Command> {
         let mut idle = super::deploy::Idle::default();
-        super::deploy::step(&self.state, &mut idle, &mut self.rng, self.now)
+        super::deploy::step(&self.state, &mut idle, &mut self.rng, self.now).commands
     }
 
     /// What placement wants.
     fn placed(&self) -> Option<Command> {
         let (limits, mut planner) =
             (core::place::Limits::default(), core::place::Planner::default());
-        super::place::step(&mut planner, &self.state, &limits, self.now).0
+        super::place::step(&mut planner, &self.state, &limits, self.now).commands.pop()
     }
 
     /// Deployments and placement do what they want and agents do as they are told, until nothing

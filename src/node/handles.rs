@@ -12,12 +12,12 @@ use tokio::sync::mpsc;
 
 use super::door::Door;
 use crate::{
-    api::handles as api,
+    api::{handles as api, view::Iso},
     base::{clock::Timestamp, task::Tasks},
     compat::{dcos::cluster as dcos, marathon, mesos},
     control::{
+        board::{Board, Note},
         cluster::{self, ProposeError},
-        driver::Board,
         links::{Links, SessionOutput},
     },
     core::{Accepted, Command, Outcome, State, place::Report},
@@ -119,7 +119,7 @@ impl api::Cluster for Handles {
     }
 
     fn explain(&self, app: &AppId) -> Option<Arc<Report>> {
-        self.board.report(app)
+        self.board.attempt(app)
     }
 
     fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
@@ -139,17 +139,21 @@ impl api::Cluster for Handles {
     }
 
     fn reconcilers(&self) -> Vec<api::Reconciler> {
-        let activations = self.board.activations().into_iter();
-        activations
-            .map(|(name, a)| api::Reconciler {
+        let told = |(name, note): (&'static str, Note)| {
+            let latest = note.latest.as_ref();
+            api::Reconciler {
                 name: name.to_owned(),
-                runs: a.n_runs,
-                last_run_at: Some(crate::api::view::Iso(a.at)),
-                last_run_ms: a.took.as_secs_f64() * 1000.0,
-                proposed: a.n_proposed as u64,
-                blocked: a.refused.into_iter().collect(),
-            })
-            .collect()
+                runs: note.n_runs,
+                last_run_at: latest.map(|a| Iso(a.at)),
+                last_run_ms: latest.map_or(0.0, |a| a.took.as_secs_f64() * 1000.0),
+                proposed: latest.map_or(0, |a| a.n_proposed as u64),
+                refused: latest.and_then(|a| a.refused.clone()),
+                looks_at: note.report.looks_at.clone(),
+                waits: note.report.waits.iter().map(api::Wait::of).collect(),
+                waits_total: note.report.n_waits as u64,
+            }
+        };
+        self.board.notes().into_iter().map(told).collect()
     }
 
     fn invite(&self) -> BoxFuture<'_, Result<api::Invitation, String>> {
@@ -272,6 +276,6 @@ impl marathon::Ledger for Handles {
     }
 
     fn report(&self, app: &AppId) -> Option<Arc<Report>> {
-        self.board.report(app)
+        self.board.attempt(app)
     }
 }

@@ -29,11 +29,7 @@ use crate::{
         task::Tasks,
     },
     compat::{dcos, marathon, mesos},
-    control::{
-        cluster,
-        driver::{Board, Driver},
-        links::Links,
-    },
+    control::{board::Board, cluster, driver::Driver, links::Links},
     core::{Command, State, place::Limits},
     dns,
     host::pki::Authority,

@@ -89,12 +89,12 @@ impl Cast {
             0..=4 => self.client.next(state, now.at).into_iter().collect(),
             5..=9 => {
                 let mut idle = control::deploy::Idle::default();
-                control::deploy::step(state, &mut idle, &mut self.rng, now.at)
+                control::deploy::step(state, &mut idle, &mut self.rng, now.at).commands
             }
             10..=12 => {
                 let limits = Limits { home_region: Some("home".to_owned()), ..Limits::default() };
                 let mut planner = Planner::default();
-                control::place::step(&mut planner, state, &limits, now.at).0.into_iter().collect()
+                control::place::step(&mut planner, state, &limits, now.at).commands
             }
             13 => self.time_passes(state, now.at),
             14..=21 => self.node(state, now),
@@ -114,7 +114,7 @@ impl Cast {
         let mut heard = Heard::from(Moment::START);
         (0..=SILENCE_S).for_each(|s| heard.attend(Moment::START + Duration::from_secs(s)));
         let mut early = control::liveness::Early::default();
-        let commands = control::liveness::step(state, &mut early, &heard, at);
+        let commands = control::liveness::step(state, &mut early, &heard, at).commands;
         let is_lost = |c: &Command| matches!(c, Command::NodeReach { .. });
         let (mut lost, mut others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_lost);
         if !lost.is_empty() && self.rng.below(2) == 0 {

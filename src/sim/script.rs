@@ -346,7 +346,7 @@ impl Script {
 
     fn why(&self, app: &str) -> Result<String, String> {
         let app = AppId::parse(app);
-        let Some(report) = self.world.reports.get(&app) else {
+        let Some(report) = self.world.board().attempt(&app) else {
             return Ok(format!("nothing of {app} waits\n"));
         };
         let mut text = format!("{}\n", report.sentence);

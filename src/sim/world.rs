@@ -32,16 +32,19 @@ use crate::{
         clock::{Clock as _, ManualClock, Moment, Timestamp},
         rng::Rng,
     },
-    control::links::orders,
+    control::{
+        board::{Board, Note},
+        links::orders,
+        reconcilers::Kind,
+    },
     core::{
         Accepted, Command, Outcome, Stamped, State, apply,
         command::{Init, RequestId},
-        place::{Limits, Report as Placing},
+        place::Limits,
     },
     model::{
         link::{Report, ToAgent},
         node::{NodeId, NodeInfo},
-        path::AppId,
     },
 };
 
@@ -54,9 +57,9 @@ enum Event {
     /// Timers of the leader.
     Tick,
     /// A reconciler looks at the state.
-    Activate(Reconciler),
+    Activate(Kind),
     /// What it proposed, looking at that state, is committed.
-    Commit(Reconciler, Vec<Command>, Box<State>),
+    Commit(Kind, Vec<Command>, Box<State>),
     /// Orders arrive at a node, over one of its connections.
     ToNode {
         ix: Ix,
@@ -87,14 +90,6 @@ enum Event {
         fate: Fate,
     },
     Chaos,
-}
-
-/// The leader's reconcilers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Reconciler {
-    Deploy,
-    Place,
-    Liveness,
 }
 
 /// Settings of a world.
@@ -147,8 +142,6 @@ pub struct World {
     pub state: State,
     pub oracle: Oracle,
     pub counts: Counts,
-    /// The latest report of each workload that waits.
-    pub reports: BTreeMap<AppId, Arc<Placing>>,
     pub(super) nodes: Vec<VirtualNode>,
     pub(super) by_id: BTreeMap<NodeId, Ix>,
     pub(super) rng: Rng,
@@ -177,13 +170,13 @@ impl World {
         let rng = Rng::from_seed(seed);
         let keeps_messages = settings.lost_of_10000 == 0;
         let clock = ManualClock::new(START);
-        let leader = Leader::new(clock.clone(), START, START, rng.child("deploy"));
+        let of_kind = |kind: Kind| rng.child(kind.name());
+        let leader = Leader::new(clock.clone(), (START, START), &settings.limits, of_kind);
         let mut world = Self {
             settings,
             state: State::default(),
             oracle: Oracle::default(),
             counts: Counts::default(),
-            reports: BTreeMap::new(),
             nodes: Vec::new(),
             by_id: BTreeMap::new(),
             now: START,
@@ -291,11 +284,23 @@ impl World {
         }
         let what = self.oracle.unsettled(&self.state, &self.nodes);
         let deployments: Vec<_> = self.state.deployments.keys().collect();
-        let waiting: Vec<&str> =
-            self.reports.values().map(|r| r.sentence.as_str()).take(3).collect();
+        let told = self.told(3);
         Err(format!(
-            "not settled after {time:?}: {what:?}, deployments {deployments:?}, waiting {waiting:?}"
+            "not settled after {time:?}: {what:?}, deployments {deployments:?}, waiting {told:?}"
         ))
+    }
+
+    /// What the leader's reconcilers tell.
+    pub fn board(&self) -> &Board {
+        &self.leader.board
+    }
+
+    /// What each reconciler waits for, at most so many things of each.
+    fn told(&self, n_max: usize) -> Vec<String> {
+        let notes = self.board().notes();
+        let waits = |note: &Note| note.report.waits.iter().take(n_max).cloned().collect::<Vec<_>>();
+        let waits = notes.iter().flat_map(|(_, note)| waits(note));
+        waits.map(|wait| format!("{}: {}", wait.about, wait.because)).collect()
     }
 
     // ── events ──────────────────────────────────────────────────────────────────────────────────
@@ -313,10 +318,8 @@ impl World {
         let Some(event) = self.hold(event) else { return };
         match event {
             Event::Tick => self.tick(),
-            Event::Activate(reconciler) => self.activate(reconciler),
-            Event::Commit(reconciler, commands, seen) => {
-                self.committed(reconciler, commands, &seen);
-            }
+            Event::Activate(kind) => self.activate(kind),
+            Event::Commit(kind, commands, seen) => self.committed(kind, commands, &seen),
             Event::ToNode { ix, epoch, message } => self.at_node(ix, epoch, message),
             Event::FromNode { ix, epoch, reports } => self.at_leader(ix, epoch, reports),
             Event::Connect { ix } => self.connect(ix),

@@ -16,7 +16,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use tepui::{
     api::{
-        handles::{Invitation, Leader, Reconciler, Session, SessionOutput},
+        handles::{Invitation, Leader, Reconciler, Session, SessionOutput, Wait},
         {Agents, Cluster},
     },
     base::{
@@ -391,7 +391,13 @@ impl Cluster for World {
             last_run_at: None,
             last_run_ms: 0.5,
             proposed: 1,
-            blocked: Vec::new(),
+            refused: Some("no master leads at the moment".into()),
+            looks_at: "1 deployment".into(),
+            waits: vec![Wait {
+                about: "deployment d1".into(),
+                because: "step 1 of 2: /web: 1 of 2 instances healthy".into(),
+            }],
+            waits_total: 1,
         }]
     }
 }

@@ -17,6 +17,8 @@ use crate::{
 
 /// Clocks further apart than this confuse tokens and ages.
 const CLOCK_SKEW_MAX_S: i64 = 30;
+/// Things told of what one reconciler waits for.
+const WAITS_TOLD_MAX: usize = 5;
 
 pub async fn look(
     session: Outcome<Session>,
@@ -44,6 +46,10 @@ pub async fn look(
             let text = format!("{} answers and takes the login", field(&status, "name"));
             findings.push(Finding::good("cluster", text));
             findings.extend(told(&status, io.clock.now()));
+            // Without it the rest is as good.
+            if let Ok(looked) = client.get("/tepui/v1/debug/reconcilers").await {
+                findings.extend(waits(&looked));
+            }
         }
         Err(error) => findings.push(failed("cluster", error)),
     }
@@ -93,6 +99,36 @@ fn told(status: &Value, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
+/// What the leader's reconcilers wait for: no trouble by itself, and where to look if it is one.
+fn waits(looked: &Value) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut n_more = 0;
+    for reconciler in list(looked, "reconcilers") {
+        let told = list(reconciler, "waits").take(WAITS_TOLD_MAX);
+        let told: Vec<Finding> = told
+            .map(|wait| {
+                let (about, because) = (field(wait, "about"), field(wait, "because"));
+                Finding::note("waits", format!("{about}: {because}"))
+            })
+            .collect();
+        let n_waits = reconciler["waits_total"].as_u64().unwrap_or(0);
+        n_more += n_waits.saturating_sub(told.len() as u64);
+        findings.extend(told);
+        if let Some(refused) = reconciler["refused"].as_str() {
+            let text =
+                format!("{} could not do what it wanted: {refused}", field(reconciler, "name"));
+            findings.push(Finding::note("waits", text));
+        }
+    }
+    if n_more > 0 {
+        findings.push(Finding::note("waits", format!("{n_more} more")));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::good("waits", "nothing is held up"));
+    }
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -116,5 +152,25 @@ mod tests {
         assert!(odd.iter().all(|f| f.level == Level::Bad), "{odd:?}");
         assert_eq!(odd[1].text, "this machine is 60 s ahead of the cluster");
         assert_eq!(odd[3].hint.as_deref(), Some("add a node"));
+    }
+
+    #[test]
+    fn what_waits_is_told_and_what_is_more_is_counted() {
+        let wait = |n: usize| json!({"about": format!("app /a{n}"), "because": "no room"});
+        let many: Vec<_> = (0..9).map(wait).collect();
+        let looked = json!({"reconcilers": [
+            {"name": "deploy", "waits": [wait(0)], "waits_total": 1, "refused": "busy"},
+            {"name": "place", "waits": many, "waits_total": 200},
+        ]});
+        let found = waits(&looked);
+        assert!(found.iter().all(|f| f.level == Level::Note && f.about == "waits"), "{found:?}");
+        let texts: Vec<_> = found.iter().map(|f| f.text.as_str()).collect();
+        assert_eq!(
+            texts[..3],
+            ["app /a0: no room", "deploy could not do what it wanted: busy", "app /a0: no room"]
+        );
+        assert_eq!((texts.len(), texts[7]), (8, "195 more"));
+        let none = waits(&json!({"reconcilers": [{"name": "place", "waits": []}]}));
+        assert_eq!((none.len(), none[0].level), (1, Level::Good));
     }
 }

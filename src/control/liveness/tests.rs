@@ -26,7 +26,7 @@ fn state(reach: Reach) -> (State, NodeId) {
 }
 
 fn due(state: &State, heard: &Heard, now: Timestamp) -> Vec<Command> {
-    step(state, &mut Early::default(), heard, now)
+    step(state, &mut Early::default(), heard, now).commands
 }
 
 fn reaches(commands: &[Command]) -> Vec<bool> {
@@ -166,7 +166,8 @@ fn what_never_gets_running_is_ended_after_its_time_by_no_wall_clock() {
         let mut heard = Heard::from(Moment::START);
         heard.attend(Moment::from_ms(s * 1000));
         let now = Timestamp::from_ms(START.as_ms() + off_ms);
-        step(&state, early, &heard, now).iter().any(|c| matches!(c, Command::Kill { .. }))
+        let due = step(&state, early, &heard, now).commands;
+        due.iter().any(|c| matches!(c, Command::Kill { .. }))
     };
     let mut early = Early::default();
     for off_ms in [0, 7_200_000, -7_200_000] {
@@ -174,4 +175,62 @@ fn what_never_gets_running_is_ended_after_its_time_by_no_wall_clock() {
     }
     assert!(!overdue(&mut early, 100 + 1_799, 0));
     assert!(overdue(&mut early, 100 + 1_800, 0));
+}
+
+/// Why what waits does.
+fn told(state: &State, heard: &Heard) -> Vec<String> {
+    let report = step(state, &mut Early::default(), heard, START).report;
+    report.waits.into_iter().map(|wait| wait.because).collect()
+}
+
+#[test]
+fn a_quiet_node_is_told_with_the_time_it_has_left() {
+    let (state, id) = state(Reach::Reachable);
+    assert!(told(&state, &heard_until(1_400, &id)).is_empty());
+    assert_eq!(told(&state, &heard_until(3_000, &id)), ["silent for 3 s, lost in 2 s"]);
+    let mut cut = heard_until(1_600, &id);
+    cut.lose(&id, Moment::from_ms(1_600));
+    cut.attend(Moment::from_ms(2_600));
+    assert_eq!(told(&state, &cut), ["silent for 2 s, lost in 1 s"], "its connection broke");
+    assert!(told(&state, &heard_until(6_000, &id)).is_empty(), "it is called lost now");
+    let report = step(&state, &mut Early::default(), &heard_until(200, &id), START).report;
+    assert_eq!(
+        report.looks_at,
+        "1 node, 0 of them lost, 0 draining; 0 tasks on the way to running"
+    );
+}
+
+#[test]
+fn a_lost_node_tells_what_becomes_of_its_tasks() {
+    let silent = |s: u64| {
+        let mut heard = Heard::from(Moment::START);
+        (0..=s * 5).for_each(|n| heard.attend(Moment::from_ms(n * 200)));
+        heard
+    };
+    let after = |inactive_ms, expunge_ms| UnreachableStrategy::After { inactive_ms, expunge_ms };
+    let (state, _) = with_lost(Phase::Unreachable, after(30_000, 0), 0);
+    let early = told(&state, &silent(4));
+    assert_eq!(early, ["lost; this leader gives it 6 s more to come back"]);
+    let later = told(&state, &silent(12));
+    assert_eq!(later, ["lost, silent for 12 s; 1 task to be replaced, the first in 18 s"]);
+    let (state, _) = with_lost(Phase::UnreachableInactive, after(0, 0), 0);
+    let told_at = |s| told(&state, &silent(s));
+    assert_eq!(told_at(20), ["lost, silent for 20 s; 1 task taken back if it returns"]);
+    let alone = "lost, silent for 90 s; 1 task kept until replacements are healthy";
+    assert_eq!(told_at(90), [alone]);
+}
+
+#[test]
+fn a_task_that_is_slow_to_run_is_told_once_half_its_time_is_over() {
+    let (state, _) = with_lost(Phase::Provisioned, UnreachableStrategy::Disabled, 0);
+    let mut early = Early::default();
+    let mut told = |s: u64| {
+        let mut heard = Heard::from(Moment::START);
+        heard.attend(Moment::from_ms(s * 1000));
+        let report = step(&state, &mut early, &heard, START).report;
+        let of_tasks = report.waits.into_iter().filter(|w| w.about.starts_with("instance "));
+        of_tasks.map(|wait| wait.because).collect::<Vec<_>>()
+    };
+    assert!(told(100).is_empty() && told(100 + 899).is_empty());
+    assert_eq!(told(100 + 1_000), ["not running after 1000 s, ended in 800 s"]);
 }

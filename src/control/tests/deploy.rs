@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     base::limit,
-    control::deploy::Idle,
+    control::{deploy::Idle, reconcilers::Step},
     model::instance::{Goal, KillReason},
     sim::build::{app, health_check},
 };
@@ -154,7 +154,7 @@ fn an_idle_deployment_is_looked_at_again_when_its_workload_moves() {
     stage.ok(Command::DeployStep(due));
     let mut idle = Idle::default();
     let mut look = |stage: &mut Stage| {
-        crate::control::deploy::step(&stage.state, &mut idle, &mut stage.rng, stage.now)
+        crate::control::deploy::step(&stage.state, &mut idle, &mut stage.rng, stage.now).commands
     };
     assert_eq!(words(&look(&mut stage)), NONE, "it waits for a place");
     assert_eq!(words(&look(&mut stage)), NONE, "still");
@@ -163,4 +163,61 @@ fn an_idle_deployment_is_looked_at_again_when_its_workload_moves() {
     assert_eq!(words(&look(&mut stage)), NONE, "it starts");
     stage.agents();
     assert!(step(&look(&mut stage)).advance);
+}
+
+#[test]
+fn a_deployment_that_stands_tells_what_it_waits_for() {
+    let mut stage = Stage::new(1);
+    let mut spec = app("/web", 2, 3.0, 64.0, 1);
+    spec.run_mut().containers[0].health_checks.push(health_check());
+    stage.put([spec]);
+    let due = first_moves(&mut stage);
+    let mut idle = Idle::default();
+    let mut told = |stage: &mut Stage| -> Vec<String> {
+        let Step { commands, report } =
+            crate::control::deploy::step(&stage.state, &mut idle, &mut stage.rng, stage.now);
+        assert_eq!(report.n_waits, report.waits.len());
+        assert!(commands.is_empty() || report.waits.is_empty(), "{report:?}");
+        report.waits.into_iter().map(|wait| format!("{}: {}", wait.about, wait.because)).collect()
+    };
+    assert_eq!(told(&mut stage), NONE, "it does not wait");
+    stage.ok(Command::DeployStep(due));
+    let step = |rest: &str| [format!("deployment d1: step 2 of 2: /web: {rest}")];
+    let nowhere = step("0 of 2 instances healthy, 2 without a place");
+    assert_eq!(told(&mut stage), nowhere);
+    assert_eq!(told(&mut stage), nowhere, "remembered");
+    let launch = stage.placed().expect("there is room for one");
+    stage.ok(launch);
+    assert_eq!(told(&mut stage), step("0 of 2 instances healthy, 1 without a place"));
+    stage.agents();
+    assert_eq!(told(&mut stage), step("1 of 2 instances healthy, 1 without a place"));
+    stage.ok(Command::RegisterNode(Box::new(node(1, 4.0, 4096.0, &[]))));
+    let launch = stage.placed().expect("there is room for the other");
+    stage.ok(launch);
+    stage.agents();
+    assert_eq!(told(&mut stage), NONE, "it moves on");
+
+    stage.settle();
+    stage.remove("/web");
+    let due = first_moves(&mut stage);
+    stage.ok(Command::DeployStep(due));
+    let told = told(&mut stage);
+    assert_eq!(told, ["deployment d2: step 1 of 1: /web is to go, 2 instances left"]);
+}
+
+#[test]
+fn a_workload_outside_deployments_tells_what_it_waits_for() {
+    let mut stage = Stage::new(1);
+    let mut spec = app("/web", 2, 0.5, 64.0, 1);
+    spec.upgrade.minimum_health_capacity = 0.5;
+    spec.upgrade.maximum_over_capacity = 0.0;
+    stage.put([spec]);
+    stage.settle();
+    stage.drain(0);
+    let step =
+        crate::control::deploy::step(&stage.state, &mut Idle::default(), &mut stage.rng, stage.now);
+    assert_eq!(words(&step.commands), NONE);
+    assert!(step.report.looks_at.starts_with("0 deployments; "), "{}", step.report.looks_at);
+    let told: Vec<_> = step.report.waits.iter().map(|w| (w.about.as_str(), &*w.because)).collect();
+    assert_eq!(told, [("app /web", "/web: 2 to leave a draining node")]);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    control::drain,
+    control::{drain, reconcilers::Step},
     core::apply::reindex,
     model::{Owner, instance::KillReason},
     sim::build::app,
@@ -13,13 +13,20 @@ use crate::{
 const NONE: [&str; 0] = [];
 
 fn due_at(stage: &Stage, n: usize, now: Timestamp) -> Vec<String> {
-    let mut commands = Vec::new();
-    drain::step(&stage.state, &stage.state.nodes[&node_id(n)], now, &mut commands);
-    words(&commands)
+    let mut step = Step::default();
+    drain::step(&stage.state, &stage.state.nodes[&node_id(n)], now, &mut step);
+    words(&step.commands)
 }
 
 fn due(stage: &Stage, n: usize) -> Vec<String> {
     due_at(stage, n, stage.now)
+}
+
+/// What the node waits for.
+fn told(stage: &Stage, n: usize) -> Vec<String> {
+    let mut step = Step::default();
+    drain::step(&stage.state, &stage.state.nodes[&node_id(n)], stage.now, &mut step);
+    step.report.waits.into_iter().map(|wait| format!("{}: {}", wait.about, wait.because)).collect()
 }
 
 fn before(at: Timestamp) -> Timestamp {
@@ -130,4 +137,40 @@ fn a_node_that_is_away_is_asked_for_nothing_before_its_deadline() {
     let (mut stage, n) = replaced();
     stage.ok(Command::NodeReach { node: node_id(n), reachable: false });
     assert_eq!(due(&stage, n), NONE);
+}
+
+#[test]
+fn a_draining_node_tells_what_it_waits_for() {
+    let (mut stage, n, until) = draining(2);
+    let host = stage.state.nodes[&node_id(n)].info.hostname.clone();
+    let waits = |what: &str| [format!("node {host}: drains until {until}: {what}")];
+    assert_eq!(told(&stage, n), waits("1 of /web has no good replacement elsewhere yet"));
+    assert_eq!(told(&stage, 1 - n), NONE, "the other is not drained");
+    let commands = stage.due();
+    stage.ok(commands[0].clone());
+    let launch = stage.placed().expect("there is room");
+    stage.ok(launch);
+    stage.agents();
+    assert_eq!(told(&stage, n), NONE, "it may go");
+    stage.put([app("/web", 1, 0.6, 64.0, 1)]);
+    assert_eq!(told(&stage, n), waits("1 of /web is left to its deployment"));
+    stage.ok(Command::NodeReach { node: node_id(n), reachable: false });
+    assert_eq!(told(&stage, n), waits("it is away"));
+}
+
+#[test]
+fn what_was_told_to_end_is_waited_for() {
+    let (mut stage, n) = replaced();
+    let due = Command::Kill {
+        instances: stage.of("/web").into_iter().filter(|i| on(i, n)).map(|i| i.id).collect(),
+        wipe: true,
+        reason: KillReason::Drain,
+    };
+    stage.ok(due);
+    let told = told(&stage, n);
+    assert!(told.len() == 1 && told[0].ends_with(": 1 of /web is on its way out"), "{told:?}");
+}
+
+fn on(instance: &Instance, n: usize) -> bool {
+    instance.placement().is_some_and(|place| place.node == node_id(n))
 }

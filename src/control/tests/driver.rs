@@ -9,8 +9,10 @@ use crate::{
         task::Tasks,
     },
     control::{
-        driver::{Board, Driver, of_term},
+        board::{Activation, Board, Note},
+        driver::{Driver, of_term},
         links::Links,
+        reconcilers::{Kind, Report, Wait},
     },
     core::place::Limits,
     log::{Disk, Log, LogConfig, memory::MemoryDisk},
@@ -67,16 +69,27 @@ async fn reconcilers_wake_each_other_and_say_what_they_did() {
     };
     until(&log, "two instances have a place", launched).await;
     let told = async {
-        while board.report(&AppId::parse("/big")).is_none() {
+        while board.attempt(&AppId::parse("/big")).is_none() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(DEADLINE, told).await.expect("the third is explained");
-    assert!(board.report(&AppId::parse("/web")).is_none_or(|report| report.n_waiting == 0));
-    let activations = board.activations();
-    let names: Vec<_> = activations.iter().map(|(name, _)| *name).collect();
+    assert!(board.attempt(&AppId::parse("/web")).is_none_or(|report| report.n_waiting == 0));
+    let notes = board.notes();
+    let names: Vec<_> = notes.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["deploy", "liveness", "place"]);
-    assert!(activations.iter().all(|(_, a)| a.n_runs > 0 && a.refused.is_none()));
+    let went_well =
+        |note: &Note| note.n_runs > 0 && note.latest.as_ref().unwrap().refused.is_none();
+    assert!(notes.iter().all(|(_, note)| went_well(note)));
+    for (name, note) in &notes {
+        let told = note.report.waits.iter().map(|wait| wait.about.as_str()).collect::<Vec<_>>();
+        let expected: &[&str] = match *name {
+            "deploy" => &["deployment d1"],
+            "place" => &["app /big"],
+            _ => &[],
+        };
+        assert_eq!((told, note.report.n_waits), (expected.to_vec(), expected.len()), "{name}");
+    }
     tasks.stop(DEADLINE).await;
 }
 
@@ -84,11 +97,26 @@ async fn reconcilers_wake_each_other_and_say_what_they_did() {
 fn a_reconciler_remembers_nothing_of_an_earlier_term() {
     let mut memory = None;
     let mut led = |term| {
-        let seen = of_term(&mut memory, term, |_| Vec::new());
+        let seen = of_term(&mut memory, term, Vec::new);
         seen.push(term);
         seen.clone()
     };
     assert_eq!([led(3), led(3)], [vec![3], vec![3, 3]]);
     assert_eq!(led(7), [7], "others led in 4, 5 and 6");
     assert_eq!(led(7), [7, 7]);
+}
+
+#[test]
+fn a_master_that_does_not_lead_any_more_tells_of_nothing_that_waits() {
+    let mut report = Report::default();
+    report.wait(|| Wait::of("app", "/web", "no room"));
+    let board = Board::default();
+    board.publish(Kind::Place, report);
+    let activation = Activation { at: START, took: DEADLINE, n_proposed: 1, refused: None };
+    board.note(Kind::Place, activation);
+    board.end_term(Kind::Place);
+    let notes = board.notes();
+    let [("place", note)] = &notes[..] else { panic!("{notes:?}") };
+    assert_eq!((note.n_runs, note.report.n_waits, note.report.waits.len()), (1, 0, 0));
+    assert_eq!(note.report.looks_at, "nothing, as this master does not lead");
 }

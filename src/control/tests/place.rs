@@ -27,14 +27,14 @@ fn waiting(n_nodes: usize, specs: impl IntoIterator<Item = WorkloadSpec>) -> Sta
 
 /// Instances that are launched and their nodes, and the workloads that are reported.
 fn plan(stage: &Stage, limits: &Limits) -> (Vec<(InstanceId, NodeId)>, Vec<String>) {
-    let (command, reports) = place::step(&mut Planner::default(), &stage.state, limits, stage.now);
-    let launches = match command {
+    let mut step = place::step(&mut Planner::default(), &stage.state, limits, stage.now);
+    let launches = match step.commands.pop() {
         Some(Command::Launch(launches)) => launches,
         None => Vec::new(),
         Some(other) => panic!("{other:?}"),
     };
     let launched = launches.into_iter().map(|l| (l.instance, l.node)).collect();
-    (launched, reports.keys().map(ToString::to_string).collect())
+    (launched, step.report.attempts.keys().map(ToString::to_string).collect())
 }
 
 #[test]
@@ -86,8 +86,8 @@ fn ports_that_others_hold_are_given_to_nobody() {
     let stage = waiting(1, [app("/web", 2, 0.5, 64.0, 1)]);
     let mut limits = Limits::default();
     limits.ports_held.insert(node_id(0), Ranges::of([(31_001, 31_998)]));
-    let (command, _) = place::step(&mut Planner::default(), &stage.state, &limits, stage.now);
-    let Some(Command::Launch(launches)) = command else { panic!("{command:?}") };
+    let commands = place::step(&mut Planner::default(), &stage.state, &limits, stage.now).commands;
+    let [Command::Launch(launches)] = &commands[..] else { panic!("{commands:?}") };
     let ports: BTreeSet<_> = launches.iter().flat_map(|l| l.host_ports.clone()).collect();
     assert_eq!(ports, [Some(31_000), Some(31_999)].into());
 }

@@ -9,6 +9,7 @@ pub mod graph;
 pub mod kill;
 pub mod plan;
 pub mod progress;
+pub mod wait;
 
 pub use plan::steps;
 pub use progress::{Due, due, is_healthy};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Event, Ix, Leader, Who, World, masters};
 use crate::{
     agent::desired::Key,
+    control::reconcilers::Kind,
     core::{State, apply},
     sim::node::Fate,
 };
@@ -85,9 +86,10 @@ impl World {
         let is_old = |event: &Event| matches!(event, Event::Commit(..) | Event::Activate(_));
         self.queue.retain(|event| !is_old(event));
         self.resume_with_another();
-        self.reports.clear();
-        let rng = self.rng.child(&format!("deploy {}", self.counts.terms));
-        self.leader = Leader::new(self.clock.clone(), self.state.at, self.now, rng);
+        let (rng, term) = (&self.rng, self.counts.terms);
+        let rng = |kind: Kind| rng.child(&format!("{} {term}", kind.name()));
+        let times = (self.state.at, self.now);
+        self.leader = Leader::new(self.clock.clone(), times, &self.settings.limits, rng);
         self.witness.disturbed(self.now, Who::Leader);
         for ix in 0..self.nodes.len() {
             self.nodes[ix].epoch += 1;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Event, Ix, Reconciler, World};
+use super::{Event, Ix, World};
 
 /// Somebody who can stand still.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -135,6 +135,5 @@ impl World {
             let is_well = self.beats(ix) && !self.is_paused(Who::Log);
             self.witness.saw(ix, is_well, self.now);
         }
-        self.start(Reconciler::Liveness);
     }
 }
