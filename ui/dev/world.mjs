@@ -231,6 +231,7 @@ export class World {
   emit(delta) {
     this.revision++;
     const event = { revision: this.revision, at: now(), status: this.status(), ...delta };
+    for (const kind of ['apps', 'nodes', 'deployments']) if (event[kind]) event[kind] = { set: [], removed: [], ...event[kind] };
     for (const f of this.listeners) f(event);
   }
 

@@ -1,9 +1,12 @@
 // How screens reach data: the live rows, and details that are read again when their row changes.
 import { QueryClient, useQuery } from '@tanstack/react-query';
-import { useMemo, useSyncExternalStore } from 'react';
+import { useCallback, useSyncExternalStore } from 'react';
 import { ApiError, api } from './client';
-import { live, type LiveState } from './live';
-import type { AppSummary, NodeSummary } from './types';
+import { type Connection, live } from './live';
+import type { Kind, Row } from './store';
+import type { Status } from './types';
+
+const { status, tables } = live.store;
 
 export const queries = new QueryClient({
   defaultOptions: {
@@ -18,36 +21,48 @@ export const queries = new QueryClient({
 
 /** Keeps cached details in step with the stream; returns the way to stop. */
 export function followLive(): () => void {
-  return live.onApps((changed) => {
-    const ids = changed === 'all' ? undefined : new Set(changed);
+  return tables.apps.subscribe((changed) => {
     void queries.invalidateQueries({
       predicate: ({ queryKey: [kind, id] }) =>
-        (kind === 'app' || kind === 'why') && (!ids || ids.has(String(id))),
+        (kind === 'app' || kind === 'why') &&
+        (changed === 'all' || changed.has(String(id))),
     });
     void queries.invalidateQueries({ queryKey: ['node'] });
   });
 }
 
-export function useLive(): LiveState {
-  return useSyncExternalStore(live.subscribe, live.current);
+export function useConnection(): Connection {
+  return useSyncExternalStore(live.connection.subscribe, live.connection.get);
+}
+
+/** Something about the status; renders when that is another value. */
+export function useStatus<T>(select: (status: Status | undefined) => T): T {
+  return useSyncExternalStore(status.subscribe, () => select(status.get()));
+}
+
+/** Whether anything has been told yet, so that empty lists mean that there is nothing. */
+export function useLoaded(): boolean {
+  return useStatus((known) => known !== undefined);
+}
+
+/** All rows of a kind, in order; the same array until one is another. */
+export function useRows<K extends Kind>(kind: K): readonly Row<K>[] {
+  return useSyncExternalStore(tables[kind].subscribe, tables[kind].all);
+}
+
+/** Something about all rows of a kind, such as their number; renders when that is another value. */
+export function useFromRows<K extends Kind, T>(kind: K, select: (rows: readonly Row<K>[]) => T): T {
+  return useSyncExternalStore(tables[kind].subscribe, () => select(tables[kind].all()));
+}
+
+/** One row; renders when it comes, goes or is another one. */
+export function useRow<K extends Kind>(kind: K, id: string): Row<K> | undefined {
+  const subscribe = useCallback((f: () => void) => tables[kind].subscribeTo(id, f), [kind, id]);
+  return useSyncExternalStore(subscribe, () => tables[kind].get(id));
 }
 
 /** How often a detail is read again although no row said so: samples of resource use change. */
 const SAMPLE_MS = 15_000;
-
-/** All apps, sorted by id; stable until one changes. */
-export function useApps(): AppSummary[] {
-  const { apps } = useLive();
-  return useMemo(() => [...apps.values()].sort((a, b) => (a.id < b.id ? -1 : 1)), [apps]);
-}
-
-export function useNodes(): NodeSummary[] {
-  const { nodes } = useLive();
-  return useMemo(
-    () => [...nodes.values()].sort((a, b) => a.host.localeCompare(b.host, 'en', { numeric: true })),
-    [nodes],
-  );
-}
 
 export function useApp(id: string) {
   return useQuery({

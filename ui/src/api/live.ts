@@ -6,35 +6,26 @@
 // foreign address), each tab reads its own stream.
 import { onSessionLost } from './client';
 import { readEvents } from './sse';
-import type { AppSummary, Deployment, LiveDelta, LiveSnapshot, NodeSummary, Status } from './types';
+import { Cell, type Everything, Store } from './store';
 
 /** `lost` = no contact for so long that the reader must be told. */
 export type Phase = 'connecting' | 'live' | 'lost';
 
-export interface LiveState {
+export interface Connection {
   phase: Phase;
-  /** When the server was last heard, ms since 1970; 0 before the first time. */
+  /** When the server was last heard as this was told, ms since 1970; 0 before the first time. */
   heardAt: number;
   /** When the next attempt starts, while there is no connection. */
   retryAt: number;
-  status: Status | undefined;
-  apps: ReadonlyMap<string, AppSummary>;
-  nodes: ReadonlyMap<string, NodeSummary>;
-  deployments: ReadonlyMap<string, Deployment>;
 }
 
-type Shared = Omit<LiveState, 'apps' | 'nodes' | 'deployments'> & {
-  lastEventId: string | undefined;
-  apps: AppSummary[];
-  nodes: NodeSummary[];
-  deployments: Deployment[];
-};
+type Shared = Everything & Connection & { lastEventId: string | undefined };
 
 type Message =
   | { kind: 'hello' }
   | { kind: 'state'; state: Shared }
   | { kind: 'event'; event: string; data: string; id: string | undefined }
-  | { kind: 'phase'; phase: Phase; heardAt: number; retryAt: number }
+  | ({ kind: 'phase' } & Connection)
   | { kind: 'retry' };
 
 const EVENTS = '/tepui/v1/events';
@@ -48,78 +39,17 @@ const BACKOFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 /** The stream rests when no tab was visible for this long. */
 const REST_AFTER_MS = 30_000;
 
-const EMPTY: LiveState = {
-  phase: 'connecting',
-  heardAt: 0,
-  retryAt: 0,
-  status: undefined,
-  apps: new Map(),
-  nodes: new Map(),
-  deployments: new Map(),
-};
-
-function byId<T extends { id: string }>(rows: T[]): Map<string, T> {
-  return new Map(rows.map((row) => [row.id, row]));
-}
-
-function merge<T extends { id: string }>(
-  old: ReadonlyMap<string, T>,
-  rows: { set?: T[]; removed?: string[] } | undefined,
-): ReadonlyMap<string, T> {
-  if (!rows) return old;
-  const next = new Map(old);
-  for (const id of rows.removed ?? []) next.delete(id);
-  for (const row of rows.set ?? []) next.set(row.id, row);
-  return next;
-}
-
-/** Applies one event of the stream; pure. */
-export function applyEvent(state: LiveState, event: string, data: string): LiveState {
-  if (event === 'snapshot') {
-    const all = JSON.parse(data) as LiveSnapshot;
-    return {
-      ...state,
-      status: all.status,
-      apps: byId(all.apps),
-      nodes: byId(all.nodes),
-      deployments: byId(all.deployments),
-    };
-  }
-  if (event === 'delta') {
-    const delta = JSON.parse(data) as LiveDelta;
-    return {
-      ...state,
-      status: delta.status ?? state.status,
-      apps: merge(state.apps, delta.apps),
-      nodes: merge(state.nodes, delta.nodes),
-      deployments: merge(state.deployments, delta.deployments),
-    };
-  }
-  return state;
-}
+const NOT_YET: Connection = { phase: 'connecting', heardAt: 0, retryAt: 0 };
 
 class Live {
-  private state = EMPTY;
+  readonly connection = new Cell(NOT_YET);
+  readonly store = new Store();
+  private heardAt = 0;
   private lastEventId: string | undefined;
-  private listeners = new Set<() => void>();
-  private appListeners = new Set<(ids: string[] | 'all') => void>();
   private channel: BroadcastChannel | undefined;
   private ended = new AbortController();
   private retryNow: (() => void) | undefined;
   private reading = false;
-
-  subscribe = (f: () => void): (() => void) => {
-    this.listeners.add(f);
-    return () => this.listeners.delete(f);
-  };
-
-  current = (): LiveState => this.state;
-
-  /** Calls `f` with the ids of apps whose rows changed, or 'all' after a snapshot. */
-  onApps(f: (ids: string[] | 'all') => void): () => void {
-    this.appListeners.add(f);
-    return () => this.appListeners.delete(f);
-  }
 
   /** Starts for a signed-in reader; returns the way to stop and forget. */
   start(): () => void {
@@ -130,7 +60,9 @@ class Live {
       this.channel?.close();
       this.channel = undefined;
       this.lastEventId = undefined;
-      this.put(EMPTY);
+      this.heardAt = 0;
+      this.connection.put(NOT_YET);
+      this.store.clear();
     };
     if (typeof BroadcastChannel === 'undefined' || !navigator.locks) {
       void this.read(signal);
@@ -160,11 +92,6 @@ class Live {
     else this.tell({ kind: 'retry' });
   };
 
-  private put(state: LiveState): void {
-    this.state = state;
-    for (const f of this.listeners) f();
-  }
-
   private tell(message: Message): void {
     this.channel?.postMessage(message);
   }
@@ -173,44 +100,30 @@ class Live {
     if (message.kind === 'event') this.take(message.event, message.data, message.id);
     else if (message.kind === 'phase') {
       const { phase, heardAt, retryAt } = message;
-      this.put({ ...this.state, phase, heardAt, retryAt });
+      this.connection.put({ phase, heardAt, retryAt });
     } else if (message.kind === 'hello') {
-      if (this.reading && this.state.heardAt > 0) this.tell({ kind: 'state', state: this.shared() });
+      if (this.reading && this.heardAt > 0) this.tell({ kind: 'state', state: this.shared() });
     } else if (message.kind === 'state') {
-      const { lastEventId, apps, nodes, deployments, ...rest } = message.state;
+      const { lastEventId, phase, heardAt, retryAt, ...everything } = message.state;
       this.lastEventId = lastEventId;
-      this.put({
-        ...rest,
-        apps: byId(apps),
-        nodes: byId(nodes),
-        deployments: byId(deployments),
-      });
-      for (const f of this.appListeners) f('all');
+      this.heardAt = heardAt;
+      this.connection.put({ phase, heardAt, retryAt });
+      this.store.replace(everything);
     } else if (this.reading) this.retryNow?.();
   }
 
   private shared(): Shared {
-    const { apps, nodes, deployments } = this.state;
-    return {
-      ...this.state,
-      lastEventId: this.lastEventId,
-      apps: [...apps.values()],
-      nodes: [...nodes.values()],
-      deployments: [...deployments.values()],
-    };
+    const { lastEventId, heardAt } = this;
+    return { ...this.store.everything(), ...this.connection.get(), heardAt, lastEventId };
   }
 
   private take(event: string, data: string, id: string | undefined): void {
     if (id !== undefined) this.lastEventId = id;
-    const before = this.state;
-    const next = applyEvent(before, event, data);
-    this.put({ ...next, phase: 'live', heardAt: Date.now(), retryAt: 0 });
-    if (next.apps === before.apps) return;
-    const changed =
-      event === 'snapshot'
-        ? ('all' as const)
-        : [...next.apps.keys()].filter((app) => next.apps.get(app) !== before.apps.get(app));
-    for (const f of this.appListeners) f(changed);
+    this.heardAt = Date.now();
+    if (this.connection.get().phase !== 'live') {
+      this.connection.put({ phase: 'live', heardAt: this.heardAt, retryAt: 0 });
+    }
+    this.store.take(event, data);
   }
 
   /** Holds the stream open until `signal` fires. */
@@ -220,19 +133,19 @@ class Live {
       await this.untilVisible(signal);
       const startedAt = Date.now();
       try {
-        await this.connection(signal);
+        await this.connect(signal);
       } catch {
         // Whatever ended it, the answer is to try again; a lost session ended `signal` already.
       }
       if (signal.aborted) break;
-      failures = this.state.heardAt >= startedAt ? 1 : failures + 1;
+      failures = this.heardAt >= startedAt ? 1 : failures + 1;
       await this.pause(failures, signal);
     }
     this.reading = false;
   }
 
   /** One connection; ends with the server, after silence, or when no tab has been visible. */
-  private async connection(signal: AbortSignal): Promise<void> {
+  private async connect(signal: AbortSignal): Promise<void> {
     const rest = new AbortController();
     let hiddenSince = 0;
     const watch = setInterval(async () => {
@@ -260,10 +173,10 @@ class Live {
     const wait = base * (0.75 + Math.random() / 2);
     const retryAt = Date.now() + wait;
     const report = () => {
-      const { heardAt } = this.state;
+      const { heardAt } = this;
       const quiet = failures > 1 || Date.now() - heardAt > PATIENCE_MS;
       const phase: Phase = heardAt === 0 && failures < 2 ? 'connecting' : quiet ? 'lost' : 'live';
-      this.put({ ...this.state, phase, retryAt });
+      this.connection.put({ phase, heardAt, retryAt });
       this.tell({ kind: 'phase', phase, heardAt, retryAt });
     };
     report();

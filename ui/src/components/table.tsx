@@ -29,7 +29,11 @@ const PHONE_BELOW = 720;
 /** More rows than this are drawn only where they are seen. */
 const PLAIN_MAX = 100;
 
-export function sorted<T>(rows: T[], columns: Column<T>[], sort: Sort | undefined): T[] {
+export function sorted<T>(
+  rows: readonly T[],
+  columns: Column<T>[],
+  sort: Sort | undefined,
+): readonly T[] {
   const compare = columns.find((column) => column.id === sort?.by)?.compare;
   if (!compare) return rows;
   const sign = sort?.down ? -1 : 1;
@@ -39,7 +43,7 @@ export function sorted<T>(rows: T[], columns: Column<T>[], sort: Sort | undefine
 interface Props<T> {
   label: string;
   columns: Column<T>[];
-  rows: T[];
+  rows: readonly T[];
   rowKey: (row: T) => string;
   sort?: Sort | undefined;
   onSort?: (sort: Sort) => void;

@@ -1,6 +1,6 @@
 // First screen: is anything wrong, how full is it, what is going on.
 import { Link } from 'wouter';
-import { useApps, useLive, useNodes } from '../api/hooks';
+import { useRows, useStatus } from '../api/hooks';
 import type { AppSummary, NodeSummary, Status } from '../api/types';
 import { Mark, StatusLabel } from '../components/status';
 import { Age, InstanceBar, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
@@ -15,14 +15,14 @@ const SHOWN = 6;
 const TILES_MAX = 36;
 
 export function Dashboard() {
-  const { status, deployments } = useLive();
-  const apps = useApps();
-  const nodes = useNodes();
+  const status = useStatus((known) => known);
+  const apps = useRows('apps');
+  const nodes = useRows('nodes');
+  const moving = useRows('deployments');
   if (!status) return <Skeleton rows={8} />;
   const troubled = apps
     .filter(needsAttention)
     .sort((a, b) => SEVERITY.indexOf(a.condition) - SEVERITY.indexOf(b.condition));
-  const moving = [...deployments.values()];
   return (
     <>
       <Title text={troubled.length > 0 ? `(${troubled.length}) Dashboard` : 'Dashboard'} />
@@ -64,7 +64,7 @@ export function Dashboard() {
   );
 }
 
-function Sentence({ apps, troubled, nodes }: { apps: AppSummary[]; troubled: number; nodes: NodeSummary[] }) {
+function Sentence({ apps, troubled, nodes }: { apps: readonly AppSummary[]; troubled: number; nodes: readonly NodeSummary[] }) {
   const away = nodes.filter((node) => node.condition === 'unreachable').length;
   const dead = nodes.filter((node) => node.condition === 'engine_down').length;
   if (dead > 0) return <>{count(dead, 'node')} cannot run containers.</>;
@@ -166,7 +166,7 @@ function Attention({ apps }: { apps: AppSummary[] }) {
   );
 }
 
-function Recent({ apps }: { apps: AppSummary[] }) {
+function Recent({ apps }: { apps: readonly AppSummary[] }) {
   const recent = [...apps].sort((a, b) => (a.updated_at < b.updated_at ? 1 : -1)).slice(0, SHOWN);
   return (
     <Panel title="Changed last" aside={<Link href="/services">All services</Link>} flush>
@@ -189,7 +189,7 @@ function Recent({ apps }: { apps: AppSummary[] }) {
 }
 
 /** Nodes as tiles, grouped by zone; many nodes become small squares filled by what is reserved. */
-function NodeMap({ nodes }: { nodes: NodeSummary[] }) {
+function NodeMap({ nodes }: { nodes: readonly NodeSummary[] }) {
   const zones = new Map<string, NodeSummary[]>();
   for (const node of nodes) {
     const zone = node.zone ?? '';

@@ -1,7 +1,7 @@
 // Deployments on their way, and the way back.
 import { useState } from 'react';
 import { api } from '../api/client';
-import { useLive } from '../api/hooks';
+import { useLoaded, useRows } from '../api/hooks';
 import type { Deployment } from '../api/types';
 import { Button, Command, Empty, PageHead, Panel, Skeleton } from '../components/ui';
 import { Change } from './actions';
@@ -9,15 +9,15 @@ import { DeploymentRow } from './deployment';
 import { Title } from './services';
 
 export default function Deployments() {
-  const { deployments, heardAt } = useLive();
+  const loaded = useLoaded();
+  const all = useRows('deployments');
   const [asked, setAsked] = useState<Deployment>();
-  const all = [...deployments.values()].sort((a, b) => (a.started_at < b.started_at ? -1 : 1));
   return (
     <>
       <Title text="Deployments" />
       <PageHead title="Deployments" sub="Changes that are being carried out now." />
-      {heardAt === 0 && <Skeleton />}
-      {heardAt > 0 && all.length === 0 && (
+      {!loaded && <Skeleton />}
+      {loaded && all.length === 0 && (
         <Panel>
           <Empty title="No deployment is running">Every service is at its wanted version and size.</Empty>
         </Panel>

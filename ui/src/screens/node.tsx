@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { ApiError, api } from '../api/client';
-import { queries, useLive, useNode } from '../api/hooks';
+import { queries, useFromRows, useNode, useRow } from '../api/hooks';
 import type { NodeSummary } from '../api/types';
 import { StatusLabel } from '../components/status';
 import { toast } from '../components/toast';
@@ -16,8 +16,14 @@ import css from './nodes.module.css';
 import { Title } from './services';
 
 export default function NodePage({ id }: { id: string }) {
-  const { nodes } = useLive();
   const detail = useNode(id);
+  // The address may name the node by its host.
+  const own = detail.data?.id ?? id;
+  const row = useRow('nodes', own);
+  const others = useFromRows(
+    'nodes',
+    (all) => all.filter((other) => other.id !== own && other.condition === 'active').length,
+  );
   const [draining, setDraining] = useState<string[]>();
   if (detail.isPending) return <Skeleton />;
   if (!detail.data) {
@@ -36,8 +42,7 @@ export default function NodePage({ id }: { id: string }) {
       </>
     );
   }
-  const node = { ...detail.data, ...nodes.get(detail.data.id) };
-  const others = [...nodes.values()].filter((other) => other.id !== node.id && other.condition === 'active').length;
+  const node = { ...detail.data, ...row };
   const tasks = detail.data.tasks.filter((task) => !ended(task));
   const away = node.condition === 'draining' || node.condition === 'drained';
 

@@ -1,7 +1,7 @@
 // All nodes: condition, what is reserved and used, what runs there.
 import { useMemo, useState } from 'react';
 import { Link } from 'wouter';
-import { useLive, useNodes } from '../api/hooks';
+import { useLoaded, useRows } from '../api/hooks';
 import type { NodeSummary } from '../api/types';
 import { StatusLabel } from '../components/status';
 import { type Column, rowLink, type Sort, sorted, Table } from '../components/table';
@@ -115,17 +115,17 @@ function Load(props: {
 }
 
 export default function Nodes() {
-  const { heardAt } = useLive();
-  const nodes = useNodes();
+  const loaded = useLoaded();
+  const nodes = useRows('nodes');
   const [sort, setSort] = useState<Sort>();
   const rows = useMemo(() => sorted(nodes, COLUMNS, sort), [nodes, sort]);
   const active = nodes.filter((node) => node.condition === 'active').length;
   return (
     <>
       <Title text="Nodes" />
-      <PageHead title="Nodes" sub={heardAt > 0 && `${count(nodes.length, 'node')}, ${active} taking work`} />
+      <PageHead title="Nodes" sub={loaded && `${count(nodes.length, 'node')}, ${active} taking work`} />
       <Panel flush>
-        {heardAt === 0 ? (
+        {!loaded ? (
           <Skeleton rows={6} />
         ) : nodes.length === 0 ? (
           <Empty title="No node has joined">

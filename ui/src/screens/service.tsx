@@ -3,7 +3,7 @@ import { EllipsisVertical, ExternalLink, RotateCw, Scaling } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import { ApiError } from '../api/client';
-import { useApp, useLive } from '../api/hooks';
+import { useApp, useRow } from '../api/hooks';
 import type { App, AppSummary, Verdict } from '../api/types';
 import { Menu } from '../components/menu';
 import { StatusLabel } from '../components/status';
@@ -40,13 +40,13 @@ const TABS = [
 ];
 
 export default function Service({ id }: { id: string }) {
-  const { apps } = useLive();
+  const row = useRow('apps', id);
   const detail = useApp(id);
   const [search] = useSearchParams();
   const [, go] = useLocation();
   const [asked, setAsked] = useState<Ask>();
   // The live row is newer than the detail read after it.
-  const app = apps.get(id) ?? detail.data;
+  const app = row ?? detail.data;
 
   if (!app || (detail.error instanceof ApiError && detail.error.status === 404)) {
     if (detail.isPending) return <Skeleton />;

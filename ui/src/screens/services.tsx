@@ -2,7 +2,7 @@
 import { EllipsisVertical, ExternalLink, Plus, Search, X } from 'lucide-react';
 import { type ReactNode, useMemo, useRef, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
-import { useApps, useLive } from '../api/hooks';
+import { useLoaded, useRows } from '../api/hooks';
 import type { AppSummary } from '../api/types';
 import { Menu } from '../components/menu';
 import { Mark, StatusLabel } from '../components/status';
@@ -140,8 +140,8 @@ function Name({ app }: { app: AppSummary }) {
 }
 
 export function Services() {
-  const { heardAt } = useLive();
-  const apps = useApps();
+  const loaded = useLoaded();
+  const apps = useRows('apps');
   const [search, setSearch] = useSearchParams();
   const [asked, setAsked] = useState<{ what: Ask; id: string }>();
   const query = search.get('q') ?? '';
@@ -171,7 +171,7 @@ export function Services() {
       <Title text="Services" />
       <PageHead
         title="Services"
-        sub={heardAt > 0 && summary(apps)}
+        sub={loaded && summary(apps)}
         actions={
           <Link href="/services/create" className={css.create}>
             <Plus size={16} aria-hidden />
@@ -181,7 +181,7 @@ export function Services() {
       />
       {apps.length > 0 && <Filter query={query} apps={apps} onQuery={(q) => set({ q })} />}
       <Panel flush>
-        {heardAt === 0 ? (
+        {!loaded ? (
           <Skeleton rows={8} />
         ) : apps.length === 0 ? (
           <NoServices />
@@ -210,7 +210,7 @@ export function Services() {
   );
 }
 
-function summary(apps: AppSummary[]): string {
+function summary(apps: readonly AppSummary[]): string {
   const running = apps.reduce((n, app) => n + app.instances.running, 0);
   return `${count(apps.length, 'service')}, ${count(running, 'running instance')}`;
 }
@@ -222,7 +222,7 @@ function Filter({
   onQuery,
 }: {
   query: string;
-  apps: AppSummary[];
+  apps: readonly AppSummary[];
   onQuery: (query: string) => void;
 }) {
   const input = useRef<HTMLInputElement>(null);

@@ -1,13 +1,13 @@
 // Whether what is on screen is true now: a dot in the header, a banner when contact is lost.
 import { WifiOff } from 'lucide-react';
-import { useLive } from '../api/hooks';
+import { useConnection } from '../api/hooks';
 import { live } from '../api/live';
 import { Button, useNow } from '../components/ui';
 import { duration } from '../lib/format';
 import css from './connection.module.css';
 
 export function ConnectionDot() {
-  const { phase } = useLive();
+  const { phase } = useConnection();
   const words = { live: 'Live', connecting: 'Connecting', lost: 'Not connected' }[phase];
   return (
     <span className={`${css.dot} ${css[phase]}`} role="status">
@@ -17,7 +17,7 @@ export function ConnectionDot() {
 }
 
 export function ConnectionBanner() {
-  const { phase, heardAt, retryAt } = useLive();
+  const { phase, heardAt, retryAt } = useConnection();
   const now = useNow();
   if (phase !== 'lost') return null;
   const wait = Math.max(0, Math.ceil((retryAt - now) / 1000));

@@ -1,7 +1,7 @@
 // One box that leads to any service, node or page.
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
-import { useApps, useNodes } from '../api/hooks';
+import { useRows } from '../api/hooks';
 import { useModal } from '../components/modal';
 import { Mark } from '../components/status';
 import { appHref } from '../lib/format';
@@ -58,8 +58,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [query, setQuery] = useState('');
   const [at, setAt] = useState(0);
   const [, go] = useLocation();
-  const apps = useApps();
-  const nodes = useNodes();
+  const apps = useRows('apps');
+  const nodes = useRows('nodes');
   useModal(ref);
   useEffect(() => {
     document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: 'nearest' });

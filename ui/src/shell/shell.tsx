@@ -2,7 +2,7 @@
 import { LayoutDashboard, Layers, Search, Server, UserRound } from 'lucide-react';
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
-import { useLive } from '../api/hooks';
+import { useConnection, useFromRows, useStatus } from '../api/hooks';
 import type { Me } from '../api/types';
 import { Skeleton } from '../components/ui';
 import { count } from '../lib/format';
@@ -54,7 +54,7 @@ export function Shell({ me }: { me: Me }) {
     window.scrollTo(0, 0);
   }, [page]);
 
-  const { phase } = useLive();
+  const { phase } = useConnection();
   return (
     <div className={css.shell} data-stale={phase === 'lost' || undefined}>
       <a className={css.skip} href={`${window.location.pathname}#main`}>
@@ -111,9 +111,10 @@ export function Shell({ me }: { me: Me }) {
 }
 
 function SideBar({ location }: { location: string }) {
-  const { status, nodes } = useLive();
-  const attention = status?.counts.apps_attention ?? 0;
-  const away = [...nodes.values()].filter((node) => node.condition !== 'active').length;
+  const name = useStatus((status) => status?.name);
+  const version = useStatus((status) => status?.version);
+  const attention = useStatus((status) => status?.counts.apps_attention ?? 0);
+  const away = useFromRows('nodes', (all) => all.filter((node) => node.condition !== 'active').length);
   const badges: Record<string, string> = {
     '/services': attention > 0 ? `${attention}` : '',
     '/nodes': away > 0 ? `${away}` : '',
@@ -128,7 +129,7 @@ function SideBar({ location }: { location: string }) {
         <Logo size={28} />
         <span className={css.brandText}>
           <strong>tepui</strong>
-          <span className="truncate">{status?.name ?? '\u00a0'}</span>
+          <span className="truncate">{name ?? '\u00a0'}</span>
         </span>
       </Link>
       <div className={css.nav}>
@@ -148,20 +149,20 @@ function SideBar({ location }: { location: string }) {
           );
         })}
       </div>
-      <p className={css.version}>{status && `tepui ${status.version}`}</p>
+      <p className={css.version}>{version && `tepui ${version}`}</p>
     </nav>
   );
 }
 
 function DeploymentsChip() {
-  const { deployments } = useLive();
-  if (deployments.size === 0) return null;
+  const n = useFromRows('deployments', (all) => all.length);
+  if (n === 0) return null;
   return (
     <Link href="/deployments" className={css.chip}>
       <span className={css.pulse} aria-hidden="true" />
       <span>
-        {deployments.size}
-        <span className={css.chipText}> {deployments.size === 1 ? 'deployment' : 'deployments'}</span>
+        {n}
+        <span className={css.chipText}> {n === 1 ? 'deployment' : 'deployments'}</span>
       </span>
     </Link>
   );
