@@ -99,8 +99,11 @@ lint: ## clippy, as strict as CI
 deny: ## licences, sources, duplicates and known holes of the dependencies
 	@command -v cargo-deny >/dev/null || env -u CARGO_TARGET_DIR cargo install --locked cargo-deny
 	cargo deny check licenses bans sources
-	@# Apart and last: it fetches the database of known holes, and fails where that cannot be reached.
-	cargo deny check advisories
+	@# Apart and last: their database is fetched. That it cannot be reached is said, and is no finding;
+	@# CI insists.
+	@if cargo deny fetch db; then echo 'cargo deny check advisories' && cargo deny check advisories; else \
+	  echo 'deny: known holes were NOT checked: their database cannot be reached (all else is fine)' >&2; \
+	  [ -z "$$CI" ]; fi
 
 ui: ## build the web page; without a usable Node the program carries a page that says so
 	@installer/ui.sh
