@@ -9,7 +9,9 @@
 //! costs. A thousand clients share the bytes of each delta. A client whose queue is full is cut; it
 //! comes back with `Last-Event-ID` and gets what it missed from the ring, or a snapshot.
 
+mod collection;
 mod delta;
+mod kinds;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

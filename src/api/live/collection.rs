@@ -1,0 +1,115 @@
+//! One kind of row of the live view, and the memory that tells which of its rows changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    sync::Arc,
+};
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::{
+    api::view::View,
+    core::State,
+    model::{AppId, Instance, NodeId},
+};
+
+/// A kind of row: what a row is, and what makes it another one.
+pub trait Collection: Sized {
+    type Key: Ord + Clone + Display;
+    type Row<'a>: Serialize;
+
+    /// What rows depend on besides the state, as somebody knows it who was shown all of `view`.
+    fn of(view: &View<'_>) -> Self;
+
+    /// All rows, in the order of a snapshot.
+    fn rows<'a>(view: &View<'a>) -> Vec<Self::Row<'a>>;
+
+    /// The row of `key`, if there is one.
+    fn row<'a>(view: &View<'a>, key: &'a Self::Key) -> Option<Self::Row<'a>>;
+
+    /// Whose rows may be others after `step`.
+    fn dirty(&mut self, step: &Step<'_>) -> BTreeSet<Self::Key>;
+
+    /// Whose rows may be others although nothing made them dirty, because leader memory or mere
+    /// time has a say. They are written every time and told when the text is another.
+    fn watched(&self, _state: &State) -> BTreeSet<Self::Key> {
+        BTreeSet::new()
+    }
+
+    /// Takes note of what is told: a row, or that there is none any more.
+    fn told(&mut self, _key: &Self::Key, _row: Option<&Self::Row<'_>>, _step: &mut Step<'_>) {}
+}
+
+/// From one state that was shown to the next.
+pub struct Step<'a> {
+    pub old: &'a State,
+    /// The new state.
+    pub view: View<'a>,
+    /// Instances that are others, as they were and as they are.
+    pub instances: Vec<&'a Arc<Instance>>,
+    /// Nodes whose container engine went or came.
+    pub engines: BTreeSet<NodeId>,
+    /// Whether samples of resource use are shown anew.
+    pub sampled: bool,
+    /// Apps of which this step has told so far.
+    pub apps: BTreeSet<AppId>,
+}
+
+/// Changed rows of one kind.
+#[derive(Default, Serialize)]
+pub struct Rows {
+    set: Vec<Box<RawValue>>,
+    removed: Vec<String>,
+}
+
+impl Rows {
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// What was shown of one kind.
+pub struct Shown<C: Collection> {
+    pub kind: C,
+    /// Watched rows as they were told.
+    watched: BTreeMap<C::Key, Box<RawValue>>,
+}
+
+impl<C: Collection> Shown<C> {
+    pub fn of(view: &View<'_>) -> Self {
+        Self { kind: C::of(view), watched: BTreeMap::new() }
+    }
+
+    /// The rows to tell of after `step`.
+    pub fn advance(&mut self, step: &mut Step<'_>) -> Rows {
+        let mut rows = Rows::default();
+        let dirty = self.kind.dirty(step);
+        let watched = self.kind.watched(step.view.state);
+        for key in dirty.union(&watched) {
+            let row = C::row(&step.view, key);
+            let text = match row.as_ref().map(to_raw_value).transpose() {
+                Ok(text) => text,
+                Err(error) => {
+                    tracing::error!(%key, %error, "a row cannot be written");
+                    continue;
+                }
+            };
+            let before = self.watched.remove(key);
+            if let Some(text) = text.as_ref().filter(|_| watched.contains(key)) {
+                self.watched.insert(key.clone(), text.clone());
+            }
+            let is_same = before.as_ref().map(|b| b.get()) == text.as_ref().map(|t| t.get());
+            if is_same && !dirty.contains(key) {
+                continue;
+            }
+            self.kind.told(key, row.as_ref(), step);
+            match text {
+                Some(text) => rows.set.push(text),
+                None => rows.removed.push(key.to_string()),
+            }
+        }
+        rows
+    }
+}

@@ -1,0 +1,178 @@
+//! The kinds of rows: apps, nodes, deployments.
+//!
+//! The difference of two states costs what has changed, not what there is: their maps share
+//! everything else. Beside the state a row depends on leader memory (why an app waits, what a node
+//! uses).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imbl::{OrdMap, ordmap::DiffItem};
+
+use super::collection::{Collection, Step};
+use crate::{
+    api::view::{
+        Resources, View,
+        app::{self, AppRow},
+        deployment::{self, DeploymentRow},
+        node::{self, NodeRow},
+    },
+    core::State,
+    model::{AppId, DeploymentId, NodeId},
+};
+
+/// Apps, with those that need attention.
+pub struct Apps {
+    pub attention: BTreeSet<AppId>,
+}
+
+impl Collection for Apps {
+    type Key = AppId;
+    type Row<'a> = AppRow<'a>;
+
+    fn of(view: &View<'_>) -> Self {
+        let needs_attention =
+            |id: &&AppId| app::row(view, id).is_some_and(|row| row.condition.needs_attention());
+        Self { attention: app::ids(view.state).filter(needs_attention).cloned().collect() }
+    }
+
+    fn rows<'a>(view: &View<'a>) -> Vec<AppRow<'a>> {
+        app::ids(view.state).filter_map(|id| app::row(view, id)).collect()
+    }
+
+    fn row<'a>(view: &View<'a>, key: &'a AppId) -> Option<AppRow<'a>> {
+        app::row(view, key)
+    }
+
+    fn dirty(&mut self, step: &Step<'_>) -> BTreeSet<AppId> {
+        let (old, new) = (step.old, step.view.state);
+        let mut dirty: BTreeSet<AppId> = changed(&old.apps, &new.apps).collect();
+        dirty.extend(changed(&old.delays, &new.delays));
+        dirty.extend(step.instances.iter().filter_map(|i| i.app().cloned()));
+        for item in old.deployments.diff(&new.deployments) {
+            dirty.extend(both(&item).flat_map(|d| d.changes.keys().cloned()));
+        }
+        let on = step.engines.iter().flat_map(|node| new.instances_on(node));
+        dirty.extend(on.filter_map(|i| i.app().cloned()));
+        dirty
+    }
+
+    /// What waits, is deployed, was held back or needs attention.
+    fn watched(&self, state: &State) -> BTreeSet<AppId> {
+        let waiting = state.index.waiting.iter().filter(|(_, w)| !w.is_empty()).map(|(id, _)| id);
+        waiting
+            .chain(state.index.locks.keys())
+            .chain(state.delays.keys())
+            .chain(&self.attention)
+            .cloned()
+            .collect()
+    }
+
+    fn told(&mut self, key: &AppId, row: Option<&AppRow<'_>>, step: &mut Step<'_>) {
+        if row.is_some_and(|row| row.condition.needs_attention()) {
+            self.attention.insert(key.clone());
+        } else {
+            self.attention.remove(key);
+        }
+        step.apps.insert(key.clone());
+    }
+}
+
+/// Nodes, with what they were last shown to use.
+pub struct Nodes {
+    used: BTreeMap<NodeId, Resources>,
+}
+
+impl Collection for Nodes {
+    type Key = NodeId;
+    type Row<'a> = NodeRow<'a>;
+
+    fn of(_: &View<'_>) -> Self {
+        Self { used: BTreeMap::new() }
+    }
+
+    fn rows<'a>(view: &View<'a>) -> Vec<NodeRow<'a>> {
+        view.state.nodes.values().map(|n| node::row(view, n)).collect()
+    }
+
+    fn row<'a>(view: &View<'a>, key: &'a NodeId) -> Option<NodeRow<'a>> {
+        view.state.nodes.get(key).map(|n| node::row(view, n))
+    }
+
+    fn dirty(&mut self, step: &Step<'_>) -> BTreeSet<NodeId> {
+        let mut dirty: BTreeSet<NodeId> =
+            changed(&step.old.nodes, &step.view.state.nodes).collect();
+        let placements = step.instances.iter().filter_map(|i| i.placement());
+        dirty.extend(placements.map(|p| p.node.clone()));
+        dirty.extend(step.engines.iter().cloned());
+        if step.sampled {
+            self.sample(&step.view, &mut dirty);
+        }
+        dirty
+    }
+}
+
+impl Nodes {
+    /// Marks nodes whose use differs from what was shown.
+    fn sample(&mut self, view: &View<'_>, dirty: &mut BTreeSet<NodeId>) {
+        let mut used = BTreeMap::new();
+        for id in view.state.nodes.keys() {
+            if let Some(now) = node::used(view, id) {
+                if self.used.get(id) != Some(&now) {
+                    dirty.insert(id.clone());
+                }
+                used.insert(id.clone(), now);
+            }
+        }
+        self.used = used;
+    }
+}
+
+/// Deployments; their rows tell how far their apps are.
+pub struct Deployments;
+
+impl Collection for Deployments {
+    type Key = DeploymentId;
+    type Row<'a> = DeploymentRow<'a>;
+
+    fn of(_: &View<'_>) -> Self {
+        Self
+    }
+
+    fn rows<'a>(view: &View<'a>) -> Vec<DeploymentRow<'a>> {
+        view.state.deployments.values().map(|d| deployment::row(view, d)).collect()
+    }
+
+    fn row<'a>(view: &View<'a>, key: &'a DeploymentId) -> Option<DeploymentRow<'a>> {
+        view.state.deployments.get(key).map(|d| deployment::row(view, d))
+    }
+
+    fn dirty(&mut self, step: &Step<'_>) -> BTreeSet<DeploymentId> {
+        let new = step.view.state;
+        let of_apps = step.apps.iter().filter_map(|app| new.index.locks.get(app).cloned());
+        changed(&step.old.deployments, &new.deployments).chain(of_apps).collect()
+    }
+}
+
+/// The values of a difference, old and new.
+pub fn both<'a, K, V>(
+    item: &DiffItem<'a, 'a, K, V>,
+) -> impl Iterator<Item = &'a V> + use<'a, K, V> {
+    let pair = match *item {
+        DiffItem::Add(_, new) => [Some(new), None],
+        DiffItem::Remove(_, old) => [Some(old), None],
+        DiffItem::Update { old: (_, old), new: (_, new) } => [Some(old), Some(new)],
+    };
+    pair.into_iter().flatten()
+}
+
+/// The keys of a difference.
+fn changed<'a, K: Ord + Clone, V: PartialEq>(
+    old: &'a OrdMap<K, V>,
+    new: &'a OrdMap<K, V>,
+) -> impl Iterator<Item = K> {
+    old.diff(new).map(|item| match item {
+        DiffItem::Add(key, _)
+        | DiffItem::Remove(key, _)
+        | DiffItem::Update { new: (key, _), .. } => key.clone(),
+    })
+}
