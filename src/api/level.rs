@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::routes::Api;
 use crate::{
     base::level::LEVEL,
-    core::{Command, State, apply::level::held_back_by},
+    core::{ClusterCommand, State, apply::cluster::held_back_by},
     http::{Call, Response, body, error::ApiError, reply},
 };
 
@@ -72,7 +72,7 @@ pub async fn raise(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
         let problem = format!("this master knows levels up to {LEVEL}; upgrade tepui there first");
         return Err(ApiError::invalid("to", problem));
     }
-    api.cluster.propose(Command::RaiseLevel(to)).await?;
+    api.cluster.propose(ClusterCommand::RaiseLevel(to).into()).await?;
     tracing::info!(target: "audit", uid = call.principal.uid(), to, "level of the cluster raised");
     Ok(reply::json(StatusCode::OK, &Level::of(&api.state())))
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     control::cluster::ProposeError,
-    core::{Command, Rejected},
+    core::{NodeCommand, Rejected},
     http::{Call, Response, error::ApiError, reply},
     model::{Node, node::Duty},
 };
@@ -92,7 +92,7 @@ pub async fn drain(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
     if let Some(duty) = new_duty(&api, found, &asked, deadline).filter(|_| !asked.dry_run) {
         let node = found.id().clone();
         tracing::info!(target: "audit", uid = call.principal.uid(), %node, ?duty, "node duty");
-        api.cluster.propose(Command::NodeDuty { node, duty }).await?;
+        api.cluster.propose(NodeCommand::NodeDuty { node, duty }.into()).await?;
     }
     let state = if asked.dry_run { state } else { api.state() };
     let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
@@ -124,7 +124,7 @@ pub async fn remove(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
     let (node, host) = (found.id().clone(), found.info.hostname.clone());
     let uid = call.principal.uid();
-    match api.cluster.propose(Command::RemoveNode(node.clone())).await {
+    match api.cluster.propose(NodeCommand::RemoveNode(node.clone()).into()).await {
         Ok(_) => {
             tracing::info!(target: "audit", uid, %node, host, "node removed");
             Ok(reply::empty(StatusCode::NO_CONTENT))

@@ -3,7 +3,7 @@
 //! While releases are mixed, a new one must not make the state hold what an old one cannot read, nor
 //! apply a command otherwise than an old one does. Whatever would is held back until the cluster's
 //! level says that everybody knows it. The level stands in the state, only rises, and is raised by a
-//! command that is refused while a registered master or agent is too old for it (`core::apply::level`).
+//! command that is refused while a registered master or agent is too old for it (`core::apply::cluster`).
 //! A program that knows less than the level of a store or a cluster refuses to work on it.
 //!
 //! | level | since | what it lets in |

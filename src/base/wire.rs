@@ -217,6 +217,23 @@ impl<'a> Field<'a> {
     }
 }
 
+/// Several lists of numbers as one, for `choices!`.
+pub const fn joined<const N: usize>(
+    lists: &[&'static [(u32, &'static str)]],
+) -> [(u32, &'static str); N] {
+    let mut all = [(0, ""); N];
+    let (mut list, mut n) = (0, 0);
+    while list < lists.len() {
+        let mut at = 0;
+        while at < lists[list].len() {
+            all[n] = lists[list][at];
+            (at, n) = (at + 1, n + 1);
+        }
+        list += 1;
+    }
+    all
+}
+
 /// What a field holds after all of a message was read: what came, or what its absence means.
 pub fn taken<T: Value>(
     slot: Option<T>,

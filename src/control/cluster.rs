@@ -21,6 +21,9 @@ pub enum ProposeError {
 ///
 /// # Errors
 /// When the state refuses it or the log gives no outcome.
-pub async fn propose(log: &Log<State>, command: Command) -> Result<Accepted, ProposeError> {
-    Ok(log.propose(command).await??)
+pub async fn propose(
+    log: &Log<State>,
+    command: impl Into<Command>,
+) -> Result<Accepted, ProposeError> {
+    Ok(log.propose(command.into()).await??)
 }

@@ -6,7 +6,7 @@ use super::reconcilers::{Ground, Reconciler, Report, Seen, Step, Wait};
 use crate::{
     base::{clock::Timestamp, limit, rng::Rng, units::count},
     core::{
-        Command, State,
+        State, WorkloadCommand,
         command::{DeployStep, Scale},
         deploy::{self, Due, wait},
     },
@@ -77,12 +77,13 @@ pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> St
             .filter_map(|d| scale(state, d, &mut room, &mut n_waiting, rng, now))
             .collect();
         if advance || !scales.is_empty() {
-            commands.push(Command::DeployStep(DeployStep {
+            let step = DeployStep {
                 deployment: deployment.id.clone(),
                 step: deployment.current_step,
                 scales,
                 advance,
-            }));
+            };
+            commands.push(WorkloadCommand::DeployStep(step).into());
         } else if wants_more {
             report.wait(|| Wait::of("deployment", &deployment.id, CROWDED));
         } else {
@@ -98,7 +99,7 @@ pub fn step(state: &State, idle: &mut Idle, rng: &mut Rng, now: Timestamp) -> St
         };
         let (mut room, wants_more) = (share, due.n_add > 0);
         match scale(state, due, &mut room, &mut n_waiting, rng, now) {
-            Some(scale) => commands.push(Command::Scale(scale)),
+            Some(scale) => commands.push(WorkloadCommand::Scale(scale).into()),
             None if wants_more => report.wait(|| Wait::of("app", app, CROWDED)),
             None => report.wait(|| Wait::of("app", app, wait::outside(state, app))),
         }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::reconcilers::{Step, Wait};
 use crate::{
     base::{clock::Timestamp, limit, units::count},
-    core::{Command, State, deploy},
+    core::{Command, NodeCommand, State, TaskCommand, deploy},
     model::{
         instance::{Instance, KillReason},
         node::{Duty, Node},
@@ -23,7 +23,7 @@ const TOLD_MAX: usize = 3;
 pub fn step(state: &State, node: &Node, now: Timestamp, step: &mut Step) {
     let Duty::Draining { until, .. } = node.duty else { return };
     let Step { commands, report } = step;
-    let duty = |duty| Command::NodeDuty { node: node.id().clone(), duty };
+    let duty = |duty| Command::Node(NodeCommand::NodeDuty { node: node.id().clone(), duty });
     // Only workloads are replaced elsewhere; the node waits until the tasks of others have ended.
     let mut by_app: BTreeMap<&AppId, Vec<Arc<Instance>>> = BTreeMap::new();
     for instance in state.instances_on(node.id()) {
@@ -57,7 +57,8 @@ pub fn step(state: &State, node: &Node, now: Timestamp, step: &mut Step) {
     if instances.is_empty() {
         report.wait(|| wait(&waiting()));
     } else {
-        commands.push(Command::Kill { instances, wipe: true, reason: KillReason::Drain });
+        let reason = KillReason::Drain;
+        commands.push(TaskCommand::Kill { instances, wipe: true, reason }.into());
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         limit,
         units::count,
     },
-    core::{Command, State, apply::cluster::expiry, deploy},
+    core::{NodeCommand, State, TaskCommand, apply::task::expiry, deploy},
     model::{
         instance::{Condition, InstanceId, KillReason},
         node::Node,
@@ -58,7 +58,8 @@ pub fn step(state: &State, early: &mut Early, heard: &Heard, now: Timestamp) -> 
         let reachable =
             if node.is_reachable() { !heard.is_lost(node.id()) } else { heard.is_here(node.id()) };
         if reachable != node.is_reachable() {
-            step.commands.push(Command::NodeReach { node: node.id().clone(), reachable });
+            let node = node.id().clone();
+            step.commands.push(NodeCommand::NodeReach { node, reachable }.into());
         } else if reachable {
             quiet(node, heard, &mut step.report);
         }
@@ -68,7 +69,8 @@ pub fn step(state: &State, early: &mut Early, heard: &Heard, now: Timestamp) -> 
     let overdue = early.overdue(state, heard.now(), &mut step.report);
     if !overdue.is_empty() {
         let reason = KillReason::Overdue;
-        step.commands.push(Command::Kill { instances: overdue, wipe: false, reason });
+        let kill = TaskCommand::Kill { instances: overdue, wipe: false, reason };
+        step.commands.push(kill.into());
     }
     step.report.looks_at = looks_at(state, early);
     step
@@ -163,7 +165,7 @@ fn expire(state: &State, heard: &Heard, step: &mut Step) {
         report.wait(|| Wait::of("node", &node.info.hostname, lost.words(silence)));
     }
     if !inactive.is_empty() || !expunge.is_empty() {
-        commands.push(Command::Expire { inactive, expunge });
+        commands.push(TaskCommand::Expire { inactive, expunge }.into());
     }
 }
 

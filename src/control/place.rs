@@ -6,7 +6,7 @@ use super::reconcilers::{Ground, Reconciler, Report, Seen, Step, Wait};
 use crate::{
     base::{clock::Timestamp, units::count},
     core::{
-        Command, State,
+        State, TaskCommand,
         place::{Limits, Planner},
     },
 };
@@ -48,6 +48,6 @@ pub fn step(planner: &mut Planner, state: &State, limits: &Limits, now: Timestam
         }
     }
     report.attempts = plan.reports.into_iter().map(|(app, a)| (app, Arc::new(a))).collect();
-    let launch = (!plan.launches.is_empty()).then_some(Command::Launch(plan.launches));
+    let launch = (!plan.launches.is_empty()).then(|| TaskCommand::Launch(plan.launches).into());
     Step { commands: launch.into_iter().collect(), report }
 }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use crate::{
     base::{clock::Timestamp, rng::Rng},
     core::{
-        self, Accepted, Change, Command, Outcome, Stamped, State,
+        self, Accepted, Change, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
+        WorkloadCommand,
         command::DeployStep,
         invariant,
         naming::{
@@ -50,12 +51,13 @@ impl Stage {
         let rng = Rng::from_seed(7);
         let mut stage = Self { state, told, known, now: START, rng, n_deployments: 0 };
         for n in 0..n_nodes {
-            stage.ok(Command::RegisterNode(Box::new(node(n, 4.0, 4096.0, &[]))));
+            stage.ok(NodeCommand::RegisterNode(Box::new(node(n, 4.0, 4096.0, &[]))));
         }
         stage
     }
 
-    fn apply(&mut self, command: Command) -> Outcome {
+    fn apply(&mut self, command: impl Into<Command>) -> Outcome {
+        let command = command.into();
         self.now = Timestamp::from_ms(self.now.as_ms() + 10);
         let entry = Stamped { at: self.now, request: None, command };
         let (outcome, changes) = core::apply(&mut self.state, &entry);
@@ -76,7 +78,7 @@ impl Stage {
         assert_eq!(told.into_records(), names.into_records());
     }
 
-    fn ok(&mut self, command: Command) -> Accepted {
+    fn ok(&mut self, command: impl Into<Command>) -> Accepted {
         self.apply(command).expect("accepted")
     }
 
@@ -84,7 +86,7 @@ impl Stage {
     fn put(&mut self, specs: impl IntoIterator<Item = WorkloadSpec>) {
         self.n_deployments += 1;
         let id = format!("d{}", self.n_deployments).into();
-        self.ok(Command::PutApps(Box::new(new_apps(id, specs.into_iter()))));
+        self.ok(WorkloadCommand::PutApps(Box::new(new_apps(id, specs.into_iter()))));
     }
 
     fn remove(&mut self, app: &str) {
@@ -93,7 +95,7 @@ impl Stage {
         let mut put =
             new_apps(id, self.state.spec(&AppId::parse(app)).map(|s| (**s).clone()).into_iter());
         put.edits[0].new = None;
-        self.ok(Command::PutApps(Box::new(put)));
+        self.ok(WorkloadCommand::PutApps(Box::new(put)));
     }
 
     /// What the deployment reconciler wants, with nothing remembered.
@@ -166,14 +168,14 @@ impl Stage {
             unhealthy: false,
         };
         let node = instance.placement().expect("a place").node.clone();
-        self.ok(Command::Report { node, reports: vec![report] });
+        self.ok(TaskCommand::Report { node, reports: vec![report] });
     }
 
     /// Drains a node for a minute; until when.
     fn drain(&mut self, n: usize) -> Timestamp {
         let until = Timestamp::from_ms(self.now.as_ms() + 60_000);
         let duty = Duty::Draining { since: self.now, until };
-        self.ok(Command::NodeDuty { node: node_id(n), duty });
+        self.ok(NodeCommand::NodeDuty { node: node_id(n), duty });
         until
     }
 

@@ -20,7 +20,10 @@ pub mod naming;
 pub mod past;
 mod shapes;
 
-pub use apply::apply;
+pub use apply::{
+    access::AccessCommand, admission::AdmissionCommand, apply, cluster::ClusterCommand,
+    node::NodeCommand, task::TaskCommand, workload::WorkloadCommand,
+};
 pub use change::Change;
 pub use command::{Accepted, Command, Outcome, Stamped};
 pub use refusal::{Rejected, Subject, Thing};

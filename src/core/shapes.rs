@@ -1,19 +1,16 @@
-//! The shapes of what the state holds beside the domain's words, and of the commands and outcomes
-//! that stand in the log. See `base::wire` for the rules.
+//! The shapes of what the state holds beside the domain's words, and of the outcomes of commands.
+//! Those of commands stand with their families (`apply`). See `base::wire` for the rules.
 
 pub(super) mod rejected;
 
 use super::{
     backoff::Delay,
-    command::{
-        Accepted, Command, DeployStep, Edit, Expect, GroupChange, GroupEdit, Init, Join, Launch,
-        PutApps, RequestId, Scale, Stamped,
-    },
+    command::{Accepted, Expect, RequestId, Stamped},
     past::Past,
     state::{App, Cluster, Group, TaskFailure},
     table::Head,
 };
-use crate::{base::level, choice, message, numbers, transparent};
+use crate::{base::level, message, numbers, transparent};
 
 message!(Head { 1: revision, 2: at });
 message!(Cluster { 1: id, 2: name, 3: secret, 4: created_at, 5: n_nodes, 6: level = level::FIRST });
@@ -34,45 +31,7 @@ message!(Delay { 1: config, 2: delay_ms, 3: failed_at, 4: until, 5: n_failures }
 
 transparent!(RequestId(u128) element);
 message!(Stamped<C> { 1: at, 2: request, 3: command });
-choice!(Command {
-    1: Init(it),
-    2: PutApps(it),
-    3: CancelDeployment { 1: id, 2: undo },
-    4: DeployStep(it),
-    5: Scale(it),
-    6: Kill { 1: instances, 2: wipe, 3: reason },
-    7: Launch[list],
-    8: Report { 1: node, 2: reports },
-    9: RegisterNode(it),
-    10: NodeReach { 1: node, 2: reachable },
-    11: NodeDuty { 1: node, 2: duty },
-    12: RemoveNode(it),
-    13: Invite { 1: digest, 2: until },
-    14: Join(it),
-    15: Renew { 1: node, 2: by, 3: new, 4: expires_at },
-    16: UseCertificate { 1: node, 2: serial },
-    17: Expire { 1: inactive, 2: expunge },
-    18: ResetBackoff(it),
-    19: PutUser { 1: user, 2: expect },
-    20: DeleteUser(it),
-    21: RevokeTokens[of],
-    22: RotateSecret(it),
-    23: PutRole(it),
-    24: DeleteRole(it),
-    25: RegisterMaster(it),
-    26: RaiseLevel(it),
-});
-message!(Join { 1: invitation, 2: key, 3: serial, 4: expires_at });
-message!(Init { 1: cluster, 2: name, 3: secret, 4: users, 5: level = level::FIRST });
-message!(PutApps { 1: deployment, 2: force, 3: edits, 4: groups, 5: victims });
-message!(Edit { 1: id, 2: new, 3: expect, 4: base, 5: restart });
 numbers!(Expect { 1: Absent, 2: Present, 3: Any });
-message!(GroupEdit { 1: id, 2: change });
-choice!(GroupChange { 1: Put { 1: dependencies, 2: enforce_role }, 2: Delete });
-message!(DeployStep { 1: deployment, 2: step, 3: scales, 4: advance });
-message!(Scale { 1: app, 2: add, 3: retire });
-message!(Launch { 1: instance, 2: node, 3: allocation, 4: host_ports });
-
 message!(Accepted { 1: node, 2: deployment, 3: n_done });
 
 #[cfg(test)]
@@ -80,7 +39,12 @@ mod tests {
     use super::*;
     use crate::{
         base::wire::sample::{hold, numbered, shape},
-        core::{Outcome, Thing},
+        core::{
+            Command, Outcome, Thing,
+            command::{
+                DeployStep, Edit, GroupChange, GroupEdit, Init, Join, Launch, PutApps, Scale,
+            },
+        },
     };
 
     #[test]

@@ -72,14 +72,21 @@ mod tests {
     use super::*;
     use crate::{
         base::{clock::SystemClock, level::LEVEL, rng::Rng, task::Tasks},
-        core::{Rejected, Thing, command::Init},
+        core::{ClusterCommand, Rejected, Thing, command::Init},
         log::{Disk, Log, LogConfig, memory::MemoryDisk},
         model::master::{Addresses, Master},
     };
 
     fn init() -> Command {
         let (cluster, name) = ("c-1".to_owned(), "test".to_owned());
-        Command::Init(Init { cluster, name, secret: [7; 32], users: Vec::new(), level: LEVEL })
+        ClusterCommand::Init(Init {
+            cluster,
+            name,
+            secret: [7; 32],
+            users: Vec::new(),
+            level: LEVEL,
+        })
+        .into()
     }
 
     #[tokio::test]
@@ -114,12 +121,13 @@ mod tests {
 
     fn master(level: u32) -> Command {
         let release = "0.2.0".to_owned();
-        Command::RegisterMaster(Box::new(Master {
+        ClusterCommand::RegisterMaster(Box::new(Master {
             id: 1,
             release,
             level,
             addresses: Addresses::default(),
         }))
+        .into()
     }
 
     #[tokio::test]
@@ -136,7 +144,8 @@ mod tests {
         log.ready(Duration::from_secs(10)).await.unwrap();
         log.propose(init()).await.unwrap().unwrap();
         log.propose(master(LEVEL)).await.unwrap().unwrap();
-        let held_back = log.propose(Command::RaiseLevel(NEXT)).await.unwrap().unwrap_err();
+        let held_back =
+            log.propose(ClusterCommand::RaiseLevel(NEXT).into()).await.unwrap().unwrap_err();
         assert!(matches!(held_back, Rejected::HeldBack { .. }), "{held_back}");
         log.propose(master(NEXT)).await.unwrap().unwrap();
         log.stop().await;
@@ -148,7 +157,7 @@ mod tests {
         log.ready(Duration::from_secs(10)).await.unwrap();
         assert_eq!(log.state().masters[&1].level, NEXT);
         // Somebody raises it meanwhile: it stops rather than guess.
-        let raised = log.propose(Command::RaiseLevel(NEXT)).await;
+        let raised = log.propose(ClusterCommand::RaiseLevel(NEXT).into()).await;
         assert!(raised.is_err(), "{raised:?}");
         let failure = log.failure().expect("it has stopped");
         let wanted = format!("the cluster is at level {NEXT}, this release");

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 use crate::{
     base::rng::Rng,
-    core::{Command, Rejected, State, command::Init},
+    core::{ClusterCommand, Rejected, State, command::Init},
     http::auth::Passwords,
     log::Log,
     model::access::User,
@@ -61,7 +61,7 @@ pub async fn init(
         users: vec![admin],
         level: crate::base::level::LEVEL,
     };
-    match log.propose(Command::Init(init)).await.context("making the cluster")? {
+    match log.propose(ClusterCommand::Init(init).into()).await.context("making the cluster")? {
         Ok(_) => Ok(Some(password)),
         Err(Rejected::Exists(_)) => {
             fs::remove_file(data_dir.join(PASSWORD_FILE)).context("removing an unused password")?;

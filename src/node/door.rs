@@ -32,7 +32,7 @@ use crate::{
         task::Tasks,
     },
     control::links::{Links, Peer, Shown},
-    core::{Accepted, Command, Rejected, State, apply::admission, command::Join},
+    core::{Accepted, AdmissionCommand, Command, Rejected, State, apply::admission, command::Join},
     host::pki::{
         self, Authority, Role, Subject,
         node::{Asked, Facts, Named, draw_serial},
@@ -106,7 +106,7 @@ impl Door {
         let secret = self.rng.lock().hex(32);
         let until = self.clock.now() + INVITATION;
         let digest = Sha256::digest(&secret).into();
-        self.propose(Command::Invite { digest, until }).await?;
+        self.propose(AdmissionCommand::Invite { digest, until }).await?;
         Ok((format!("{secret}.{}", self.authority.fingerprint()), until))
     }
 
@@ -251,7 +251,7 @@ impl Door {
             serial: serial.clone(),
             expires_at: now + self.authority.life(),
         };
-        let accepted = self.propose(Command::Join(join)).await?;
+        let accepted = self.propose(AdmissionCommand::Join(join)).await?;
         let node = accepted.node.ok_or("the cluster gave no id")?;
         let cluster = self.cluster();
         let named = Named { cluster: &cluster, node: &node, serial: &serial, host };
@@ -269,7 +269,8 @@ impl Door {
             let new = draw_serial(&mut self.rng.lock());
             let expires_at = now + self.authority.life();
             let (node, by) = (node.clone(), by.clone());
-            let command = Command::Renew { node: node.clone(), by, new: new.clone(), expires_at };
+            let command =
+                AdmissionCommand::Renew { node: node.clone(), by, new: new.clone(), expires_at };
             self.propose(command).await?;
             let cluster = self.cluster();
             let named = Named { cluster: &cluster, node: &node, serial: &new, host: &host };
@@ -288,8 +289,8 @@ impl Door {
         }
     }
 
-    async fn propose(&self, command: Command) -> Result<Accepted, String> {
-        match self.log.propose(command).await {
+    async fn propose(&self, command: impl Into<Command>) -> Result<Accepted, String> {
+        match self.log.propose(command.into()).await {
             Ok(Ok(accepted)) => Ok(accepted),
             Ok(Err(rejected)) => Err(rejected.to_string()),
             Err(error) => Err(error.to_string()),

@@ -30,7 +30,7 @@ use crate::{
     },
     compat::{dcos, marathon, mesos},
     control::{board::Board, cluster, driver::Driver, links::Links},
-    core::{Command, State, place::Limits},
+    core::{ClusterCommand, State, place::Limits},
     dns,
     host::pki::Authority,
     http::{
@@ -417,7 +417,7 @@ fn register(log: &Log<State>, addresses: Addresses, tasks: &Tasks) {
         let (log, master) = (log.clone(), master.clone());
         async move {
             if log.state().masters.get(&master.id).is_none_or(|known| **known != master) {
-                cluster::propose(&log, Command::RegisterMaster(Box::new(master))).await?;
+                cluster::propose(&log, ClusterCommand::RegisterMaster(Box::new(master))).await?;
             }
             Ok(())
         }

@@ -24,7 +24,8 @@ use crate::{
     },
     control::{self, heard::Heard, links::orders},
     core::{
-        Command, State,
+        AccessCommand, AdmissionCommand, ClusterCommand, Command, NodeCommand, State, TaskCommand,
+        WorkloadCommand,
         command::{Expect, Init},
         place::{Limits, Planner},
     },
@@ -106,7 +107,7 @@ impl Cast {
         let mut secret = [0; 32];
         self.rng.fill(&mut secret);
         let (cluster, name) = ("cast".to_owned(), "cast".to_owned());
-        Command::Init(Init { cluster, name, secret, users: Vec::new(), level: LEVEL })
+        ClusterCommand::Init(Init { cluster, name, secret, users: Vec::new(), level: LEVEL }).into()
     }
 
     /// A leader that listened and heard of nobody finds all of them lost. One of these is.
@@ -115,7 +116,7 @@ impl Cast {
         (0..=SILENCE_S).for_each(|s| heard.attend(Moment::START + Duration::from_secs(s)));
         let mut early = control::liveness::Early::default();
         let commands = control::liveness::step(state, &mut early, &heard, at).commands;
-        let is_lost = |c: &Command| matches!(c, Command::NodeReach { .. });
+        let is_lost = |c: &Command| matches!(c, Command::Node(NodeCommand::NodeReach { .. }));
         let (mut lost, mut others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_lost);
         if !lost.is_empty() && self.rng.below(2) == 0 {
             others.push(lost.swap_remove(self.pick(lost.len())));
@@ -132,7 +133,7 @@ impl Cast {
         let id = node.info.id.clone();
         let mut commands = Vec::new();
         if is_new || state.nodes.get(&id).is_none_or(|known| !known.is_reachable()) {
-            commands.push(Command::RegisterNode(Box::new(node.info.clone())));
+            commands.push(NodeCommand::RegisterNode(Box::new(node.info.clone())).into());
         }
         let mut work = Work::default();
         let mut fates = self.fates.remove(&ix).unwrap_or_default();
@@ -149,7 +150,7 @@ impl Cast {
         let fates = work.fates.into_iter().map(|(key, fate, _)| (key, fate)).collect();
         self.fates.insert(ix, fates);
         let reports = node.all_reports(now.moment);
-        commands.push(Command::Report { node: id, reports });
+        commands.push(TaskCommand::Report { node: id, reports }.into());
         commands
     }
 
@@ -162,30 +163,30 @@ impl Cast {
                 let node = self.nodes[ix].info.id.clone();
                 let draining = Duty::Draining { since: at, until: at + DRAIN };
                 let duty = if self.rng.below(3) == 0 { draining } else { Duty::Active };
-                Command::NodeDuty { node, duty }
+                NodeCommand::NodeDuty { node, duty }.into()
             }
-            3 => Command::PutUser { user: user(n), expect: Expect::Any },
-            4 => Command::DeleteUser(user(n).uid),
+            3 => AccessCommand::PutUser { user: user(n), expect: Expect::Any }.into(),
+            4 => AccessCommand::DeleteUser(user(n).uid).into(),
             5 => {
                 let weight = Milli::whole(1 + i64::try_from(n).unwrap_or(0));
-                Command::PutRole(RoleSettings { role, weight, quota: None })
+                AccessCommand::PutRole(RoleSettings { role, weight, quota: None }).into()
             }
-            6 => Command::DeleteRole(role),
+            6 => AccessCommand::DeleteRole(role).into(),
             7 => {
                 let mut digest = [0; 32];
                 self.rng.fill(&mut digest);
-                Command::Invite { digest, until: at + DRAIN }
+                AdmissionCommand::Invite { digest, until: at + DRAIN }.into()
             }
             8 => {
                 let (release, addresses) = (format!("0.{n}.0"), Addresses::default());
                 let master = Master { id: 1 + n % 3, release, level: LEVEL, addresses };
-                Command::RegisterMaster(Box::new(master))
+                ClusterCommand::RegisterMaster(Box::new(master)).into()
             }
             _ => {
                 let delayed: BTreeSet<_> = state.delays.keys().cloned().collect();
                 match delayed.into_iter().next() {
-                    Some(app) => Command::ResetBackoff(app),
-                    None => Command::RevokeTokens(Some(user(n).uid)),
+                    Some(app) => WorkloadCommand::ResetBackoff(app).into(),
+                    None => AccessCommand::RevokeTokens(Some(user(n).uid)).into(),
                 }
             }
         }

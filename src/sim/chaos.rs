@@ -13,7 +13,7 @@ use super::{
 use crate::{
     agent::desired::Key,
     base::{clock::Timestamp, rng::Rng},
-    core::Command,
+    core::{NodeCommand, WorkloadCommand},
     model::{deployment::DeploymentId, node::Duty},
 };
 
@@ -75,7 +75,7 @@ pub fn fill(world: &mut World, n_instances: u32) {
         };
         let deployment = DeploymentId::from(rng.uuid_at(world.now()).to_string());
         let put = build::new_apps(deployment, (first..n_apps.min(first + FILL_APPS)).map(app));
-        let accepted = world.ask(Command::PutApps(Box::new(put))).is_ok();
+        let accepted = world.ask(WorkloadCommand::PutApps(Box::new(put))).is_ok();
         assert!(accepted, "new apps of their own group are never refused");
         world.run_for(Duration::from_secs(1));
     }
@@ -128,7 +128,7 @@ fn recover(world: &mut World, end: &End) {
         End::Activate(ix) => {
             let node = world.nodes[ix].info.id.clone();
             // The node may be unknown yet when its first connection failed.
-            let _unknown = world.ask(Command::NodeDuty { node, duty: Duty::Active }).is_err();
+            let _unknown = world.ask(NodeCommand::NodeDuty { node, duty: Duty::Active }).is_err();
         }
     }
 }
@@ -156,7 +156,7 @@ impl Chaos {
             8..=9 if is_free => {
                 let node = world.nodes[ix].info.id.clone();
                 let duty = Duty::Draining { since: world.now(), until: world.now() + DRAIN };
-                if world.ask(Command::NodeDuty { node, duty }).is_ok() {
+                if world.ask(NodeCommand::NodeDuty { node, duty }).is_ok() {
                     self.ends.push((until, End::Activate(ix)));
                 }
             }

@@ -5,7 +5,7 @@ use super::build;
 use crate::{
     base::{clock::Timestamp, rng::Rng},
     core::{
-        Command, State,
+        Command, State, TaskCommand, WorkloadCommand,
         command::{Edit, Expect, PutApps},
     },
     model::{
@@ -118,13 +118,14 @@ impl Client {
     ) -> Command {
         let deployment = DeploymentId::from(self.rng.uuid_at(now).to_string());
         let edit = Edit { id: app.clone(), new, expect: Expect::Any, base: None, restart };
-        Command::PutApps(Box::new(PutApps {
+        WorkloadCommand::PutApps(Box::new(PutApps {
             deployment,
             force: self.rng.below(3) == 0,
             edits: vec![edit],
             groups: Vec::new(),
             victims: Default::default(),
         }))
+        .into()
     }
 
     fn kill(&mut self, state: &State, app: &AppId) -> Option<Command> {
@@ -134,7 +135,7 @@ impl Client {
         }
         let instances = vec![all[self.pick(all.len())].clone()];
         let wipe = self.rng.below(2) == 0;
-        Some(Command::Kill { instances, wipe, reason: KillReason::Request })
+        Some(TaskCommand::Kill { instances, wipe, reason: KillReason::Request }.into())
     }
 
     fn cancel(&mut self, state: &State, now: Timestamp) -> Option<Command> {
@@ -145,7 +146,7 @@ impl Client {
         let id = all[self.pick(all.len())].clone();
         let undo = DeploymentId::from(self.rng.uuid_at(now).to_string());
         let undo = (self.rng.below(3) > 0).then_some(undo);
-        Some(Command::CancelDeployment { id, undo })
+        Some(WorkloadCommand::CancelDeployment { id, undo }.into())
     }
 
     fn pick(&mut self, n: usize) -> usize {

@@ -20,7 +20,7 @@ use super::node::VirtualNode;
 use crate::{
     agent::desired::Key,
     core::{
-        Command, Outcome, State,
+        Command, NodeCommand, Outcome, State, TaskCommand, WorkloadCommand,
         change::Change,
         command::{Launch, PutApps},
         invariant,
@@ -103,11 +103,11 @@ impl Oracle {
     pub fn wants_before(&self, command: &Command) -> bool {
         matches!(
             command,
-            Command::PutApps(_)
-                | Command::CancelDeployment { .. }
-                | Command::NodeReach { .. }
-                | Command::Expire { .. }
-                | Command::Scale(_)
+            Command::Workload(WorkloadCommand::PutApps(_))
+                | Command::Workload(WorkloadCommand::CancelDeployment { .. })
+                | Command::Node(NodeCommand::NodeReach { .. })
+                | Command::Task(TaskCommand::Expire { .. })
+                | Command::Workload(WorkloadCommand::Scale(_))
         )
     }
 
@@ -126,8 +126,10 @@ impl Oracle {
             return;
         }
         match (command, before) {
-            (Command::PutApps(put), Some(before)) => self.promise(put, before, after),
-            (Command::CancelDeployment { id, undo }, Some(before)) => {
+            (Command::Workload(WorkloadCommand::PutApps(put)), Some(before)) => {
+                self.promise(put, before, after)
+            }
+            (Command::Workload(WorkloadCommand::CancelDeployment { id, undo }), Some(before)) => {
                 let Some(deployment) = before.deployments.get(id) else { return };
                 for app in deployment.changes.keys() {
                     self.promised.insert(app.clone(), after.spec(app).map(|s| Promise::of(s)));
@@ -136,8 +138,10 @@ impl Oracle {
                     }
                 }
             }
-            (Command::Launch(launches), _) => self.launched(launches, after),
-            (Command::Scale(scale), Some(before)) => self.ended_surplus(&scale.app, before, after),
+            (Command::Task(TaskCommand::Launch(launches)), _) => self.launched(launches, after),
+            (Command::Workload(WorkloadCommand::Scale(scale)), Some(before)) => {
+                self.ended_surplus(&scale.app, before, after)
+            }
             _ => {}
         }
     }
@@ -146,7 +150,7 @@ impl Oracle {
     /// led to `after`.
     pub fn decided(&mut self, command: &Command, seen: &State, before: &State, after: &State) {
         match command {
-            Command::DeployStep(step) => {
+            Command::Workload(WorkloadCommand::DeployStep(step)) => {
                 let Some(deployment) = before.deployments.get(&step.deployment) else { return };
                 for action in deployment.step().into_iter().flat_map(|s| &s.actions) {
                     let target = deployment.changes.get(&action.app).and_then(|t| t.after.as_ref());
@@ -155,7 +159,7 @@ impl Oracle {
                     }
                 }
             }
-            Command::Kill { instances, reason: KillReason::Drain, .. } => {
+            Command::Task(TaskCommand::Kill { instances, reason: KillReason::Drain, .. }) => {
                 let killed = instances.iter().filter_map(|id| before.instances.get(id));
                 for app in killed.filter_map(|i| i.app()).collect::<BTreeSet<_>>() {
                     if let Some(spec) = before.spec(app) {

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     agent::desired::Key,
     core::{
-        Command,
+        NodeCommand, WorkloadCommand,
         command::{Edit, Expect, PutApps},
     },
     model::{
@@ -188,7 +188,7 @@ impl Script {
             groups: Vec::new(),
             victims: Default::default(),
         };
-        let outcome = self.world.ask(Command::PutApps(Box::new(put)));
+        let outcome = self.world.ask(WorkloadCommand::PutApps(Box::new(put)));
         outcome.map(|_| String::new()).map_err(|rejected| rejected.to_string())
     }
 
@@ -198,7 +198,7 @@ impl Script {
         let id = id.ok_or_else(|| "no deployment is running".to_owned())?;
         self.n_deployments += 1;
         let undo = Some(DeploymentId::from(format!("d{}", self.n_deployments)));
-        let outcome = self.world.ask(Command::CancelDeployment { id, undo });
+        let outcome = self.world.ask(WorkloadCommand::CancelDeployment { id, undo });
         outcome.map(|_| String::new()).map_err(|rejected| rejected.to_string())
     }
 
@@ -242,7 +242,7 @@ impl Script {
             ("activate", _) => Duty::Active,
             _ => return Err(format!("no command {fault:?}")),
         };
-        let outcome = self.world.ask(Command::NodeDuty { node, duty });
+        let outcome = self.world.ask(NodeCommand::NodeDuty { node, duty });
         outcome.map(|_| String::new()).map_err(|rejected| rejected.to_string())
     }
 

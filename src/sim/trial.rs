@@ -6,7 +6,9 @@ use super::{
     build,
     world::{Settings, Who, World},
 };
-use crate::{agent::desired::Key, base::rng::Rng, core::Command, model::deployment::DeploymentId};
+use crate::{
+    agent::desired::Key, base::rng::Rng, core::WorkloadCommand, model::deployment::DeploymentId,
+};
 
 /// Within this time after a misfortune has ended, everything is as wanted.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -161,6 +163,6 @@ fn deploy(world: &mut World, rng: &mut Rng, n_nodes: u32) {
     bound.constraints.extend(build::constraint("hostname LIKE n0"));
     let deployment = DeploymentId::from(rng.uuid_at(world.now()).to_string());
     let put = build::new_apps(deployment, [web, bound].into_iter());
-    let accepted = world.ask(Command::PutApps(Box::new(put))).is_ok();
+    let accepted = world.ask(WorkloadCommand::PutApps(Box::new(put))).is_ok();
     assert!(accepted, "new apps are never refused");
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     agent::desired::{Key, Why},
     base::{clock::Timestamp, limit},
-    core::{Command, State, change::Change},
+    core::{Command, NodeCommand, State, TaskCommand, change::Change},
     model::{
         instance::{Goal, Instance},
         node::NodeId,
@@ -89,7 +89,9 @@ impl Witness {
     ) -> Option<String> {
         let away = |node: &NodeId| by_id.get(node).map_or(Duration::MAX, |ix| self.away(*ix, now));
         match command {
-            Command::NodeReach { node, reachable: false } if !changes.is_empty() => {
+            Command::Node(NodeCommand::NodeReach { node, reachable: false })
+                if !changes.is_empty() =>
+            {
                 let away = away(node);
                 if away + SLACK < LOST_AFTER {
                     return Some(format!("{node} was called lost after {away:?}"));
@@ -103,7 +105,7 @@ impl Witness {
                 let id = changes.iter().find_map(forgotten)?;
                 Some(format!("{id} was forgotten when {node} was called lost"))
             }
-            Command::Expire { .. } => changes.iter().find_map(|change| {
+            Command::Task(TaskCommand::Expire { .. }) => changes.iter().find_map(|change| {
                 let Change::Instance { id, old: Some(old), new } = change else { return None };
                 let away = old.placement().map_or(Duration::ZERO, |p| away(&p.node));
                 if away + SLACK < limit::REPLACE_AFTER {

@@ -38,7 +38,8 @@ use crate::{
         reconcilers::Kind,
     },
     core::{
-        Accepted, Command, Outcome, Stamped, State, apply,
+        Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
+        apply,
         command::{Init, RequestId},
         place::Limits,
     },
@@ -201,7 +202,7 @@ impl World {
             users: Vec::new(),
             level: crate::base::level::LEVEL,
         };
-        let outcome = world.commit(Command::Init(init));
+        let outcome = world.commit(ClusterCommand::Init(init));
         assert!(outcome.is_ok(), "an empty state can be initialised");
         world.schedule(Duration::ZERO, Event::Tick);
         world
@@ -239,7 +240,8 @@ impl World {
     }
 
     /// Asks something of the state, as a client would who may have to ask again.
-    pub fn ask(&mut self, command: Command) -> Outcome {
+    pub fn ask(&mut self, command: impl Into<Command>) -> Outcome {
+        let command = command.into();
         let request = Some(RequestId(self.request_rng.uuid().as_u128()));
         let entry = Stamped { at: self.leader.steady.now(), request, command };
         let outcome = self.commit_entry(&entry);
@@ -336,7 +338,8 @@ impl World {
     }
 
     /// A command of the leader's own.
-    fn commit(&mut self, command: Command) -> Outcome {
+    fn commit(&mut self, command: impl Into<Command>) -> Outcome {
+        let command = command.into();
         self.commit_entry(&Stamped { at: self.leader.steady.now(), request: None, command })
     }
 
@@ -346,7 +349,9 @@ impl World {
         self.masters.commit(entry);
         let before = self.oracle.wants_before(&entry.command).then(|| self.state.clone());
         let (outcome, changes) = apply(&mut self.state, entry);
-        if let (Command::Launch(_), Ok(Accepted { n_done, .. })) = (&entry.command, &outcome) {
+        if let (Command::Task(TaskCommand::Launch(_)), Ok(Accepted { n_done, .. })) =
+            (&entry.command, &outcome)
+        {
             self.counts.launches += u64::from(*n_done);
         }
         let is_whole = self.counts.commands.is_multiple_of(self.settings.check_every);
@@ -423,7 +428,7 @@ impl World {
         if self.nodes[ix].epoch == epoch && !self.nodes[ix].is_cut {
             let node = self.nodes[ix].info.id.clone();
             self.leader.heard.hear(&node, self.moment(), self.now);
-            let told = self.commit(Command::Report { node, reports });
+            let told = self.commit(TaskCommand::Report { node, reports });
             debug_assert!(told.is_ok(), "reports are never rejected");
         }
     }
@@ -440,9 +445,9 @@ impl World {
         let (info, reports) = (node.info.clone(), node.all_reports(self.clock.moment()));
         let id = info.id.clone();
         self.leader.heard.greet(&id, self.moment(), self.now);
-        let registered = self.commit(Command::RegisterNode(Box::new(info)));
+        let registered = self.commit(NodeCommand::RegisterNode(Box::new(info)));
         debug_assert!(registered.is_ok(), "registrations are never rejected");
-        let told = self.commit(Command::Report { node: id.clone(), reports });
+        let told = self.commit(TaskCommand::Report { node: id.clone(), reports });
         debug_assert!(told.is_ok(), "reports are never rejected");
         self.leader.heard.open(&id, self.moment(), self.now);
         self.send(ix, ToAgent::Desired(orders::full(&self.state, &id)));

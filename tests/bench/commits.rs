@@ -26,7 +26,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tepui::{
     base::{clock::SystemClock, rng::Rng, task::Tasks},
-    core::{Command, State, command::Expect},
+    core::{AccessCommand, Command, State, command::Expect},
     log::{
         Disk, Links, Log, LogConfig,
         peer::transport::{Accept, Connect, Io},
@@ -200,7 +200,7 @@ fn write(i: u64) -> Command {
         superuser: false,
         generation: 0,
     };
-    Command::PutUser { user, expect: Expect::Any }
+    AccessCommand::PutUser { user, expect: Expect::Any }.into()
 }
 
 /// Peers without TLS, as etcd's are here.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tepui::{
     core::{
-        Command, Stamped, State, apply,
+        Command, Stamped, State, TaskCommand, apply,
         place::{Limits, Planner},
     },
     model::workload::{Operator, WorkloadSpec},
@@ -79,7 +79,7 @@ fn measure(
         }
         n_placed += planned.launches.len();
         let began = child::thread_cpu();
-        launch(&mut state, Command::Launch(planned.launches))?;
+        launch(&mut state, TaskCommand::Launch(planned.launches).into())?;
         applying += child::thread_cpu() - began;
     }
     let per_second = |time: Duration| format!("{:.0}", n_placed as f64 / time.as_secs_f64());

@@ -13,7 +13,7 @@ use hickory_proto::{
 };
 use tepui::{
     base::{clock::SystemClock, rng::Rng, task::Tasks},
-    core::{Command, State, naming::Sink as _},
+    core::{NodeCommand, State, naming::Sink as _},
     dns::{
         follow,
         serve::{Handle, Options, Server},
@@ -374,9 +374,9 @@ async fn names_follow_the_log() {
         version: String::new(),
         level: tepui::base::level::LEVEL,
     };
-    log.propose(Command::RegisterNode(Box::new(info))).await.unwrap().unwrap();
+    log.propose(NodeCommand::RegisterNode(Box::new(info)).into()).await.unwrap().unwrap();
     until(server.address(), "slave.mesos.", &["10.0.0.5"]).await;
-    log.propose(Command::NodeReach { node, reachable: false }).await.unwrap().unwrap();
+    log.propose(NodeCommand::NodeReach { node, reachable: false }.into()).await.unwrap().unwrap();
     until(server.address(), "slave.mesos.", &[]).await;
     log.stop().await;
     server.stop().await;

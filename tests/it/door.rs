@@ -20,7 +20,7 @@ use tepui::{
     },
     control::links::Links,
     core::{
-        Command, State,
+        ClusterCommand, NodeCommand, State,
         command::Init,
         naming::{
             Data, Listing,
@@ -75,7 +75,7 @@ impl Master {
             users: Vec::new(),
             level,
         };
-        master.log.propose(Command::Init(init)).await.unwrap().unwrap();
+        master.log.propose(ClusterCommand::Init(init).into()).await.unwrap().unwrap();
         master
     }
 
@@ -261,7 +261,7 @@ async fn a_removed_node_is_parted_from_and_never_let_in_again() {
     let id = identity.facts().unwrap().node;
     let mut link = master.welcomed(copy(&identity)).await;
     let mut other = master.welcomed(stays).await;
-    master.log.propose(Command::RemoveNode(id.clone())).await.unwrap().unwrap();
+    master.log.propose(NodeCommand::RemoveNode(id.clone()).into()).await.unwrap().unwrap();
     let told = loop {
         match next(&mut link).await {
             Some(ToAgent::Desired(_) | ToAgent::Names(_)) => {}
@@ -424,7 +424,7 @@ async fn a_node_is_told_the_names_once_all_can_be_and_what_becomes_of_them() {
     let mut received = Received::default();
     let early = timeout(Duration::from_millis(1_200), known(&mut link, &mut received)).await;
     assert!(early.is_err(), "older agents would not understand it: {early:?}");
-    master.log.propose(Command::RaiseLevel(level::NAMES)).await.unwrap().unwrap();
+    master.log.propose(ClusterCommand::RaiseLevel(level::NAMES).into()).await.unwrap().unwrap();
     let told = known(&mut link, &mut received).await;
     assert_eq!(addresses_of(&told, "leader.mesos"), [IpAddr::from([10, 0, 0, 1])]);
     assert_eq!(addresses_of(&told, "slave.mesos"), [IpAddr::from([127, 0, 0, 1])]);
@@ -446,7 +446,7 @@ async fn a_node_is_told_the_names_once_all_can_be_and_what_becomes_of_them() {
     assert_eq!(addresses_of(&known(&mut link, &mut received).await, "slave.mesos"), both);
     let mut others = Received::default();
     assert_eq!(addresses_of(&known(&mut other, &mut others).await, "slave.mesos"), both);
-    let lost = Command::NodeReach { node: id, reachable: false };
+    let lost = NodeCommand::NodeReach { node: id, reachable: false }.into();
     master.log.propose(lost).await.unwrap().unwrap();
     for (link, received) in [(&mut link, &mut received), (&mut other, &mut others)] {
         let told = known(link, received).await;

@@ -17,7 +17,7 @@ use tepui::{
         rng::Rng,
         task::Tasks,
     },
-    core::Command,
+    core::{Command, WorkloadCommand},
     host::pki::{Authority, Identity, Role, Subject},
     log::{
         Disk, Links, Log, LogConfig, Machine as _, Timing,
@@ -142,7 +142,7 @@ impl Cluster {
 fn many_apps(client: u32, n_apps: u32) -> (Op, Command) {
     let app = |n| build::app(&format!("/many{client}/app{n}"), 0, 0.1, 32.0, 1);
     let put = build::new_apps(format!("many{client}").as_str().into(), (0..n_apps).map(app));
-    (Op { client, n: 0 }, Command::PutApps(Box::new(put)))
+    (Op { client, n: 0 }, WorkloadCommand::PutApps(Box::new(put)).into())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tepui::{
     base::task::Tasks,
     compat::mesos::{self, Facts},
-    core::{Command, State},
+    core::{NodeCommand, State},
     http::{
         Body, Request, Response,
         auth::{Principal, Rights, Trusted},
@@ -215,7 +215,7 @@ async fn a_drained_agent_says_so() {
     let world = world();
     let node = world.state().nodes.keys().next().unwrap().clone();
     let duty = tepui::model::node::Duty::Draining { since: START, until: START };
-    world.must(tepui::core::Command::NodeDuty { node, duty });
+    world.must(tepui::core::NodeCommand::NodeDuty { node, duty });
     let agent = &get(&world, "/slaves").await["slaves"][0];
     assert_eq!((&agent["active"], &agent["deactivated"]), (&json!(false), &json!(true)));
     assert_eq!(agent["drain_info"]["state"], "DRAINING");
@@ -265,7 +265,7 @@ async fn a_lost_agents_tasks_stay_listed_as_unreachable() {
     let state = world.state();
     let instance = state.instances.values().next().unwrap();
     let node = instance.placement().unwrap().node.clone();
-    world.must(Command::NodeReach { node, reachable: false });
+    world.must(NodeCommand::NodeReach { node, reachable: false });
     world.settle();
     let task = get(&world, &format!("/tasks?task_id={}", instance.task_id(""))).await;
     assert_eq!(task["tasks"][0]["state"], "TASK_UNREACHABLE", "{task}");

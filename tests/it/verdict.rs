@@ -205,7 +205,7 @@ async fn an_engine_that_does_not_answer_is_told_everywhere() {
     world.step();
     world.step();
     let plan = tepui::core::place::plan(&world.state(), &[], since, &Default::default());
-    world.must(tepui::core::Command::Launch(plan.launches));
+    world.must(tepui::core::TaskCommand::Launch(plan.launches));
     let id = instance(&world, "/new");
     world.report(&id, Condition::Staging, |r| r.message = "waiting: no engine".into());
     let held = row(&world, "/new").await;

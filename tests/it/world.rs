@@ -26,7 +26,8 @@ use tepui::{
     },
     compat::mesos::History,
     core::{
-        self, Accepted, Command, Outcome, Stamped, State,
+        self, Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
+        WorkloadCommand,
         command::{DeployStep, Edit, Expect, Init, PutApps, Scale},
         deploy, place,
     },
@@ -103,7 +104,7 @@ impl World {
             generation: 0,
         };
         let (cluster, name) = ("c0ffee00-0000-4000-8000-000000000000".into(), "test".into());
-        world.must(Command::Init(Init {
+        world.must(ClusterCommand::Init(Init {
             cluster,
             name,
             secret: [7; 32],
@@ -114,11 +115,12 @@ impl World {
     }
 
     /// Applies a command that must be accepted.
-    pub fn must(&self, command: Command) -> Accepted {
+    pub fn must(&self, command: impl Into<Command>) -> Accepted {
         self.apply(command).expect("the command is accepted")
     }
 
-    pub fn apply(&self, command: Command) -> Outcome {
+    pub fn apply(&self, command: impl Into<Command>) -> Outcome {
+        let command = command.into();
         self.clock.advance(Duration::from_millis(10));
         let at = self.clock.now();
         let mut state = self.state.lock();
@@ -148,7 +150,7 @@ impl World {
             named: BTreeMap::new(),
         };
         let id = NodeId::from(format!("c0ffee00-0000-4000-8000-000000000000-S{n}"));
-        self.must(Command::RegisterNode(Box::new(NodeInfo {
+        self.must(NodeCommand::RegisterNode(Box::new(NodeInfo {
             id: id.clone(),
             hostname: host.into(),
             address: IpAddr::from([10, 0, 0, u8::try_from(n).unwrap()]),
@@ -175,7 +177,7 @@ impl World {
         let deployment = self.rng.lock().uuid().to_string().into();
         let edit =
             Edit { id: AppId::parse(id), new, expect: Expect::Any, base: None, restart: false };
-        self.must(Command::PutApps(Box::new(PutApps {
+        self.must(WorkloadCommand::PutApps(Box::new(PutApps {
             deployment,
             force: false,
             edits: vec![edit],
@@ -212,7 +214,12 @@ impl World {
                 })
                 .collect();
             let (deployment, step) = (deployment.id.clone(), deployment.current_step);
-            self.must(Command::DeployStep(DeployStep { deployment, step, scales, advance }));
+            self.must(WorkloadCommand::DeployStep(DeployStep {
+                deployment,
+                step,
+                scales,
+                advance,
+            }));
         }
     }
 
@@ -221,7 +228,7 @@ impl World {
     pub fn place(&self) {
         let plan = place::plan(&self.state(), &[], self.clock.now(), &place::Limits::default());
         if !plan.launches.is_empty() {
-            self.must(Command::Launch(plan.launches));
+            self.must(TaskCommand::Launch(plan.launches));
         }
         let reports = plan.reports.into_iter().map(|(id, report)| (id, Arc::new(report)));
         *self.reports.lock() = reports.collect();
@@ -257,7 +264,7 @@ impl World {
             unhealthy: false,
         };
         change(&mut report);
-        self.must(Command::Report { node, reports: vec![report] });
+        self.must(TaskCommand::Report { node, reports: vec![report] });
     }
 
     pub fn state(&self) -> Arc<State> {

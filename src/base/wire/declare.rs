@@ -1,4 +1,4 @@
-//! The three kinds of declaration.
+//! The kinds of declaration.
 
 /// Declares the shape of a struct: its fields by number.
 ///
@@ -204,6 +204,56 @@ macro_rules! choice {
     };
     (@sample $variant:ident, $rng:ident, { $($field:ident),* }) => {
         Self::$variant { $($field: $crate::base::wire::sample::Sample::sample($rng)),* }
+    };
+}
+
+/// Declares that an enum of enums is written as what it holds: none of its own is seen. Their variants
+/// share one row of numbers.
+#[macro_export]
+macro_rules! choices {
+    ($name:ident { $($variant:ident($choice:ty)),* $(,)? }) => {
+        impl $crate::base::wire::Message for $name {
+            const NAME: &'static str = stringify!($name);
+            const FIELDS: &'static [(u32, &'static str)] = {
+                use $crate::base::wire::{Message, joined};
+                const N: usize = 0 $(+ <$choice as Message>::FIELDS.len())*;
+                &joined::<N>(&[$(<$choice as Message>::FIELDS),*])
+            };
+
+            fn put_fields(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant(held) => $crate::base::wire::Message::put_fields(held, out),)*
+                }
+            }
+
+            fn read(bytes: &[u8]) -> Result<Self, $crate::base::wire::WireError> {
+                use $crate::base::wire::{Fields, Message, WireError};
+                let mut newer = None;
+                for field in Fields::new(Self::NAME, bytes) {
+                    let number = field?.number;
+                    $(if <$choice as Message>::FIELDS.iter().any(|(known, _)| *known == number) {
+                        return <$choice as Message>::read(bytes).map(Self::$variant);
+                    })*
+                    newer = Some(u64::from(number));
+                }
+                Err(match newer {
+                    Some(number) => WireError::Newer { of: Self::NAME, number },
+                    None => WireError::Missing { of: Self::NAME, field: "(one of its kinds)" },
+                })
+            }
+        }
+
+        $crate::message!(@value [] $name);
+
+        #[cfg(test)]
+        impl $crate::base::wire::sample::Sample for $name {
+            fn sample(rng: &mut $crate::base::rng::Rng) -> Self {
+                use $crate::base::wire::sample::Sample;
+                let kinds: &[fn(&mut $crate::base::rng::Rng) -> Self] =
+                    &[$(|rng| Self::$variant(<$choice as Sample>::sample(rng))),*];
+                $crate::base::wire::sample::one_of(kinds, rng)(rng)
+            }
+        }
     };
 }
 

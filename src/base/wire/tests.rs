@@ -176,3 +176,49 @@ fn an_upgrade_of_a_format_may_not_lose_a_number() {
         assert_eq!(decode_one::<Letter>("letter", &encode_one(&letter)).unwrap(), letter);
     }
 }
+
+/// Numbers of one row in two enums, as the families of commands have them.
+mod families {
+    #[derive(Clone, PartialEq, Debug)]
+    pub enum Fruit {
+        Apple(u64),
+        Pear { n: u32 },
+    }
+
+    #[derive(Clone, PartialEq, Debug)]
+    pub enum Tool {
+        Saw(String),
+    }
+
+    #[derive(Clone, PartialEq, Debug)]
+    pub enum Good {
+        Fruit(Fruit),
+        Tool(Tool),
+    }
+
+    choice!(Fruit { 1: Apple(it), 3: Pear { 1: n } });
+    choice!(Tool { 2: Saw(it) });
+    choices!(Good { Fruit(Fruit), Tool(Tool) });
+}
+
+#[test]
+fn enums_of_one_row_of_numbers_are_written_as_if_they_were_one() {
+    use families::{Fruit, Good, Tool};
+    let cases = [
+        (Good::Fruit(Fruit::Apple(7)), encode(&Fruit::Apple(7))),
+        (Good::Fruit(Fruit::Pear { n: 9 }), encode(&Fruit::Pear { n: 9 })),
+        (Good::Tool(Tool::Saw("s".into())), encode(&Tool::Saw("s".into()))),
+    ];
+    for (good, bytes) in cases {
+        assert_eq!(encode(&good), bytes, "{good:?}");
+        assert_eq!(Good::read(&bytes), Ok(good));
+    }
+    assert_eq!(Good::FIELDS, [(1, "Apple(it)"), (3, "Pear{1:n }"), (2, "Saw(it)")]);
+    let mut newer = Vec::new();
+    7_u64.put(4, &mut newer);
+    let error = WireError::Newer { of: "Good", number: 4 };
+    assert_eq!(Good::read(&newer), Err(error), "a number of no family");
+    let missing = WireError::Missing { of: "Good", field: "(one of its kinds)" };
+    assert_eq!(Good::read(&[]), Err(missing));
+    assert!(Good::read(&[0x0a]).is_err(), "bytes that end too early");
+}

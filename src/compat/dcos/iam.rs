@@ -23,7 +23,7 @@ use crate::{
         rng::Rng,
     },
     control::cluster::ProposeError,
-    core::{Command, Rejected, command::Expect},
+    core::{AccessCommand, Rejected, command::Expect},
     http::{
         Call, Response,
         auth::{AUTH_COOKIE, Passwords, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens, TooMany},
@@ -404,7 +404,7 @@ async fn create(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
     }
     let password_hash = hash(&iam, draft.password).await?;
     let user = User { password_hash, ..draft.user };
-    iam.cluster.propose(Command::PutUser { user, expect: Expect::Absent }).await?;
+    iam.cluster.propose(AccessCommand::PutUser { user, expect: Expect::Absent }.into()).await?;
     Ok(reply::empty(StatusCode::CREATED))
 }
 
@@ -418,7 +418,7 @@ async fn change(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
     if password.is_some() {
         user.password_hash = hash(&iam, password).await?;
     }
-    iam.cluster.propose(Command::PutUser { user, expect: Expect::Present }).await?;
+    iam.cluster.propose(AccessCommand::PutUser { user, expect: Expect::Present }.into()).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -435,6 +435,6 @@ async fn hash(iam: &Iam, password: Option<String>) -> Result<Option<String>, Fai
 
 async fn remove(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
     let uid = call.param("uid").to_owned();
-    iam.cluster.propose(Command::DeleteUser(uid)).await?;
+    iam.cluster.propose(AccessCommand::DeleteUser(uid).into()).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }

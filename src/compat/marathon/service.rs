@@ -18,7 +18,7 @@ use crate::{
         task::heavy,
     },
     core::{
-        Accepted, Command, Outcome, Rejected, State, Thing,
+        Accepted, Command, Outcome, Rejected, State, Thing, WorkloadCommand,
         command::{Edit, PutApps},
         place::Report,
     },
@@ -84,8 +84,8 @@ impl Marathon {
     }
 
     /// Has one command decided.
-    pub async fn run(&self, command: Command) -> Result<Accepted, Error> {
-        match self.ledger.propose(command).await {
+    pub async fn run(&self, command: impl Into<Command>) -> Result<Accepted, Error> {
+        match self.ledger.propose(command.into()).await {
             Ok(outcome) => outcome.map_err(Error::Rejected),
             Err(error) => Err(Error::Undecided(error)),
         }
@@ -114,7 +114,7 @@ impl Marathon {
             let make = || make(&self.state(), id.clone());
             let put = if n_bytes > HEAVY_BYTES { heavy(make).await } else { make() }?;
             self.check_instances(&put)?;
-            let outcome = self.run(Command::PutApps(Box::new(put))).await;
+            let outcome = self.run(WorkloadCommand::PutApps(Box::new(put))).await;
             match outcome {
                 Ok(accepted) => {
                     let (id, version) = accepted.deployment.unwrap_or((id, self.now()));

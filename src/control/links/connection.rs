@@ -8,7 +8,7 @@ use super::{Connected, Links, Peer, SessionOutput, Shown, TO_AGENT_MAX, Wire, na
 use crate::{
     base::limit,
     control::metrics,
-    core::{Command, State, apply::admission},
+    core::{AdmissionCommand, NodeCommand, State, TaskCommand, apply::admission},
     model::{
         link::{Answer, AskError, FromAgent, Hello, Report, ToAgent},
         node::NodeId,
@@ -125,10 +125,10 @@ async fn register(links: &Links, hello: &Hello, peer: &Peer) -> Result<(), Strin
         && admission::is_first_use(&log.feed().latest(), &node, &shown.serial)
     {
         let (node, serial) = (node.clone(), shown.serial.clone());
-        commands.push(Command::UseCertificate { node, serial });
+        commands.push(AdmissionCommand::UseCertificate { node, serial }.into());
     }
-    commands.push(Command::RegisterNode(Box::new(hello.info.clone())));
-    commands.push(Command::Report { node, reports: hello.reports.clone() });
+    commands.push(NodeCommand::RegisterNode(Box::new(hello.info.clone())).into());
+    commands.push(TaskCommand::Report { node, reports: hello.reports.clone() }.into());
     for command in commands {
         match log.propose(command).await {
             Ok(Ok(_)) => {}
@@ -303,7 +303,7 @@ async fn propose_reports(links: Links, node: NodeId, mut inbox: mpsc::Receiver<V
     while inbox.recv_many(&mut batches, REPORTS_MAX).await > 0 {
         let reports: Vec<Report> = batches.drain(..).flatten().collect();
         let n = reports.len();
-        let command = Command::Report { node: node.clone(), reports };
+        let command = TaskCommand::Report { node: node.clone(), reports }.into();
         let outcome = links.inner.log.propose(command).await;
         metrics::reported(&node, n, &outcome);
         if outcome.is_err() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     base::clock::Moment,
-    core::{apply::reindex, state::App},
+    core::{Command, apply::reindex, state::App},
     model::{
         Pools, WorkloadSpec,
         instance::{Instance, Life, Phase, Placement},
@@ -31,7 +31,7 @@ fn due(state: &State, heard: &Heard, now: Timestamp) -> Vec<Command> {
 
 fn reaches(commands: &[Command]) -> Vec<bool> {
     let reach = |c: &Command| match c {
-        Command::NodeReach { reachable, .. } => Some(*reachable),
+        Command::Node(NodeCommand::NodeReach { reachable, .. }) => Some(*reachable),
         _ => None,
     };
     commands.iter().filter_map(reach).collect()
@@ -102,7 +102,9 @@ fn expired(state: &State, silence_s: u64, clock_off_ms: i64) -> (usize, usize) {
     }
     let now = Timestamp::from_ms(START.as_ms() + clock_off_ms);
     let found = due(state, &heard, now).into_iter().find_map(|c| match c {
-        Command::Expire { inactive, expunge } => Some((inactive.len(), expunge.len())),
+        Command::Task(TaskCommand::Expire { inactive, expunge }) => {
+            Some((inactive.len(), expunge.len()))
+        }
         _ => None,
     });
     found.unwrap_or_default()
@@ -148,7 +150,9 @@ fn a_leader_that_stood_still_replaces_nothing_before_nodes_had_their_time() {
         heard.attend(Moment::from_ms(ms));
     }
     let expires = |heard: &Heard| {
-        due(&state, heard, START).iter().any(|c| matches!(c, Command::Expire { .. }))
+        due(&state, heard, START)
+            .iter()
+            .any(|c| matches!(c, Command::Task(TaskCommand::Expire { .. })))
     };
     for ms in (60_000..70_000).step_by(200) {
         heard.attend(Moment::from_ms(ms));
@@ -167,7 +171,7 @@ fn what_never_gets_running_is_ended_after_its_time_by_no_wall_clock() {
         heard.attend(Moment::from_ms(s * 1000));
         let now = Timestamp::from_ms(START.as_ms() + off_ms);
         let due = step(&state, early, &heard, now).commands;
-        due.iter().any(|c| matches!(c, Command::Kill { .. }))
+        due.iter().any(|c| matches!(c, Command::Task(TaskCommand::Kill { .. })))
     };
     let mut early = Early::default();
     for off_ms in [0, 7_200_000, -7_200_000] {

@@ -14,7 +14,7 @@ const NONE: [&str; 0] = [];
 
 fn step(commands: &[Command]) -> &DeployStep {
     match commands {
-        [Command::DeployStep(step)] => step,
+        [Command::Workload(WorkloadCommand::DeployStep(step))] => step,
         other => panic!("one step of one deployment is due, not {other:?}"),
     }
 }
@@ -47,7 +47,7 @@ fn a_new_app_gets_its_instances_once_each_with_an_id_of_its_own() {
     // Before anything has happened the same is due, and nothing more.
     let again = first_moves(&mut stage);
     assert_eq!((again.step, moves(&again).0.len()), (due.step, 3));
-    stage.ok(Command::DeployStep(due));
+    stage.ok(WorkloadCommand::DeployStep(due));
     assert_eq!(words(&stage.due()), NONE, "they wait for their places");
     stage.settle();
     assert_eq!(stage.of("/shop/web").len(), 3);
@@ -61,7 +61,7 @@ fn a_deployment_moves_on_when_its_instances_are_up_and_not_before() {
     spec.run_mut().containers[0].health_checks.push(health_check());
     stage.put([spec]);
     let due = first_moves(&mut stage);
-    stage.ok(Command::DeployStep(due));
+    stage.ok(WorkloadCommand::DeployStep(due));
     let launch = stage.placed().expect("there is room");
     stage.ok(launch);
     assert_eq!(words(&stage.due()), NONE, "launched");
@@ -80,7 +80,7 @@ fn an_upgrade_makes_new_ones_before_it_ends_old_ones() {
     let due = first_moves(&mut stage);
     let (add, retire) = moves(&due);
     assert_eq!((add.len(), retire.len()), (2, 0), "nothing ends before there is another");
-    stage.ok(Command::DeployStep(due));
+    stage.ok(WorkloadCommand::DeployStep(due));
     stage.settle();
     let new: BTreeSet<_> = stage.of("/web").into_iter().map(|i| i.id).collect();
     assert!(new.len() == 2 && new.is_disjoint(&old), "{new:?}");
@@ -94,7 +94,7 @@ fn a_removed_app_ends_what_it_has_and_asks_for_each_once() {
     stage.remove("/web");
     let due = first_moves(&mut stage);
     assert_eq!((moves(&due).0.len(), moves(&due).1.len()), (0, 2));
-    stage.ok(Command::DeployStep(due));
+    stage.ok(WorkloadCommand::DeployStep(due));
     assert!(stage.of("/web").iter().all(|i| i.goal == Goal::Decommissioned));
     assert_eq!(words(&stage.due()), NONE, "it was said once");
     stage.settle();
@@ -108,10 +108,12 @@ fn a_workload_outside_deployments_is_brought_back_to_its_number() {
     stage.settle();
     let gone = stage.of("/web")[0].id.clone();
     let instances = vec![gone.clone()];
-    stage.ok(Command::Kill { instances, wipe: true, reason: KillReason::Request });
+    stage.ok(TaskCommand::Kill { instances, wipe: true, reason: KillReason::Request });
     stage.agents();
     let commands = stage.due();
-    let [Command::Scale(scale)] = &commands[..] else { panic!("{commands:?}") };
+    let [Command::Workload(WorkloadCommand::Scale(scale))] = &commands[..] else {
+        panic!("{commands:?}")
+    };
     assert_eq!((scale.add.len(), scale.retire.len()), (1, 0));
     assert_ne!(scale.add[0], gone);
     stage.settle();
@@ -130,7 +132,7 @@ fn one_activation_is_no_larger_than_a_command_may_be_and_small_ones_are_not_held
     for _ in 0..10 {
         let commands = stage.due();
         let steps = commands.iter().map(|command| match command {
-            Command::DeployStep(step) => moves(step).0.len(),
+            Command::Workload(WorkloadCommand::DeployStep(step)) => moves(step).0.len(),
             other => panic!("{other:?}"),
         });
         let sizes: Vec<usize> = steps.collect();
@@ -151,7 +153,7 @@ fn an_idle_deployment_is_looked_at_again_when_its_workload_moves() {
     let mut stage = Stage::new(1);
     stage.put([app("/web", 1, 0.5, 64.0, 1)]);
     let due = first_moves(&mut stage);
-    stage.ok(Command::DeployStep(due));
+    stage.ok(WorkloadCommand::DeployStep(due));
     let mut idle = Idle::default();
     let mut look = |stage: &mut Stage| {
         crate::control::deploy::step(&stage.state, &mut idle, &mut stage.rng, stage.now).commands
@@ -181,7 +183,7 @@ fn a_deployment_that_stands_tells_what_it_waits_for() {
         report.waits.into_iter().map(|wait| format!("{}: {}", wait.about, wait.because)).collect()
     };
     assert_eq!(told(&mut stage), NONE, "it does not wait");
-    stage.ok(Command::DeployStep(due));
+    stage.ok(WorkloadCommand::DeployStep(due));
     let step = |rest: &str| [format!("deployment d1: step 2 of 2: /web: {rest}")];
     let nowhere = step("0 of 2 instances healthy, 2 without a place");
     assert_eq!(told(&mut stage), nowhere);
@@ -191,7 +193,7 @@ fn a_deployment_that_stands_tells_what_it_waits_for() {
     assert_eq!(told(&mut stage), step("0 of 2 instances healthy, 1 without a place"));
     stage.agents();
     assert_eq!(told(&mut stage), step("1 of 2 instances healthy, 1 without a place"));
-    stage.ok(Command::RegisterNode(Box::new(node(1, 4.0, 4096.0, &[]))));
+    stage.ok(NodeCommand::RegisterNode(Box::new(node(1, 4.0, 4096.0, &[]))));
     let launch = stage.placed().expect("there is room for the other");
     stage.ok(launch);
     stage.agents();
@@ -200,7 +202,7 @@ fn a_deployment_that_stands_tells_what_it_waits_for() {
     stage.settle();
     stage.remove("/web");
     let due = first_moves(&mut stage);
-    stage.ok(Command::DeployStep(due));
+    stage.ok(WorkloadCommand::DeployStep(due));
     let told = told(&mut stage);
     assert_eq!(told, ["deployment d2: step 1 of 1: /web is to go, 2 instances left"]);
 }

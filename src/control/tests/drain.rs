@@ -34,7 +34,7 @@ fn before(at: Timestamp) -> Timestamp {
 }
 
 fn duty(n: usize, duty: Duty) -> Vec<String> {
-    words(&[Command::NodeDuty { node: node_id(n), duty }])
+    words(&[NodeCommand::NodeDuty { node: node_id(n), duty }.into()])
 }
 
 /// An app whose one instance runs on a node that is drained; the node's number, and until when.
@@ -61,7 +61,7 @@ fn an_empty_node_is_drained_when_it_can_be_asked() {
     let mut stage = Stage::new(1);
     let until = stage.drain(0);
     assert_eq!(due(&stage, 0), duty(0, Duty::Drained { since: stage.now }));
-    stage.ok(Command::NodeReach { node: node_id(0), reachable: false });
+    stage.ok(NodeCommand::NodeReach { node: node_id(0), reachable: false });
     assert_eq!(due(&stage, 0), NONE, "who knows what still runs there");
     assert_eq!(due_at(&stage, 0, before(until)), NONE);
     assert_eq!(due_at(&stage, 0, until), duty(0, Duty::Deactivated { since: until }));
@@ -85,7 +85,9 @@ fn an_instance_ends_when_its_replacement_runs_elsewhere() {
     let old = stage.of("/web")[0].id.clone();
     assert_eq!(due(&stage, n), NONE, "there is no other yet");
     let commands = stage.due();
-    assert!(matches!(&commands[..], [Command::Scale(scale)] if scale.add.len() == 1));
+    assert!(
+        matches!(&commands[..], [Command::Workload(WorkloadCommand::Scale(scale))] if scale.add.len() == 1)
+    );
     stage.ok(commands[0].clone());
     assert_eq!(due(&stage, n), NONE, "it waits for a place");
     let launch = stage.placed().expect("there is room");
@@ -93,7 +95,8 @@ fn an_instance_ends_when_its_replacement_runs_elsewhere() {
     assert!(stage.hosts("/web").contains(&node_id(1 - n)), "elsewhere");
     assert_eq!(due(&stage, n), NONE, "it does not run yet");
     stage.agents();
-    let kill = Command::Kill { instances: vec![old], wipe: true, reason: KillReason::Drain };
+    let kill =
+        TaskCommand::Kill { instances: vec![old], wipe: true, reason: KillReason::Drain }.into();
     assert_eq!(due(&stage, n), words(std::slice::from_ref(&kill)));
     stage.ok(kill);
     assert_eq!(due(&stage, n), NONE, "it was said once");
@@ -135,7 +138,7 @@ fn an_app_under_deployment_is_left_to_its_deployment() {
 #[test]
 fn a_node_that_is_away_is_asked_for_nothing_before_its_deadline() {
     let (mut stage, n) = replaced();
-    stage.ok(Command::NodeReach { node: node_id(n), reachable: false });
+    stage.ok(NodeCommand::NodeReach { node: node_id(n), reachable: false });
     assert_eq!(due(&stage, n), NONE);
 }
 
@@ -154,14 +157,14 @@ fn a_draining_node_tells_what_it_waits_for() {
     assert_eq!(told(&stage, n), NONE, "it may go");
     stage.put([app("/web", 1, 0.6, 64.0, 1)]);
     assert_eq!(told(&stage, n), waits("1 of /web is left to its deployment"));
-    stage.ok(Command::NodeReach { node: node_id(n), reachable: false });
+    stage.ok(NodeCommand::NodeReach { node: node_id(n), reachable: false });
     assert_eq!(told(&stage, n), waits("it is away"));
 }
 
 #[test]
 fn what_was_told_to_end_is_waited_for() {
     let (mut stage, n) = replaced();
-    let due = Command::Kill {
+    let due = TaskCommand::Kill {
         instances: stage.of("/web").into_iter().filter(|i| on(i, n)).map(|i| i.id).collect(),
         wipe: true,
         reason: KillReason::Drain,

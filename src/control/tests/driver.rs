@@ -58,9 +58,10 @@ async fn reconcilers_wake_each_other_and_say_what_they_did() {
     let propose = async |command| {
         log.propose(command).await.expect("a leader").expect("accepted");
     };
-    propose(Command::RegisterNode(Box::new(node(0, 4.0, 4096.0, &[])))).await;
+    propose(NodeCommand::RegisterNode(Box::new(node(0, 4.0, 4096.0, &[]))).into()).await;
     let specs = [app("/web", 2, 0.5, 64.0, 1), app("/big", 1, 64.0, 64.0, 0)];
-    propose(Command::PutApps(Box::new(new_apps("d1".into(), specs.into_iter())))).await;
+    propose(WorkloadCommand::PutApps(Box::new(new_apps("d1".into(), specs.into_iter()))).into())
+        .await;
 
     // The deployment makes three, placement finds a place for two.
     let launched = |state: &State| {

@@ -29,7 +29,7 @@ fn waiting(n_nodes: usize, specs: impl IntoIterator<Item = WorkloadSpec>) -> Sta
 fn plan(stage: &Stage, limits: &Limits) -> (Vec<(InstanceId, NodeId)>, Vec<String>) {
     let mut step = place::step(&mut Planner::default(), &stage.state, limits, stage.now);
     let launches = match step.commands.pop() {
-        Some(Command::Launch(launches)) => launches,
+        Some(Command::Task(TaskCommand::Launch(launches))) => launches,
         None => Vec::new(),
         Some(other) => panic!("{other:?}"),
     };
@@ -65,7 +65,7 @@ fn each_waiting_instance_is_launched_once_and_none_beyond_what_a_node_has() {
 fn nodes_that_are_drained_or_away_get_nothing() {
     let mut stage = waiting(3, [app("/web", 3, 0.5, 64.0, 0)]);
     stage.drain(0);
-    stage.ok(Command::NodeReach { node: node_id(1), reachable: false });
+    stage.ok(NodeCommand::NodeReach { node: node_id(1), reachable: false });
     let (launched, _) = plan(&stage, &Limits::default());
     assert_eq!(launched.len(), 3);
     assert!(launched.iter().all(|(_, node)| *node == node_id(2)), "{launched:?}");
@@ -87,7 +87,9 @@ fn ports_that_others_hold_are_given_to_nobody() {
     let mut limits = Limits::default();
     limits.ports_held.insert(node_id(0), Ranges::of([(31_001, 31_998)]));
     let commands = place::step(&mut Planner::default(), &stage.state, &limits, stage.now).commands;
-    let [Command::Launch(launches)] = &commands[..] else { panic!("{commands:?}") };
+    let [Command::Task(TaskCommand::Launch(launches))] = &commands[..] else {
+        panic!("{commands:?}")
+    };
     let ports: BTreeSet<_> = launches.iter().flat_map(|l| l.host_ports.clone()).collect();
     assert_eq!(ports, [Some(31_000), Some(31_999)].into());
 }

@@ -1,45 +1,49 @@
-//! Birth of the cluster, users, roles.
+//! Users with their tokens, roles with their settings.
 
 use super::tx::Tx;
 use crate::{
-    core::{
-        Accepted, Rejected, Thing,
-        command::{Expect, Init},
-        state::{Cluster, Group},
-    },
-    model::{
-        access::{Role, RoleSettings, User},
-        path::PathId,
-    },
+    choice,
+    core::{Accepted, Rejected, Thing, command::Expect, state::Cluster},
+    model::access::{Role, RoleSettings, User},
 };
 
-pub fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
-    if tx.state.cluster.is_some() {
-        return Err(Rejected::Exists(Thing::Cluster.itself()));
-    }
-    let at = tx.at();
-    tx.put_cluster(Cluster {
-        id: init.cluster.clone(),
-        name: init.name.clone(),
-        secret: init.secret,
-        created_at: at,
-        n_nodes: 0,
-        level: init.level,
-    });
-    tx.put_group(Group {
-        id: PathId::root(),
-        dependencies: Default::default(),
-        enforce_role: false,
-        version: at,
-    });
-    let generation = tx.state.revision;
-    for user in &init.users {
-        tx.put_user(User { generation, ..user.clone() });
-    }
-    Ok(Accepted::default())
+/// Commands about who may what.
+#[derive(Clone, Debug)]
+pub enum AccessCommand {
+    PutUser {
+        user: User,
+        expect: Expect,
+    },
+    DeleteUser(String),
+    /// Ends every login token made so far: of one user, or of all.
+    RevokeTokens(Option<String>),
+    /// Another secret to sign login tokens with; ends every token made so far.
+    RotateSecret([u8; 32]),
+    PutRole(RoleSettings),
+    DeleteRole(Role),
 }
 
-pub fn put_user(tx: &mut Tx<'_>, user: &User, expect: Expect) -> Result<Accepted, Rejected> {
+choice!(AccessCommand {
+    19: PutUser { 1: user, 2: expect },
+    20: DeleteUser(it),
+    21: RevokeTokens[of],
+    22: RotateSecret(it),
+    23: PutRole(it),
+    24: DeleteRole(it),
+});
+
+pub(super) fn run(tx: &mut Tx<'_>, command: &AccessCommand) -> Result<Accepted, Rejected> {
+    match command {
+        AccessCommand::PutUser { user, expect } => put_user(tx, user, *expect),
+        AccessCommand::DeleteUser(uid) => delete_user(tx, uid),
+        AccessCommand::RevokeTokens(uid) => revoke_tokens(tx, uid.as_deref()),
+        AccessCommand::RotateSecret(secret) => rotate_secret(tx, *secret),
+        AccessCommand::PutRole(settings) => Ok(put_role(tx, settings)),
+        AccessCommand::DeleteRole(role) => delete_role(tx, role),
+    }
+}
+
+fn put_user(tx: &mut Tx<'_>, user: &User, expect: Expect) -> Result<Accepted, Rejected> {
     let known = tx.state.users.contains_key(&user.uid);
     match expect {
         Expect::Absent if known => return Err(Rejected::Exists(Thing::User.named(&user.uid))),
@@ -54,7 +58,7 @@ pub fn put_user(tx: &mut Tx<'_>, user: &User, expect: Expect) -> Result<Accepted
     Ok(Accepted::default())
 }
 
-pub fn delete_user(tx: &mut Tx<'_>, uid: &str) -> Result<Accepted, Rejected> {
+fn delete_user(tx: &mut Tx<'_>, uid: &str) -> Result<Accepted, Rejected> {
     if !tx.state.users.contains_key(uid) {
         return Err(Rejected::NotFound(Thing::User.named(uid)));
     }
@@ -67,7 +71,7 @@ pub fn delete_user(tx: &mut Tx<'_>, uid: &str) -> Result<Accepted, Rejected> {
 }
 
 /// Ends the tokens of one user, or of all.
-pub fn revoke_tokens(tx: &mut Tx<'_>, uid: Option<&str>) -> Result<Accepted, Rejected> {
+fn revoke_tokens(tx: &mut Tx<'_>, uid: Option<&str>) -> Result<Accepted, Rejected> {
     let generation = tx.state.revision;
     let users: Vec<_> = match uid {
         Some(uid) => tx.state.users.get(uid).into_iter().cloned().collect(),
@@ -82,19 +86,19 @@ pub fn revoke_tokens(tx: &mut Tx<'_>, uid: Option<&str>) -> Result<Accepted, Rej
     Ok(Accepted::default())
 }
 
-pub fn rotate_secret(tx: &mut Tx<'_>, secret: [u8; 32]) -> Result<Accepted, Rejected> {
+fn rotate_secret(tx: &mut Tx<'_>, secret: [u8; 32]) -> Result<Accepted, Rejected> {
     if let Some(cluster) = tx.state.cluster.clone() {
         tx.put_cluster(Cluster { secret, ..(*cluster).clone() });
     }
     revoke_tokens(tx, None)
 }
 
-pub fn put_role(tx: &mut Tx<'_>, settings: &RoleSettings) -> Accepted {
+fn put_role(tx: &mut Tx<'_>, settings: &RoleSettings) -> Accepted {
     tx.put(settings.role.clone(), settings.clone());
     Accepted::default()
 }
 
-pub fn delete_role(tx: &mut Tx<'_>, role: &Role) -> Result<Accepted, Rejected> {
+fn delete_role(tx: &mut Tx<'_>, role: &Role) -> Result<Accepted, Rejected> {
     if !tx.state.roles.contains_key(role) {
         return Err(Rejected::NotFound(Thing::Role.named(role)));
     }

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use super::tx::Tx;
 use crate::{
     base::{clock::Timestamp, limit},
-    core::{
-        command::{Accepted, Join, Rejected},
-        state::State,
-    },
+    choice,
+    core::{Accepted, Rejected, state::State},
+    message,
     model::{
         credential::{Certificate, Digest, Invitation, Joined, Revoked, Serial, Why},
         node::NodeId,
@@ -24,8 +23,52 @@ use crate::{
 /// all the same.
 const CERTIFICATES_PER_NODE_MAX: usize = 4;
 
+/// Commands about letting nodes in.
+#[derive(Clone, Debug)]
+pub enum AdmissionCommand {
+    /// Lets one node join until then, by the hash of a secret.
+    Invite { digest: Digest, until: Timestamp },
+    /// A node joins: uses an invitation up and gets an id.
+    Join(Join),
+    /// A node gets a new certificate by one it has.
+    Renew { node: NodeId, by: Serial, new: Serial, expires_at: Timestamp },
+    /// A node has begun to use this certificate: its earlier ones are not needed any more.
+    UseCertificate { node: NodeId, serial: Serial },
+}
+
+/// A node that joins.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// Of the secret of its invitation.
+    pub invitation: Digest,
+    /// Of its public key.
+    pub key: Digest,
+    /// Of the certificate it is given.
+    pub serial: Serial,
+    pub expires_at: Timestamp,
+}
+
+choice!(AdmissionCommand {
+    13: Invite { 1: digest, 2: until },
+    14: Join(it),
+    15: Renew { 1: node, 2: by, 3: new, 4: expires_at },
+    16: UseCertificate { 1: node, 2: serial },
+});
+message!(Join { 1: invitation, 2: key, 3: serial, 4: expires_at });
+
+pub(super) fn run(tx: &mut Tx<'_>, command: &AdmissionCommand) -> Result<Accepted, Rejected> {
+    match command {
+        AdmissionCommand::Invite { digest, until } => invite(tx, *digest, *until),
+        AdmissionCommand::Join(it) => join(tx, it),
+        AdmissionCommand::Renew { node, by, new, expires_at } => {
+            renew(tx, node, by, new, *expires_at)
+        }
+        AdmissionCommand::UseCertificate { node, serial } => use_certificate(tx, node, serial),
+    }
+}
+
 /// A new invitation.
-pub fn invite(tx: &mut Tx<'_>, digest: Digest, until: Timestamp) -> Result<Accepted, Rejected> {
+fn invite(tx: &mut Tx<'_>, digest: Digest, until: Timestamp) -> Result<Accepted, Rejected> {
     drop_expired(tx);
     let n_waiting = tx.state.invitations.values().filter(|i| i.used.is_none()).count();
     if n_waiting >= limit::INVITATIONS_MAX {
@@ -38,7 +81,7 @@ pub fn invite(tx: &mut Tx<'_>, digest: Digest, until: Timestamp) -> Result<Accep
 
 /// A node joins. Its id is the next number of the cluster; a second try with the same key gets the
 /// same id.
-pub fn join(tx: &mut Tx<'_>, join: &Join) -> Result<Accepted, Rejected> {
+fn join(tx: &mut Tx<'_>, join: &Join) -> Result<Accepted, Rejected> {
     drop_expired(tx);
     let Some(invitation) = tx.state.invitations.get(&join.invitation).cloned() else {
         return Err(Rejected::not_invited());
@@ -58,7 +101,7 @@ pub fn join(tx: &mut Tx<'_>, join: &Join) -> Result<Accepted, Rejected> {
 }
 
 /// A node with a good certificate gets a new one.
-pub fn renew(
+fn renew(
     tx: &mut Tx<'_>,
     node: &NodeId,
     by: &Serial,
@@ -74,11 +117,7 @@ pub fn renew(
 }
 
 /// A certificate is used: those given before it are not good any more.
-pub fn use_certificate(
-    tx: &mut Tx<'_>,
-    node: &NodeId,
-    serial: &Serial,
-) -> Result<Accepted, Rejected> {
+fn use_certificate(tx: &mut Tx<'_>, node: &NodeId, serial: &Serial) -> Result<Accepted, Rejected> {
     check(tx.state, node, serial).map_err(Rejected::bad_certificate)?;
     let key = (node.clone(), serial.clone());
     let issued_at = tx.state.certificates.get(&key).map(|c| c.issued_at).unwrap_or_default();
@@ -87,7 +126,7 @@ pub fn use_certificate(
 }
 
 /// Takes every certificate of a removed node back.
-pub fn revoke_all(tx: &mut Tx<'_>, node: &NodeId) {
+pub(super) fn revoke_all(tx: &mut Tx<'_>, node: &NodeId) {
     revoke(tx, node, Why::Removed, |_| true);
     let mine = |i: &Invitation| i.used.as_ref().is_some_and(|u| u.node == *node);
     let spent: Vec<Digest> =

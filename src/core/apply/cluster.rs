@@ -1,172 +1,117 @@
-//! Nodes come, go silent, return, drain; time passes for what stood on lost ones.
+//! Birth of the cluster, its masters, and its level (`base::level`): who can do what, and when it rises.
 
-use std::time::Duration;
-
-use super::{admission, instance::end, level, tx::Tx};
+use super::tx::Tx;
 use crate::{
-    base::limit,
-    core::{Accepted, Rejected, Thing},
-    model::{
-        instance::{End, Goal, Instance, InstanceId, KillOrder, KillReason, Life, Phase},
-        node::{Duty, Node, NodeId, NodeInfo, Reach},
-        workload::UnreachableStrategy,
+    base::level,
+    choice,
+    core::{
+        Accepted, Rejected, Thing,
+        state::{Cluster, Group, State},
     },
+    message,
+    model::{access::User, master::Master, path::PathId},
 };
 
-/// An agent introduces itself, for the first time or again.
-///
-/// A smaller total than what its tasks hold is not taken over: promises given stay covered. A node
-/// that was removed in the meantime is refused.
-pub fn register(tx: &mut Tx<'_>, info: &NodeInfo) -> Result<Accepted, Rejected> {
+/// Commands about the cluster as a whole.
+#[derive(Clone, Debug)]
+pub enum ClusterCommand {
+    /// First command of a cluster; later ones are refused.
+    Init(Init),
+    /// A master has started and says where it is reached and what it can do.
+    RegisterMaster(Box<Master>),
+    /// Lets the cluster do what only releases of this level and later can.
+    RaiseLevel(u32),
+}
+
+/// Birth of a cluster.
+#[derive(Clone, Debug)]
+pub struct Init {
+    pub cluster: String,
+    pub name: String,
+    /// Signs login tokens.
+    pub secret: [u8; 32],
+    pub users: Vec<User>,
+    /// What its first master can do.
+    pub level: u32,
+}
+
+choice!(ClusterCommand { 1: Init(it), 25: RegisterMaster(it), 26: RaiseLevel(it) });
+message!(Init { 1: cluster, 2: name, 3: secret, 4: users, 5: level = level::FIRST });
+
+pub(super) fn run(tx: &mut Tx<'_>, command: &ClusterCommand) -> Result<Accepted, Rejected> {
+    match command {
+        ClusterCommand::Init(it) => init(tx, it),
+        ClusterCommand::RegisterMaster(master) => register(tx, master),
+        ClusterCommand::RaiseLevel(to) => raise(tx, *to),
+    }
+}
+
+fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
+    if tx.state.cluster.is_some() {
+        return Err(Rejected::Exists(Thing::Cluster.itself()));
+    }
     let at = tx.at();
-    admission::check_member(tx.state, &info.id)?;
-    level::check(tx.state, || format!("node {}", info.id), info.level)?;
-    let node = match tx.state.nodes.get(&info.id) {
-        None => Node {
-            info: info.clone(),
-            reach: Reach::Reachable,
-            duty: Duty::Active,
-            registered_at: at,
-            reregistered_at: None,
-        },
-        Some(known) => {
-            let mut info = info.clone();
-            let used = tx.state.index.used.get(&info.id).cloned().unwrap_or_default();
-            if !info.total.contains(&used) {
-                info.total = known.info.total.clone();
-            }
-            let reregistered_at = Some(at);
-            Node { info, reach: Reach::Reachable, reregistered_at, ..(**known).clone() }
-        }
-    };
-    tx.put_node(node);
+    tx.put_cluster(Cluster {
+        id: init.cluster.clone(),
+        name: init.name.clone(),
+        secret: init.secret,
+        created_at: at,
+        n_nodes: 0,
+        level: init.level,
+    });
+    tx.put_group(Group {
+        id: PathId::root(),
+        dependencies: Default::default(),
+        enforce_role: false,
+        version: at,
+    });
+    let generation = tx.state.revision;
+    for user in &init.users {
+        tx.put_user(User { generation, ..user.clone() });
+    }
     Ok(Accepted::default())
 }
 
-/// A node is lost or heard again. Its tasks become unreachable with it; what they become when it
-/// returns is told by the agent's own report.
-pub fn reach(tx: &mut Tx<'_>, id: &NodeId, reachable: bool) -> Result<Accepted, Rejected> {
-    let at = tx.at();
-    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NotFound(Thing::Node.named(id)))?;
-    if node.is_reachable() == reachable {
+/// A master introduces itself.
+fn register(tx: &mut Tx<'_>, master: &Master) -> Result<Accepted, Rejected> {
+    check_level(tx.state, || format!("master {}", master.id), master.level)?;
+    if tx.state.masters.get(&master.id).is_none_or(|known| **known != *master) {
+        tx.put(master.id, master.clone());
+    }
+    Ok(Accepted::default())
+}
+
+/// Refuses who cannot do what the cluster does already.
+pub(super) fn check_level(
+    state: &State,
+    who: impl Fn() -> String,
+    level: u32,
+) -> Result<(), Rejected> {
+    let wanted = state.level();
+    if level < wanted {
+        return Err(Rejected::TooOld { who: who(), level, wanted });
+    }
+    Ok(())
+}
+
+/// Raises the level; refused while somebody who belongs to the cluster cannot do it, heard or not.
+fn raise(tx: &mut Tx<'_>, to: u32) -> Result<Accepted, Rejected> {
+    let Some(cluster) = tx.state.cluster.clone().filter(|cluster| cluster.level < to) else {
         return Ok(Accepted::default());
+    };
+    let by = held_back_by(tx.state, to);
+    if !by.is_empty() {
+        return Err(Rejected::HeldBack { to, by });
     }
-    let reach = if reachable { Reach::Reachable } else { Reach::Unreachable { since: at } };
-    let node = Node { reach, ..(**node).clone() };
-    tx.put_node(node);
-    if reachable {
-        return Ok(Accepted { n_done: 1, ..Accepted::default() });
-    }
-    let lost: Vec<Instance> = tx
-        .state
-        .instances_on(id)
-        .filter(|i| !i.condition().is_lost())
-        .map(|i| (**i).clone())
-        .collect();
-    for instance in lost {
-        lose(tx, instance);
-    }
+    tx.put_cluster(Cluster { level: to, ..(*cluster).clone() });
     Ok(Accepted { n_done: 1, ..Accepted::default() })
 }
 
-/// Sets whether a node takes work; draining ends its tasks one app's share at a time elsewhere.
-pub fn duty(tx: &mut Tx<'_>, id: &NodeId, duty: Duty) -> Result<Accepted, Rejected> {
-    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NotFound(Thing::Node.named(id)))?;
-    if node.duty != duty {
-        let node = Node { duty, ..(**node).clone() };
-        tx.put_node(node);
-    }
-    Ok(Accepted::default())
-}
-
-/// Forgets a node and takes its certificates back. Refused while it is heard and holds tasks; of a
-/// lost node the tasks are gone. The agent inside a master has no certificate: it goes with it.
-pub fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
-    let node = tx.state.nodes.get(id).ok_or_else(|| Rejected::NotFound(Thing::Node.named(id)))?;
-    let held: Vec<Instance> = tx.state.instances_on(id).map(|i| (**i).clone()).collect();
-    if node.is_reachable() && !held.is_empty() {
-        return Err(Rejected::Busy(Thing::Node.named(id)));
-    }
-    if node.is_reachable() && !admission::has_certificate(tx.state, id) {
-        return Err(Rejected::invalid(
-            "node",
-            format!("{id} is part of a running master; stop its agent first"),
-        ));
-    }
-    for instance in held {
-        end(tx, instance, End::Gone, "the node was removed", false);
-    }
-    tx.remove_node(id);
-    admission::revoke_all(tx, id);
-    Ok(Accepted::default())
-}
-
-/// Unreachable instances whose time has come turn inactive, or are forgotten. A node that came back
-/// meanwhile tells itself what became of its tasks.
-pub fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) -> Accepted {
-    let mut n_done = 0;
-    for id in inactive {
-        let Some(known) = tx.state.instances.get(id).filter(|i| is_away(tx, i)) else { continue };
-        if let Life::Placed(Phase::Unreachable, task) = &known.life {
-            let life = Life::Placed(Phase::UnreachableInactive, task.clone());
-            tx.put_instance(Instance { life, ..(**known).clone() });
-            n_done += 1;
-        }
-    }
-    for id in expunge {
-        if tx.state.instances.get(id).is_some_and(|i| i.condition().is_lost() && is_away(tx, i)) {
-            tx.remove_instance(id);
-            n_done += 1;
-        }
-    }
-    Accepted { n_done, ..Accepted::default() }
-}
-
-fn is_away(tx: &Tx<'_>, instance: &Instance) -> bool {
-    let node = instance.placement().and_then(|p| tx.state.nodes.get(&p.node));
-    node.is_some_and(|n| !n.is_reachable())
-}
-
-/// One instance on a lost node: out of names and front doors from now on, replaced and forgotten
-/// when its time has come (`expiry`). One that was to end anyway is forgotten at once.
-fn lose(tx: &mut Tx<'_>, mut instance: Instance) {
-    instance.set_phase(Phase::Unreachable);
-    instance.since = tx.at();
-    "the node is unreachable".clone_into(&mut instance.message);
-    let (id, goal) = (instance.id.clone(), instance.goal);
-    tx.put_instance(instance);
-    if goal == Goal::Decommissioned {
-        tx.remove_instance(&id);
-    }
-}
-
-/// After which silence of its node an instance turns inactive, which means it is replaced, and from
-/// when on it may be forgotten; `None` = never.
-pub fn expiry(strategy: UnreachableStrategy) -> Option<(Duration, Duration)> {
-    match strategy {
-        UnreachableStrategy::Disabled => None,
-        UnreachableStrategy::After { inactive_ms, expunge_ms } => Some((
-            Duration::from_millis(inactive_ms).max(limit::REPLACE_AFTER),
-            Duration::from_millis(expunge_ms).max(limit::FORGET_AFTER),
-        )),
-    }
-}
-
-/// Marks an instance for the end, or ends it at once when it has no task.
-pub fn order_kill(tx: &mut Tx<'_>, mut instance: Instance, goal: Goal, reason: &KillReason) {
-    instance.goal = goal;
-    let Life::Placed(phase, task) = &mut instance.life else {
-        if goal != Goal::Running {
-            tx.remove_instance(&instance.id);
-        }
-        return;
-    };
-    if phase.is_lost() && goal == Goal::Decommissioned {
-        tx.remove_instance(&instance.id);
-        return;
-    }
-    if task.kill.is_none() {
-        task.kill = Some(KillOrder { at: tx.at(), reason: reason.clone() });
-    }
-    tx.put_instance(instance);
+/// The masters and nodes that cannot do a level, by name, with their release.
+pub fn held_back_by(state: &State, level: u32) -> Vec<String> {
+    let masters = state.masters.values().filter(|master| master.level < level);
+    let masters = masters.map(|m| format!("master {} (tepui {})", m.id, m.release));
+    let nodes = state.nodes.values().filter(|node| node.info.level < level);
+    let nodes = nodes.map(|n| format!("node {} (tepui {})", n.info.id, n.info.version));
+    masters.chain(nodes).collect()
 }

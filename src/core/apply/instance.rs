@@ -3,7 +3,7 @@
 //! The agent's word counts for what a task does; an older word never overrules a newer one because
 //! reports carry the incarnation and conditions only move along the table in `accepts`.
 
-use super::{cluster::order_kill, tx::Tx};
+use super::{task::order_kill, tx::Tx};
 use crate::{
     core::{
         backoff::Delay,

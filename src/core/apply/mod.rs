@@ -1,16 +1,18 @@
 //! `apply`: the one way state changes.
 //!
 //! A command either takes effect as a whole and tells its changes, or is rejected and changes
-//! nothing. One file per group of commands; `tx` keeps tables and indexes in step.
+//! nothing. One file per family of commands, which declares them and does what they ask; `tx` keeps
+//! tables and indexes in step.
 
-mod access;
+pub mod access;
 pub mod admission;
 pub mod cluster;
+pub mod node;
+pub mod task;
+pub mod workload;
 mod instance;
-pub mod level;
 mod past;
 mod tx;
-mod workload;
 
 #[cfg(test)]
 mod tests;
@@ -18,13 +20,67 @@ mod tests;
 pub use tx::{is_present, reindex};
 pub use workload::too_large;
 
+use std::fmt;
+
 use super::{
     change::Change,
-    command::{Accepted, Command, Outcome, Rejected, Stamped},
+    command::{Outcome, Stamped},
     state::State,
 };
-use crate::base::limit;
+use crate::{base::limit, choices};
 use tx::Tx;
+
+/// Lists the families of commands, each with its module's enum. On the wire there are none: the numbers
+/// are one row for all families, and stored: never use one again.
+macro_rules! families {
+    ($($(#[$about:meta])* $name:ident($module:ident::$family:ident);)*) => {
+        /// Everything that can be asked of the state.
+        #[derive(Clone)]
+        pub enum Command {
+            $($(#[$about])* $name($module::$family),)*
+        }
+
+        impl Command {
+            fn run(&self, tx: &mut Tx<'_>) -> Outcome {
+                match self {
+                    $(Self::$name(command) => $module::run(tx, command),)*
+                }
+            }
+        }
+
+        $(impl From<$module::$family> for Command {
+            fn from(command: $module::$family) -> Self {
+                Self::$name(command)
+            }
+        })*
+
+        /// As its family shows it.
+        impl fmt::Debug for Command {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name(command) => command.fmt(f),)*
+                }
+            }
+        }
+
+        choices!(Command { $($name($module::$family)),* });
+    };
+}
+
+families! {
+    /// The cluster as a whole: birth, masters, level.
+    Cluster(cluster::ClusterCommand);
+    /// Apps, groups, deployments.
+    Workload(workload::WorkloadCommand);
+    /// What becomes of single instances.
+    Task(task::TaskCommand);
+    /// Nodes that belong to the cluster.
+    Node(node::NodeCommand);
+    /// Nodes are let in.
+    Admission(admission::AdmissionCommand);
+    /// Users, tokens, roles.
+    Access(access::AccessCommand);
+}
 
 /// Applies one command and tells what it changed. The revision counts rejected commands too.
 pub fn apply(state: &mut State, entry: &Stamped) -> (Outcome, Vec<Change>) {
@@ -37,7 +93,7 @@ pub fn apply(state: &mut State, entry: &Stamped) -> (Outcome, Vec<Change>) {
     state.revision += 1;
     state.at = state.at.max(entry.at);
     let mut tx = Tx::new(state);
-    let outcome = run(&mut tx, &entry.command);
+    let outcome = entry.command.run(&mut tx);
     let mut changes = tx.finish();
     if outcome.is_err() {
         let (revision, at) = (state.revision, state.at);
@@ -47,39 +103,6 @@ pub fn apply(state: &mut State, entry: &Stamped) -> (Outcome, Vec<Change>) {
     }
     remember(state, entry, &outcome);
     (outcome, changes)
-}
-
-fn run(tx: &mut Tx<'_>, command: &Command) -> Result<Accepted, Rejected> {
-    match command {
-        Command::Init(init) => access::init(tx, init),
-        Command::PutApps(put) => workload::put(tx, put),
-        Command::CancelDeployment { id, undo } => workload::cancel(tx, id, undo.as_ref()),
-        Command::DeployStep(step) => workload::step(tx, step),
-        Command::Scale(scale) => workload::scale_outside(tx, scale),
-        Command::Kill { instances, wipe, reason } => instance::kill(tx, instances, *wipe, reason),
-        Command::Launch(launches) => Ok(instance::launch(tx, launches)),
-        Command::Report { node, reports } => Ok(instance::report(tx, node, reports)),
-        Command::RegisterNode(info) => cluster::register(tx, info),
-        Command::NodeReach { node, reachable } => cluster::reach(tx, node, *reachable),
-        Command::NodeDuty { node, duty } => cluster::duty(tx, node, *duty),
-        Command::RemoveNode(node) => cluster::remove(tx, node),
-        Command::Invite { digest, until } => admission::invite(tx, *digest, *until),
-        Command::Join(join) => admission::join(tx, join),
-        Command::Renew { node, by, new, expires_at } => {
-            admission::renew(tx, node, by, new, *expires_at)
-        }
-        Command::UseCertificate { node, serial } => admission::use_certificate(tx, node, serial),
-        Command::Expire { inactive, expunge } => Ok(cluster::expire(tx, inactive, expunge)),
-        Command::ResetBackoff(app) => workload::reset_backoff(tx, app),
-        Command::PutUser { user, expect } => access::put_user(tx, user, *expect),
-        Command::DeleteUser(uid) => access::delete_user(tx, uid),
-        Command::RevokeTokens(uid) => access::revoke_tokens(tx, uid.as_deref()),
-        Command::RotateSecret(secret) => access::rotate_secret(tx, *secret),
-        Command::PutRole(settings) => Ok(access::put_role(tx, settings)),
-        Command::DeleteRole(role) => access::delete_role(tx, role),
-        Command::RegisterMaster(master) => level::register(tx, master),
-        Command::RaiseLevel(to) => level::raise(tx, *to),
-    }
 }
 
 /// Keeps the outcome of a command that may be asked again; drops the oldest past the bound.

@@ -17,6 +17,7 @@ use super::*;
 use crate::{
     base::{clock::Timestamp, units::Milli},
     core::{
+        AccessCommand, NodeCommand, Rejected, TaskCommand, WorkloadCommand,
         change::End,
         command::{Edit, Expect, GroupChange, GroupEdit, Launch, Scale},
     },
@@ -87,7 +88,7 @@ fn an_unchanged_app_makes_a_deployment_that_ends_at_once() {
     w.put(app("/a", 1));
     w.settle();
     let id = w.id();
-    let changes = w.ok(Command::PutApps(Box::new(put(
+    let changes = w.ok(WorkloadCommand::PutApps(Box::new(put(
         &id,
         vec![edit(&PathId::parse("/a"), Some(app("/a", 1)))],
     ))));
@@ -154,7 +155,7 @@ fn rolling_back_keeps_the_old_instances_that_still_run() {
         }
     }
     let undo = w.id();
-    w.ok(Command::CancelDeployment { id: id.clone(), undo: Some(undo) });
+    w.ok(WorkloadCommand::CancelDeployment { id: id.clone(), undo: Some(undo) });
     assert!(!w.state.deployments.contains_key(&id));
     w.settle();
     let after: Vec<InstanceId> = w.running("/a").iter().map(|i| i.id.clone()).collect();
@@ -167,7 +168,7 @@ fn cancelling_a_first_deployment_removes_the_app_again() {
     let mut w = World::new(1);
     let id = w.put(app("/a", 1));
     let undo = w.id();
-    w.ok(Command::CancelDeployment { id, undo: Some(undo) });
+    w.ok(WorkloadCommand::CancelDeployment { id, undo: Some(undo) });
     w.settle();
     assert!(w.state.apps.is_empty() && w.state.instances.is_empty());
     assert!(w.state.specs.is_empty(), "{:?}", w.state.specs);
@@ -179,14 +180,14 @@ fn a_locked_app_is_refused_unless_forced() {
     let first = w.put(app("/a", 1));
     let second = w.id();
     let mut again = put(&second, vec![edit(&PathId::parse("/a"), Some(app("/a", 5)))]);
-    let rejected = w.rejected(Command::PutApps(Box::new(again.clone())));
+    let rejected = w.rejected(WorkloadCommand::PutApps(Box::new(again.clone())));
     assert_eq!(
         rejected,
         Rejected::Locked { apps: vec![PathId::parse("/a")], deployments: vec![first.clone()] }
     );
     assert_eq!(w.state.spec(&PathId::parse("/a")).expect("spec").instances, 1);
     again.force = true;
-    let changes = w.ok(Command::PutApps(Box::new(again)));
+    let changes = w.ok(WorkloadCommand::PutApps(Box::new(again)));
     let superseded = changes.iter().any(|c| {
         matches!(c, Change::Deployment { id, end: Some(End::Cancelled(_)), .. } if *id == first)
     });
@@ -213,8 +214,10 @@ fn dependencies_order_the_steps_and_cycles_are_refused() {
     let mut db = app("/db", 1);
     db.dependencies.insert(PathId::parse("/web"));
     let id = w.id();
-    let rejected =
-        w.rejected(Command::PutApps(Box::new(put(&id, vec![edit(&db.id.clone(), Some(db))]))));
+    let rejected = w.rejected(WorkloadCommand::PutApps(Box::new(put(
+        &id,
+        vec![edit(&db.id.clone(), Some(db))],
+    ))));
     assert!(matches!(rejected, Rejected::Cycle(_)));
     assert!(w.state.spec(&PathId::parse("/db")).expect("spec").dependencies.is_empty());
 }
@@ -260,7 +263,7 @@ fn a_removed_app_that_waits_out_its_delay_is_not_launched_once_more() {
     let plan = crate::core::place::plan(&w.state, &[], due, &Default::default());
     assert_eq!(plan.launches, []);
     // Nor by a plan that was made before the removal.
-    w.ok(Command::Launch(vec![launch]));
+    w.ok(TaskCommand::Launch(vec![launch]));
     assert_eq!(w.state.instances[&i.id].condition(), Condition::Scheduled);
     w.settle();
     assert!(w.state.instances.is_empty());
@@ -288,7 +291,7 @@ fn a_kill_on_request_brings_no_delay_and_wipe_forgets_the_instance() {
     w.put(app("/a", 2));
     w.settle();
     let (a, b) = (w.running("/a")[0].id.clone(), w.running("/a")[1].id.clone());
-    let kill = |id: &InstanceId, wipe| Command::Kill {
+    let kill = |id: &InstanceId, wipe| TaskCommand::Kill {
         instances: vec![id.clone()],
         wipe,
         reason: KillReason::Request,
@@ -324,9 +327,9 @@ fn reports_of_another_incarnation_or_from_elsewhere_are_ignored() {
         containers: Vec::new(),
         unhealthy: false,
     };
-    w.ok(Command::Report { node: NodeId::from("n0"), reports: vec![report.clone()] });
+    w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report.clone()] });
     report.incarnation = 1;
-    w.ok(Command::Report { node: NodeId::from("n1"), reports: vec![report] });
+    w.ok(TaskCommand::Report { node: NodeId::from("n1"), reports: vec![report] });
     assert_eq!(w.state.instances[&i.id].condition(), Condition::Running);
 }
 
@@ -336,18 +339,18 @@ fn tasks_of_a_lost_node_are_kept_then_replaced_and_taken_back() {
     w.put(app("/a", 1));
     w.settle();
     let (lost, uneven) = (w.running("/a")[0].id.clone(), PathId::parse("/a"));
-    let expire = |inactive: &[InstanceId], expunge: &[InstanceId]| Command::Expire {
+    let expire = |inactive: &[InstanceId], expunge: &[InstanceId]| TaskCommand::Expire {
         inactive: inactive.to_vec(),
         expunge: expunge.to_vec(),
     };
     let ids = std::slice::from_ref(&lost);
-    w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+    w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
     assert!(w.running("/a").is_empty(), "out of names and front doors");
     assert_eq!(w.state.instances[&lost].condition(), Condition::Unreachable);
     assert!(!w.state.index.uneven.contains(&uneven), "not replaced yet");
     w.ok(expire(ids, &[]));
     assert!(w.state.index.uneven.contains(&uneven));
-    w.ok(Command::RegisterNode(Box::new(node(0))));
+    w.ok(NodeCommand::RegisterNode(Box::new(node(0))));
     w.ok(expire(&[], ids));
     assert!(w.state.instances.contains_key(&lost), "its node is back: it tells itself");
     w.report(&lost, Condition::Running);
@@ -361,9 +364,9 @@ fn one_that_was_replaced_and_ended_meanwhile_has_no_next_life_and_delays_nobody(
     w.put(app("/a", 1));
     w.settle();
     let lost = w.running("/a")[0].id.clone();
-    w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
-    w.ok(Command::Expire { inactive: vec![lost.clone()], expunge: Vec::new() });
-    w.ok(Command::RegisterNode(Box::new(node(0))));
+    w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
+    w.ok(TaskCommand::Expire { inactive: vec![lost.clone()], expunge: Vec::new() });
+    w.ok(NodeCommand::RegisterNode(Box::new(node(0))));
     w.report(&lost, Condition::Failed);
     assert!(!w.state.instances.contains_key(&lost));
     assert!(w.state.delays.is_empty());
@@ -377,7 +380,7 @@ fn a_repair_that_came_late_ends_only_what_is_too_much_now() {
     w.settle();
     let retire = vec![w.running("/a")[0].id.clone()];
     let scale = Scale { app: PathId::parse("/a"), add: Vec::new(), retire };
-    w.ok(Command::Scale(scale));
+    w.ok(WorkloadCommand::Scale(scale));
     assert!(w.running("/a").iter().all(|i| i.goal == Goal::Running), "two are wanted");
 }
 
@@ -398,7 +401,7 @@ fn a_launch_that_does_not_fit_leaves_the_instance_waiting() {
         allocation: Pools::of(Role::star(), allocation),
         host_ports: vec![Some(31_000)],
     };
-    let (outcome, changes) = w.run(Command::Launch(vec![launch]));
+    let (outcome, changes) = w.run(TaskCommand::Launch(vec![launch]));
     assert_eq!((outcome.expect("accepted").n_done, changes.len()), (0, 0));
     assert_eq!(w.state.instances[&i.id].condition(), Condition::Scheduled);
     assert_eq!(w.state.instances[&i.id].goal, Goal::Running);
@@ -414,7 +417,7 @@ fn a_group_goes_with_everything_below_it() {
     let id = w.id();
     let mut delete = put(&id, Vec::new());
     delete.groups = vec![GroupEdit { id: PathId::parse("/g"), change: GroupChange::Delete }];
-    w.ok(Command::PutApps(Box::new(delete)));
+    w.ok(WorkloadCommand::PutApps(Box::new(delete)));
     w.settle();
     let left: Vec<String> = w.state.apps.keys().map(ToString::to_string).collect();
     assert_eq!(left, ["/other"]);
@@ -429,7 +432,7 @@ fn paths_name_one_thing_only() {
     for taken in ["/g", "/g/a/b"] {
         let id = w.id();
         let edits = vec![edit(&PathId::parse(taken), Some(app(taken, 1)))];
-        let rejected = w.rejected(Command::PutApps(Box::new(put(&id, edits))));
+        let rejected = w.rejected(WorkloadCommand::PutApps(Box::new(put(&id, edits))));
         assert!(matches!(rejected, Rejected::Taken(_)), "{taken}: {rejected:?}");
     }
 }
@@ -440,7 +443,7 @@ fn a_repeated_request_gets_its_first_outcome_and_happens_once() {
     let id = w.id();
     let edits =
         vec![Edit { expect: Expect::Absent, ..edit(&PathId::parse("/a"), Some(app("/a", 1))) }];
-    let command = Command::PutApps(Box::new(put(&id, edits)));
+    let command = WorkloadCommand::PutApps(Box::new(put(&id, edits))).into();
     let request = Some(crate::core::command::RequestId(42));
     let stamped = Stamped { at: Timestamp::from_ms(5_000), request, command };
     let (first, changes) = apply(&mut w.state, &stamped);
@@ -482,7 +485,7 @@ fn time_never_runs_back() {
     let late = Stamped {
         at: Timestamp::from_ms(1),
         request: None,
-        command: Command::DeleteUser("nobody".to_owned()),
+        command: AccessCommand::DeleteUser("nobody".to_owned()).into(),
     };
     let before = w.state.at;
     let (outcome, _) = apply(&mut w.state, &late);

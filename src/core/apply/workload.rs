@@ -1,19 +1,23 @@
 //! Workloads and groups change; deployments begin, advance, end.
 
+mod command;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
 
-use super::{cluster::order_kill, past, tx::Tx};
+pub use command::{DeployStep, Edit, GroupChange, GroupEdit, PutApps, Scale, WorkloadCommand};
+
+use super::{past, task::order_kill, tx::Tx};
 use crate::{
     base::{clock::Timestamp, limit},
     core::{
         Accepted, Rejected, Thing,
         backoff::Delay,
         change::End,
-        command::{DeployStep, Edit, Expect, GroupChange, GroupEdit, PutApps, Scale},
+        command::Expect,
         deploy,
         state::{App, Group, State},
     },
@@ -28,8 +32,18 @@ use crate::{
 /// First and last service port handed out (Marathon's `--local_port_min`, `--local_port_max`).
 pub const SERVICE_PORTS: (u16, u16) = (10_000, 20_000);
 
+pub(super) fn run(tx: &mut Tx<'_>, command: &WorkloadCommand) -> Result<Accepted, Rejected> {
+    match command {
+        WorkloadCommand::PutApps(it) => put(tx, it),
+        WorkloadCommand::CancelDeployment { id, undo } => cancel(tx, id, undo.as_ref()),
+        WorkloadCommand::DeployStep(it) => step(tx, it),
+        WorkloadCommand::Scale(scale) => scale_outside(tx, scale),
+        WorkloadCommand::ResetBackoff(app) => reset_backoff(tx, app),
+    }
+}
+
 /// Takes over new definitions and starts the deployment that leads to them.
-pub fn put(tx: &mut Tx<'_>, put: &PutApps) -> Result<Accepted, Rejected> {
+fn put(tx: &mut Tx<'_>, put: &PutApps) -> Result<Accepted, Rejected> {
     if tx.state.deployments.contains_key(&put.deployment) {
         return Err(Rejected::Stale(Thing::Step.itself()));
     }
@@ -82,7 +96,7 @@ fn check_service_names(
 
 /// Ends a deployment. Without `undo` everything stays as it is; with it, what the deployment
 /// changed goes back on top of all later changes, by a new forced deployment.
-pub fn cancel(
+fn cancel(
     tx: &mut Tx<'_>,
     id: &DeploymentId,
     undo: Option<&DeploymentId>,
@@ -113,7 +127,7 @@ pub fn cancel(
 }
 
 /// What the reconciler found due in the present step.
-pub fn step(tx: &mut Tx<'_>, step: &DeployStep) -> Result<Accepted, Rejected> {
+fn step(tx: &mut Tx<'_>, step: &DeployStep) -> Result<Accepted, Rejected> {
     let deployment = tx.state.deployments.get(&step.deployment).cloned();
     let deployment =
         deployment.ok_or_else(|| Rejected::NotFound(Thing::Deployment.named(&step.deployment)))?;
@@ -147,7 +161,7 @@ fn still_due(scale: &Scale, due: &deploy::Due) -> Scale {
 }
 
 /// Repairs the number of instances of a workload that no deployment holds.
-pub fn scale_outside(tx: &mut Tx<'_>, scale: &Scale) -> Result<Accepted, Rejected> {
+fn scale_outside(tx: &mut Tx<'_>, scale: &Scale) -> Result<Accepted, Rejected> {
     if tx.state.index.locks.contains_key(&scale.app) {
         return Err(Rejected::Stale(Thing::Step.itself()));
     }
@@ -162,7 +176,7 @@ pub fn scale_outside(tx: &mut Tx<'_>, scale: &Scale) -> Result<Accepted, Rejecte
     Ok(Accepted::default())
 }
 
-pub fn reset_backoff(tx: &mut Tx<'_>, app: &AppId) -> Result<Accepted, Rejected> {
+fn reset_backoff(tx: &mut Tx<'_>, app: &AppId) -> Result<Accepted, Rejected> {
     if !tx.state.index.waiting.contains_key(app) {
         return Err(Rejected::NotFound(Thing::Queue.named(app)));
     }

@@ -11,9 +11,9 @@ use super::*;
 use crate::{
     base::{clock::Timestamp, units::Milli},
     core::{
-        State, apply,
+        State, TaskCommand, apply,
         apply::reindex,
-        command::{Command, Launch, Stamped},
+        command::{Launch, Stamped},
         invariant,
         state::App,
     },
@@ -137,7 +137,7 @@ fn run(state: &mut State, limits: &Limits) -> Plan {
 }
 
 fn launch(state: &mut State, launches: &[Launch]) {
-    let command = Command::Launch(launches.to_vec());
+    let command = TaskCommand::Launch(launches.to_vec()).into();
     let (outcome, _) = apply(state, &Stamped { at: NOW, request: None, command });
     assert_eq!(outcome.unwrap().n_done as usize, launches.len(), "apply refused a launch");
 }

@@ -174,7 +174,7 @@ mod tests {
         world.add_node(build::node(0, 4.0, 4096.0, &[]));
         let big = build::app("/big", 1, 64.0, 64.0, 0);
         let put = build::new_apps("d1".into(), [big].into_iter());
-        world.ask(Command::PutApps(Box::new(put))).expect("accepted");
+        world.ask(crate::core::WorkloadCommand::PutApps(Box::new(put))).expect("accepted");
         world.run_for(Duration::from_secs(11));
         let mut names: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
         names.sort_unstable();

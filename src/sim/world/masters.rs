@@ -131,13 +131,14 @@ pub(super) fn difference(had: &State, has: &State) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{core::Command, sim::build};
+    use crate::{core::NodeCommand, sim::build};
 
     /// The state of a leader that registered a few nodes, and the other masters.
     fn led() -> (State, Masters) {
         let (mut state, mut masters) = (State::default(), Masters::default());
         for n in 0..5 {
-            let command = Command::RegisterNode(Box::new(build::node(n, 1.0, 64.0, &[])));
+            let command =
+                NodeCommand::RegisterNode(Box::new(build::node(n, 1.0, 64.0, &[]))).into();
             let entry = Stamped { at: build::START, request: None, command };
             masters.commit(&entry);
             drop(state.apply(entry));

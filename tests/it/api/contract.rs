@@ -12,7 +12,7 @@ use serde_json::Value;
 use tepui::{
     api::routes,
     base::{clock::Clock as _, level::LEVEL, task::Tasks, units::Milli},
-    core::Command,
+    core::{ClusterCommand, NodeCommand},
     http::route::Access,
     model::{
         container::{Probe, ProbePort},
@@ -289,15 +289,18 @@ pub fn everything() -> Arc<World> {
     let (a1, a2) = (ids.next().unwrap(), ids.next().unwrap());
     let mut info = state.nodes[&a1].info.clone();
     info.fault_domain = Some(FaultDomain { region: "r".into(), zone: "z".into() });
-    world.must(Command::RegisterNode(Box::new(info)));
-    world.must(Command::RegisterMaster(Box::new(Master {
+    world.must(NodeCommand::RegisterNode(Box::new(info)));
+    world.must(ClusterCommand::RegisterMaster(Box::new(Master {
         id: 1,
         release: "0.1.0".into(),
         level: LEVEL,
         addresses: Addresses { router: "10.0.0.9:443".into(), ..Addresses::default() },
     })));
     let until = at + Duration::from_secs(600);
-    world.must(Command::NodeDuty { node: a1.clone(), duty: Duty::Draining { since: at, until } });
+    world.must(NodeCommand::NodeDuty {
+        node: a1.clone(),
+        duty: Duty::Draining { since: at, until },
+    });
     world.reserved("p1", 1.0);
     let tasks = |node| {
         let on = state.instances_on(node);
@@ -437,8 +440,8 @@ async fn stream(c: &mut Check<'_>) {
         if round == 1 {
             let node = world.state().nodes.values().find(|n| n.info.hostname == "a9").cloned();
             let node = node.unwrap().id().clone();
-            world.must(Command::NodeReach { node: node.clone(), reachable: false });
-            world.must(Command::RemoveNode(node));
+            world.must(NodeCommand::NodeReach { node: node.clone(), reachable: false });
+            world.must(NodeCommand::RemoveNode(node));
         }
     }
     panic!("the stream did not tell of all kinds of changes: {:?}", c.seen);

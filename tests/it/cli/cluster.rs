@@ -3,7 +3,7 @@
 use expect_test::expect;
 use tepui::{
     base::level::LEVEL,
-    core::Command,
+    core::{ClusterCommand, Command},
     model::master::{Addresses, Master},
 };
 
@@ -11,7 +11,7 @@ use super::Site;
 use crate::world::World;
 
 fn master(id: u64, level: u32) -> Command {
-    Command::RegisterMaster(Box::new(Master {
+    ClusterCommand::RegisterMaster(Box::new(Master {
         id,
         release: format!("0.0.{level}"),
         level,
@@ -21,6 +21,7 @@ fn master(id: u64, level: u32) -> Command {
             ..Addresses::default()
         },
     }))
+    .into()
 }
 
 #[tokio::test]

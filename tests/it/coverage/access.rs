@@ -2,7 +2,11 @@
 
 use std::net::SocketAddr;
 
-use tepui::{core::Command, http::route::Access, sim::build};
+use tepui::{
+    core::{AccessCommand, NodeCommand},
+    http::route::Access,
+    sim::build,
+};
 
 use super::{
     master::{PLAIN, Running, SUPERUSER},
@@ -74,7 +78,7 @@ fn places(running: &Running) -> Vec<Place> {
 async fn add_node(running: &Running) {
     let info = build::node(0, 1.0, 1024.0, &[]);
     assert_eq!(info.id.as_str(), NODE);
-    running.propose(Command::RegisterNode(Box::new(info))).await;
+    running.propose(NodeCommand::RegisterNode(Box::new(info))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +178,7 @@ async fn rights_and_tokens_end_at_once_with_what_they_stood_on() {
     assert_eq!((users().await, look().await, apps().await, own().await), (200, 200, 200, 200));
     running.put_user("bob", false).await;
     assert_eq!((users().await, look().await, apps().await, own().await), (403, 200, 200, 200));
-    running.propose(Command::DeleteUser("bob".into())).await;
+    running.propose(AccessCommand::DeleteUser("bob".into())).await;
     assert_eq!((users().await, look().await, apps().await, own().await), (401, 401, 401, 401));
     // Nor is the token good for the next one of that name.
     running.put_user("bob", true).await;

@@ -8,7 +8,7 @@ use std::{
 
 use tepui::{
     base::{clock::SystemClock, rng::Rng, task::Tasks},
-    core::{Command, command::Expect},
+    core::{AccessCommand, Command, command::Expect},
     http::auth::TOKEN_LIFE,
     model::access::User,
     node::{
@@ -67,8 +67,8 @@ impl Running {
         running
     }
 
-    pub async fn propose(&self, command: Command) {
-        let outcome = self.master.handles.log.propose(command).await.expect("a leader");
+    pub async fn propose(&self, command: impl Into<Command>) {
+        let outcome = self.master.handles.log.propose(command.into()).await.expect("a leader");
         outcome.expect("accepted");
     }
 
@@ -84,7 +84,7 @@ impl Running {
             superuser,
             generation: 0,
         };
-        self.propose(Command::PutUser { user, expect: Expect::Any }).await;
+        self.propose(AccessCommand::PutUser { user, expect: Expect::Any }).await;
     }
 
     /// Whatever a caller could change, in words.

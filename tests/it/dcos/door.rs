@@ -17,7 +17,7 @@ use tepui::{
         task::Tasks,
     },
     compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Known, Master, Mounts},
-    core::{Accepted, Command, Stamped, State, apply, command::Init, state::App},
+    core::{Accepted, ClusterCommand, Command, Stamped, State, apply, command::Init, state::App},
     http::{
         Handler, Request,
         auth::{Passwords, TOKEN_LIFE, Tokens},
@@ -91,7 +91,7 @@ impl World {
             users: vec![admin],
             level: tepui::base::level::LEVEL,
         };
-        world.propose(Command::Init(init)).await.unwrap();
+        world.propose(ClusterCommand::Init(init).into()).await.unwrap();
         world.change(|state| {
             let (node, record) = node();
             state.nodes.insert(node, Arc::new(record));

@@ -16,7 +16,8 @@ use tepui::{
     },
     compat::marathon::{Dialect, Hub, Ledger, Marathon, Settings, events::translate},
     core::{
-        self, Command, Outcome, Stamped, State,
+        self, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
+        WorkloadCommand,
         command::{DeployStep, Init, Scale},
         deploy,
         place::{self, Report as PlaceReport},
@@ -86,9 +87,9 @@ impl Cluster {
             users: Vec::new(),
             level: tepui::base::level::LEVEL,
         };
-        cluster.ok(Command::Init(init));
+        cluster.ok(ClusterCommand::Init(init));
         for n in 0..n_nodes {
-            cluster.ok(Command::RegisterNode(Box::new(node(n))));
+            cluster.ok(NodeCommand::RegisterNode(Box::new(node(n))));
         }
         cluster
     }
@@ -108,7 +109,8 @@ impl Cluster {
     }
 
     /// Applies a command and tells its events.
-    pub fn apply(&self, command: Command) -> Outcome {
+    pub fn apply(&self, command: impl Into<Command>) -> Outcome {
+        let command = command.into();
         self.clock.advance(Duration::from_millis(10));
         let at = self.clock.now();
         let mut state = (**self.state.lock()).clone();
@@ -121,7 +123,7 @@ impl Cluster {
         outcome
     }
 
-    fn ok(&self, command: Command) {
+    fn ok(&self, command: impl Into<Command>) {
         self.apply(command).expect("accepted");
     }
 
@@ -160,7 +162,7 @@ impl Cluster {
                 continue;
             }
             let (deployment, step) = (deployment.id.clone(), deployment.current_step);
-            self.ok(Command::DeployStep(DeployStep { deployment, step, scales, advance }));
+            self.ok(WorkloadCommand::DeployStep(DeployStep { deployment, step, scales, advance }));
         }
     }
 
@@ -174,7 +176,7 @@ impl Cluster {
         }
         drop(reports);
         if !plan.launches.is_empty() {
-            self.ok(Command::Launch(plan.launches));
+            self.ok(TaskCommand::Launch(plan.launches));
         }
     }
 
@@ -225,7 +227,7 @@ impl Cluster {
             containers: Vec::new(),
             unhealthy: false,
         };
-        self.ok(Command::Report { node, reports: vec![report] });
+        self.ok(TaskCommand::Report { node, reports: vec![report] });
     }
 
     fn instance_id(&self, app: &AppId) -> InstanceId {

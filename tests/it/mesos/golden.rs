@@ -9,7 +9,7 @@ use regex::Regex;
 use tepui::{
     base::task::Tasks,
     compat::mesos::slave,
-    core::Command,
+    core::NodeCommand,
     model::{NodeId, instance::Condition, node::Duty},
 };
 
@@ -63,11 +63,11 @@ impl Stage for Theatre {
             }
             ("drain", _) => {
                 let duty = Duty::Draining { since: START, until: START };
-                world.must(Command::NodeDuty { node: self.node.clone(), duty });
+                world.must(NodeCommand::NodeDuty { node: self.node.clone(), duty });
             }
             ("lose", _) => {
                 let node = self.node.clone();
-                world.must(Command::NodeReach { node: node.clone(), reachable: false });
+                world.must(NodeCommand::NodeReach { node: node.clone(), reachable: false });
                 world.away.lock().insert(node);
             }
             (other, _) => panic!("unknown directive {other}"),

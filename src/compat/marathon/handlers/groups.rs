@@ -19,7 +19,7 @@ use crate::{
         spec::group::GroupUpdate,
     },
     core::{
-        self, Change, Command, Rejected, Stamped, State,
+        self, Change, Rejected, Stamped, State, WorkloadCommand,
         command::{GroupChange, GroupEdit, PutApps},
         state::Group,
     },
@@ -206,7 +206,8 @@ fn rehearse(
 ) -> Result<Response, Error> {
     let mut state = (*marathon.state()).clone();
     let edits = regroup::edits(World::new(&state, &marathon.settings, force), id, update)?;
-    let command = Command::PutApps(Box::new(put(marathon.deployment_id(), force, edits)));
+    let command =
+        WorkloadCommand::PutApps(Box::new(put(marathon.deployment_id(), force, edits))).into();
     let entry = Stamped { at: marathon.now(), request: None, command };
     let (outcome, changes) = core::apply(&mut state, &entry);
     outcome.map_err(|rejected: Rejected| Error::Rejected(rejected))?;

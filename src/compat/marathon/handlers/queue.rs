@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::ok;
 use crate::{
     compat::marathon::{error::Error, render, request, service::Marathon},
-    core::Command,
+    core::WorkloadCommand,
     http::{Call, Response, reply},
 };
 
@@ -21,6 +21,6 @@ pub async fn list(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error
 
 /// `DELETE /v2/queue/{id}/delay`: launches at once whatever the backoff says.
 pub async fn reset_delay(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
-    marathon.run(Command::ResetBackoff(request::id(&call))).await?;
+    marathon.run(WorkloadCommand::ResetBackoff(request::id(&call))).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }

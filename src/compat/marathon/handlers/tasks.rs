@@ -19,7 +19,7 @@ use crate::{
         service::Marathon,
     },
     core::{
-        Command, State,
+        State, TaskCommand,
         command::{Expect, PutApps},
         state::App,
     },
@@ -194,7 +194,7 @@ async fn end(marathon: &Marathon, chosen: &[Arc<Instance>], wipe: bool) -> Resul
         .collect();
     for some in instances.chunks(limit::MOVES_PER_COMMAND_MAX) {
         let instances = some.to_vec();
-        let command = Command::Kill { instances, wipe, reason: KillReason::Request };
+        let command = TaskCommand::Kill { instances, wipe, reason: KillReason::Request };
         marathon.run(command).await?;
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! Who may come in, how long what was given holds, and who owns a name.
 
-use super::{
-    super::*,
-    world::{World, app, edit, put},
-};
+use super::world::{World, app, edit, put};
 use crate::{
-    core::command::{Edit, Expect},
+    core::{
+        AccessCommand, Rejected, WorkloadCommand,
+        command::{Edit, Expect},
+    },
     model::{access::User, path::PathId, workload::WorkloadSpec},
 };
 
@@ -26,7 +26,7 @@ fn user(uid: &str, hash: Option<&str>) -> User {
 #[test]
 fn tokens_end_with_what_their_user_signs_in_with() {
     let mut w = World::new(0);
-    let put = |user: User| Command::PutUser { user, expect: Expect::Any };
+    let put = |user: User| AccessCommand::PutUser { user, expect: Expect::Any };
     let generation = |w: &World, uid: &str| w.state.users[uid].generation;
     w.ok(put(user("ann", Some("one"))));
     w.ok(put(user("bob", Some("one"))));
@@ -38,32 +38,32 @@ fn tokens_end_with_what_their_user_signs_in_with() {
     w.ok(put(user("ann", Some("two"))));
     let second = generation(&w, "ann");
     assert!(second > ann);
-    w.ok(Command::RevokeTokens(Some("ann".to_owned())));
+    w.ok(AccessCommand::RevokeTokens(Some("ann".to_owned())));
     let third = generation(&w, "ann");
     assert!(third > second);
     assert_eq!(generation(&w, "bob"), bob);
-    w.ok(Command::DeleteUser("ann".to_owned()));
+    w.ok(AccessCommand::DeleteUser("ann".to_owned()));
     w.ok(put(user("ann", Some("two"))));
     assert!(generation(&w, "ann") > third, "another user of the same name");
-    w.ok(Command::RotateSecret([9; 32]));
+    w.ok(AccessCommand::RotateSecret([9; 32]));
     assert_eq!(w.state.cluster.as_ref().expect("cluster").secret, [9; 32]);
     assert!(generation(&w, "bob") > bob);
-    let nobody = w.rejected(Command::RevokeTokens(Some("nobody".to_owned())));
+    let nobody = w.rejected(AccessCommand::RevokeTokens(Some("nobody".to_owned())));
     assert!(matches!(nobody, Rejected::NotFound(_)), "{nobody}");
 }
 
 #[test]
 fn the_last_one_who_can_sign_in_stays() {
     let mut w = World::new(0);
-    let put = |user: User| Command::PutUser { user, expect: Expect::Any };
+    let put = |user: User| AccessCommand::PutUser { user, expect: Expect::Any };
     w.ok(put(user("admin", Some("one"))));
     w.ok(put(user("ann@example.org", None)));
-    let last = w.rejected(Command::DeleteUser("admin".to_owned()));
+    let last = w.rejected(AccessCommand::DeleteUser("admin".to_owned()));
     assert_eq!(last.to_string(), "user admin is the last one who can sign in; make another first");
     w.ok(put(user("bob", Some("one"))));
-    w.ok(Command::DeleteUser("admin".to_owned()));
-    w.ok(Command::DeleteUser("ann@example.org".to_owned()));
-    w.rejected(Command::DeleteUser("bob".to_owned()));
+    w.ok(AccessCommand::DeleteUser("admin".to_owned()));
+    w.ok(AccessCommand::DeleteUser("ann@example.org".to_owned()));
+    w.rejected(AccessCommand::DeleteUser("bob".to_owned()));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_service_name_has_one_app() {
     let edit_of = |spec: WorkloadSpec| edit(&spec.id.clone(), Some(spec));
     let mut refused = |edits: Vec<Edit>| {
         let id = w.id();
-        w.rejected(Command::PutApps(Box::new(put(&id, edits)))).to_string()
+        w.rejected(WorkloadCommand::PutApps(Box::new(put(&id, edits)))).to_string()
     };
     let text =
         "labels: /thief cannot be the service \"web\" (DCOS_SERVICE_NAME): /first is it already";

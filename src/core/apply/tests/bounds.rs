@@ -9,6 +9,7 @@ use super::{
 use crate::{
     base::{clock::Timestamp, limit},
     core::{
+        NodeCommand, Rejected, WorkloadCommand,
         command::{GroupChange, GroupEdit, PutApps},
         deploy::kill,
     },
@@ -27,13 +28,15 @@ fn an_id_beyond_its_size_is_refused_for_apps_and_groups() {
     for id in ["/a".repeat(limit::PATH_SEGMENTS_MAX + 1), format!("/{}", "a".repeat(255))] {
         let d = w.id();
         let edits = vec![edit(&PathId::parse(&id), Some(app(&id, 1)))];
-        let refused = w.rejected(Command::PutApps(Box::new(put(&d, edits))));
+        let refused = w.rejected(WorkloadCommand::PutApps(Box::new(put(&d, edits))));
         assert!(matches!(&refused, Rejected::Invalid { field, .. } if field == "/id"), "{refused}");
         let change = GroupChange::Put { dependencies: None, enforce_role: None };
         let groups = vec![GroupEdit { id: PathId::parse(&id), change }];
         let d = w.id();
-        let refused =
-            w.rejected(Command::PutApps(Box::new(PutApps { groups, ..put(&d, Vec::new()) })));
+        let refused = w.rejected(WorkloadCommand::PutApps(Box::new(PutApps {
+            groups,
+            ..put(&d, Vec::new())
+        })));
         assert!(matches!(&refused, Rejected::Invalid { field, .. } if field == "/id"), "{refused}");
     }
     w.put(app(&"/a".repeat(limit::PATH_SEGMENTS_MAX), 1));
@@ -51,7 +54,7 @@ fn a_definition_beyond_its_size_is_refused() {
     let d = w.id();
     let spec = fat("/a", limit::DEFINITION_BYTES_MAX);
     let edits = vec![edit(&PathId::parse("/a"), Some(spec))];
-    let refused = w.rejected(Command::PutApps(Box::new(put(&d, edits))));
+    let refused = w.rejected(WorkloadCommand::PutApps(Box::new(put(&d, edits))));
     assert!(refused.to_string().contains("the maximum is 1048576"), "{refused}");
     w.put(fat("/a", limit::DEFINITION_BYTES_MAX - 1024));
 }
@@ -101,7 +104,7 @@ fn groups_stay_even_whoever_goes() {
         let mut node = node(n);
         node.attributes
             .insert("rack".to_owned(), Attribute::Text(["a", "b", "c"][n % 3].to_owned()));
-        w.ok(Command::RegisterNode(Box::new(node)));
+        w.ok(NodeCommand::RegisterNode(Box::new(node)));
     }
     let mut spec = app("/a", 0);
     let rule = Constraint { field: "rack".to_owned(), operator: Operator::GroupBy, value: None };

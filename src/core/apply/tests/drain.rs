@@ -18,7 +18,7 @@ fn drained(spec: WorkloadSpec) -> World {
 }
 
 fn duty(w: &mut World, duty: Duty) {
-    w.ok(Command::NodeDuty { node: NodeId::from("n0"), duty });
+    w.ok(NodeCommand::NodeDuty { node: NodeId::from("n0"), duty });
 }
 
 /// What the deployment reconciler does outside deployments; how many it made and retired.
@@ -30,7 +30,7 @@ fn replace(w: &mut World) -> (usize, usize) {
         n_add += due.n_add;
         n_retire += due.retire.len();
         let add = (0..due.n_add).map(|_| w.instance_id(&app)).collect();
-        w.ok(Command::Scale(Scale { app, add, retire: due.retire }));
+        w.ok(WorkloadCommand::Scale(Scale { app, add, retire: due.retire }));
     }
     (n_add, n_retire)
 }
@@ -42,7 +42,7 @@ fn end(w: &mut World) -> usize {
     let spec = w.state.spec(&app).expect("spec").clone();
     let instances = deploy::drain::due(&w.state, &spec, &here);
     let n = instances.len();
-    w.ok(Command::Kill { instances, wipe: true, reason: KillReason::Drain });
+    w.ok(TaskCommand::Kill { instances, wipe: true, reason: KillReason::Drain });
     n
 }
 
@@ -104,7 +104,7 @@ fn of_several_the_unhealthy_goes_first_and_the_healthy_only_for_a_healthy_one() 
     assert!(w.state.instances[&old[1]].kill().is_none());
     // Somebody else's decision on an older state is looked at again.
     let late = vec![old[1].clone()];
-    w.ok(Command::Kill { instances: late, wipe: true, reason: KillReason::Drain });
+    w.ok(TaskCommand::Kill { instances: late, wipe: true, reason: KillReason::Drain });
     assert!(w.state.instances[&old[1]].kill().is_none());
 }
 

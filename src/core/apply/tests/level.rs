@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::{
     base::level::LEVEL,
-    core::command::{Command, Rejected},
+    core::{ClusterCommand, Command, NodeCommand, Rejected},
     model::master::{Addresses, Master},
 };
 
@@ -12,16 +12,17 @@ const NEXT: u32 = LEVEL + 1;
 
 fn master(id: u64, level: u32) -> Command {
     let release = format!("0.{level}.0");
-    Command::RegisterMaster(Box::new(Master {
+    ClusterCommand::RegisterMaster(Box::new(Master {
         id,
         release,
         level,
         addresses: Addresses { router: format!("10.0.0.{id}:443"), ..Addresses::default() },
     }))
+    .into()
 }
 
 fn agent(n: usize, level: u32) -> Command {
-    Command::RegisterNode(Box::new(crate::model::node::NodeInfo { level, ..node(n) }))
+    NodeCommand::RegisterNode(Box::new(crate::model::node::NodeInfo { level, ..node(n) })).into()
 }
 
 #[test]
@@ -33,7 +34,7 @@ fn the_level_rises_when_every_master_and_agent_can_do_it() {
     w.ok(agent(0, LEVEL));
     w.ok(agent(1, NEXT + 1));
     assert_eq!(w.state.level(), LEVEL);
-    let rejected = w.rejected(Command::RaiseLevel(NEXT));
+    let rejected = w.rejected(ClusterCommand::RaiseLevel(NEXT));
     let Rejected::HeldBack { to: NEXT, by } = &rejected else { panic!("{rejected}") };
     assert_eq!(by[0], format!("master 2 (tepui 0.{LEVEL}.0)"));
     assert!(by[1].starts_with("node n0"), "{by:?}");
@@ -43,11 +44,11 @@ fn the_level_rises_when_every_master_and_agent_can_do_it() {
     // Upgraded one after the other; the same command again changes nothing.
     w.ok(master(2, NEXT));
     assert!(w.ok(master(2, NEXT)).is_empty());
-    w.rejected(Command::RaiseLevel(NEXT));
+    w.rejected(ClusterCommand::RaiseLevel(NEXT));
     w.ok(agent(0, NEXT));
-    assert_eq!(w.ok(Command::RaiseLevel(NEXT)).len(), 1);
+    assert_eq!(w.ok(ClusterCommand::RaiseLevel(NEXT)).len(), 1);
     assert_eq!(w.state.level(), NEXT);
-    assert!(w.ok(Command::RaiseLevel(LEVEL)).is_empty(), "it never falls");
+    assert!(w.ok(ClusterCommand::RaiseLevel(LEVEL)).is_empty(), "it never falls");
     assert_eq!(w.state.level(), NEXT);
 }
 
@@ -55,17 +56,17 @@ fn the_level_rises_when_every_master_and_agent_can_do_it() {
 fn a_node_that_is_gone_for_now_holds_the_level_until_it_is_removed() {
     let mut w = World::new(0);
     w.ok(agent(0, LEVEL));
-    w.ok(Command::NodeReach { node: "n0".into(), reachable: false });
-    w.rejected(Command::RaiseLevel(NEXT));
-    w.ok(Command::RemoveNode("n0".into()));
-    w.ok(Command::RaiseLevel(NEXT));
+    w.ok(NodeCommand::NodeReach { node: "n0".into(), reachable: false });
+    w.rejected(ClusterCommand::RaiseLevel(NEXT));
+    w.ok(NodeCommand::RemoveNode("n0".into()));
+    w.ok(ClusterCommand::RaiseLevel(NEXT));
     assert_eq!(w.state.level(), NEXT);
 }
 
 #[test]
 fn who_cannot_do_what_the_cluster_does_is_refused_in_words() {
     let mut w = World::new(0);
-    w.ok(Command::RaiseLevel(NEXT));
+    w.ok(ClusterCommand::RaiseLevel(NEXT));
     let rejected = w.rejected(agent(0, LEVEL)).to_string();
     let wanted = format!(
         "node n0 can do level {LEVEL}, this cluster is at level {NEXT}: upgrade tepui there"

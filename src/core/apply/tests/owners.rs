@@ -5,7 +5,7 @@ use super::{
     world::{World, app},
 };
 use crate::{
-    core::{invariant, naming, place},
+    core::{TaskCommand, invariant, naming, place},
     model::{
         Owner,
         framework::FrameworkId,
@@ -91,7 +91,7 @@ fn what_it_ran_goes_with_it() {
     let mut w = cluster();
     w.launch_on("n0");
     let all: Vec<InstanceId> = owners().map(|(_, id)| InstanceId::from(id)).into();
-    w.ok(Command::Kill { instances: all.clone(), wipe: true, reason: KillReason::Request });
+    w.ok(TaskCommand::Kill { instances: all.clone(), wipe: true, reason: KillReason::Request });
     for id in &all {
         w.report(id, Condition::Killed);
     }

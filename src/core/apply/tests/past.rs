@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     base::{clock::Timestamp, limit},
-    core::command::{Edit, GroupChange, GroupEdit, PutApps},
+    core::{
+        WorkloadCommand,
+        command::{Edit, GroupChange, GroupEdit, PutApps},
+    },
     model::path::{GroupId, PathId},
 };
 
@@ -19,7 +22,11 @@ fn id(text: &str) -> PathId {
 /// Changes apps and groups; the version it got.
 fn change(w: &mut World, edits: Vec<Edit>, groups: Vec<GroupEdit>) -> Timestamp {
     let deployment = w.id();
-    w.ok(Command::PutApps(Box::new(PutApps { force: true, groups, ..put(&deployment, edits) })));
+    w.ok(WorkloadCommand::PutApps(Box::new(PutApps {
+        force: true,
+        groups,
+        ..put(&deployment, edits)
+    })));
     w.settle();
     w.state.groups[&GroupId::root()].version
 }
@@ -89,7 +96,7 @@ fn a_refused_change_is_not_remembered() {
     let d = w.id();
     let edits =
         vec![edit(&id("/p/web"), Some(app("/p/web", 1))), edit(&id("/p"), Some(app("/p", 1)))];
-    w.rejected(Command::PutApps(Box::new(put(&d, edits))));
+    w.rejected(WorkloadCommand::PutApps(Box::new(put(&d, edits))));
     assert_eq!(w.state.past, before);
     assert_eq!(w.state.groups.get(&id("/p/web")), None);
 }

@@ -1,11 +1,8 @@
 //! Lost instances come back in the middle of an upgrade, when others have been made for them.
 
-use super::{
-    super::*,
-    world::{World, app, checked},
-};
+use super::world::{World, app, checked};
 use crate::{
-    core::deploy,
+    core::{NodeCommand, TaskCommand, deploy},
     model::{
         instance::{Condition, InstanceId, KillReason},
         node::NodeId,
@@ -37,8 +34,8 @@ fn of_too_many_new_ones_those_go_that_do_not_count_yet() {
     w.launch_on("n1");
     let [a, b, c] = &ids(&w)[..] else { panic!("three new ones") };
     let node = NodeId::from("n1");
-    w.ok(Command::NodeReach { node: node.clone(), reachable: false });
-    w.ok(Command::Expire { inactive: vec![c.clone()], expunge: Vec::new() });
+    w.ok(NodeCommand::NodeReach { node: node.clone(), reachable: false });
+    w.ok(TaskCommand::Expire { inactive: vec![c.clone()], expunge: Vec::new() });
     w.reconcile();
     w.launch_on("n0");
     let new = ids(&w);
@@ -46,9 +43,9 @@ fn of_too_many_new_ones_those_go_that_do_not_count_yet() {
 
     // Somebody ends two of the old ones: now every healthy one counts.
     let (instances, reason) = (old[..2].to_vec(), KillReason::Request);
-    w.ok(Command::Kill { instances, wipe: true, reason });
+    w.ok(TaskCommand::Kill { instances, wipe: true, reason });
     old[..2].iter().for_each(|i| drop(w.report(i, Condition::Killed)));
-    w.ok(Command::NodeReach { node, reachable: true });
+    w.ok(NodeCommand::NodeReach { node, reachable: true });
     for (instance, healthy) in [(a, true), (b, true), (c, false), (d, false)] {
         w.report_with(instance, Condition::Running, Some(healthy));
     }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     base::{clock::Timestamp, limit},
     core::{
+        NodeCommand, TaskCommand, WorkloadCommand,
         command::{DeployStep, Launch, Scale},
         deploy,
         state::looked,
@@ -46,11 +47,12 @@ impl Large {
         let mut large = node(0);
         let scalars = Scalars::of(1e9, 1e9, 1e9, 0.0);
         large.total = Pools::of(Role::star(), Resources { scalars, ..Resources::default() });
-        world.ok(Command::RegisterNode(Box::new(large)));
+        world.ok(NodeCommand::RegisterNode(Box::new(large)));
         Self { world, work: Work::default() }
     }
 
-    fn run(&mut self, command: Command) {
+    fn run(&mut self, command: impl Into<Command>) {
+        let command = command.into();
         self.world.now += 10;
         let at = Timestamp::from_ms(self.world.now);
         let (outcome, changes) =
@@ -72,7 +74,7 @@ impl Large {
         spec.run_mut().containers[0].ports.clear();
         let id = self.world.id();
         let edits = vec![edit(&spec.id.clone(), Some(spec))];
-        self.run(Command::PutApps(Box::new(put(&id, edits))));
+        self.run(WorkloadCommand::PutApps(Box::new(put(&id, edits))));
         while let Some(deployment) = self.world.state.deployments.get(&id).cloned() {
             let due = deploy::due(&self.world.state, &deployment);
             let advance = due.iter().all(|d| d.done);
@@ -85,7 +87,7 @@ impl Large {
                 })
                 .collect();
             let (deployment, step) = (deployment.id.clone(), deployment.current_step);
-            self.run(Command::DeployStep(DeployStep { deployment, step, scales, advance }));
+            self.run(WorkloadCommand::DeployStep(DeployStep { deployment, step, scales, advance }));
             self.agents_act();
         }
         std::mem::take(&mut self.work)
@@ -105,15 +107,15 @@ impl Large {
             host_ports: Vec::new(),
         };
         for some in waiting.chunks(limit::MOVES_PER_COMMAND_MAX) {
-            self.run(Command::Launch(some.iter().map(launch).collect()));
+            self.run(TaskCommand::Launch(some.iter().map(launch).collect()));
             let state = &self.world.state;
             let running = some.iter().filter_map(|id| state.instances.get(id));
             let reports = running.map(|i| report(i, Condition::Running)).collect();
-            self.run(Command::Report { node: node.clone(), reports });
+            self.run(TaskCommand::Report { node: node.clone(), reports });
         }
         for some in going.chunks(limit::MOVES_PER_COMMAND_MAX) {
             let reports = some.iter().map(|i| report(i, Condition::Killed)).collect();
-            self.run(Command::Report { node: node.clone(), reports });
+            self.run(TaskCommand::Report { node: node.clone(), reports });
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         hex::hex,
         wire::sample::{records, unhex},
     },
-    core::{State, command::Command, invariant},
+    core::{AccessCommand, AdmissionCommand, State, invariant},
     model::{
         access::{Role, RoleSettings, User},
         instance::Condition,
@@ -39,13 +39,13 @@ fn cluster() -> State {
         superuser: true,
         generation: 0,
     };
-    w.ok(Command::PutUser { user, expect: crate::core::command::Expect::Absent });
-    w.ok(Command::PutRole(RoleSettings {
+    w.ok(AccessCommand::PutUser { user, expect: crate::core::command::Expect::Absent });
+    w.ok(AccessCommand::PutRole(RoleSettings {
         role: Role::from("shop"),
         weight: crate::base::units::Milli::whole(2),
         quota: None,
     }));
-    w.ok(Command::Invite { digest: [5; 32], until: Timestamp::from_ms(900_000) });
+    w.ok(AdmissionCommand::Invite { digest: [5; 32], until: Timestamp::from_ms(900_000) });
     w.state
 }
 

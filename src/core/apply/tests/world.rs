@@ -6,6 +6,7 @@ use super::super::*;
 use crate::{
     base::clock::Timestamp,
     core::{
+        ClusterCommand, NodeCommand, Rejected, TaskCommand, WorkloadCommand,
         command::{DeployStep, Edit, Expect, Init, Launch, PutApps, Scale},
         deploy, invariant,
         shapes::rejected::{OTHER, number},
@@ -40,14 +41,15 @@ impl World {
             users: Vec::new(),
             level: crate::base::level::LEVEL,
         };
-        world.ok(Command::Init(init));
+        world.ok(ClusterCommand::Init(init));
         for n in 0..n_nodes {
-            world.ok(Command::RegisterNode(Box::new(node(n))));
+            world.ok(NodeCommand::RegisterNode(Box::new(node(n))));
         }
         world
     }
 
-    pub fn run(&mut self, command: Command) -> (Outcome, Vec<Change>) {
+    pub fn run(&mut self, command: impl Into<Command>) -> (Outcome, Vec<Change>) {
+        let command = command.into();
         self.now += 10;
         let at = Timestamp::from_ms(self.now);
         let result = apply(&mut self.state, &Stamped { at, request: None, command });
@@ -60,13 +62,13 @@ impl World {
         result
     }
 
-    pub fn ok(&mut self, command: Command) -> Vec<Change> {
+    pub fn ok(&mut self, command: impl Into<Command>) -> Vec<Change> {
         let (outcome, changes) = self.run(command);
         outcome.expect("accepted");
         changes
     }
 
-    pub fn rejected(&mut self, command: Command) -> Rejected {
+    pub fn rejected(&mut self, command: impl Into<Command>) -> Rejected {
         self.run(command).0.expect_err("rejected")
     }
 
@@ -77,7 +79,7 @@ impl World {
 
     pub fn deploy(&mut self, edits: Vec<Edit>) -> DeploymentId {
         let id = self.id();
-        self.ok(Command::PutApps(Box::new(put(&id, edits))));
+        self.ok(WorkloadCommand::PutApps(Box::new(put(&id, edits))));
         id
     }
 
@@ -104,7 +106,7 @@ impl World {
                 scales,
                 advance,
             };
-            self.ok(Command::DeployStep(step));
+            self.ok(WorkloadCommand::DeployStep(step));
         }
     }
 
@@ -135,7 +137,7 @@ impl World {
                 ports: Ranges::of_numbers(ports.iter().map(|p| u64::from(*p))),
                 named: BTreeMap::new(),
             };
-            self.ok(Command::Launch(vec![Launch {
+            self.ok(TaskCommand::Launch(vec![Launch {
                 instance: instance.id.clone(),
                 node,
                 allocation: Pools::of(Role::star(), allocation),
@@ -175,7 +177,7 @@ impl World {
             containers: Vec::new(),
             unhealthy: false,
         };
-        self.ok(Command::Report { node, reports: vec![report] })
+        self.ok(TaskCommand::Report { node, reports: vec![report] })
     }
 
     /// Reports every launched instance running and healthy, and every killed one gone.
