@@ -26,7 +26,7 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start pauses fuzz strangers soak bench demo verify fmt lint deny ui sim install clean prepare prepare-tools prepare-test crates deb
+.PHONY: help run build test quick first-start pauses mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install clean prepare prepare-tools prepare-test crates deb
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -71,6 +71,16 @@ fuzz: prepare-test ## mutated input for every parser a stranger reaches, SECONDS
 
 strangers: prepare-test ui ## what callers without a token can cost; prints a table, writes docs/strangers.md
 	cargo bench --bench strangers -- --write docs/strangers.md $(ARGS)
+
+# Each build's programs, by the features it has.
+MIXED = cargo build --bin tepui --bench mixed --message-format=json-render-diagnostics
+mixed: prepare-test ui ## this build and one that writes a field more, as masters and agents of one cluster
+	@installer/prepare.sh rig
+	@mkdir -p $(CARGO_TARGET_DIR)/mixed/this $(CARGO_TARGET_DIR)/mixed/next
+	$(MIXED) | tests/machine/mixed/keep.sh $(CARGO_TARGET_DIR)/mixed/this
+	$(MIXED) --features next | tests/machine/mixed/keep.sh $(CARGO_TARGET_DIR)/mixed/next
+	$(CARGO_TARGET_DIR)/mixed/this/mixed $(CARGO_TARGET_DIR)/mixed/this/mixed $(CARGO_TARGET_DIR)/mixed/next/mixed
+	tests/machine/mixed/agents.sh $(CARGO_TARGET_DIR)/mixed/this/tepui $(CARGO_TARGET_DIR)/mixed/next/tepui
 
 soak: prepare-test build ## half an hour of changes and faults on two hosts
 	@installer/prepare.sh rig

@@ -12,7 +12,7 @@
 //! | 2 | 0.1.0 | agents are told the names of the cluster |
 
 /// The highest level this release can do.
-pub const LEVEL: u32 = 2;
+pub const LEVEL: u32 = if cfg!(feature = "next") { NAMES + 1 } else { NAMES };
 /// From here on agents are told the names of the cluster (`model::names`).
 pub const NAMES: u32 = 2;
 /// What a node, a master or a state is at that does not say.

@@ -20,6 +20,8 @@ use prost::encoding::{
 #[macro_use]
 mod declare;
 mod value;
+#[cfg(feature = "next")]
+pub mod next;
 
 #[cfg(test)]
 pub mod sample;
@@ -65,6 +67,14 @@ pub fn encode<M: Message>(message: &M) -> Vec<u8> {
     out
 }
 
+/// What is written into the state: every master of a cluster has to write the same.
+pub fn stored<T>(write: impl FnOnce() -> T) -> T {
+    #[cfg(feature = "next")]
+    return next::as_before(write);
+    #[cfg(not(feature = "next"))]
+    write()
+}
+
 /// The bytes of a single value: a message with it as field 1.
 pub fn encode_one<T: Element>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
@@ -94,6 +104,8 @@ pub fn encode_versioned<M: Message>(version: u8, message: &M) -> Vec<u8> {
 
 fn put_content<M: Message>(message: &M, out: &mut Vec<u8>) {
     message.put_fields(out);
+    #[cfg(feature = "next")]
+    next::put_field_more(M::NAME, out);
     #[cfg(test)]
     sample::put_extra_field(out);
 }

@@ -132,7 +132,7 @@ pub(super) fn row_key<K: Key>(table: Table, key: &K) -> RowKey {
 }
 
 pub(super) fn row_value<V: Message>(table: Table, value: &V) -> Vec<u8> {
-    wire::encode_versioned(table.version(), value)
+    wire::stored(|| wire::encode_versioned(table.version(), value))
 }
 
 fn read_row<V: Message>(table: Table, bytes: &[u8]) -> Result<V, RowError> {

@@ -219,7 +219,7 @@ impl WorkloadSpec {
 
     /// How many bytes the definition takes where it is stored.
     pub fn stored_bytes(&self) -> usize {
-        wire::encode(self).len()
+        wire::stored(|| wire::encode(self)).len()
     }
 
     /// The name the front door serves this workload under, when it offers a service there.
