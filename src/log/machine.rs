@@ -6,7 +6,10 @@
 
 use super::codec::CodecError;
 use crate::base::{clock::Timestamp, level, wire::Element};
-pub use crate::core::command::{RequestId, Stamped};
+pub use crate::core::{
+    command::{RequestId, Stamped},
+    table::RowKey,
+};
 
 /// How many commands a state has seen; the number the change feed goes by.
 pub type Revision = u64;
@@ -20,9 +23,6 @@ pub struct Applied<M: Machine> {
     /// New values of rows that belong to no change.
     pub rows: RowWrites,
 }
-
-/// Key of one stored row: a table byte and the key's own bytes.
-pub type RowKey = Vec<u8>;
 
 /// Row changes: new bytes, or nothing for a row that is gone.
 pub type RowWrites = Vec<(RowKey, Option<Vec<u8>>)>;

@@ -29,8 +29,8 @@ pub trait Collection: Sized {
     /// The row of `key`, if there is one.
     fn row<'a>(view: &View<'a>, key: &'a Self::Key) -> Option<Self::Row<'a>>;
 
-    /// Whose rows may be others after `step`.
-    fn dirty(&mut self, step: &Step<'_>) -> BTreeSet<Self::Key>;
+    /// Whose rows may be others after `interval`.
+    fn dirty(&mut self, interval: &Interval<'_>) -> BTreeSet<Self::Key>;
 
     /// Whose rows may be others although nothing made them dirty, because leader memory or mere
     /// time has a say. They are written every time and told when the text is another.
@@ -39,11 +39,17 @@ pub trait Collection: Sized {
     }
 
     /// Takes note of what is told: a row, or that there is none any more.
-    fn told(&mut self, _key: &Self::Key, _row: Option<&Self::Row<'_>>, _step: &mut Step<'_>) {}
+    fn told(
+        &mut self,
+        _key: &Self::Key,
+        _row: Option<&Self::Row<'_>>,
+        _interval: &mut Interval<'_>,
+    ) {
+    }
 }
 
 /// From one state that was shown to the next.
-pub struct Step<'a> {
+pub struct Interval<'a> {
     pub old: &'a State,
     /// The new state.
     pub view: View<'a>,
@@ -53,7 +59,7 @@ pub struct Step<'a> {
     pub engines: BTreeSet<NodeId>,
     /// Whether samples of resource use are shown anew.
     pub sampled: bool,
-    /// Apps of which this step has told so far.
+    /// Apps told of so far.
     pub apps: BTreeSet<AppId>,
 }
 
@@ -71,24 +77,24 @@ impl Rows {
 }
 
 /// What was shown of one kind.
-pub struct Shown<C: Collection> {
+pub struct KindMemory<C: Collection> {
     pub kind: C,
     /// Watched rows as they were told.
     watched: BTreeMap<C::Key, Box<RawValue>>,
 }
 
-impl<C: Collection> Shown<C> {
+impl<C: Collection> KindMemory<C> {
     pub fn of(view: &View<'_>) -> Self {
         Self { kind: C::of(view), watched: BTreeMap::new() }
     }
 
-    /// The rows to tell of after `step`.
-    pub fn advance(&mut self, step: &mut Step<'_>) -> Rows {
+    /// The rows to tell of after `interval`.
+    pub fn advance(&mut self, interval: &mut Interval<'_>) -> Rows {
         let mut rows = Rows::default();
-        let dirty = self.kind.dirty(step);
-        let watched = self.kind.watched(step.view.state);
+        let dirty = self.kind.dirty(interval);
+        let watched = self.kind.watched(interval.view.state);
         for key in dirty.union(&watched) {
-            let row = C::row(&step.view, key);
+            let row = C::row(&interval.view, key);
             let text = match row.as_ref().map(to_raw_value).transpose() {
                 Ok(text) => text,
                 Err(error) => {
@@ -104,7 +110,7 @@ impl<C: Collection> Shown<C> {
             if is_same && !dirty.contains(key) {
                 continue;
             }
-            self.kind.told(key, row.as_ref(), step);
+            self.kind.told(key, row.as_ref(), interval);
             match text {
                 Some(text) => rows.set.push(text),
                 None => rows.removed.push(key.to_string()),

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{
-    collection::{Collection, Rows, Shown, Step},
+    collection::{Collection, Interval, KindMemory, Rows},
     kinds::{Apps, Deployments, Nodes, both},
 };
 use crate::{
@@ -53,16 +53,16 @@ macro_rules! collections {
         }
 
         struct Kinds {
-            $($name: Shown<$kind>,)+
+            $($name: KindMemory<$kind>,)+
         }
 
         impl Kinds {
             fn of(view: &View<'_>) -> Self {
-                Self { $($name: Shown::of(view),)+ }
+                Self { $($name: KindMemory::of(view),)+ }
             }
 
-            fn advance(&mut self, step: &mut Step<'_>) -> ChangedRows {
-                ChangedRows { $($name: self.$name.advance(step),)+ }
+            fn advance(&mut self, interval: &mut Interval<'_>) -> ChangedRows {
+                ChangedRows { $($name: self.$name.advance(interval),)+ }
             }
         }
     };
@@ -149,7 +149,7 @@ impl Memory {
         if sampled {
             self.sampled_at = now;
         }
-        let mut step = Step {
+        let mut interval = Interval {
             old: &old,
             view,
             instances: old.instances.diff(&new.instances).flat_map(|item| both(&item)).collect(),
@@ -157,7 +157,7 @@ impl Memory {
             sampled,
             apps: BTreeSet::new(),
         };
-        let rows = self.kinds.advance(&mut step);
+        let rows = self.kinds.advance(&mut interval);
         let status = self.status(&view, started_at, sampled);
         if status.is_none() && rows.is_empty() {
             return None;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imbl::{OrdMap, ordmap::DiffItem};
 
-use super::collection::{Collection, Step};
+use super::collection::{Collection, Interval};
 use crate::{
     api::view::{
         Resources, View,
@@ -43,15 +43,15 @@ impl Collection for Apps {
         app::row(view, key)
     }
 
-    fn dirty(&mut self, step: &Step<'_>) -> BTreeSet<AppId> {
-        let (old, new) = (step.old, step.view.state);
+    fn dirty(&mut self, interval: &Interval<'_>) -> BTreeSet<AppId> {
+        let (old, new) = (interval.old, interval.view.state);
         let mut dirty: BTreeSet<AppId> = changed(&old.apps, &new.apps).collect();
         dirty.extend(changed(&old.delays, &new.delays));
-        dirty.extend(step.instances.iter().filter_map(|i| i.app().cloned()));
+        dirty.extend(interval.instances.iter().filter_map(|i| i.app().cloned()));
         for item in old.deployments.diff(&new.deployments) {
             dirty.extend(both(&item).flat_map(|d| d.changes.keys().cloned()));
         }
-        let on = step.engines.iter().flat_map(|node| new.instances_on(node));
+        let on = interval.engines.iter().flat_map(|node| new.instances_on(node));
         dirty.extend(on.filter_map(|i| i.app().cloned()));
         dirty
     }
@@ -67,13 +67,13 @@ impl Collection for Apps {
             .collect()
     }
 
-    fn told(&mut self, key: &AppId, row: Option<&AppRow<'_>>, step: &mut Step<'_>) {
+    fn told(&mut self, key: &AppId, row: Option<&AppRow<'_>>, interval: &mut Interval<'_>) {
         if row.is_some_and(|row| row.condition.needs_attention()) {
             self.attention.insert(key.clone());
         } else {
             self.attention.remove(key);
         }
-        step.apps.insert(key.clone());
+        interval.apps.insert(key.clone());
     }
 }
 
@@ -98,14 +98,14 @@ impl Collection for Nodes {
         view.state.nodes.get(key).map(|n| node::row(view, n))
     }
 
-    fn dirty(&mut self, step: &Step<'_>) -> BTreeSet<NodeId> {
+    fn dirty(&mut self, interval: &Interval<'_>) -> BTreeSet<NodeId> {
         let mut dirty: BTreeSet<NodeId> =
-            changed(&step.old.nodes, &step.view.state.nodes).collect();
-        let placements = step.instances.iter().filter_map(|i| i.placement());
+            changed(&interval.old.nodes, &interval.view.state.nodes).collect();
+        let placements = interval.instances.iter().filter_map(|i| i.placement());
         dirty.extend(placements.map(|p| p.node.clone()));
-        dirty.extend(step.engines.iter().cloned());
-        if step.sampled {
-            self.sample(&step.view, &mut dirty);
+        dirty.extend(interval.engines.iter().cloned());
+        if interval.sampled {
+            self.sample(&interval.view, &mut dirty);
         }
         dirty
     }
@@ -146,10 +146,10 @@ impl Collection for Deployments {
         view.state.deployments.get(key).map(|d| deployment::row(view, d))
     }
 
-    fn dirty(&mut self, step: &Step<'_>) -> BTreeSet<DeploymentId> {
-        let new = step.view.state;
-        let of_apps = step.apps.iter().filter_map(|app| new.index.locks.get(app).cloned());
-        changed(&step.old.deployments, &new.deployments).chain(of_apps).collect()
+    fn dirty(&mut self, interval: &Interval<'_>) -> BTreeSet<DeploymentId> {
+        let new = interval.view.state;
+        let of_apps = interval.apps.iter().filter_map(|app| new.index.locks.get(app).cloned());
+        changed(&interval.old.deployments, &new.deployments).chain(of_apps).collect()
     }
 }
 

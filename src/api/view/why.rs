@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::clock::Timestamp,
-    core::place::report::{Change, ConstraintRow, FunnelRow, NodeRow, Report, Shortage},
+    core::place::report::{ConstraintRow, FunnelRow, NodeRow, Remedy, Report, Shortage},
     model::{AppId, Role, WorkloadSpec},
 };
 
@@ -150,32 +150,32 @@ fn lack(shortage: &Shortage) -> Lack<'_> {
 }
 
 /// The fields to PATCH an app with, where a change of the app itself would do.
-fn patch(change: &Change, spec: &WorkloadSpec) -> Option<Value> {
+fn patch(change: &Remedy, spec: &WorkloadSpec) -> Option<Value> {
     match change {
-        Change::Lower { steps } if steps.iter().all(|s| s.container.is_empty()) => {
+        Remedy::Lower { steps } if steps.iter().all(|s| s.container.is_empty()) => {
             let fields = steps.iter().map(|s| (s.resource.clone(), json!(Decimal(s.to))));
             Some(Value::Object(fields.collect()))
         }
-        Change::DropConstraint { constraint } => {
+        Remedy::DropConstraint { constraint } => {
             let kept = spec.constraints.iter().filter(|c| *c != constraint).map(|c| {
                 let field = [Some(c.field.as_str()), Some(c.operator.as_str()), c.value.as_deref()];
                 field.into_iter().flatten().collect::<Vec<_>>()
             });
             Some(json!({"constraints": kept.collect::<Vec<_>>()}))
         }
-        Change::AcceptRole { role } => {
+        Remedy::AcceptRole { role } => {
             let mut roles = spec.accepted_roles.clone().unwrap_or_else(|| [Role::star()].into());
             roles.insert(role.clone());
             let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
             Some(json!({"acceptedResourceRoles": roles}))
         }
-        Change::Lower { .. }
-        | Change::FreePorts { .. }
-        | Change::Activate { .. }
-        | Change::NameRegion { .. }
-        | Change::UseGpuNodes
-        | Change::RaiseQuota { .. }
-        | Change::AddNode { .. } => None,
+        Remedy::Lower { .. }
+        | Remedy::FreePorts { .. }
+        | Remedy::Activate { .. }
+        | Remedy::NameRegion { .. }
+        | Remedy::UseGpuNodes
+        | Remedy::RaiseQuota { .. }
+        | Remedy::AddNode { .. } => None,
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     explain::{Explainer, Failures, SCALARS, amount, relative_lack, written},
     fit::Needs,
     ledger::NodeIx,
-    report::{Advice, Change, Hold, Lower, Reason},
+    report::{Advice, Hold, Lower, Reason, Remedy},
     share::pick,
 };
 use crate::{
@@ -50,7 +50,7 @@ pub(super) fn advise(
     if let Some(Hold::Quota { role, resource, limit, after }) = hold
         && n_fitting > 0
     {
-        let change = Change::RaiseQuota {
+        let change = Remedy::RaiseQuota {
             role: role.clone(),
             resource: resource.clone(),
             from: *limit,
@@ -111,7 +111,7 @@ fn lower(
     };
     let sentence = format!("lower {}", steps.iter().map(part).collect::<Vec<_>>().join(" and "));
     let n_nodes = u32::try_from(n_nodes).unwrap_or(u32::MAX);
-    Some((cost, Advice { change: Change::Lower { steps }, n_nodes, sentence }))
+    Some((cost, Advice { change: Remedy::Lower { steps }, n_nodes, sentence }))
 }
 
 /// The steps that make `needs` fit into `free`, and the needs then. The largest container gives.
@@ -171,7 +171,7 @@ fn drop_constraint(
             format!("remove the constraint {} or add a node that meets it", written(&constraint));
         (
             price::CONSTRAINT,
-            Advice { change: Change::DropConstraint { constraint }, n_nodes, sentence },
+            Advice { change: Remedy::DropConstraint { constraint }, n_nodes, sentence },
         )
     })
 }
@@ -193,7 +193,7 @@ fn accept_role(
         (n > 0).then(|| {
             let sentence = format!("accept resources of role {role} too (acceptedResourceRoles)");
             let n_nodes = u32::try_from(n).unwrap_or(u32::MAX);
-            (price::ROLE, Advice { change: Change::AcceptRole { role }, n_nodes, sentence })
+            (price::ROLE, Advice { change: Remedy::AcceptRole { role }, n_nodes, sentence })
         })
     })
 }
@@ -241,7 +241,7 @@ fn free_ports(
             format!("or one of {} other nodes", n_nodes - 1)
         },
     );
-    Some((price::PORTS, Advice { change: Change::FreePorts { ports, n_nodes }, n_nodes, sentence }))
+    Some((price::PORTS, Advice { change: Remedy::FreePorts { ports, n_nodes }, n_nodes, sentence }))
 }
 
 /// Changes that open nodes which have everything else.
@@ -257,16 +257,16 @@ fn of_one_node(explainer: &Explainer<'_>, all: &[Failures]) -> Vec<(i64, Advice)
         let info = &ledger.node(ix).info;
         let (change, sentence) = match reason {
             Reason::Maintenance => (
-                Change::Activate { node: info.id.clone(), hostname: info.hostname.clone() },
+                Remedy::Activate { node: info.id.clone(), hostname: info.hostname.clone() },
                 format!("end the draining of {}", info.hostname),
             ),
             Reason::Region => {
                 let region = info.fault_domain.as_ref().map_or(String::new(), |d| d.region.clone());
                 let sentence = format!("add the constraint @region IS {region}");
-                (Change::NameRegion { region }, sentence)
+                (Remedy::NameRegion { region }, sentence)
             }
             _ => (
-                Change::UseGpuNodes,
+                Remedy::UseGpuNodes,
                 "ask for a GPU, or let apps without GPUs use nodes that have them".to_owned(),
             ),
         };
@@ -293,5 +293,5 @@ fn add_node(needs: &Needs) -> (i64, Advice) {
     } else {
         format!("add a node with {} free", parts.join(", "))
     };
-    (price::NODE, Advice { change: Change::AddNode { needs: needs.scalars }, n_nodes: 1, sentence })
+    (price::NODE, Advice { change: Remedy::AddNode { needs: needs.scalars }, n_nodes: 1, sentence })
 }

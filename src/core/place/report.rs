@@ -162,7 +162,7 @@ pub struct Shortage {
 /// A change that would place one more instance.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Advice {
-    pub change: Change,
+    pub change: Remedy,
     /// Nodes that would then take one.
     pub n_nodes: u32,
     /// As "lower mem from 4096 to 3800".
@@ -172,7 +172,7 @@ pub struct Advice {
 /// The change itself.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Change {
+pub enum Remedy {
     /// Ask for less of some resources.
     Lower {
         steps: Vec<Lower>,

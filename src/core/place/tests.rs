@@ -400,7 +400,7 @@ fn the_smallest_change_is_told_and_true() {
         assert_eq!(report.advice[0].sentence, sentence, "{}", report.sentence);
         let mut changed = spec;
         match &report.advice[0].change {
-            report::Change::Lower { steps } => {
+            report::Remedy::Lower { steps } => {
                 for step in steps {
                     let resources = &mut changed.run_mut().containers[0].resources;
                     match step.resource.as_str() {
@@ -410,7 +410,7 @@ fn the_smallest_change_is_told_and_true() {
                     }
                 }
             }
-            report::Change::DropConstraint { constraint } => {
+            report::Remedy::DropConstraint { constraint } => {
                 changed.constraints.retain(|c| c != constraint);
             }
             _ => continue,
