@@ -4,14 +4,16 @@
 //! at the node's address (scheduler-run checks) or the loopback (agent-run ones) at its host port.
 //! Commands run in the task's container.
 
+pub mod command;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::Uri;
 use http_body_util::{BodyExt as _, Limited};
 use tokio::{net::TcpStream, sync::mpsc, time::Instant};
 
+use self::command::{Commands, Marks};
 use super::{
-    command::{Commands, Marks},
     desired::Key,
     health::{Finding, Outcome},
     metrics,

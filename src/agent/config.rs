@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tokio::sync::watch;
 
-use super::resolver::Resolver;
+use super::machine::resolver::Resolver;
 use crate::{core::naming::known::Known, model::node::NodeInfo};
 
 /// Settings of one agent.

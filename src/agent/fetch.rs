@@ -5,6 +5,9 @@
 //! and is tried a few times. Archives are unpacked by `unpack`; `cache` keeps what is marked for it.
 //! An earlier archive may have put links in the way: everything is written by `beneath`.
 
+pub mod cache;
+pub mod unpack;
+
 use std::{
     fs::{File, Permissions},
     io::{self, Read as _, Seek as _},
@@ -19,12 +22,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::{io::AsyncWriteExt as _, time::Instant};
 
+use self::{cache::Cache, unpack::UnpackError};
 use super::{
-    accounts,
-    beneath::{Dir, Owner},
-    cache::Cache,
-    launch::Account,
-    unpack::{self, UnpackError},
+    machine::accounts::{self, Account},
+    sandbox::beneath::{Dir, Owner},
     web::{self, Trust, WebError},
 };
 use crate::{

@@ -6,8 +6,11 @@ use std::{
 };
 
 use super::{
-    engine::{LABEL_AGENT, LABEL_CLUSTER},
-    runtime::Launch,
+    machine::accounts::Account,
+    runtime::{
+        Launch,
+        engine::{LABEL_AGENT, LABEL_CLUSTER},
+    },
     sandbox::volume_name,
 };
 use crate::{
@@ -57,15 +60,6 @@ pub struct Site<'a> {
     pub infra: Option<&'a str>,
     /// Profiles of seccomp by name, as text.
     pub seccomp: &'a BTreeMap<String, String>,
-}
-
-/// A user of the node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    pub name: String,
-    pub uid: u32,
-    pub gid: u32,
-    pub groups: Vec<u32>,
 }
 
 /// A definition that cannot be launched on this node, however often it is tried.

@@ -1,5 +1,9 @@
 //! This machine: what it has to give and how busy it is.
 
+pub mod accounts;
+pub mod ports;
+pub mod resolver;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fs, io,

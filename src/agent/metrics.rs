@@ -1,12 +1,11 @@
 //! What the agent counts of its containers, with the log lines of the same events. Nothing is on a
 //! hot path: the most frequent are checks, a few a second on a full node.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{
     desired::{Exit, Key},
     health::{Finding, Outcome},
-    prepare::NotStarted,
 };
 use crate::{
     base::metrics::{SLOW, families, label},
@@ -29,21 +28,6 @@ label! {
         Cancelled = "cancelled",
         /// The engine went away; it is tried again when it is back.
         EngineAway = "engine_away",
-    }
-}
-
-impl From<&NotStarted> for NoStart {
-    fn from(error: &NotStarted) -> Self {
-        match error {
-            error if error.is_away() => Self::EngineAway,
-            NotStarted::Spec(_) => Self::Spec,
-            NotStarted::User(_) => Self::User,
-            NotStarted::Fetch(_) => Self::Fetch,
-            NotStarted::Sandbox(_) => Self::Sandbox,
-            NotStarted::Create(_) => Self::Create,
-            NotStarted::Start(_) => Self::Start,
-            NotStarted::Cancelled => Self::Cancelled,
-        }
     }
 }
 
@@ -125,8 +109,7 @@ pub(super) fn started(key: &Key, took: Duration) {
 }
 
 /// An instance did not come up.
-pub(super) fn not_started(key: &Key, error: &NotStarted) {
-    let reason = NoStart::from(error);
+pub(super) fn not_started(key: &Key, reason: NoStart, error: &dyn fmt::Display) {
     NOT_STARTED.inc(reason);
     tracing::debug!(instance = %key.0, ?reason, %error, "instance not started");
 }

@@ -4,8 +4,17 @@
 //!  leader ⇄ link ⇄ worker ─► desired (pure): what should run against what does
 //!                    │ ▲
 //!                    ▼ │ inputs
-//!     prepare · output · check · gc ──► runtime ──► container engine
+//!          prepare · check · output ──► runtime ──► container engine
 //! ```
+//! | room | what is in it |
+//! |---|---|
+//! | `worker` | the one writer: incarnations (`live`), the engine's list (`adopt`), questions (`exec`), `gc` |
+//! | `prepare`, `fetch`, `sandbox` | bringing one up: artifacts, its directory (`beneath`) and its `output` |
+//! | `check` | probes, each in a task of its own; `command` runs those in a container |
+//! | `runtime` | the seam to what runs containers: the `engine`, or `memory` in tests |
+//! | `machine` | this node: its `accounts`, `ports`, `resolver` |
+//! | `desired`, `launch`, `health`, `exit` | decisions, pure |
+//!
 //! Containers outlive this process: a restarted agent reads its records, lists the engine's
 //! containers by label and goes on. Nothing without a label of our cluster is ever touched.
 
@@ -16,39 +25,27 @@ use tokio::sync::mpsc;
 use crate::base::{clock::Clock, rng::Rng, task::Tasks};
 
 pub mod config;
-pub mod resolver;
 pub mod desired;
 pub mod runtime;
-pub mod engine;
-pub mod memory;
 pub mod machine;
 pub mod launch;
-pub mod accounts;
-pub mod beneath;
 pub mod sandbox;
 pub mod record;
 pub mod web;
 pub mod fetch;
-pub mod cache;
-pub mod unpack;
-pub mod ports;
 pub mod prepare;
-pub mod output;
 pub mod exit;
 pub mod health;
 pub mod metrics;
-pub mod command;
 pub mod check;
 mod worker;
-pub mod live;
-pub mod adopt;
-pub mod exec;
-pub mod gc;
 pub mod link;
 
 pub use config::AgentConfig;
 use link::LinkEnds;
+pub use machine::resolver;
 use runtime::Runtime;
+pub use runtime::{engine, memory};
 use worker::Input;
 
 /// Inputs waiting for the worker.
@@ -110,7 +107,7 @@ pub fn start(
         worker.run(queue).await;
         Ok(())
     });
-    let watch = adopt::watch(runtime, clock, rng.child("engine-watch"), inbox.clone());
+    let watch = worker::adopt::watch(runtime, clock, rng.child("engine-watch"), inbox.clone());
     tasks.connection("engine-watch", watch);
     Ok(AgentHandle { inbox })
 }

@@ -15,16 +15,18 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    accounts::account,
-    beneath::{self, Dir, Owner},
     config::AgentConfig,
     desired::{Event, Key},
     fetch::{Client, Fetcher},
-    launch::{self, Account, BadSpec, Site},
-    metrics,
+    launch::{self, BadSpec, Site},
+    machine::accounts::{Account, account},
+    metrics::{self, NoStart},
     record::Member,
     runtime::{Launch, Runtime},
-    sandbox::{Sandboxes, Shape},
+    sandbox::{
+        Sandboxes, Shape,
+        beneath::{self, Dir, Owner},
+    },
     worker::Input,
 };
 use crate::{
@@ -65,6 +67,21 @@ pub enum NotStarted {
     Cancelled,
 }
 
+impl From<&NotStarted> for NoStart {
+    fn from(error: &NotStarted) -> Self {
+        match error {
+            error if error.is_away() => Self::EngineAway,
+            NotStarted::Spec(_) => Self::Spec,
+            NotStarted::User(_) => Self::User,
+            NotStarted::Fetch(_) => Self::Fetch,
+            NotStarted::Sandbox(_) => Self::Sandbox,
+            NotStarted::Create(_) => Self::Create,
+            NotStarted::Start(_) => Self::Start,
+            NotStarted::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
 impl NotStarted {
     /// The definition is at fault.
     fn is_error(&self) -> bool {
@@ -72,7 +89,7 @@ impl NotStarted {
     }
 
     /// The engine went away meanwhile: to be tried again when it is back.
-    pub(super) fn is_away(&self) -> bool {
+    fn is_away(&self) -> bool {
         matches!(self, Self::Create(e) | Self::Start(e) if e.is_away())
     }
 }
@@ -108,7 +125,7 @@ impl Starter {
                 Input::Task(key, event)
             }
             Err(error) => {
-                metrics::not_started(&key, &error);
+                metrics::not_started(&key, NoStart::from(&error), &error);
                 let made = made.into_inner();
                 for id in &made {
                     if let Err(error) = self.runtime.remove(id).await {

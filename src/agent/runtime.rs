@@ -3,6 +3,9 @@
 //! Calls are single steps without retry; the worker decides what a failure means. Everything is by
 //! the container id the runtime gave out.
 
+pub mod engine;
+pub mod memory;
+
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
 use crate::base::clock::Timestamp;

@@ -14,6 +14,9 @@
 //! A task may put any link into its sandbox, so files are opened with the sandbox as root and no
 //! magic links: nothing outside can be read through it.
 
+pub mod beneath;
+pub mod output;
+
 use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, Metadata},
@@ -24,10 +27,8 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{
-    beneath::{Dir, Owner},
-    desired::Key,
-};
+use self::beneath::{Dir, Owner};
+use super::desired::Key;
 use crate::{
     base::{clock::Timestamp, limit},
     model::{

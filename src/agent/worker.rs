@@ -4,6 +4,11 @@
 //! what to do, has it done by tasks of their own and tells the leader the news. Nothing here waits
 //! for the engine, the disk of a task or the network.
 
+pub mod adopt;
+mod exec;
+mod gc;
+mod live;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -12,18 +17,18 @@ use std::{
 
 use tokio::sync::mpsc;
 
+use self::{exec::Sessions, gc::Grave, live::Live};
 use super::{
     check::Prober,
     config::AgentConfig,
     desired::{self, Action, Actual, DesiredSet, Event, Exit, Key, Outbox},
-    exec::Sessions,
-    gc::{self, Grave},
     health::Finding,
     link::LinkEnds,
-    live::Live,
-    machine::{Sampler, UsageOf},
+    machine::{
+        Sampler, UsageOf,
+        ports::{self, Refused},
+    },
     metrics,
-    ports::{self, Refused},
     prepare::Starter,
     record::Member,
     runtime::Runtime,

@@ -44,8 +44,8 @@ const BANS: &[(&str, &[&str])] = &[
     ("thread::sleep", &[]),
     ("Uuid::new_v4", &[]),
     ("process::exit", &["src/main.rs"]),
-    // Below a sandbox nothing is done by path: agent/beneath.rs.
-    ("chown(", &["src/agent/beneath.rs"]),
+    // Below a sandbox nothing is done by path: agent/sandbox/beneath.rs.
+    ("chown(", &["src/agent/sandbox/beneath.rs"]),
     ("fs::copy(", &[]),
     ("File::create(", &["src/cli/files.rs"]),
     ("todo!(", &[]),

@@ -10,15 +10,17 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{Notify, mpsc};
 
-use super::{
-    desired::{Event, Exit, Key},
-    launch::{INFRA, LABEL_APP, LABEL_CONTAINER, LABEL_INCARNATION, LABEL_INSTANCE, LABEL_PLAIN},
-    metrics,
-    record::Member,
-    runtime::Runtime,
-    worker::{Input, Worker},
-};
+use super::{Input, Worker};
 use crate::{
+    agent::{
+        desired::{Event, Exit, Key},
+        launch::{
+            INFRA, LABEL_APP, LABEL_CONTAINER, LABEL_INCARNATION, LABEL_INSTANCE, LABEL_PLAIN,
+        },
+        metrics,
+        record::Member,
+        runtime::Runtime,
+    },
     base::{
         clock::{Clock, Timestamp},
         error::chain,

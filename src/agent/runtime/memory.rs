@@ -19,7 +19,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Bo
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use super::runtime::{Launch, Progress, Runtime};
+use super::{Launch, Progress, Runtime};
 use crate::{
     base::{clock::Timestamp, task::Tasks},
     host::docker::{

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{Files, mark::Written};
-use crate::agent::beneath::{Dir, give};
+use crate::agent::sandbox::beneath::{Dir, give};
 
 /// One file with its older part.
 pub(super) struct Rotated {

@@ -15,8 +15,8 @@ use std::{
 
 use nix::sys::statvfs::statvfs;
 
-use super::{desired::Key, record::Record, runtime::Runtime, sandbox::Sandboxes};
 use crate::{
+    agent::{desired::Key, record::Record, runtime::Runtime, sandbox::Sandboxes},
     base::clock::Timestamp,
     model::{AppId, InstanceId},
 };

@@ -11,11 +11,9 @@ use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{
-    metrics,
-    runtime::{Launch, Progress, Runtime},
-};
+use super::{Launch, Progress, Runtime};
 use crate::{
+    agent::metrics,
     base::{clock::Timestamp, error::chain, limit},
     host::docker::{
         ContainerPlan, Engine, EngineError, Found,

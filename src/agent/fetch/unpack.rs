@@ -16,8 +16,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::beneath::{Dir, Owner};
-use crate::base::limit;
+use crate::{
+    agent::sandbox::beneath::{Dir, Owner},
+    base::limit,
+};
 
 /// What stands before an entry's content, long names and the like included. A path name has 4 KiB.
 const HEADER_BYTES_MAX: u64 = 64 << 10;

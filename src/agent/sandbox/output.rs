@@ -27,8 +27,8 @@ use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
-use super::runtime::Runtime;
 use crate::{
+    agent::runtime::Runtime,
     base::limit,
     host::docker::{
         EngineError,

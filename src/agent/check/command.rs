@@ -17,8 +17,8 @@ use tokio::{
     time::Instant,
 };
 
-use super::runtime::Runtime;
 use crate::{
+    agent::runtime::Runtime,
     base::{error::chain, rng::Rng, task::Tasks},
     host::docker::session::{EndPlan, ExecPlan, Session},
 };

@@ -12,7 +12,14 @@ use nix::{
     unistd::{Gid, Uid, User, getgrouplist, setfsgid, setfsuid},
 };
 
-use super::launch::Account;
+/// A user of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub name: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+}
 
 /// Looks `name` (or a number) up among the node's users.
 pub fn account(name: &str) -> Result<Account, String> {

@@ -12,8 +12,9 @@ use tokio::{
     sync::{Semaphore, mpsc},
 };
 
-use super::worker::{Input, Worker};
+use super::{Input, Worker};
 use crate::{
+    agent::runtime::Runtime,
     base::error::chain,
     host::docker::{
         EngineError,
@@ -204,7 +205,7 @@ async fn next_within<S: Stream + Unpin>(credit: &Semaphore, output: &mut S) -> O
 /// Runs a session to its end; an error means that it never began. A command whose listener has gone
 /// is ended.
 async fn run(
-    runtime: &dyn super::runtime::Runtime,
+    runtime: &dyn Runtime,
     wanted: Wanted,
     pieces: mpsc::Receiver<Piece>,
     to: &mpsc::Sender<FromAgent>,
@@ -226,7 +227,7 @@ async fn run(
 
 /// Joins a command and its listener until one of them ends; `None`: the command goes on.
 async fn join(
-    runtime: &dyn super::runtime::Runtime,
+    runtime: &dyn Runtime,
     wanted: Wanted,
     mut pieces: mpsc::Receiver<Piece>,
     to: &mpsc::Sender<FromAgent>,

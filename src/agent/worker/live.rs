@@ -5,19 +5,19 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    check::Subject,
-    desired::{Checked, Event, Exit, Key, Known},
-    exit::{self, MemorySeen},
-    gc::Grave,
-    health::{Finding, Health},
-    launch::INFRA,
-    metrics, output,
-    prepare::Starter,
-    record::{self, Member, Record},
-    worker::{Input, Worker},
-};
+use super::{Input, Worker, gc::Grave};
 use crate::{
+    agent::{
+        check::Subject,
+        desired::{Checked, Event, Exit, Key, Known},
+        exit::{self, MemorySeen},
+        health::{Finding, Health},
+        launch::INFRA,
+        metrics,
+        prepare::Starter,
+        record::{self, Member, Record},
+        sandbox::output,
+    },
     base::{clock::Timestamp, limit},
     host::docker::EngineError,
     model::{
