@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{routes::Api, view::status};
+use super::{context::Api, view::status};
 use crate::http::{Call, Response, error::ApiError, reply};
 
 /// The contract, as it stands in the repository.

@@ -17,10 +17,10 @@ use tokio::{
 };
 
 use super::{
+    context::Api,
     files,
     frames::{FRAME_BYTES_MAX, PROTOCOL, channel, frame, read_frame},
     handles::{Session, SessionOutput},
-    routes::Api,
     tasks,
 };
 use crate::{

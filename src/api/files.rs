@@ -1,4 +1,4 @@
-//! Sandboxes: folders, files, downloads, and single chunks of output.
+//! Sandboxes: folders, files, downloads, and pieces of files as text.
 //!
 //! The bytes live on the task's agent; every read is a question over the agent's link, bounded in
 //! size, and answered by an error within the link's own deadline when the agent is gone.
@@ -9,9 +9,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{
-    follow,
-    live::LAST_EVENT_ID,
-    routes::Api,
+    context::Api,
     tasks,
     view::{Iso, instance::Located},
 };
@@ -20,9 +18,6 @@ use crate::{
     http::{Call, Response, download, error::ApiError, query::Query, reply},
     model::link::{self, Answer, AskError, Question},
 };
-
-/// Bytes of one log chunk unless the caller asks for another number.
-const CHUNK_BYTES: u32 = 64 << 10;
 
 /// `LogChunk` of the contract.
 #[derive(Debug, PartialEq, Serialize)]
@@ -71,21 +66,6 @@ pub async fn files(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let mut entries: Vec<Entry> = entries.into_iter().map(entry).collect();
     entries.sort_by(|a, b| b.directory.cmp(&a.directory).then_with(|| a.name.cmp(&b.name)));
     Ok(reply::json(StatusCode::OK, &Folder { path, entries }))
-}
-
-pub async fn log(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
-    let found = tasks::locate(&api.state(), call.param("id"))?;
-    let query = call.query();
-    let path = relative(query.get("file").unwrap_or("stdout"))?;
-    let offset = number(&query, "offset")?.unwrap_or(0);
-    if query.flag("follow") {
-        let resume = call.header(LAST_EVENT_ID).and_then(|id| id.parse::<i64>().ok());
-        return follow::follow(&api, found, path, resume.unwrap_or(offset)).await;
-    }
-    let max = limit::FILE_READ_BYTES_MAX as i64;
-    let wanted = number(&query, "limit")?.unwrap_or(i64::from(CHUNK_BYTES)).clamp(1, max);
-    let piece = read(&api, &found, &path, offset, u32::try_from(wanted).unwrap_or(CHUNK_BYTES));
-    Ok(reply::json(StatusCode::OK, &chunk(&piece.await?, true)))
 }
 
 /// Bytes of a file as the agent has them.
@@ -208,7 +188,7 @@ fn entry(file: link::FileEntry) -> Entry {
 }
 
 /// A path inside the sandbox; ways out of it do not exist (the agent checks links again).
-fn relative(path: &str) -> Result<String, ApiError> {
+pub fn relative(path: &str) -> Result<String, ApiError> {
     let path = path.trim_matches('/');
     if path.split('/').any(|part| part == "..") || path.contains('\0') {
         return Err(ApiError::not_found(format!("file {path}")));
@@ -216,7 +196,8 @@ fn relative(path: &str) -> Result<String, ApiError> {
     Ok(path.to_owned())
 }
 
-fn number(query: &Query, name: &'static str) -> Result<Option<i64>, ApiError> {
+/// A whole number of the query, if it is there.
+pub fn number(query: &Query, name: &'static str) -> Result<Option<i64>, ApiError> {
     query.get(name).filter(|text| !text.is_empty()).map_or(Ok(None), |text| {
         text.parse()
             .map(Some)

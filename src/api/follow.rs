@@ -1,23 +1,32 @@
-//! Following the output of a task: the end of a file as a stream of events.
+//! The output of a task: a piece of a file, or its end followed as a stream of events.
 //!
-//! The agent is asked again whenever the file may have grown: at once while bytes keep coming,
-//! else after a pause that is short at first and grows while nothing comes. The reader's pace
-//! holds the asking back; nothing is buffered beyond two chunks.
+//! While one is followed, the agent is asked again whenever the file may have grown: at once while
+//! bytes keep coming, else after a pause that is short at first and grows while nothing comes. The
+//! reader's pace holds the asking back; nothing is buffered beyond two chunks.
 
 use std::{sync::Arc, time::Duration};
 
+use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    context::Api,
     files::{self, Piece},
-    routes::Api,
+    tasks,
     view::instance::{Located, locate},
 };
 use crate::{
     base::limit,
-    http::{Response, error::ApiError, stream},
+    http::{
+        Call, Response,
+        error::ApiError,
+        reply,
+        stream::{self, LAST_EVENT_ID},
+    },
 };
 
+/// Bytes of one chunk unless the caller asks for another number.
+const CHUNK_BYTES: u32 = 64 << 10;
 const PIECE_BYTES: u32 = 256 << 10;
 /// First and longest pause between two questions to the agent while nothing new comes.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,9 +36,25 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long an agent may be out of reach before the stream is given up.
 const AGENT_GONE_MAX: Duration = Duration::from_secs(30);
 
+pub async fn log(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
+    let found = tasks::locate(&api.state(), call.param("id"))?;
+    let query = call.query();
+    let path = files::relative(query.get("file").unwrap_or("stdout"))?;
+    let offset = files::number(&query, "offset")?.unwrap_or(0);
+    if query.flag("follow") {
+        let resume = call.header(LAST_EVENT_ID).and_then(|id| id.parse::<i64>().ok());
+        return follow(&api, found, path, resume.unwrap_or(offset)).await;
+    }
+    let max = limit::FILE_READ_BYTES_MAX as i64;
+    let wanted = files::number(&query, "limit")?.unwrap_or(i64::from(CHUNK_BYTES)).clamp(1, max);
+    let piece =
+        files::read(&api, &found, &path, offset, u32::try_from(wanted).unwrap_or(CHUNK_BYTES));
+    Ok(reply::json(StatusCode::OK, &files::chunk(&piece.await?, true)))
+}
+
 /// Streams `path` from `offset` (negative: from the end). Fails before the stream begins when the
 /// file cannot be read.
-pub async fn follow(
+async fn follow(
     api: &Arc<Api>,
     task: Located,
     path: String,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::routes::Api;
+use super::context::Api;
 use crate::{
     base::level::LEVEL,
     core::{ClusterCommand, State, apply::cluster::held_back_by},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::routes::Api;
+use super::context::Api;
 use crate::{
     agent,
     base::metrics::{

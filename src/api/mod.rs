@@ -6,6 +6,7 @@
 //!
 //! Leaves the definition of apps to the Marathon dialect and identity to the admin router.
 
+mod context;
 pub mod handles;
 pub mod view;
 pub mod routes;
@@ -20,8 +21,9 @@ pub mod frames;
 mod exec;
 mod level;
 mod nodes;
+mod events;
 pub mod live;
 pub mod ui;
 
+pub use context::Api;
 pub use handles::{Agents, Cluster};
-pub use routes::Api;

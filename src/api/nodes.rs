@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    routes::{Api, listed},
+    context::{Api, listed},
     view::{
         Iso,
         node::{self, NodeRow},

@@ -1,104 +1,23 @@
-//! The route table of `/tepui/v1` and what its handlers share.
+//! The route table of `/tepui/v1`, and what a refusal looks like here.
 
 use std::sync::Arc;
 
 use http::{StatusCode, request::Parts};
-use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use super::{
-    apps, cluster, exec, files,
-    handles::{Agents, Cluster},
-    level,
-    live::{self, Live},
-    metrics, nodes, tasks, tokens,
-    view::View,
+    apps, cluster, context::Api, events, exec, files, follow, level, metrics, nodes, tasks, tokens,
 };
 use crate::{
-    base::{
-        clock::{Clock, Timestamp},
-        task::Tasks,
-    },
     control::cluster::ProposeError,
-    core::{Rejected, State},
+    core::Rejected,
     http::{
-        Response,
+        Origin, Response,
         error::ApiError,
-        reply::{self, Reply as _},
+        reply::Reply as _,
         route::{Access, Miss, Route, Table, delete, get, post},
-        serve::Origin,
     },
     log,
-    model::WorkloadSpec,
 };
-
-/// Renderings of long lists made at a time, on blocking threads: enough for both cores of a small
-/// machine, and never so many that they starve the rest of the process.
-const RENDERINGS_MAX: usize = 2;
-
-/// What the handlers work with.
-pub struct Api {
-    pub cluster: Arc<dyn Cluster>,
-    pub agents: Arc<dyn Agents>,
-    pub clock: Arc<dyn Clock>,
-    pub tasks: Tasks,
-    /// Answers that go on for ever. Ended first when the process stops, so that nobody waits for
-    /// them.
-    pub streams: Tasks,
-    pub live: Live,
-    /// Writes a definition the way the Marathon dialect shows it.
-    pub show_spec: fn(&WorkloadSpec) -> Value,
-    pub started_at: Timestamp,
-    renderings: Semaphore,
-}
-
-impl Api {
-    /// The API of one process; the live stream's producer is started in `tasks`.
-    pub fn new(
-        cluster: Arc<dyn Cluster>,
-        agents: Arc<dyn Agents>,
-        clock: Arc<dyn Clock>,
-        tasks: &Tasks,
-        show_spec: fn(&WorkloadSpec) -> Value,
-    ) -> Arc<Self> {
-        let started_at = clock.now();
-        let (tasks, streams) = (tasks.child("api"), tasks.child("streams"));
-        let live = Live::start(cluster.clone(), clock.clone(), started_at, &streams);
-        let renderings = Semaphore::new(RENDERINGS_MAX);
-        Arc::new(Self {
-            cluster,
-            agents,
-            clock,
-            tasks,
-            streams,
-            live,
-            show_spec,
-            started_at,
-            renderings,
-        })
-    }
-
-    /// The newest state.
-    pub fn state(&self) -> Arc<State> {
-        self.cluster.latest()
-    }
-
-    /// What views of `state` are rendered from.
-    pub fn view<'a>(&'a self, state: &'a State) -> View<'a> {
-        View { state, now: self.clock.now(), cluster: &*self.cluster }
-    }
-
-    /// Renders something long on a blocking thread from the present state.
-    pub async fn render<F>(self: &Arc<Self>, make: F) -> Result<Response, ApiError>
-    where
-        F: FnOnce(&Self, &State) -> Response + Send + 'static,
-    {
-        let _slot = self.renderings.acquire().await.map_err(ApiError::internal)?;
-        let api = self.clone();
-        let made = tokio::task::spawn_blocking(move || make(&api, &api.state())).await;
-        made.map_err(ApiError::internal)
-    }
-}
 
 /// Every route of this API.
 pub fn routes() -> Vec<Route<Api>> {
@@ -115,14 +34,14 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/tasks", Read, tasks::list),
         get("/tepui/v1/tasks/{id}", Read, tasks::show),
         get("/tepui/v1/tasks/{id}/files", Read, files::files),
-        get("/tepui/v1/tasks/{id}/log", Read, files::log),
+        get("/tepui/v1/tasks/{id}/log", Read, follow::log),
         post("/tepui/v1/tasks/{id}/exec", Write, exec::exec),
         get("/tepui/v1/nodes", Read, nodes::list),
         get("/tepui/v1/nodes/{id}", Read, nodes::show),
         delete("/tepui/v1/nodes/{id}", Admin, nodes::remove),
         post("/tepui/v1/nodes/invite", Admin, nodes::invite),
         post("/tepui/v1/nodes/{id}/drain", Write, nodes::drain),
-        get("/tepui/v1/events", Read, live::events),
+        get("/tepui/v1/events", Read, events::events),
         post("/tepui/v1/tokens/revoke", Admin, tokens::revoke),
         post("/tepui/v1/tokens/rotate", Admin, tokens::rotate),
         get("/tepui/v1/level", Read, level::show),
@@ -161,21 +80,6 @@ fn miss(miss: &Miss, request: &Parts) -> Response {
         ),
     };
     miss.with_allow(error.reply(id))
-}
-
-/// A list with the revision it was read at: `{"<name>":[…],"revision":n}`.
-pub fn listed<T: serde::Serialize>(name: &str, rows: &T, revision: u64) -> Response {
-    struct Listed<'a, T>(&'a str, &'a T, u64);
-    impl<T: serde::Serialize> serde::Serialize for Listed<'_, T> {
-        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-            use serde::ser::SerializeMap as _;
-            let mut map = to.serialize_map(Some(2))?;
-            map.serialize_entry(self.0, self.1)?;
-            map.serialize_entry("revision", &self.2)?;
-            map.end()
-        }
-    }
-    reply::json(StatusCode::OK, &Listed(name, rows, revision))
 }
 
 impl From<ProposeError> for ApiError {
@@ -238,7 +142,7 @@ mod tests {
     use super::*;
     use crate::{
         base::error::Retry,
-        http::{body, serve::RequestId},
+        http::{RequestId, body},
     };
 
     #[tokio::test]

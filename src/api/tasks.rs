@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::{
-    routes::{Api, listed},
+    context::{Api, listed},
     view::{
         instance::{self, Located},
         node,

@@ -15,7 +15,7 @@ use argon2::{
 use http::{HeaderMap, header, request::Parts};
 use tokio::sync::Semaphore;
 
-use super::{Response, query::cookie, route::Access};
+use super::{Response, query::cookie};
 use crate::base::{pace, rng::Rng};
 
 mod attempts;
@@ -29,7 +29,7 @@ pub use attempts::{Attempts, TooMany};
 pub use basic::Basic;
 pub use guard::{Ambient, Asked, Caller, Credential, TokenGuard, typed};
 use metrics::SignIn;
-pub use rights::Rights;
+pub use rights::{Access, Rights};
 pub use tokens::{
     Account, Accounts, Holder, Lease, Memo, Refusal, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens,
 };

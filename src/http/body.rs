@@ -16,10 +16,8 @@ use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
 use super::{
-    BoxError, Response,
+    BoxError,
     crowd::{Full, Hold},
-    reply,
-    serve::RequestId,
 };
 use crate::base::limit;
 
@@ -171,12 +169,6 @@ impl BodyError {
     }
 }
 
-impl reply::Reply for BodyError {
-    fn reply(self, _: RequestId) -> Response {
-        reply::text(self.status(), self.to_string())
-    }
-}
-
 /// Reads a whole body of at most `bytes_max` bytes, each part within `limit::CLIENT_READ`.
 pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
     read_on_account(body, bytes_max, None).await
@@ -241,12 +233,6 @@ impl JsonError {
             Self::Body(error) => error.status(),
             Self::Syntax(_) | Self::Shape { .. } => StatusCode::BAD_REQUEST,
         }
-    }
-}
-
-impl reply::Reply for JsonError {
-    fn reply(self, _: RequestId) -> Response {
-        reply::text(self.status(), self.to_string())
     }
 }
 

@@ -10,10 +10,9 @@ use http::{StatusCode, header};
 use serde::Serialize;
 
 use super::{
-    Response,
+    RequestId, Response,
     body::{BodyError, JsonError},
     reply::{self, Reply},
-    serve::RequestId,
 };
 
 /// Seconds after which what is not there now may be: elections and full queues take about one.

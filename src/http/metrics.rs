@@ -7,7 +7,10 @@ use std::{net::IpAddr, time::Duration};
 
 use http::StatusCode;
 
-use super::{proxy::Failure, serve::RequestId, upstream::Upstream};
+use super::{
+    RequestId,
+    upstream::{ConnectError, Failure, Upstream},
+};
 use crate::base::{
     error::chain,
     metrics::{QUICK, families, label},
@@ -162,6 +165,11 @@ pub(super) fn retried(upstream: Upstream, failure: &(dyn std::error::Error + 'st
 
 /// No instance of a service answered.
 pub(super) fn failed(upstream: Upstream, failure: &Failure) {
-    FAILURES.inc(failure.fault());
+    FAILURES.inc(match failure {
+        Failure::Connect(ConnectError::Refused(_)) => UpstreamFault::Refused,
+        Failure::Connect(ConnectError::Slow) => UpstreamFault::SlowConnect,
+        Failure::Broken(_) => UpstreamFault::Broken,
+        Failure::Silent => UpstreamFault::Silent,
+    });
     tracing::debug!(upstream = %upstream.addr, error = chain(failure), "upstream failed");
 }

@@ -26,8 +26,10 @@ pub mod crowd;
 pub mod download;
 pub mod error;
 pub mod head;
+mod id;
 pub mod io;
 pub mod metrics;
+mod origin;
 pub mod pattern;
 pub mod pool;
 pub mod proxy;
@@ -44,8 +46,10 @@ pub mod tunnel;
 pub mod upstream;
 
 pub use body::Body;
+pub use id::RequestId;
+pub use origin::Origin;
 pub use route::Call;
-pub use serve::{Handler, Origin};
+pub use serve::Handler;
 
 /// A request whose body may come from a socket or from memory.
 pub type Request = ::http::Request<Body>;

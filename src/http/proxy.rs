@@ -33,16 +33,16 @@ use tokio::time::Instant;
 
 pub use super::upstream::{ConnectError, Upstream};
 use super::{
-    Body, BoxError, Request, Response,
+    Body, Origin, Request, Response,
     auth::Lease,
-    metrics::{self, UpstreamFault},
+    metrics,
     pool::{Conn, Pool},
     relay::Relay,
     reply, road,
-    serve::Origin,
     stream::leased,
     tries::Tries,
     tunnel::Tunnel,
+    upstream::Failure,
 };
 use crate::base::{limit, task::Tasks};
 
@@ -97,28 +97,6 @@ pub struct Proxy {
     pub(super) lines: Arc<road::Lines>,
     tasks: Tasks,
     counters: Counters,
-}
-
-/// Why an upstream gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error("connecting failed")]
-    Connect(#[source] ConnectError),
-    #[error("the connection broke off before the answer")]
-    Broken(#[source] BoxError),
-    #[error("no answer in time")]
-    Silent,
-}
-
-impl Failure {
-    pub(super) fn fault(&self) -> UpstreamFault {
-        match self {
-            Self::Connect(ConnectError::Refused(_)) => UpstreamFault::Refused,
-            Self::Connect(ConnectError::Slow) => UpstreamFault::SlowConnect,
-            Self::Broken(_) => UpstreamFault::Broken,
-            Self::Silent => UpstreamFault::Silent,
-        }
-    }
 }
 
 /// A failed attempt, with the request where it can be sent again.

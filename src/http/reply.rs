@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{Body, Response, serve::RequestId};
+use super::{
+    Body, RequestId, Response,
+    body::{BodyError, JsonError},
+};
 
 /// Anything a handler returns: a response, or an error that knows its response.
 ///
@@ -25,6 +28,18 @@ impl<T: Reply, E: Reply> Reply for Result<T, E> {
             Ok(value) => value.reply(request),
             Err(error) => error.reply(request),
         }
+    }
+}
+
+impl Reply for BodyError {
+    fn reply(self, _: RequestId) -> Response {
+        text(self.status(), self.to_string())
+    }
+}
+
+impl Reply for JsonError {
+    fn reply(self, _: RequestId) -> Response {
+        text(self.status(), self.to_string())
     }
 }
 

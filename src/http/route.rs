@@ -15,8 +15,9 @@ use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header, request::Part
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
+pub use super::auth::Access;
 use super::{
-    Body, Request, Response,
+    Body, Origin, Request, RequestId, Response,
     auth::{Guard, Principal},
     body::{self, BodyError, JsonError},
     crowd::Hold,
@@ -24,22 +25,9 @@ use super::{
     pattern::{Params, Pattern, segments},
     query::Query,
     reply::{self, Reply},
-    serve::{self, Handler, Origin, RequestId},
+    serve::{self, Handler},
 };
 use crate::base::limit;
-
-/// Who may use a route; `auth::Rights` decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Access {
-    /// Anybody, without a token.
-    Open,
-    /// Whoever is known: looks only.
-    Read,
-    /// Whoever may change things.
-    Write,
-    /// Whoever may change the cluster itself: users, nodes, settings.
-    Admin,
-}
 
 /// One line of a route table.
 pub struct Route<S> {

@@ -11,7 +11,7 @@
 
 use std::{
     convert::Infallible,
-    fmt, io,
+    io,
     net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::{
@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Body, Request, Response,
+    Body, Origin, Request, RequestId, Response,
     body::BodyError,
     crowd::{Crowd, Seat},
     head,
@@ -94,43 +94,6 @@ where
 {
     fn call(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(self(request))
-    }
-}
-
-/// Identifies one request in answers and log lines: 16 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RequestId(u64);
-
-impl RequestId {
-    pub const fn new(id: u64) -> Self {
-        Self(id)
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-/// Where a request came from. Every request from a socket carries one in its extensions.
-#[derive(Debug, Clone)]
-pub struct Origin {
-    pub peer: SocketAddr,
-    pub tls: bool,
-    pub id: RequestId,
-    /// The peer's address as a header value, written once per connection.
-    pub peer_text: HeaderValue,
-    /// The connection's place among all; `None` where nobody counts.
-    pub seat: Option<Arc<Seat>>,
-}
-
-impl Origin {
-    /// The request showed a good credential: its connection is a stranger no more.
-    pub fn vouch(&self) {
-        if let Some(seat) = &self.seat {
-            seat.vouch();
-        }
     }
 }
 
@@ -532,7 +495,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let mut request = request.map(Body::incoming);
         let shared = self.shared.clone();
-        let id = RequestId(shared.next_id.fetch_add(1, Ordering::Relaxed));
+        let id = RequestId::new(shared.next_id.fetch_add(1, Ordering::Relaxed));
         request.extensions_mut().insert(Origin {
             peer: self.peer,
             tls: shared.tls.is_some(),

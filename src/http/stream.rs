@@ -6,12 +6,15 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::poll_fn};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyStream, StreamBody};
 use tokio::sync::mpsc;
 
 use super::{Body, Response, auth::Lease, reply};
+
+/// Where a client that comes back says what it saw last.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The writing end. Cheap to clone; the stream ends when all are gone.
 #[derive(Debug, Clone)]

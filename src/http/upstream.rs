@@ -23,6 +23,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use super::BoxError;
 use crate::base::{limit, trust::Judge};
 
 /// Where to connect and how.
@@ -39,6 +40,17 @@ pub enum ConnectError {
     Slow,
     #[error("{0}")]
     Refused(io::Error),
+}
+
+/// Why an upstream gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("connecting failed")]
+    Connect(#[source] ConnectError),
+    #[error("the connection broke off before the answer")]
+    Broken(#[source] BoxError),
+    #[error("no answer in time")]
+    Silent,
 }
 
 /// Makes connections; holds the TLS set-up.

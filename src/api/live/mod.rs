@@ -16,7 +16,7 @@ mod kinds;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -26,7 +26,6 @@ use tokio::{
 use self::delta::Memory;
 use super::{
     handles::Cluster,
-    routes::Api,
     view::{Iso, View},
 };
 use crate::{
@@ -37,11 +36,9 @@ use crate::{
         task::Tasks,
     },
     core::State,
-    http::{Body, Call, Response, error::ApiError, stream},
+    http::{Body, error::ApiError, stream},
 };
 
-/// Where a client says what it saw last.
-pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Pause between two deltas while somebody listens, and while nobody does.
 const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_UNHEARD: Duration = Duration::from_secs(1);
@@ -116,7 +113,7 @@ impl Live {
     }
 
     /// A stream that goes on after `cursor` if that can be, else begins with a snapshot.
-    async fn join(&self, cursor: Option<&str>) -> Result<Body, ApiError> {
+    pub async fn join(&self, cursor: Option<&str>) -> Result<Body, ApiError> {
         if self.inner.hub.lock().clients.len() >= limit::EVENT_CLIENTS_MAX {
             return Err(crowded("readers of the live stream"));
         }
@@ -144,11 +141,6 @@ impl Live {
         }
         Err(ApiError::unavailable("the state changes too fast to be shown right now"))
     }
-}
-
-pub async fn events(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
-    let body = api.live.join(call.header(LAST_EVENT_ID)).await?;
-    Ok(stream::response(body))
 }
 
 fn crowded(whom: &str) -> ApiError {

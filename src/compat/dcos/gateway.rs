@@ -16,7 +16,8 @@ use http::{
 use super::{
     challenge,
     cluster::{Cluster, Facts},
-    iam, names, rules,
+    iam::{self, INFO_COOKIE},
+    names, rules,
     rules::{Part, Pass, Then},
     service::{self, Service, Services, absolute, search},
     system,
@@ -39,8 +40,6 @@ use crate::{
     model::NodeId,
 };
 
-/// The cookie our sign-in sets for scripts of the page.
-pub const INFO_COOKIE: &str = "dcos-acs-info-cookie";
 /// What the paths of services begin with.
 const SERVICES: &str = "/service/";
 /// Rewrites of one request; the table has no chain longer than one.

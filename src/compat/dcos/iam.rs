@@ -13,7 +13,6 @@ use serde_json::{Map, Value, json};
 use super::{
     challenge::{self, CHALLENGE},
     cluster::Cluster,
-    gateway::INFO_COOKIE,
     spki, system,
     user::{self, Bad},
 };
@@ -25,15 +24,17 @@ use crate::{
     control::cluster::ProposeError,
     core::{AccessCommand, Rejected, command::Expect},
     http::{
-        Call, Response,
+        Call, RequestId, Response,
         auth::{AUTH_COOKIE, Passwords, TOKEN_LIFE, TOKEN_LIFE_MAX, Tokens, TooMany},
         body::BodyError,
         reply::{self, Reply},
         route::{Access, Route, Table, delete, get, patch, post, put},
-        serve::RequestId,
     },
     model::access::User,
 };
+
+/// The cookie our sign-in sets for scripts of the page.
+pub const INFO_COOKIE: &str = "dcos-acs-info-cookie";
 
 /// What the identity routes work with.
 pub struct Iam {

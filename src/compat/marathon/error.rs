@@ -8,10 +8,9 @@ use super::{json::Violations, normalize::Conflict};
 use crate::{
     core::{Rejected, Subject, Thing},
     http::{
-        Response,
+        RequestId, Response,
         body::BodyError,
         reply::{self, Reply},
-        serve::RequestId,
     },
     log::ProposeError,
     model::deployment::DeploymentId,

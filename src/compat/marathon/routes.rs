@@ -14,11 +14,10 @@ use super::{
 use crate::{
     base::limit,
     http::{
-        Body, Call, Handler, Request, Response,
+        Body, Call, Handler, Request, RequestId, Response,
         auth::Guard,
         reply::Reply,
         route::{self, Access, Miss, Route, Table},
-        serve::RequestId,
     },
 };
 

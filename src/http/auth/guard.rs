@@ -14,11 +14,12 @@ use http::{
 use http_body::Body as _;
 
 use super::{
-    Guard, Holder, Lease, Memo, Principal, Refusal, Tokens, cookie_token, header_token, token_of,
+    Access, Guard, Holder, Lease, Memo, Principal, Refusal, Tokens, cookie_token, header_token,
+    token_of,
 };
 use crate::{
     base::clock::Clock,
-    http::{Body, Origin, Request, Response, query::Query, route::Access, serve::RequestId},
+    http::{Body, Origin, Request, RequestId, Response, query::Query},
 };
 
 /// Where a browser says what page made it ask, at trustworthy addresses.

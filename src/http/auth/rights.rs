@@ -3,7 +3,18 @@
 //! The rule is simple so far: a superuser may do everything; everybody else who is known owns
 //! nothing, and so only looks.
 
-use crate::http::route::Access;
+/// Who may use a route; `Rights` decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Anybody, without a token.
+    Open,
+    /// Whoever is known: looks only.
+    Read,
+    /// Whoever may change things.
+    Write,
+    /// Whoever may change the cluster itself: users, nodes, settings.
+    Admin,
+}
 
 /// How far somebody's rights go, from little to much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

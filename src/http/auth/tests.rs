@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::{
     base::clock::{Clock as _, ManualClock, Timestamp},
-    http::{Body, Origin, Request, reply, serve::RequestId},
+    http::{Body, Origin, Request, RequestId, reply},
 };
 
 const NOW: Timestamp = Timestamp::from_ms(1_700_000_000_000);

@@ -31,7 +31,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::{
-    auth::Memo, crowd::Seat, io::Guarded, metrics::Door, proxy::Proxy, serve::RequestId,
+    RequestId, auth::Memo, crowd::Seat, io::Guarded, metrics::Door, proxy::Proxy,
     upstream::Upstream,
 };
 

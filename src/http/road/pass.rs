@@ -23,8 +23,9 @@ use crate::{
     base::limit,
     http::{
         BoxError, metrics,
-        proxy::{Failure, Here, count, switched_unasked},
+        proxy::{Here, count, switched_unasked},
         tries::Tries,
+        upstream::Failure,
         upstream::{ConnectError, Upstream},
     },
 };

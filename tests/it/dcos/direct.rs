@@ -9,12 +9,11 @@ use tepui::{
     base::{clock::ManualClock, rng::Rng},
     compat::dcos::Known,
     http::{
-        Call, Handler as _, Request, Response,
+        Call, Handler as _, Origin, Request, RequestId, Response,
         auth::{Basic, Passwords, TOKEN_LIFE, Tokens},
         body::{self, Body},
         reply,
         route::{self, Access, Table},
-        serve::{Origin, RequestId},
     },
     node::direct::{self, DirectDoor, Strangers},
 };

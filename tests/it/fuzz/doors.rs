@@ -20,11 +20,7 @@ use tepui::{
         serve::{Options, Server},
         table::Builder,
     },
-    http::{
-        Handler, Origin, Request, Response, reply,
-        road::Guide,
-        serve::{Listener, RequestId},
-    },
+    http::{Handler, Origin, Request, RequestId, Response, reply, road::Guide, serve::Listener},
 };
 
 use super::{

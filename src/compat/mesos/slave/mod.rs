@@ -104,7 +104,7 @@ enum Refusal {
 }
 
 impl reply::Reply for Refusal {
-    fn reply(self, _: crate::http::serve::RequestId) -> Response {
+    fn reply(self, _: crate::http::RequestId) -> Response {
         match self {
             Self::Unknown(id) => {
                 let text = format!("404 Not Found: agent `{id}` unknown.");
