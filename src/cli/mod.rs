@@ -10,6 +10,7 @@
 //! with the command's own code.
 
 pub mod args;
+mod io;
 pub mod output;
 pub mod error;
 pub mod client;
@@ -43,4 +44,5 @@ mod text;
 mod words;
 mod steady;
 
-pub use run::{Io, main, run};
+pub use io::Io;
+pub use run::{main, run};

@@ -1,43 +1,17 @@
-//! From arguments to exit code, and the world a command sees: streams, environment, clock.
+//! From arguments to exit code.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    io::{Read, Write},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{ffi::OsString, io::Write};
 
 use super::{
     args::{Cli, Command, NodeCommand},
     client::Client,
     error::{CliError, Exit, Outcome},
+    io::Io,
     output::Printer,
     session::Session,
     *,
 };
-use crate::base::{clock::Clock, task::Tasks};
-
-/// What a command sees of the machine; made by `main`, and by tests for themselves.
-pub struct Io {
-    pub stdin: Box<dyn Read + Send>,
-    pub stdout: Box<dyn Write + Send>,
-    pub stderr: Box<dyn Write + Send>,
-    /// Which of the three are terminals.
-    pub terminal: [bool; 3],
-    pub env: BTreeMap<String, String>,
-    pub cwd: PathBuf,
-    /// Whether settings of the machine itself (`/var/lib/tepui`) count.
-    pub system_files: bool,
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Io {
-    /// A variable that is set and not empty.
-    pub fn var(&self, name: &str) -> Option<String> {
-        self.env.get(name).filter(|v| !v.is_empty()).cloned()
-    }
-}
+use crate::base::task::Tasks;
 
 /// What a command works with.
 pub struct Context {

@@ -20,7 +20,7 @@ use std::{
 use super::{
     args::Global,
     error::{CliError, Exit, Outcome},
-    run::Io,
+    io::Io,
 };
 
 /// Largest file of settings that is read; a real one holds three lines.

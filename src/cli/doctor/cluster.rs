@@ -9,7 +9,7 @@ use crate::{
         args::Global,
         client::Client,
         error::{CliError, Outcome},
-        run::Io,
+        io::Io,
         session::Session,
         text::{field, list},
     },

@@ -13,7 +13,7 @@ use nix::sys::{
 
 use super::{Finding, Level};
 use crate::{
-    cli::{run::Io, session::Session},
+    cli::{io::Io, session::Session},
     node::{
         config,
         settings::{Layers, Raw, Source},

@@ -14,8 +14,8 @@ use serde_json::json;
 use super::{
     args::Global,
     error::{CliError, Exit, Outcome},
+    io::Io,
     output::{Printer, Tone, paint},
-    run::Io,
     session::Session,
     text::count,
 };

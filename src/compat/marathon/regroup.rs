@@ -1,4 +1,4 @@
-//! From a group a client sent to edits of apps and groups.
+//! Edits of apps and groups, and how a group that a client sent becomes some.
 //!
 //! A list that is sent replaces the one that is there: apps and groups it does not name go. Pods
 //! always stay; they have their own routes (docs/compat/marathon.md, "Groups").
@@ -7,7 +7,6 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     error::Error,
-    handlers::apps::edit,
     json::Violations,
     normalize,
     prepare::World,
@@ -21,10 +20,20 @@ use crate::{
         state::Group,
     },
     model::{
-        path::{GroupId, PathId},
+        path::{AppId, GroupId, PathId},
         workload::{Kind, WorkloadSpec},
     },
 };
+
+/// An edit of one app that holds only for what the caller has seen.
+pub fn edit(
+    id: &AppId,
+    new: Option<WorkloadSpec>,
+    expect: Expect,
+    base: Option<Timestamp>,
+) -> Edit {
+    Edit { id: id.clone(), new, expect, base, restart: false }
+}
 
 /// What a group update comes to.
 #[derive(Clone, Debug, Default)]

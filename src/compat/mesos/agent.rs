@@ -11,7 +11,7 @@ use crate::{
     core::State,
     model::{
         Node, Resources, Role,
-        node::{Attribute, Duty, NodeKind},
+        node::{Attribute, Duty, FaultDomain, NodeKind},
     },
 };
 
@@ -41,7 +41,7 @@ pub fn agent(j: &mut Json<'_>, state: &State, node: &Node, detail: Detail) {
         j.int_at("port", u64::from(AGENT_PORT));
         attributes(j, node);
         if let Some(domain) = &info.fault_domain {
-            super::state::domain(j, domain);
+            self::domain(j, domain);
         }
         j.text_at("pid", &pid(info.address));
         j.time_at("registered_time", node.registered_at);
@@ -151,5 +151,15 @@ fn summary(j: &mut Json<'_>, state: &State, node: &Node) {
         if state.instances_on(node.id()).any(|i| names(state, i).next().is_some()) {
             j.text(&marathon_id(state));
         }
+    });
+}
+
+/// Where a machine stands.
+pub fn domain(j: &mut Json<'_>, domain: &FaultDomain) {
+    j.object_at("domain", |j| {
+        j.object_at("fault_domain", |j| {
+            j.object_at("region", |j| j.text_at("name", &domain.region));
+            j.object_at("zone", |j| j.text_at("name", &domain.zone));
+        });
     });
 }

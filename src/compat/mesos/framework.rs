@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
+    facts::Facts,
     history::Past,
     json::Json,
     marathon_id, resource,
-    routes::Facts,
     task::{self, Counts, Tasks},
 };
 use crate::{

@@ -10,6 +10,7 @@
 //! `json` writes, `resource`, `agent`, `framework` and `task` are the objects, `history` remembers
 //! tasks that have ended, `routes` is the table.
 
+mod facts;
 pub mod json;
 pub mod resource;
 pub mod agent;
@@ -21,8 +22,9 @@ mod metrics;
 pub mod routes;
 pub mod slave;
 
+pub use facts::Facts;
 pub use history::History;
-pub use routes::{Cluster, Facts, Mesos, table};
+pub use routes::{Cluster, Mesos, table};
 
 /// The version of Mesos whose shapes these are; clients read features from it.
 pub const VERSION: &str = "1.11.0";

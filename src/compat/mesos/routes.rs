@@ -1,25 +1,20 @@
 //! The table: every endpoint plain, below `/master`, and with `.json` behind its name.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
+    facts::Facts,
     history::{History, Past},
     json::Json,
     metrics,
     state::{self, Wanted},
 };
 use crate::{
-    base::{
-        clock::{Clock, Timestamp},
-        task::Tasks,
-    },
+    base::{clock::Clock, task::Tasks},
     core::State,
     http::{
         Call, Response, reply,
@@ -45,25 +40,6 @@ pub trait Cluster: Send + Sync + 'static {
     fn leads(&self) -> bool;
     /// Where the leading master answers this dialect.
     fn leader(&self) -> Option<SocketAddr>;
-}
-
-/// What does not change while the process runs.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    pub address: IpAddr,
-    pub hostname: String,
-    /// Port this dialect is reached at (5050 in an installed cluster).
-    pub port: u16,
-    /// Port the scheduler of apps is reached at.
-    pub marathon_port: u16,
-    pub started_at: Timestamp,
-}
-
-impl Facts {
-    /// `master@10.0.0.1:5050`.
-    pub fn pid(&self) -> String {
-        format!("master@{}", SocketAddr::new(self.address, self.port))
-    }
 }
 
 /// What the handlers work with.

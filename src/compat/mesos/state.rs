@@ -2,17 +2,17 @@
 
 use super::{
     agent::{self, agent},
+    facts::Facts,
     framework::{self, framework},
     history::Past,
     json::Json,
     marathon_id,
-    routes::Facts,
     task::Tasks,
 };
 use crate::{
     base::clock::Timestamp,
     core::State,
-    model::{Instance, WorkloadSpec, node::FaultDomain},
+    model::{Instance, WorkloadSpec},
 };
 
 /// What every master can do.
@@ -135,16 +135,6 @@ pub fn tasks(j: &mut Json<'_>, state: &State, past: &Past, wanted: &Wanted) {
         j.list_at("tasks", |j| {
             let page = found.into_iter().skip(wanted.offset).take(limit);
             page.for_each(|(_, instance, spec)| tasks.write_made_from(j, instance, spec));
-        });
-    });
-}
-
-/// Where a machine stands.
-pub fn domain(j: &mut Json<'_>, domain: &FaultDomain) {
-    j.object_at("domain", |j| {
-        j.object_at("fault_domain", |j| {
-            j.object_at("region", |j| j.text_at("name", &domain.region));
-            j.object_at("zone", |j| j.text_at("name", &domain.zone));
         });
     });
 }

@@ -19,7 +19,7 @@ use super::{
     field::ValueIx,
     fit::Needs,
     ledger::{Ledger, NodeIx},
-    plan::Policy,
+    limits::Policy,
 };
 use crate::{core::command::Launch, model::instance::InstanceId};
 

@@ -11,7 +11,7 @@ use super::{
     field::Fields,
     fit::Needs,
     ledger::{Ledger, NodeIx},
-    plan::{Limits, home_nodes},
+    limits::Limits,
     report::{ConstraintRow, FunnelRow, Hold, NodeRow, Reason, Report, Shortage},
     share::pick,
 };
@@ -465,7 +465,7 @@ pub fn explain_spec(
     let needs = Needs::of(&spec, &ledger, limits.gpus_are_scarce);
     let mut rules = Rules::of(&spec, &ledger, &mut fields);
     Peers::of(state, &spec, &ledger).count(&mut rules);
-    let local = home_nodes(&ledger, limits);
+    let local = limits.home_nodes(&ledger);
     let mut cursor = Cursor::new(
         &ledger,
         needs,

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod ledger;
+mod limits;
 pub mod field;
 pub mod fit;
 pub mod ports;
@@ -31,5 +32,6 @@ mod tests;
 
 pub use explain::explain_spec;
 pub use ledger::Ledger;
-pub use plan::{Limits, Plan, Planner, Policy, plan};
+pub use limits::{Limits, Policy};
+pub use plan::{Plan, Planner, plan};
 pub use report::{Hold, Reason, Report};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{field::full_match, plan::Limits};
+use super::{field::full_match, limits::Limits};
 use crate::{
     core::State,
     model::{

@@ -14,6 +14,7 @@ use super::{
     field::Fields,
     fit::Needs,
     ledger::{Ledger, NodeIx},
+    limits::{Limits, Policy},
     report::{Hold, Report},
     share::{Shares, Turn},
     waiting::Waiting,
@@ -26,55 +27,10 @@ use crate::{
         framework::Lease,
         node::{Node, NodeId},
         path::AppId,
-        resource::{Pools, Ranges},
+        resource::Pools,
         workload::WorkloadSpec,
     },
 };
-
-/// How nodes are preferred among those that fit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Policy {
-    /// Few instances of the same workload on a node, then the emptiest node: losing one hurts least.
-    #[default]
-    Spread,
-    /// The fullest node that still fits: whole nodes stay free for large instances.
-    BinPack,
-}
-
-/// Bounds and settings of one plan.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Launches in one plan.
-    pub launches_max: usize,
-    /// Blocked workloads whose nodes are looked at one by one for the report. The others get a
-    /// report without them; which ones changes from plan to plan.
-    pub explained_max: usize,
-    /// Nodes listed in one report.
-    pub report_nodes_max: usize,
-    pub policy: Policy,
-    /// Keeps nodes with GPUs for workloads that ask for GPUs.
-    pub gpus_are_scarce: bool,
-    /// Region of the masters; workloads leave it only when they name a region or zone. `None`
-    /// opens all regions.
-    pub home_region: Option<String>,
-    /// Ports that programs which are no tasks hold on their node: given while there are others to
-    /// nobody who takes any port, and a node where one of a fixed number is held comes last.
-    pub ports_held: BTreeMap<NodeId, Ranges>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            launches_max: 2_048,
-            explained_max: 16,
-            report_nodes_max: 20,
-            policy: Policy::default(),
-            gpus_are_scarce: true,
-            home_region: None,
-            ports_held: BTreeMap::new(),
-        }
-    }
-}
 
 /// What a plan wants done, and what it found.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -153,7 +109,7 @@ impl Planner {
         });
         let roles = queue.iter().map(|w| w.spec.run.role.clone());
         let shares = Shares::of(state, leases, now, &base.ledger, roles);
-        let local = home_nodes(&base.ledger, limits);
+        let local = limits.home_nodes(&base.ledger);
         let launches = Vec::new();
         let placed = BTreeMap::new();
         let mut round =
@@ -228,13 +184,6 @@ impl Base {
         }
         Some(self)
     }
-}
-
-/// Which nodes count as standing in the home region; `None` when all do.
-pub(super) fn home_nodes(ledger: &Ledger, limits: &Limits) -> Option<Vec<bool>> {
-    let home = limits.home_region.as_ref()?;
-    let region = |ix| ledger.node(ix).info.fault_domain.as_ref().map(|d| &d.region);
-    Some(ledger.all().map(|ix| region(ix).is_none_or(|r| r == home)).collect())
 }
 
 /// The launch delay of a workload, while it lasts.

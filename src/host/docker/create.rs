@@ -8,7 +8,7 @@ use bollard::models::{
 };
 
 use super::{
-    options::{self, BadOption},
+    options::{self, BadOption, Creation},
     plan::{ContainerPlan, MountPlan, NetworkPlan, Rights},
 };
 
@@ -16,13 +16,6 @@ use super::{
 const CPU_PERIOD_US: i64 = 100_000;
 /// Files the engine keeps of a container's output: the one written and one older.
 const LOG_FILES: &str = "2";
-
-/// What is sent to create a container: its name on the engine and the request.
-#[derive(Debug)]
-pub struct Creation {
-    pub name: String,
-    pub body: ContainerCreateBody,
-}
 
 /// The request that creates `plan`; fails on a `docker run` option that is unknown or malformed.
 pub fn creation(plan: &ContainerPlan) -> Result<Creation, BadOption> {

@@ -7,13 +7,18 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
-    HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount, MountBindOptions, MountTmpfsOptions,
-    MountType, NetworkingConfig, PortBinding, ResourcesBlkioWeightDevice, ResourcesUlimits,
-    ThrottleDevice,
+    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig,
+    HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount, MountBindOptions,
+    MountTmpfsOptions, MountType, NetworkingConfig, PortBinding, ResourcesBlkioWeightDevice,
+    ResourcesUlimits, ThrottleDevice,
 };
 
-use super::create::Creation;
+/// What is sent to create a container: its name on the engine and the request.
+#[derive(Debug)]
+pub struct Creation {
+    pub name: String,
+    pub body: ContainerCreateBody,
+}
 
 /// An option that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

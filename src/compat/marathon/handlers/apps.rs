@@ -14,6 +14,7 @@ use crate::{
         events::Announcement,
         json as read,
         prepare::World,
+        regroup::edit,
         render::{app::AppInfo, embed::Embed},
         request,
         select::Filter,
@@ -164,16 +165,6 @@ fn announce(
     let post = (caller.address.clone(), caller.path.clone(), body);
     let announcement = Announcement { group: id.parent(), api_post: Some(post) };
     marathon.events.announce(deployment, announcement);
-}
-
-/// An edit of one app that holds only for what the caller has seen.
-pub fn edit(
-    id: &AppId,
-    new: Option<WorkloadSpec>,
-    expect: Expect,
-    base: Option<Timestamp>,
-) -> Edit {
-    Edit { id: id.clone(), new, expect, base, restart: false }
 }
 
 /// What one element of an update asks for, laid over what is there.

@@ -14,6 +14,7 @@ use crate::{
     compat::marathon::{
         error::Error,
         json::{At, Read},
+        regroup::edit,
         render::task::{self, Task},
         request,
         service::Marathon,
@@ -213,7 +214,7 @@ async fn scale_down(
             let n = u32::try_from(victims.len()).unwrap_or(u32::MAX);
             spec.instances = spec.instances.saturating_sub(n);
             let version = Some(spec.version);
-            put.edits.push(apps::edit(id, Some(spec), Expect::Present, version));
+            put.edits.push(edit(id, Some(spec), Expect::Present, version));
             put.victims.extend(victims.iter().cloned());
         }
         Ok(put)

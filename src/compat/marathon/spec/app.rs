@@ -8,6 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
+    INT_MAX,
     container::Container,
     health::{Check, HealthCheck, ReadinessCheck},
     network::{IpAddress, Network, PortDefinition},
@@ -20,9 +21,6 @@ use crate::{
     base::{clock::Timestamp, limit::COSTLY_ITEMS_MAX},
     compat::marathon::json::{At, Num, Object, Read},
 };
-
-/// The largest number of the original's 32-bit fields.
-pub const INT_MAX: i64 = i32::MAX as i64;
 
 /// An app as JSON. Field order is the order of answers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

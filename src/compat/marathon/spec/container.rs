@@ -165,7 +165,7 @@ impl Read for IpcInfo {
     fn read(at: At<'_>) -> Option<Self> {
         let o = at.object()?;
         let mode = o.opt("mode").unwrap_or(IpcMode::Private);
-        let shm_size = o.opt_with("shmSize", |at| at.whole(0, super::app::INT_MAX));
+        let shm_size = o.opt_with("shmSize", |at| at.whole(0, super::INT_MAX));
         Some(Self { mode, shm_size })
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{app::INT_MAX, names};
+use super::{INT_MAX, names};
 use crate::compat::marathon::json::{At, Object, Read};
 
 names! {

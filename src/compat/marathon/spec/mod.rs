@@ -15,6 +15,9 @@ pub mod volume;
 
 pub use app::App;
 
+/// The largest number of the original's 32-bit fields.
+pub const INT_MAX: i64 = i32::MAX as i64;
+
 /// Declares an enum of JSON names: read in any letter case, written as given.
 macro_rules! names {
     ($(#[$doc:meta])* $type:ident { $($variant:ident = $name:literal),+ $(,)? }) => {

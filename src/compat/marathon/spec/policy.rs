@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{app::INT_MAX, names};
+use super::{INT_MAX, names};
 use crate::compat::marathon::json::{At, Num, Read};
 
 /// An element of `fetch`.

@@ -36,7 +36,7 @@ pub fn state(j: &mut Json<'_>, state: &State, node: &Node, master: &str, past: &
         j.text_at("hostname", &info.hostname);
         j.list_at("capabilities", |j| agent::CAPABILITIES.iter().for_each(|c| j.text(c)));
         if let Some(domain) = &info.fault_domain {
-            crate::compat::mesos::state::domain(j, domain);
+            agent::domain(j, domain);
         }
         agent::drain(j, node);
         resource::totals(j, "resources", &resource::sum(&info.total));
