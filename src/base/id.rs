@@ -1,5 +1,10 @@
 //! `typed_id!`: a newtype per kind of id, so that no `String` inside means something.
 
+/// An id that `typed_id!` declared.
+pub trait TextId {
+    fn text(&self) -> &str;
+}
+
 /// Declares a cheap-to-clone id type over shared text.
 ///
 /// The text is opaque: parse it once at the edge; inside, ids are only compared and printed.
@@ -20,6 +25,12 @@ macro_rules! typed_id {
 
             /// The id as text.
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl $crate::base::id::TextId for $name {
+            fn text(&self) -> &str {
                 &self.0
             }
         }

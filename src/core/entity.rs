@@ -1,8 +1,7 @@
-//! The kinds of entities a state holds: one line each gives a kind its table, its rows, its change and
-//! the way `apply` writes it.
+//! The kinds of entities a state holds: one line each gives a kind its field, its table, its rows, its
+//! change and the way `apply` writes it.
 //!
-//! A new kind needs its line here, its field in `State`, its shape, and a `Key` if its key is new
-//! (ARCHITECTURE.md, "How to add").
+//! A new kind needs its line here, its type and its shape (ARCHITECTURE.md, "How to add").
 
 use std::sync::Arc;
 
@@ -11,8 +10,9 @@ use imbl::OrdMap;
 use super::{
     backoff::Delay,
     change::End,
+    command::{Outcome, RequestId},
     past::Past,
-    state::{App, Cluster, Group, State},
+    state::{App, Cluster, Group, Index},
     table::{FIRST_VERSION, RowError, RowKey, load, row_key, row_value},
 };
 use crate::{
@@ -65,9 +65,25 @@ plain!(
 /// stored: never use one again. `with` adds what only one kind tells of a change.
 macro_rules! entities {
     ($(
+        $(#[$of_field:meta])*
         $number:literal $name:ident($key:ty => $value:ty) in $field:ident v $version:literal
         by $key_of:expr $(, with { $($(#[$about:meta])* $extra:ident: Option<$of:ty>),* })?;
     )*) => {
+        /// Everything the cluster has agreed on.
+        #[derive(Clone, Debug, Default)]
+        pub struct State {
+            /// Index of the last applied command, counted from 1; the number the change feed goes by.
+            pub revision: u64,
+            /// The latest time any command carried.
+            pub at: Timestamp,
+            pub cluster: Option<Arc<Cluster>>,
+            $($(#[$of_field])* pub $field: OrdMap<$key, Arc<$value>>,)*
+            /// Outcomes of the latest commands that carried a request id, by revision.
+            pub requests: OrdMap<u64, (RequestId, Outcome)>,
+            /// Derived from the tables above; rebuilt on load.
+            pub index: Index,
+        }
+
         /// The tables.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
@@ -180,7 +196,7 @@ macro_rules! entities {
 entities! {
     2 Group(GroupId => Group) in groups v 2 by |group, _| group.id.clone();
     3 App(AppId => App) in apps v 2 by |app, _| app.id.clone();
-    // A version of a workload.
+    /// Every kept version of every workload, also of removed ones that still have instances.
     4 Spec((AppId, Timestamp) => WorkloadSpec) in specs v 2
         by |spec, _| (spec.id.clone(), spec.version);
     5 Instance(InstanceId => Instance) in instances v 2 by |instance, _| instance.id.clone();
@@ -193,12 +209,16 @@ entities! {
     8 Delay(AppId => Delay) in delays v 2 by |_, key| PathId::parse(&String::from_utf8_lossy(key));
     9 Role(Role => RoleSettings) in roles v 2 by |role, _| role.role.clone();
     10 User(String => User) in users v 2 by |user, _| user.uid.clone();
+    /// Invitations of nodes, by the hash of their secret; the used ones stay until they expire.
     12 Invitation(Digest => Invitation) in invitations v 2 by |invitation, _| invitation.digest;
+    /// Certificates of nodes that have not expired. One that is not here is not good.
     13 Certificate((NodeId, Serial) => Certificate) in certificates v 2
         by |certificate, _| (certificate.node.clone(), certificate.serial.clone());
+    /// What the latest changes of workloads and groups found, by revision.
     14 Past(u64 => Past) in past v 2 by |past, _| past.revision;
+    /// Masters by their number.
     15 Master(u64 => Master) in masters v 2 by |master, _| master.id;
-    // What an instance of no workload runs.
+    /// What instances run that belong to no workload; each goes with its instance.
     16 Task(InstanceId => TaskSpec) in tasks v 2
         by |_, key| InstanceId::from(&*String::from_utf8_lossy(key));
 }

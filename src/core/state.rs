@@ -5,20 +5,15 @@
 
 use std::sync::Arc;
 
-use super::{
-    backoff::Delay,
-    command::{Outcome, RequestId},
-    past::Past,
-};
+use super::command::{Outcome, RequestId};
+pub use super::entity::State;
 use crate::{
     base::{clock::Timestamp, level},
     model::{
-        access::{Role, RoleSettings, User},
-        credential::{Certificate, Digest, Invitation, Serial},
-        deployment::{Deployment, DeploymentId},
+        credential::{Certificate, Serial},
+        deployment::DeploymentId,
         instance::{Instance, InstanceId},
-        master::Master,
-        node::{Node, NodeId},
+        node::NodeId,
         owner::Owner,
         path::{AppId, GroupId, PathId},
         resource::Pools,
@@ -26,40 +21,6 @@ use crate::{
     },
 };
 use imbl::{OrdMap, OrdSet};
-
-/// Everything the cluster has agreed on.
-#[derive(Clone, Debug, Default)]
-pub struct State {
-    /// Index of the last applied command, counted from 1; the number the change feed goes by.
-    pub revision: u64,
-    /// The latest time any command carried.
-    pub at: Timestamp,
-    pub cluster: Option<Arc<Cluster>>,
-    pub groups: OrdMap<GroupId, Arc<Group>>,
-    pub apps: OrdMap<AppId, Arc<App>>,
-    /// Every kept version of every workload, also of removed ones that still have instances.
-    pub specs: OrdMap<(AppId, Timestamp), Arc<WorkloadSpec>>,
-    pub instances: OrdMap<InstanceId, Arc<Instance>>,
-    /// What instances run that belong to no workload; each goes with its instance.
-    pub tasks: OrdMap<InstanceId, Arc<TaskSpec>>,
-    pub nodes: OrdMap<NodeId, Arc<Node>>,
-    /// Masters by their number.
-    pub masters: OrdMap<u64, Arc<Master>>,
-    pub deployments: OrdMap<DeploymentId, Arc<Deployment>>,
-    pub delays: OrdMap<AppId, Arc<Delay>>,
-    pub roles: OrdMap<Role, Arc<RoleSettings>>,
-    pub users: OrdMap<String, Arc<User>>,
-    /// Invitations of nodes, by the hash of their secret; the used ones stay until they expire.
-    pub invitations: OrdMap<Digest, Arc<Invitation>>,
-    /// Certificates of nodes that have not expired. One that is not here is not good.
-    pub certificates: OrdMap<(NodeId, Serial), Arc<Certificate>>,
-    /// What the latest changes of workloads and groups found, by revision.
-    pub past: OrdMap<u64, Arc<Past>>,
-    /// Outcomes of the latest commands that carried a request id, by revision.
-    pub requests: OrdMap<u64, (RequestId, Outcome)>,
-    /// Derived from the tables above; rebuilt on load.
-    pub index: Index,
-}
 
 /// Lookups derived from the tables.
 #[derive(Clone, Debug, Default, PartialEq)]

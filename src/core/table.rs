@@ -15,13 +15,11 @@ use super::{apply::reindex, state::State};
 use crate::{
     base::{
         clock::Timestamp,
+        id::TextId,
         wire::{self, Message, WireError},
     },
     model::{
-        access::Role,
         credential::{Digest, Serial},
-        deployment::DeploymentId,
-        instance::InstanceId,
         node::NodeId,
         path::{AppId, PathId},
     },
@@ -86,17 +84,23 @@ pub(super) trait Key {
     fn put(&self, out: &mut Vec<u8>);
 }
 
-macro_rules! text_keys {
-    ($($type:ty),*) => { $(
-        impl Key for $type {
-            fn put(&self, out: &mut Vec<u8>) {
-                out.extend_from_slice(self.as_str().as_bytes());
-            }
-        }
-    )* };
+impl<T: TextId> Key for T {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.text().as_bytes());
+    }
 }
 
-text_keys!(PathId, InstanceId, NodeId, DeploymentId, Role, String);
+impl Key for PathId {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_str().as_bytes());
+    }
+}
+
+impl Key for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+}
 
 impl Key for u64 {
     fn put(&self, out: &mut Vec<u8>) {
