@@ -5,7 +5,10 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{context::Api, view::status};
+use super::{
+    context::Api,
+    view::{reconciler, status},
+};
 use crate::http::{Call, Response, error::ApiError, reply};
 
 /// The contract, as it stands in the repository.
@@ -58,6 +61,7 @@ pub async fn debug_tasks(api: Arc<Api>, _: Call) -> Response {
 }
 
 pub async fn debug_reconcilers(api: Arc<Api>, _: Call) -> Response {
-    let rows = api.cluster.reconcilers();
+    let notes = api.cluster.notes();
+    let rows: Vec<_> = notes.iter().map(reconciler::row).collect();
     reply::json(StatusCode::OK, &serde_json::json!({ "reconcilers": rows }))
 }

@@ -6,16 +6,13 @@ use http::StatusCode;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{
-    handles::{Agents, Cluster},
-    live::Live,
-    view::View,
-};
+use super::{live::Live, view::View};
 use crate::{
     base::{
         clock::{Clock, Timestamp},
         task::Tasks,
     },
+    control::cluster::Cluster,
     core::State,
     http::{Response, error::ApiError, reply},
     model::WorkloadSpec,
@@ -28,7 +25,6 @@ const RENDERINGS_MAX: usize = 2;
 /// What the handlers work with.
 pub struct Api {
     pub cluster: Arc<dyn Cluster>,
-    pub agents: Arc<dyn Agents>,
     pub clock: Arc<dyn Clock>,
     pub tasks: Tasks,
     /// Answers that go on for ever. Ended first when the process stops, so that nobody waits for
@@ -45,7 +41,6 @@ impl Api {
     /// The API of one process; the live stream's producer is started in `tasks`.
     pub fn new(
         cluster: Arc<dyn Cluster>,
-        agents: Arc<dyn Agents>,
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
         show_spec: fn(&WorkloadSpec) -> Value,
@@ -54,22 +49,12 @@ impl Api {
         let (tasks, streams) = (tasks.child("api"), tasks.child("streams"));
         let live = Live::start(cluster.clone(), clock.clone(), started_at, &streams);
         let renderings = Semaphore::new(RENDERINGS_MAX);
-        Arc::new(Self {
-            cluster,
-            agents,
-            clock,
-            tasks,
-            streams,
-            live,
-            show_spec,
-            started_at,
-            renderings,
-        })
+        Arc::new(Self { cluster, clock, tasks, streams, live, show_spec, started_at, renderings })
     }
 
     /// The newest state.
     pub fn state(&self) -> Arc<State> {
-        self.cluster.latest()
+        self.cluster.state()
     }
 
     /// What views of `state` are rendered from.

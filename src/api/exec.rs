@@ -18,12 +18,11 @@ use tokio::{
 
 use super::{
     context::Api,
-    files,
     frames::{FRAME_BYTES_MAX, PROTOCOL, channel, frame, read_frame},
-    handles::{Session, SessionOutput},
     tasks,
 };
 use crate::{
+    control::links::{Session, SessionOutput},
     http::{Call, Response, auth::Lease, error::ApiError, reply},
     model::{
         container::Command,
@@ -88,7 +87,7 @@ pub async fn exec(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> {
         tty: asked.tty,
         stdin: asked.stdin,
     };
-    let session = api.agents.exec(&node, question).await.map_err(files::ask_error)?;
+    let session = api.cluster.exec(&node, question).await?;
     let size = asked.rows.zip(asked.cols).filter(|_| asked.tty);
     let lease = call.parts.extensions.remove::<Lease>();
     api.streams.connection("exec", async move {
@@ -139,7 +138,7 @@ pub async fn pump<Io: AsyncRead + AsyncWrite + Send>(io: Io, session: Session) {
         while let Ok(Some((channel, payload))) = read_frame(&mut from_client).await {
             *heard.lock() = Instant::now();
             let piece = match channel {
-                channel::STDIN => (Channel::Stdin, payload),
+                channel::STDIN => (Channel::Stdin, payload.into()),
                 channel::RESIZE => match serde_json::from_slice::<Size>(&payload) {
                     Ok(size) => (Channel::Resize, size_bytes(size.rows, size.cols)),
                     Err(_) => continue,
@@ -212,7 +211,7 @@ fn lost_frame() -> Bytes {
     frame(channel::END, text.as_bytes())
 }
 
-fn size_bytes(rows: u16, cols: u16) -> Bytes {
+fn size_bytes(rows: u16, cols: u16) -> Vec<u8> {
     let ([a, b], [c, d]) = (rows.to_le_bytes(), cols.to_le_bytes());
-    Bytes::copy_from_slice(&[a, b, c, d])
+    vec![a, b, c, d]
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     base::limit,
     http::{Call, Response, download, error::ApiError, query::Query, reply},
-    model::link::{self, Answer, AskError, Question},
+    model::link::{self, Answer, Question},
 };
 
 /// `LogChunk` of the contract.
@@ -156,21 +156,7 @@ pub async fn ask(api: &Api, task: &Located, question: Question) -> Result<Answer
         ApiError::not_found(format!("a sandbox of {}", task.instance))
             .hint("the task has no node yet; GET /tepui/v1/apps/{id}/why says what it waits for")
     })?;
-    api.agents.ask(node, question).await.map_err(ask_error)
-}
-
-/// An agent's refusal or silence in our own shape.
-pub fn ask_error(error: AskError) -> ApiError {
-    let message = error.to_string();
-    match error {
-        AskError::NotFound(_) => ApiError::new(StatusCode::NOT_FOUND, "not_found", message),
-        AskError::Invalid(_) => ApiError::bad_request(message),
-        AskError::Failed(_) => ApiError::new(StatusCode::BAD_GATEWAY, "agent_failed", message),
-        AskError::NotConnected(_) | AskError::TimedOut => {
-            ApiError::new(StatusCode::BAD_GATEWAY, "agent_unreachable", message)
-                .hint("GET /tepui/v1/nodes shows which nodes are heard of")
-        }
-    }
+    Ok(api.cluster.ask(node, question).await?)
 }
 
 fn entry(file: link::FileEntry) -> Entry {

@@ -72,7 +72,7 @@ pub async fn raise(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
         let problem = format!("this master knows levels up to {LEVEL}; upgrade tepui there first");
         return Err(ApiError::invalid("to", problem));
     }
-    api.cluster.propose(ClusterCommand::RaiseLevel(to).into()).await?;
+    api.cluster.propose(&call.principal, ClusterCommand::RaiseLevel(to).into()).await?;
     tracing::info!(target: "audit", uid = call.principal.uid(), to, "level of the cluster raised");
     Ok(reply::json(StatusCode::OK, &Level::of(&api.state())))
 }

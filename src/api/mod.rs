@@ -1,13 +1,13 @@
 //! Our own API, `/tepui/v1`: what Marathon and Mesos have no shape for.
 //!
 //! The contract is `docs/api/openapi.yaml`, served as it is; `tests/it/api.rs` fails on a route
-//! that is not in it or a path that is not served. `handles` says what the API needs of the
-//! system, `routes` lists what it serves, `view` renders, the other files hold the handlers.
+//! that is not in it or a path that is not served. It works on a
+//! `control::cluster::Cluster`; `routes` lists what it serves, `view` renders, the other files hold the
+//! handlers.
 //!
 //! Leaves the definition of apps to the Marathon dialect and identity to the admin router.
 
 mod context;
-pub mod handles;
 pub mod view;
 pub mod routes;
 mod cluster;
@@ -26,4 +26,3 @@ pub mod live;
 pub mod ui;
 
 pub use context::Api;
-pub use handles::{Agents, Cluster};

@@ -13,7 +13,7 @@ use super::{
     },
 };
 use crate::{
-    control::cluster::ProposeError,
+    control::cluster::Error,
     core::{NodeCommand, Rejected},
     http::{Call, Response, error::ApiError, reply},
     model::{Node, node::Duty},
@@ -92,7 +92,7 @@ pub async fn drain(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
     if let Some(duty) = new_duty(&api, found, &asked, deadline).filter(|_| !asked.dry_run) {
         let node = found.id().clone();
         tracing::info!(target: "audit", uid = call.principal.uid(), %node, ?duty, "node duty");
-        api.cluster.propose(NodeCommand::NodeDuty { node, duty }.into()).await?;
+        api.cluster.propose(&call.principal, NodeCommand::NodeDuty { node, duty }.into()).await?;
     }
     let state = if asked.dry_run { state } else { api.state() };
     let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
@@ -124,12 +124,12 @@ pub async fn remove(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
     let (node, host) = (found.id().clone(), found.info.hostname.clone());
     let uid = call.principal.uid();
-    match api.cluster.propose(NodeCommand::RemoveNode(node.clone()).into()).await {
+    match api.cluster.propose(&call.principal, NodeCommand::RemoveNode(node.clone()).into()).await {
         Ok(_) => {
             tracing::info!(target: "audit", uid, %node, host, "node removed");
             Ok(reply::empty(StatusCode::NO_CONTENT))
         }
-        Err(ProposeError::Rejected(Rejected::Busy(_))) => {
+        Err(Error::Rejected(Rejected::Busy(_))) => {
             let n = state.instances_on(&node).count();
             tracing::info!(target: "audit", uid, %node, host, "node not removed");
             let instances = if n == 1 { "instance" } else { "instances" };

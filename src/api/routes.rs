@@ -8,7 +8,7 @@ use super::{
     apps, cluster, context::Api, events, exec, files, follow, level, metrics, nodes, tasks, tokens,
 };
 use crate::{
-    control::cluster::ProposeError,
+    control::cluster as control,
     core::Rejected,
     http::{
         Origin, Response,
@@ -17,6 +17,7 @@ use crate::{
         route::{Access, Miss, Route, Table, delete, get, post},
     },
     log,
+    model::link::AskError,
 };
 
 /// Every route of this API.
@@ -82,11 +83,30 @@ fn miss(miss: &Miss, request: &Parts) -> Response {
     miss.with_allow(error.reply(id))
 }
 
-impl From<ProposeError> for ApiError {
-    fn from(error: ProposeError) -> Self {
+impl From<control::Error> for ApiError {
+    fn from(error: control::Error) -> Self {
         match error {
-            ProposeError::Rejected(rejected) => rejected_as(&rejected),
-            ProposeError::Log(error) => undecided(&error),
+            control::Error::Rejected(rejected) => rejected_as(&rejected),
+            control::Error::Log(error) => undecided(&error),
+            control::Error::Unanswered(error) => unanswered(&error),
+            control::Error::Elsewhere(_) => {
+                Self::new(StatusCode::MISDIRECTED_REQUEST, "not_leader", error.to_string())
+                    .hint("send it there: tepui --url URL, or TEPUI_URL")
+            }
+        }
+    }
+}
+
+/// An agent's refusal or silence in our own shape.
+fn unanswered(error: &AskError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        AskError::NotFound(_) => ApiError::new(StatusCode::NOT_FOUND, "not_found", message),
+        AskError::Invalid(_) => ApiError::bad_request(message),
+        AskError::Failed(_) => ApiError::new(StatusCode::BAD_GATEWAY, "agent_failed", message),
+        AskError::NotConnected(_) | AskError::TimedOut => {
+            ApiError::new(StatusCode::BAD_GATEWAY, "agent_unreachable", message)
+                .hint("GET /tepui/v1/nodes shows which nodes are heard of")
         }
     }
 }
@@ -158,7 +178,7 @@ mod tests {
             (E::Unknown, 504, "the command may or may not take effect"),
         ];
         for (error, status, text) in cases {
-            let told = ApiError::from(ProposeError::from(error.clone()));
+            let told = ApiError::from(control::Error::from(error.clone()));
             let response = told.reply(RequestId::default());
             assert_eq!(response.status(), status, "{error}");
             let may_retry = response.headers().contains_key(http::header::RETRY_AFTER);

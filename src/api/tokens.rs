@@ -38,7 +38,7 @@ pub async fn revoke(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError>
     let own = || call.principal.uid().to_owned();
     let user = (!asked.all).then(|| asked.user.unwrap_or_else(own));
     tracing::info!(target: "audit", uid = call.principal.uid(), ?user, "tokens revoked");
-    api.cluster.propose(AccessCommand::RevokeTokens(user.clone()).into()).await?;
+    api.cluster.propose(&call.principal, AccessCommand::RevokeTokens(user.clone()).into()).await?;
     Ok(reply::json(StatusCode::OK, &Revoked { user }))
 }
 
@@ -47,6 +47,6 @@ pub async fn rotate(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let mut secret = [0; 32];
     Rng::from_os().fill(&mut secret);
     tracing::info!(target: "audit", uid = call.principal.uid(), "signing secret rotated");
-    api.cluster.propose(AccessCommand::RotateSecret(secret).into()).await?;
+    api.cluster.propose(&call.principal, AccessCommand::RotateSecret(secret).into()).await?;
     Ok(reply::json(StatusCode::OK, &Revoked { user: None }))
 }

@@ -1,29 +1,269 @@
-//! The cluster as its edges change it: a command takes effect, or it is told whose fault it is that it
-//! did not. Each dialect turns that into its own words in one function.
+//! The cluster as its edges see and change it: one handle, whichever master they run on.
+//!
+//! A command takes effect and a question is answered wherever the leader is: a follower passes both on.
+//! Whoever gets nothing is told whose fault it is and whether trying again can help; each dialect turns
+//! that into its own words in one function.
 
+use std::{fmt, fmt::Write as _, net::IpAddr, sync::Arc};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+
+use super::{board::Note, links::Session};
 use crate::{
-    core::{Accepted, Command, Rejected, State},
+    base::{clock::Timestamp, error::Retry},
+    core::{Accepted, Command, Rejected, State, place::Report as Attempt},
+    http::auth::Principal,
     log::{self, Log},
+    model::{
+        AppId, NodeId,
+        link::{Answer, AskError, Question, Usage},
+        master::Addresses,
+    },
 };
 
-/// Why a command did not take effect.
+/// Why the cluster does not do what it was asked.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ProposeError {
-    /// The caller's fault: the state refuses it.
+pub enum Error {
+    /// The state refuses the command.
     #[error(transparent)]
     Rejected(#[from] Rejected),
-    /// Nobody decided it; `retry` says what the caller may do.
+    /// Nobody decided the command, or nobody could pass the question on.
     #[error(transparent)]
     Log(#[from] log::ProposeError),
+    /// The agent that was asked has no answer.
+    #[error(transparent)]
+    Unanswered(#[from] AskError),
+    /// Only the leading master can do that; it is reached there.
+    #[error("only the leading master does that, at {0}")]
+    Elsewhere(String),
+}
+
+/// Whose fault it is that the cluster does not do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// What was asked makes no sense, or not now.
+    Caller,
+    /// A node is away or in trouble.
+    Node,
+    /// The masters are.
+    Masters,
+}
+
+impl Error {
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Rejected(_)
+            | Self::Log(log::ProposeError::TooLarge { .. })
+            | Self::Unanswered(AskError::NotFound(_) | AskError::Invalid(_))
+            | Self::Elsewhere(_) => Fault::Caller,
+            Self::Unanswered(
+                AskError::Failed(_) | AskError::NotConnected(_) | AskError::TimedOut,
+            ) => Fault::Node,
+            Self::Log(_) => Fault::Masters,
+        }
+    }
+
+    /// What the caller may do. A question changes nothing, so it may be asked again in any case.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Log(error) => error.retry(),
+            Self::Unanswered(AskError::NotConnected(_) | AskError::TimedOut) => Retry::Later,
+            Self::Rejected(_)
+            | Self::Unanswered(
+                AskError::NotFound(_) | AskError::Invalid(_) | AskError::Failed(_),
+            )
+            | Self::Elsewhere(_) => Retry::No,
+        }
+    }
+}
+
+/// The master that leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leader {
+    pub id: u64,
+    /// Where each of its doors is reached.
+    pub addresses: Addresses,
+    /// Where that is known.
+    pub since: Option<Timestamp>,
+}
+
+/// One of the masters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub address: IpAddr,
+    pub is_leader: bool,
+    /// Heard of lately.
+    pub is_serving: bool,
+}
+
+/// What a new node needs to join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// Good for one node.
+    pub token: String,
+    /// `host:port` of a master's peer port.
+    pub master: String,
+    pub expires_at: Timestamp,
+}
+
+/// A trouble of a master that no table of the state shows, as a full disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Stable word for programs.
+    pub code: &'static str,
+    pub message: String,
+    pub hint: &'static str,
+}
+
+/// The handle. What is told by default is what one tells who knows nothing beside the state.
+pub trait Cluster: Send + Sync + 'static {
+    /// The newest state of this master.
+    fn state(&self) -> Arc<State>;
+
+    /// Has a command of `by` decided; `state` shows its effect once this returns.
+    fn propose<'a>(
+        &'a self,
+        by: &'a Principal,
+        command: Command,
+    ) -> BoxFuture<'a, Result<Accepted, Error>>;
+
+    /// Resolves when the state's revision is past `revision`; at once when it is already.
+    fn newer_than(&self, _revision: u64) -> BoxFuture<'static, ()> {
+        std::future::pending().boxed()
+    }
+
+    /// Asks one agent; the wait and the answer are bounded.
+    fn ask(&self, node: &NodeId, _question: Question) -> BoxFuture<'static, Result<Answer, Error>> {
+        std::future::ready(Err(AskError::NotConnected(node.clone()).into())).boxed()
+    }
+
+    /// Opens a session on one agent (`Question::Exec`).
+    fn exec(
+        &self,
+        node: &NodeId,
+        _question: Question,
+    ) -> BoxFuture<'static, Result<Session, Error>> {
+        std::future::ready(Err(AskError::NotConnected(node.clone()).into())).boxed()
+    }
+
+    /// Who leads, as far as this master knows.
+    fn leader(&self) -> Option<Leader> {
+        None
+    }
+
+    /// Whether this master leads and lately had a majority behind it.
+    fn leads(&self) -> bool {
+        false
+    }
+
+    /// All masters, this one included, in a stable order.
+    fn members(&self) -> Vec<Member> {
+        Vec::new()
+    }
+
+    /// The latest attempt to place a workload that waits.
+    fn attempt(&self, _app: &AppId) -> Option<Arc<Attempt>> {
+        None
+    }
+
+    /// What the reconcilers did last and what they wait for.
+    fn notes(&self) -> Vec<(&'static str, Note)> {
+        Vec::new()
+    }
+
+    /// The latest sample of a node's resource use.
+    fn usage(&self, _node: &NodeId) -> Option<Arc<Usage>> {
+        None
+    }
+
+    /// When a node was last heard of.
+    fn last_heard(&self, _node: &NodeId) -> Option<Timestamp> {
+        None
+    }
+
+    /// An invitation for one new node; the text of a refusal says why there is none.
+    fn invite(&self) -> BoxFuture<'_, Result<Invitation, String>> {
+        std::future::ready(Err("this master has no door for nodes".to_owned())).boxed()
+    }
+
+    /// Kind and name of each running task of this process.
+    fn tasks(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
+    /// What troubles this master.
+    fn troubles(&self) -> Vec<Trouble> {
+        Vec::new()
+    }
+}
+
+/// The name of a command's kind. What stands in it is its owner's: passwords, environments.
+pub fn kind(command: &Command) -> String {
+    /// Takes the first word and refuses the rest, so that nothing long is written out.
+    struct Word(String);
+    impl fmt::Write for Word {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let end = text.find(|c: char| !c.is_ascii_alphanumeric());
+            self.0.push_str(&text[..end.unwrap_or(text.len())]);
+            if end.is_some() { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut word = Word(String::new());
+    // The error is the end of the word.
+    let _ = write!(word, "{command:?}");
+    word.0
+}
+
+/// Writes down who changed something, or was refused.
+pub fn audited(by: &Principal, kind: &str, outcome: &Result<Accepted, Error>) {
+    let uid = by.uid();
+    match outcome {
+        Ok(_) => tracing::info!(target: "audit", uid, kind, "changed"),
+        Err(error) => {
+            tracing::info!(target: "audit", uid, kind, fault = ?error.fault(), %error, "not changed");
+        }
+    }
 }
 
 /// Has a command decided, at most `limit::PROPOSE` long.
 ///
 /// # Errors
 /// When the state refuses it or the log gives no outcome.
-pub async fn propose(
-    log: &Log<State>,
-    command: impl Into<Command>,
-) -> Result<Accepted, ProposeError> {
+pub async fn propose(log: &Log<State>, command: impl Into<Command>) -> Result<Accepted, Error> {
     Ok(log.propose(command.into()).await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{AccessCommand, NodeCommand};
+
+    #[test]
+    fn the_name_of_a_command_is_all_that_is_written_of_it() {
+        let user = AccessCommand::RevokeTokens(Some("mallory".into()));
+        let kinds = [user, AccessCommand::RotateSecret([7; 32])].map(Command::from);
+        assert_eq!(kinds.each_ref().map(kind), ["RevokeTokens", "RotateSecret"]);
+        let reach = NodeCommand::NodeReach { node: NodeId::from("n"), reachable: true };
+        assert_eq!(kind(&reach.into()), "NodeReach");
+    }
+
+    #[test]
+    fn an_error_says_whose_fault_it_is_and_what_may_be_done() {
+        use log::ProposeError as L;
+        let node = || NodeId::from("n");
+        let cases: [(Error, Fault, Retry); 9] = [
+            (L::NoLeader.into(), Fault::Masters, Retry::Later),
+            (L::Unknown.into(), Fault::Masters, Retry::SameRequest),
+            (L::DiskFull.into(), Fault::Masters, Retry::Later),
+            (L::TooLarge { n_bytes: 9, n_bytes_max: 8 }.into(), Fault::Caller, Retry::No),
+            (AskError::NotConnected(node()).into(), Fault::Node, Retry::Later),
+            (AskError::TimedOut.into(), Fault::Node, Retry::Later),
+            (AskError::Failed("disk".into()).into(), Fault::Node, Retry::No),
+            (AskError::NotFound("stdout".into()).into(), Fault::Caller, Retry::No),
+            (Error::Elsewhere("10.0.0.2:443".into()), Fault::Caller, Retry::No),
+        ];
+        for (error, fault, retry) in cases {
+            assert_eq!((error.fault(), error.retry()), (fault, retry), "{error}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -82,6 +82,16 @@ pub struct Links {
     inner: Arc<Inner>,
 }
 
+/// The links as the log knows them, which they keep themselves.
+pub struct WeakLinks(Weak<Inner>);
+
+impl WeakLinks {
+    /// While they are.
+    pub fn links(&self) -> Option<Links> {
+        Some(Links { inner: self.0.upgrade()? })
+    }
+}
+
 struct Inner {
     log: Log<State>,
     clock: Arc<dyn Clock>,
@@ -124,21 +134,29 @@ pub struct Session {
 
 /// The output of a session. While nobody reads, its command waits.
 pub struct SessionReader {
-    id: u64,
     pieces: mpsc::Receiver<SessionOutput>,
-    to_agent: mpsc::Sender<ToAgent>,
+    /// Number of the session at the agent that is told how much was taken.
+    agent: Option<(u64, mpsc::Sender<ToAgent>)>,
     n_taken: u32,
 }
 
 impl SessionReader {
+    /// The output of a command that needs no word on how much of it was taken.
+    pub fn of(pieces: mpsc::Receiver<SessionOutput>) -> Self {
+        Self { pieces, agent: None, n_taken: 0 }
+    }
+
     /// The next piece; `None` when the connection to the agent is gone.
     pub async fn recv(&mut self) -> Option<SessionOutput> {
         let piece = self.pieces.recv().await?;
         self.n_taken += 1;
-        if self.n_taken >= CREDIT && !matches!(piece, SessionOutput::End(_)) {
-            let credit = ToAgent::Credit { id: self.id, n: self.n_taken };
+        if let Some((id, to_agent)) = &self.agent
+            && self.n_taken >= CREDIT
+            && !matches!(piece, SessionOutput::End(_))
+        {
+            let credit = ToAgent::Credit { id: *id, n: self.n_taken };
             // An error means that the connection is gone: the next piece is the end.
-            let _ = self.to_agent.send(credit).await;
+            let _ = to_agent.send(credit).await;
             self.n_taken = 0;
         }
         Some(piece)
@@ -207,6 +225,11 @@ impl Links {
     /// From now on agents are told the names of the cluster, as far as its level allows it.
     pub fn tell_names(&self, realm: Realm) {
         self.inner.names.begin(realm);
+    }
+
+    /// Answers what other masters ask of the agents that are connected here.
+    pub fn answer_masters(&self) {
+        self.inner.log.answer_with(Arc::new(WeakLinks(Arc::downgrade(&self.inner))));
     }
 
     /// Serves one connection of `peer` until it ends. A master that does not lead refuses it.
@@ -305,7 +328,7 @@ impl Links {
         let (input, mut typed) = mpsc::channel::<(Channel, Vec<u8>)>(SESSION_PIECES_MAX);
         let to_agent = self.with(node, |agent| agent.input.clone());
         let to_agent = to_agent.ok_or_else(|| AskError::NotConnected(node.clone()))?;
-        let reader = SessionReader { id, pieces, to_agent: to_agent.clone(), n_taken: 0 };
+        let reader = SessionReader { pieces, agent: Some((id, to_agent.clone())), n_taken: 0 };
         let (links, node) = (self.clone(), node.clone());
         self.inner.tasks.connection("session-input", async move {
             while let Some((channel, bytes)) = typed.recv().await {

@@ -14,6 +14,8 @@
 //! | `drain` | draining nodes empty |
 //! | `board` | memory: what each did last and what it waits for |
 //! | `heard` | memory: when each node was last heard of |
+//! | `cluster` | the handle of everybody who reads, changes or asks the cluster |
+//! | `questions` | agents are asked from any master |
 //! | `links` | agents know what should run and the leader what does |
 
 pub mod board;
@@ -26,6 +28,7 @@ pub mod links;
 pub mod liveness;
 pub mod metrics;
 pub mod place;
+pub mod questions;
 pub mod reconcilers;
 
 #[cfg(test)]

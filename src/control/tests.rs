@@ -29,6 +29,7 @@ mod deploy;
 mod drain;
 mod driver;
 mod place;
+mod questions;
 
 /// A cluster without a log: commands are applied as they are given, in an order of the test's. After
 /// each, an agent that was told every change knows the names that the state has.

@@ -27,6 +27,8 @@ pub mod metrics;
 pub mod peer;
 pub mod network;
 pub mod propose;
+pub mod desk;
+pub mod question;
 pub mod tend;
 pub mod compare;
 pub mod state;

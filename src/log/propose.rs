@@ -263,6 +263,10 @@ impl<M: Machine> Leader for Core<M> {
         self.read_index().boxed()
     }
 
+    fn answer(&self, question: Payload) -> BoxFuture<'_, Result<Payload, Refused>> {
+        self.answered(question.0).map(|answer| answer.map(Payload)).boxed()
+    }
+
     fn comparison(&self) -> &Comparison {
         &self.comparison
     }

@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     compare::{self, Comparison},
+    desk::Desk,
     feed::{Feed, Follower},
     journal::{Installing, Journal, OpenError},
     machine::{Machine, RequestId, Revision},
@@ -184,6 +185,7 @@ pub struct Core<M: Machine> {
     pub(super) queue: mpsc::Sender<Proposal<M::Outcome>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) comparison: Comparison,
+    pub(super) desk: Desk,
     progress: watch::Receiver<Progress>,
     pub(super) metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
     store: Arc<dyn Store>,
@@ -250,6 +252,7 @@ impl<M: Machine> Log<M> {
             queue,
             clock,
             comparison: Comparison::default(),
+            desk: Desk::default(),
             progress: progress.clone(),
             metrics: raft.metrics(),
             store: store.clone(),

@@ -89,6 +89,7 @@ choice!(Call {
     9: Elect,
     10: Fingerprint { 1: index },
     11: Differs { 1: index, 2: fingerprint },
+    12: Ask(question),
 });
 choice!(Reply {
     1: Pong,
@@ -103,6 +104,7 @@ choice!(Reply {
     10: Refused(why),
     11: Fingerprint(fingerprint),
     12: Told,
+    13: Answered(answer),
 });
 choice!(Refused { 1: NotLeader, 2: Busy, 3: DiskFull, 4: Unknown, 5: Stopped(why), 6: Other(why) });
 

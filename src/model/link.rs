@@ -237,6 +237,13 @@ pub enum Question {
     Usage,
 }
 
+/// A question that a master passes on to the one that leads.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub node: NodeId,
+    pub question: Question,
+}
+
 /// An agent's answer.
 #[derive(Clone, Debug)]
 pub enum Answer {

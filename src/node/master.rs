@@ -132,6 +132,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     let router = bound.router.local_addr();
 
     let links = Links::new(log.clone(), clock.clone(), tasks.child("links"));
+    links.answer_masters();
     let board = Board::default();
     let limits = Limits { policy: config.placement, ..Limits::default() };
     let driver = Driver {
@@ -286,7 +287,7 @@ impl Doors {
         let strangers = direct.strangers.clone();
         let direct_marathon =
             direct.door(Arc::new(marathon::Dialect::new(dialect, Some(strangers))));
-        let own = api::Api::new(shared.clone(), shared.clone(), written.clone(), tasks, definition);
+        let own = api::Api::new(shared.clone(), written.clone(), tasks, definition);
         let streams = own.streams.clone();
         streams.vital("marathon-events", follow_events(hub, follower, streams.cancelled()));
         let guard =

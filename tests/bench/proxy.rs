@@ -17,11 +17,12 @@ use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use tepui::{
     base::{clock::SystemClock, rng::Rng, task::Tasks},
-    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Known, Master, Mounts},
+    compat::dcos::{Facts, Gateway, GatewayParts, Known, Mounts},
+    control::cluster::{Cluster, Error},
     core::{Accepted, Command, State, apply},
     http::{
         Handler, Request,
-        auth::{TOKEN_LIFE, Tokens},
+        auth::{Principal, TOKEN_LIFE, Tokens},
         proxy::{Proxy, Target, Upstream},
         serve::Listener,
     },
@@ -335,18 +336,15 @@ fn one_service() -> State {
 struct Still(Arc<State>);
 
 impl Cluster for Still {
-    fn latest(&self) -> Arc<State> {
+    fn state(&self) -> Arc<State> {
         self.0.clone()
     }
 
-    fn propose(
-        &self,
+    fn propose<'a>(
+        &'a self,
+        _: &'a Principal,
         _: Command,
-    ) -> BoxFuture<'_, Result<Accepted, tepui::control::cluster::ProposeError>> {
+    ) -> BoxFuture<'a, Result<Accepted, Error>> {
         Box::pin(async { Err(tepui::log::ProposeError::NoLeader.into()) })
-    }
-
-    fn masters(&self) -> Vec<Master> {
-        Vec::new()
     }
 }

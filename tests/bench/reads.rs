@@ -2,7 +2,7 @@
 //! states: every group with everything embedded, and the whole state of a very large cluster.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,15 +16,16 @@ use http_body_util::BodyExt as _;
 use tepui::{
     base::{clock::SystemClock, rng::Rng, task::Tasks},
     compat::{
-        marathon::{Dialect, Hub, Ledger, Marathon, Settings},
+        marathon::{Dialect, Hub, Marathon, Settings},
         mesos,
     },
-    core::{Command, Outcome, State, place::Report, state::Group},
+    control::cluster::{Cluster, Error},
+    core::{Accepted, Command, State, state::Group},
     http::{
         Body, Request, Response,
         auth::{Guard, Principal, Rights, Trusted},
     },
-    model::path::{AppId, PathId},
+    model::path::PathId,
 };
 
 use crate::{
@@ -187,38 +188,20 @@ impl Still {
     }
 }
 
-impl Ledger for Still {
-    fn propose(&self, _: Command) -> BoxFuture<'_, Result<Outcome, tepui::log::ProposeError>> {
-        Box::pin(async { Err(tepui::log::ProposeError::NoLeader) })
+impl Cluster for Still {
+    fn propose<'a>(
+        &'a self,
+        _: &'a Principal,
+        _: Command,
+    ) -> BoxFuture<'a, Result<Accepted, Error>> {
+        Box::pin(async { Err(tepui::log::ProposeError::NoLeader.into()) })
     }
 
     fn state(&self) -> Arc<State> {
         self.0.clone()
     }
 
-    fn leader(&self) -> Option<String> {
-        None
-    }
-
     fn leads(&self) -> bool {
         true
-    }
-
-    fn report(&self, _: &AppId) -> Option<Arc<Report>> {
-        None
-    }
-}
-
-impl mesos::Cluster for Still {
-    fn latest(&self) -> Arc<State> {
-        self.0.clone()
-    }
-
-    fn leads(&self) -> bool {
-        true
-    }
-
-    fn leader(&self) -> Option<SocketAddr> {
-        None
     }
 }

@@ -31,7 +31,7 @@ fn show(spec: &WorkloadSpec) -> Value {
 }
 
 fn table(world: &Arc<World>, tasks: &Tasks) -> Table<Api> {
-    let api = Api::new(world.clone(), world.clone(), world.clock.clone(), tasks, show);
+    let api = Api::new(world.clone(), world.clock.clone(), tasks, show);
     routes::table(api).guard(Arc::new(Trusted(Principal::new("admin", Rights::All))))
 }
 

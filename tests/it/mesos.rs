@@ -1,13 +1,13 @@
 //! The Mesos dialect's read endpoints: shapes that clients depend on, and speed at scale.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tepui::{
     base::task::Tasks,
     compat::mesos::{self, Facts},
-    core::{NodeCommand, State},
+    core::NodeCommand,
     http::{
         Body, Request, Response,
         auth::{Principal, Rights, Trusted},
@@ -21,22 +21,6 @@ use super::world::{START, World};
 mod agent;
 mod golden;
 
-struct Master(Arc<World>);
-
-impl mesos::Cluster for Master {
-    fn latest(&self) -> Arc<State> {
-        self.0.state()
-    }
-
-    fn leads(&self) -> bool {
-        true
-    }
-
-    fn leader(&self) -> Option<SocketAddr> {
-        Some(([10, 0, 0, 9], 5050).into())
-    }
-}
-
 fn master(world: &Arc<World>, tasks: &Tasks) -> Table<mesos::Mesos> {
     let facts = Facts {
         address: [10, 0, 0, 9].into(),
@@ -46,7 +30,7 @@ fn master(world: &Arc<World>, tasks: &Tasks) -> Table<mesos::Mesos> {
         started_at: START,
     };
     let (history, clock) = (world.history.clone(), world.clock.clone());
-    mesos::table(Arc::new(Master(world.clone())), facts, history, clock, tasks)
+    mesos::table(world.clone(), facts, history, clock, tasks)
 }
 
 async fn answer(world: &Arc<World>, path: &str) -> Response {

@@ -11,26 +11,28 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use tepui::{
-    api::{
-        handles::{Invitation, Leader, Reconciler, Session, SessionOutput, Wait},
-        {Agents, Cluster},
-    },
     base::{
         clock::{Clock, ManualClock, Timestamp},
         rng::Rng,
         units::Milli,
     },
     compat::mesos::History,
+    control::{
+        board::{Activation, Note},
+        cluster::{Cluster, Error, Leader, Member},
+        links::{Session, SessionOutput, SessionReader},
+        reconcilers::{Report as Told, Wait},
+    },
     core::{
         self, Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
         WorkloadCommand,
         command::{DeployStep, Edit, Expect, Init, PutApps, Scale},
         deploy, place,
     },
+    http::auth::Principal,
     model::{
         AppId, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, RunSpec, Scalars,
         WorkloadSpec,
@@ -40,6 +42,7 @@ use tepui::{
         },
         instance::Condition,
         link::{Answer, AskError, Channel, FileEntry, Question, Report, Usage},
+        master::Addresses,
         node::{Attribute, NodeInfo, NodeKind},
         workload::{Network, NetworkMode, UnreachableStrategy},
     },
@@ -344,8 +347,8 @@ pub fn spec(id: &str, instances: u32) -> WorkloadSpec {
 }
 
 impl Cluster for World {
-    fn latest(&self) -> Arc<State> {
-        self.state()
+    fn state(&self) -> Arc<State> {
+        Self::state(self)
     }
 
     fn newer_than(&self, revision: u64) -> BoxFuture<'static, ()> {
@@ -358,63 +361,16 @@ impl Cluster for World {
         .boxed()
     }
 
-    fn propose(
-        &self,
+    fn propose<'a>(
+        &'a self,
+        _: &'a Principal,
         command: Command,
-    ) -> BoxFuture<'_, Result<Accepted, tepui::control::cluster::ProposeError>> {
+    ) -> BoxFuture<'a, Result<Accepted, Error>> {
         let outcome = self.apply(command).map_err(Into::into);
         std::future::ready(outcome).boxed()
     }
 
-    fn explain(&self, app: &AppId) -> Option<Arc<place::Report>> {
-        self.reports.lock().get(app).cloned()
-    }
-
-    fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
-        self.usage.lock().get(node).cloned()
-    }
-
-    fn invite(&self) -> BoxFuture<'_, Result<Invitation, String>> {
-        async { Err("this world has one node".to_owned()) }.boxed()
-    }
-
-    fn last_seen(&self, _: &NodeId) -> Option<Timestamp> {
-        Some(START)
-    }
-
-    fn leader(&self) -> Option<Leader> {
-        let (id, address) = ("m1".into(), "10.0.0.9:80".into());
-        Some(Leader { id, address, since: Some(START) })
-    }
-
-    fn tasks(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("vital", "accept"), ("connection", "http"), ("connection", "http")]
-    }
-
-    fn reconcilers(&self) -> Vec<Reconciler> {
-        vec![Reconciler {
-            name: "deploy".into(),
-            runs: 3,
-            last_run_at: None,
-            last_run_ms: 0.5,
-            proposed: 1,
-            refused: Some("no master leads at the moment".into()),
-            looks_at: "1 deployment".into(),
-            waits: vec![Wait {
-                about: "deployment d1".into(),
-                because: "step 1 of 2: /web: 1 of 2 instances healthy".into(),
-            }],
-            waits_total: 1,
-        }]
-    }
-}
-
-impl Agents for World {
-    fn ask(
-        &self,
-        node: &NodeId,
-        question: Question,
-    ) -> BoxFuture<'static, Result<Answer, AskError>> {
+    fn ask(&self, node: &NodeId, question: Question) -> BoxFuture<'static, Result<Answer, Error>> {
         let answer = match question {
             _ if self.away.lock().contains(node) => Err(AskError::NotConnected(node.clone())),
             Question::Usage => {
@@ -427,23 +383,20 @@ impl Agents for World {
             }
             Question::Exec { .. } => Err(AskError::Invalid("not here".into())),
         };
-        std::future::ready(answer).boxed()
+        std::future::ready(answer.map_err(Into::into)).boxed()
     }
 
     /// `cat` gives back its input; anything else prints its arguments and ends with 3.
-    fn exec(
-        &self,
-        _: &NodeId,
-        question: Question,
-    ) -> BoxFuture<'static, Result<Session, AskError>> {
+    fn exec(&self, _: &NodeId, question: Question) -> BoxFuture<'static, Result<Session, Error>> {
         let Question::Exec { command: Run::Args(args), .. } = question else {
-            return std::future::ready(Err(AskError::Invalid("no command".into()))).boxed();
+            let error = AskError::Invalid("no command".into()).into();
+            return std::future::ready(Err(error)).boxed();
         };
-        let (input, mut from_client) = mpsc::channel::<(Channel, Bytes)>(8);
+        let (input, mut from_client) = mpsc::channel::<(Channel, Vec<u8>)>(8);
         let (to_client, output) = mpsc::channel(8);
         let command = async move {
             if args[0] != "cat" {
-                let line = Bytes::from(args.join(" ") + "\n");
+                let line = (args.join(" ") + "\n").into_bytes();
                 to_client.send(SessionOutput::Data(Channel::Stdout, line)).await.ok();
                 to_client.send(SessionOutput::End(Some(3))).await.ok();
                 return;
@@ -458,21 +411,51 @@ impl Agents for World {
         };
         #[allow(clippy::disallowed_methods)] // a test world ends with its runtime
         tokio::spawn(command);
-        std::future::ready(Ok(Session { input, output })).boxed()
-    }
-}
-
-impl tepui::compat::mesos::slave::Agents for World {
-    fn latest(&self) -> Arc<State> {
-        self.state()
+        std::future::ready(Ok(Session { input, output: SessionReader::of(output) })).boxed()
     }
 
-    fn ask(
-        &self,
-        node: &NodeId,
-        question: Question,
-    ) -> BoxFuture<'static, Result<Answer, AskError>> {
-        Agents::ask(self, node, question)
+    fn leader(&self) -> Option<Leader> {
+        let at = |port: u16| format!("10.0.0.9:{port}");
+        let (peers, router, marathon, mesos) = (at(4433), at(80), at(8080), at(5050));
+        let addresses = Addresses { peers, router, marathon, mesos };
+        Some(Leader { id: 1, addresses, since: Some(START) })
+    }
+
+    fn leads(&self) -> bool {
+        true
+    }
+
+    fn members(&self) -> Vec<Member> {
+        vec![Member { address: [10, 0, 0, 9].into(), is_leader: true, is_serving: true }]
+    }
+
+    fn attempt(&self, app: &AppId) -> Option<Arc<place::Report>> {
+        self.reports.lock().get(app).cloned()
+    }
+
+    fn notes(&self) -> Vec<(&'static str, Note)> {
+        let mut report = Told { looks_at: "1 deployment".into(), ..Told::default() };
+        let because = "step 1 of 2: /web: 1 of 2 instances healthy";
+        report.wait(|| Wait::of("deployment", "d1", because));
+        let latest = Activation {
+            at: START,
+            took: Duration::from_micros(500),
+            n_proposed: 1,
+            refused: Some("no master leads at the moment".into()),
+        };
+        vec![("deploy", Note { report: Arc::new(report), n_runs: 3, latest: Some(latest) })]
+    }
+
+    fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
+        self.usage.lock().get(node).cloned()
+    }
+
+    fn last_heard(&self, _: &NodeId) -> Option<Timestamp> {
+        Some(START)
+    }
+
+    fn tasks(&self) -> Vec<(&'static str, &'static str)> {
+        vec![("vital", "accept"), ("connection", "http"), ("connection", "http")]
     }
 }
 

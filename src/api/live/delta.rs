@@ -11,15 +11,13 @@ use super::{
     kinds::{Apps, Deployments, Nodes, both},
 };
 use crate::{
-    api::{
-        handles::Cluster,
-        view::{
-            Iso, View, node,
-            status::{self, Status},
-            tally::Tally,
-        },
+    api::view::{
+        Iso, View, node,
+        status::{self, Status},
+        tally::Tally,
     },
     base::clock::Timestamp,
+    control::cluster::Cluster,
     core::State,
     model::NodeId,
 };

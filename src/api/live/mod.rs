@@ -24,10 +24,7 @@ use tokio::{
 };
 
 use self::delta::Memory;
-use super::{
-    handles::Cluster,
-    view::{Iso, View},
-};
+use super::view::{Iso, View};
 use crate::{
     base::{
         clock::{Clock, Timestamp},
@@ -35,6 +32,7 @@ use crate::{
         rng::Rng,
         task::Tasks,
     },
+    control::cluster::Cluster,
     core::State,
     http::{Body, error::ApiError, stream},
 };
@@ -89,7 +87,7 @@ impl Live {
         started_at: Timestamp,
         tasks: &Tasks,
     ) -> Self {
-        let shown = cluster.latest();
+        let shown = cluster.state();
         let hub = Hub { seq: 0, shown, ring: VecDeque::new(), ring_bytes: 0, clients: Vec::new() };
         let epoch = Rng::from_os().hex(8);
         let (hub, joined) = (Mutex::new(hub), Notify::new());
@@ -221,7 +219,7 @@ async fn produce(inner: Arc<Inner>) -> anyhow::Result<()> {
         }
         let work = inner.clone();
         let (kept, data) = tokio::task::spawn_blocking(move || {
-            let state = work.cluster.latest();
+            let state = work.cluster.state();
             let data = memory.advance(state, work.clock.now(), &*work.cluster, work.started_at);
             (memory, data)
         })

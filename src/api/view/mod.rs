@@ -8,6 +8,7 @@ pub mod deployment;
 mod health;
 pub mod instance;
 pub mod node;
+pub mod reconciler;
 pub mod status;
 pub mod tally;
 pub mod verdict;
@@ -15,9 +16,9 @@ pub mod why;
 
 use serde::{Serialize, Serializer};
 
-use super::handles::Cluster;
 use crate::{
     base::{clock::Timestamp, units::Milli},
+    control::cluster::Cluster,
     core::State,
     model::Scalars,
 };

@@ -123,7 +123,7 @@ pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
 pub fn detail<'a>(view: &View<'a>, node: &'a Node) -> NodeDetail<'a> {
     let mut instances: Vec<_> = view.state.instances_on(node.id()).collect();
     instances.sort_by(|a, b| instance::by_age(a, b));
-    let last_seen_at = view.cluster.last_seen(node.id()).map(Iso);
+    let last_seen_at = view.cluster.last_heard(node.id()).map(Iso);
     NodeDetail {
         row: NodeRow { last_seen_at, ..row(view, node) },
         address: node.info.address,

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::{Iso, Resources, View, app, node, tally::Tally};
 use crate::{
-    api::handles::Warning,
     base::{clock::Timestamp, units::Milli},
     core::State,
     model::{Node, Scalars, node::Reach},
@@ -55,6 +54,18 @@ struct Counts {
     deployments: usize,
 }
 
+/// Something an operator should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Warning {
+    /// Stable word for programs.
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Iso>,
+}
+
 /// Counts everything.
 pub fn status(view: &View<'_>, started_at: Timestamp) -> Status {
     let tally = Tally::of(view.state, view.state.instances.values().map(|i| &**i));
@@ -78,8 +89,8 @@ pub fn counted(view: &View<'_>, started_at: Timestamp, tally: &Tally, attention:
         name: cluster.map(|c| c.name.clone()).unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION"),
         leader: view.cluster.leader().map(|l| LeaderRow {
-            id: l.id,
-            address: l.address,
+            id: l.id.to_string(),
+            address: l.addresses.router,
             since: l.since.map(Iso),
         }),
         started_at: Iso(started_at),
@@ -124,7 +135,15 @@ fn used(view: &View<'_>) -> Option<Resources> {
 }
 
 fn warnings(view: &View<'_>) -> Vec<Warning> {
-    let mut warnings = view.cluster.warnings();
+    let troubles = view.cluster.troubles().into_iter();
+    let mut warnings: Vec<Warning> = troubles
+        .map(|trouble| Warning {
+            code: trouble.code,
+            message: trouble.message,
+            hint: Some(trouble.hint.to_owned()),
+            since: None,
+        })
+        .collect();
     let state = view.state;
     if !state.nodes.values().any(|n| n.takes_work()) {
         warnings.push(Warning {

@@ -205,7 +205,7 @@ pub fn why(view: &View<'_>, id: &AppId) -> Option<Value> {
         made => made + state.n_unmade(id),
     };
     let placed = state.instances_of(id).filter(|i| i.condition().is_active()).count();
-    let report = view.cluster.explain(id).filter(|_| waiting > 0);
+    let report = view.cluster.attempt(id).filter(|_| waiting > 0);
     let verdict = verdict(view, id, spec);
     let word = word(&verdict, waiting, report.as_deref());
     let sentence = verdict.full();
@@ -264,6 +264,6 @@ pub fn delayed_until(view: &View<'_>, id: &AppId) -> Option<Timestamp> {
 
 /// One sentence on why waiting instances have no place; `None` when they get one right away.
 pub fn stuck(view: &View<'_>, id: &AppId) -> Option<String> {
-    let report = view.cluster.explain(id)?;
+    let report = view.cluster.attempt(id)?;
     report.is_blocked().then(|| report.sentence.clone())
 }

@@ -15,7 +15,7 @@ use http::{
 
 use super::{
     challenge,
-    cluster::{Cluster, Facts},
+    cluster::Facts,
     iam::{self, INFO_COOKIE},
     names, rules,
     rules::{Part, Pass, Then},
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     base::{clock::Clock, rng::Rng},
+    control::cluster::Cluster,
     http::{
         Handler, Origin, Request, Response,
         auth::{
@@ -194,7 +195,7 @@ impl Gateway {
 
     /// Passes a request on to the service its path names.
     async fn service(&self, mut request: Request) -> Response {
-        let state = self.cluster.latest();
+        let state = self.cluster.state();
         let path = one_slash(request.uri().path());
         let after = path.strip_prefix(SERVICES).unwrap_or_default();
         let found = search(after, |name| match name {
@@ -235,7 +236,7 @@ impl Gateway {
         let rest = path.strip_prefix("/agent/").or_else(|| path.strip_prefix("/slave/"));
         let rest = rest.unwrap_or_default().trim_start_matches('/');
         let (id, after) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if !self.cluster.latest().nodes.contains_key(&NodeId::from(id)) {
+        if !self.cluster.state().nodes.contains_key(&NodeId::from(id)) {
             return not_found(format!("404 Not Found: agent `{id}` unknown."));
         }
         let Some(handler) = &self.mounts.agent else { return not_found("404 Not Found\n") };
@@ -269,7 +270,7 @@ impl Guide for Gateway {
         }
         let path = asked.target.split('?').next()?;
         let after = path.strip_prefix(SERVICES)?;
-        let state = self.cluster.latest();
+        let state = self.cluster.state();
         let (name, (upstream, spare), strips_prefix) = plain_names(after).find_map(|name| {
             let found = |service: &Service| (name, service.upstreams(), service.strips_prefix);
             self.services.lookup(&state, name, found)

@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 
 use super::{
     challenge::{self, CHALLENGE},
-    cluster::Cluster,
     spki, system,
     user::{self, Bad},
 };
@@ -21,7 +20,7 @@ use crate::{
         clock::{Clock, Timestamp},
         rng::Rng,
     },
-    control::cluster::ProposeError,
+    control::cluster::{self, Cluster},
     core::{AccessCommand, Rejected, command::Expect},
     http::{
         Call, RequestId, Response,
@@ -98,11 +97,13 @@ impl From<Rejected> for Failed {
     }
 }
 
-impl From<ProposeError> for Failed {
-    fn from(error: ProposeError) -> Self {
+impl From<cluster::Error> for Failed {
+    fn from(error: cluster::Error) -> Self {
         match error {
-            ProposeError::Rejected(rejected) => rejected.into(),
-            ProposeError::Log(error) => Self::Unavailable(error.to_string()),
+            cluster::Error::Rejected(rejected) => rejected.into(),
+            error @ (cluster::Error::Log(_)
+            | cluster::Error::Unanswered(_)
+            | cluster::Error::Elsewhere(_)) => Self::Unavailable(error.to_string()),
         }
     }
 }
@@ -250,7 +251,7 @@ fn credentials(body: &Map<String, Value>) -> Result<Credentials<'_>, Bad> {
 
 async fn login(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
     let body = object(&mut call).await?;
-    let state = iam.cluster.latest();
+    let state = iam.cluster.state();
     let user = match credentials(&body)? {
         Credentials::Password { uid, password } => {
             let user = state.users.get(uid);
@@ -371,7 +372,7 @@ async fn providers(_: Arc<Iam>, _: Call) -> Response {
 }
 
 async fn ui_config(iam: Arc<Iam>, _: Call) -> Response {
-    pretty(StatusCode::OK, &system::ui_config(&iam.cluster.latest(), true))
+    pretty(StatusCode::OK, &system::ui_config(&iam.cluster.state(), true))
 }
 
 async fn list(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
@@ -381,7 +382,7 @@ async fn list(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
         Some("service") => true,
         Some(_) => return Err(Bad { text: "Invalid `type`".to_owned(), code: None }.into()),
     };
-    let state = iam.cluster.latest();
+    let state = iam.cluster.state();
     let users = state.users.values().filter(|user| user.public_key.is_some() == services);
     let array: Vec<_> = users.map(|user| user::show(user, false)).collect();
     Ok(pretty(StatusCode::OK, &json!({ "array": array })))
@@ -389,7 +390,7 @@ async fn list(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
 
 fn find(iam: &Iam, call: &Call) -> Result<Arc<User>, Failed> {
     let uid = call.param("uid");
-    iam.cluster.latest().users.get(uid).cloned().ok_or_else(|| unknown(uid))
+    iam.cluster.state().users.get(uid).cloned().ok_or_else(|| unknown(uid))
 }
 
 async fn show(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
@@ -400,12 +401,14 @@ async fn show(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
 async fn create(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
     let body = object(&mut call).await?;
     let draft = user::draft(call.param("uid"), &body)?;
-    if iam.cluster.latest().users.contains_key(&draft.user.uid) {
+    if iam.cluster.state().users.contains_key(&draft.user.uid) {
         return Err(Failed::Exists(draft.user.uid)); // spares the hash
     }
     let password_hash = hash(&iam, draft.password).await?;
     let user = User { password_hash, ..draft.user };
-    iam.cluster.propose(AccessCommand::PutUser { user, expect: Expect::Absent }.into()).await?;
+    iam.cluster
+        .propose(&call.principal, AccessCommand::PutUser { user, expect: Expect::Absent }.into())
+        .await?;
     Ok(reply::empty(StatusCode::CREATED))
 }
 
@@ -419,7 +422,9 @@ async fn change(iam: Arc<Iam>, mut call: Call) -> Result<Response, Failed> {
     if password.is_some() {
         user.password_hash = hash(&iam, password).await?;
     }
-    iam.cluster.propose(AccessCommand::PutUser { user, expect: Expect::Present }.into()).await?;
+    iam.cluster
+        .propose(&call.principal, AccessCommand::PutUser { user, expect: Expect::Present }.into())
+        .await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -436,6 +441,6 @@ async fn hash(iam: &Iam, password: Option<String>) -> Result<Option<String>, Fai
 
 async fn remove(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
     let uid = call.param("uid").to_owned();
-    iam.cluster.propose(AccessCommand::DeleteUser(uid).into()).await?;
+    iam.cluster.propose(&call.principal, AccessCommand::DeleteUser(uid).into()).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }

@@ -17,5 +17,5 @@ pub mod spki;
 pub mod system;
 pub mod user;
 
-pub use cluster::{Cluster, Facts, Known, Master};
+pub use cluster::{Facts, Known};
 pub use gateway::{Gateway, GatewayParts, Mounts};

@@ -9,8 +9,9 @@ use std::{net::IpAddr, sync::Arc};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{challenge, cluster::Cluster};
+use super::challenge;
 use crate::{
+    control::cluster::Cluster,
     core::{
         State,
         naming::{Sink, tasks},
@@ -96,7 +97,7 @@ impl Sink for Wanted<'_> {
 
 impl Names {
     fn look_up<'a>(&self, state: &State, names: &'a [String], keeps_targets: bool) -> Wanted<'a> {
-        let masters = self.cluster.masters();
+        let masters = self.cluster.members();
         let leader = masters.iter().find(|master| master.is_leader).map(|master| master.address);
         let own = Realm {
             masters: masters.iter().map(|master| master.address).collect(),
@@ -133,7 +134,7 @@ async fn version(_: Arc<Names>, call: Call) -> Response {
 
 async fn hosts(names: Arc<Names>, call: Call) -> Response {
     let wanted = [canonical(call.param("name"))];
-    let found = names.look_up(&names.cluster.latest(), &wanted, false);
+    let found = names.look_up(&names.cluster.state(), &wanted, false);
     let host = format!("{}.", wanted[0]);
     let mut shown: Vec<_> =
         found.addresses.iter().map(|(_, ip)| json!({"host": host, "ip": ip})).collect();
@@ -148,7 +149,7 @@ async fn ports(_: Arc<Names>, _: Call) -> Response {
 }
 
 async fn services(names: Arc<Names>, call: Call) -> Response {
-    let state = names.cluster.latest();
+    let state = names.cluster.state();
     let asked = call.param("name");
     let wanted = [canonical(asked)];
     let services = names.look_up(&state, &wanted, true).services;

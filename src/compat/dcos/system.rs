@@ -9,12 +9,10 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    challenge,
-    cluster::{Cluster, Facts},
-};
+use super::{challenge, cluster::Facts};
 use crate::{
     base::{clock::Clock, hex::hex},
+    control::cluster::Cluster,
     core::State,
     http::{
         Call, Response, reply,
@@ -106,7 +104,7 @@ async fn authority(system: Arc<System>, _: Call) -> Response {
 }
 
 async fn show_ui_config(system: Arc<System>, _: Call) -> Response {
-    ok(&ui_config(&system.cluster.latest(), system.checks_tokens))
+    ok(&ui_config(&system.cluster.state(), system.checks_tokens))
 }
 
 /// Settings of the original's pages; the CLI looks into it for the way of task logs.
@@ -145,7 +143,7 @@ async fn metadata(system: Arc<System>, call: Call) -> Response {
     } else if let Some(origin) = call.origin() {
         tracing::debug!(peer = %origin.peer, "this master has no public IPv4 address to tell");
     }
-    if let Some(of) = &system.cluster.latest().cluster {
+    if let Some(of) = &system.cluster.state().cluster {
         shown.insert("CLUSTER_ID".to_owned(), json!(of.id));
     }
     ok(&Value::Object(shown))
@@ -182,7 +180,7 @@ async fn ui_version(system: Arc<System>, _: Call) -> Response {
 }
 
 async fn masters_status(system: Arc<System>, _: Call) -> Response {
-    let shown = system.cluster.masters().into_iter().map(|master| {
+    let shown = system.cluster.members().into_iter().map(|master| {
         let (code, text) = if master.is_serving { (3, "serving") } else { (1, "down") };
         json!({
             "code": code, "description": text,
@@ -193,7 +191,7 @@ async fn masters_status(system: Arc<System>, _: Call) -> Response {
 }
 
 async fn masters_list(system: Arc<System>, _: Call) -> Response {
-    let masters = system.cluster.masters();
+    let masters = system.cluster.members();
     let servers: Vec<_> = masters.iter().map(|master| master.address.to_string()).collect();
     ok(&json!({"servers": servers, "port": 2181}))
 }
@@ -209,7 +207,7 @@ async fn net_nodes(system: Arc<System>, _: Call) -> Response {
     };
     let facts = &system.facts;
     let mut shown = vec![entry(&facts.address, facts.public_address, &facts.hostname)];
-    for node in system.cluster.latest().nodes.values() {
+    for node in system.cluster.state().nodes.values() {
         if node.info.address != facts.address {
             shown.push(entry(&node.info.address, None, &node.info.hostname));
         }
@@ -248,7 +246,7 @@ const PUBLIC_AGENT_UNITS: [(&str, &str); 2] =
 /// Every part of every node.
 fn all_units(system: &System) -> Vec<UnitOnNode> {
     let mut all = Vec::new();
-    for master in system.cluster.masters() {
+    for master in system.cluster.members() {
         let ip = master.address.to_string();
         all.extend(MASTER_UNITS.map(|(id, name)| UnitOnNode {
             id,
@@ -261,7 +259,7 @@ fn all_units(system: &System) -> Vec<UnitOnNode> {
             is_healthy: master.is_serving,
         }));
     }
-    for node in system.cluster.latest().nodes.values() {
+    for node in system.cluster.state().nodes.values() {
         let (role, units) = match node.info.kind {
             NodeKind::Agent | NodeKind::Both => ("agent", AGENT_UNITS),
             NodeKind::PublicAgent => ("agent_public", PUBLIC_AGENT_UNITS),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{json::Violations, normalize::Conflict};
 use crate::{
+    control::cluster,
     core::{Rejected, Subject, Thing},
     http::{
         RequestId, Response,
@@ -48,9 +49,9 @@ pub enum Error {
     Rejected(#[from] Rejected),
     #[error("{0}")]
     Unavailable(String),
-    /// The log gave no outcome.
+    /// Nobody decided it.
     #[error(transparent)]
-    Undecided(ProposeError),
+    Undecided(cluster::Error),
     #[error(transparent)]
     Body(#[from] BodyError),
     /// 406, 415 and their like: the status tells it all.
@@ -104,7 +105,7 @@ impl Error {
             Self::NotFound(_) => body(StatusCode::NOT_FOUND, &text, Some([(); 0])),
             Self::Exists(_) => plain(StatusCode::CONFLICT, &text),
             Self::Rejected(rejected) => self::rejected(rejected),
-            Self::Undecided(ProposeError::TooLarge { .. }) => {
+            Self::Undecided(cluster::Error::Log(ProposeError::TooLarge { .. })) => {
                 plain(StatusCode::PAYLOAD_TOO_LARGE, &text)
             }
             Self::Unavailable(_) | Self::Undecided(_) => {
@@ -212,7 +213,7 @@ mod tests {
             (E::Unknown, 503),
             (E::TooLarge { n_bytes: 9, n_bytes_max: 8 }, 413),
         ] {
-            let told = Error::Undecided(error.clone());
+            let told = Error::Undecided(error.clone().into());
             assert_eq!(told.to_string(), error.to_string());
             assert_eq!(told.response().status(), status, "{error}");
         }

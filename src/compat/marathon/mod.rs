@@ -6,7 +6,7 @@
 //! Change ─► events ─► server-sent events
 //! ```
 //! A thin edge: nothing outside this folder depends on it besides the node that mounts it. What is
-//! needed of the rest of the system stands in `service::Ledger`.
+//! needed of the rest of the system stands in `control::cluster::Cluster`.
 
 pub mod settings;
 pub mod json;
@@ -28,5 +28,5 @@ pub mod routes;
 
 pub use events::Hub;
 pub use routes::Dialect;
-pub use service::{Ledger, Marathon};
+pub use service::Marathon;
 pub use settings::Settings;

@@ -154,8 +154,7 @@ impl Dialect {
         for (name, value) in FIXED {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
-        let ledger = &self.marathon.ledger;
-        let leader = ledger.leader().filter(|_| ledger.leads());
+        let leader = self.marathon.leader().filter(|_| self.marathon.cluster.leads());
         let scheme = if self.marathon.tls { "https" } else { "http" };
         let value = leader.map(|l| HeaderValue::from_str(&format!("{scheme}://{l}")));
         if let Some(Ok(value)) = value {

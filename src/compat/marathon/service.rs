@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::{
@@ -17,39 +16,22 @@ use crate::{
         rng::Rng,
         task::heavy,
     },
+    control::cluster::{self, Cluster},
     core::{
-        Accepted, Command, Outcome, Rejected, State, Thing, WorkloadCommand,
+        Accepted, Command, Rejected, State, Thing, WorkloadCommand,
         command::{Edit, PutApps},
-        place::Report,
     },
-    log::ProposeError,
-    model::{
-        deployment::DeploymentId,
-        path::{AppId, PathId},
-    },
+    http::auth::Principal,
+    model::{deployment::DeploymentId, path::PathId},
 };
 
 /// Times a change is computed anew because somebody else was faster. Each round means that another
 /// writer got through, so this many in a row is a hot spot the caller should hear of.
 const ROUNDS_MAX: usize = 8;
 
-/// The replicated log as this dialect sees it.
-pub trait Ledger: Send + Sync + 'static {
-    /// Has a command decided; `state` shows its effect once this returns.
-    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Outcome, ProposeError>>;
-    /// The newest state.
-    fn state(&self) -> Arc<State>;
-    /// `host:port` of the leading master's API.
-    fn leader(&self) -> Option<String>;
-    /// Whether this master leads.
-    fn leads(&self) -> bool;
-    /// The report of the last attempt to place an app.
-    fn report(&self, app: &AppId) -> Option<Arc<Report>>;
-}
-
 /// The dialect's state: handles only.
 pub struct Marathon {
-    pub ledger: Arc<dyn Ledger>,
+    pub cluster: Arc<dyn Cluster>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
     pub events: Arc<Hub>,
@@ -61,17 +43,22 @@ pub struct Marathon {
 impl Marathon {
     /// Puts the parts together; `events` is fed by `events::follow`.
     pub fn new(
-        ledger: Arc<dyn Ledger>,
+        cluster: Arc<dyn Cluster>,
         clock: Arc<dyn Clock>,
         rng: Rng,
         settings: Settings,
         events: Arc<Hub>,
     ) -> Self {
-        Self { ledger, clock, settings, events, tls: false, rng: Mutex::new(rng) }
+        Self { cluster, clock, settings, events, tls: false, rng: Mutex::new(rng) }
     }
 
     pub fn state(&self) -> Arc<State> {
-        self.ledger.state()
+        self.cluster.state()
+    }
+
+    /// `host:port` of the leading master's API.
+    pub fn leader(&self) -> Option<String> {
+        Some(self.cluster.leader()?.addresses.marathon)
     }
 
     pub fn now(&self) -> Timestamp {
@@ -83,27 +70,33 @@ impl Marathon {
         DeploymentId::from(self.rng.lock().uuid_at(self.clock.now()).to_string())
     }
 
-    /// Has one command decided.
-    pub async fn run(&self, command: impl Into<Command>) -> Result<Accepted, Error> {
-        match self.ledger.propose(command.into()).await {
-            Ok(outcome) => outcome.map_err(Error::Rejected),
-            Err(error) => Err(Error::Undecided(error)),
-        }
+    /// Has one command of `by` decided.
+    pub async fn run(
+        &self,
+        by: &Principal,
+        command: impl Into<Command>,
+    ) -> Result<Accepted, Error> {
+        self.cluster.propose(by, command.into()).await.map_err(|error| match error {
+            cluster::Error::Rejected(rejected) => Error::Rejected(rejected),
+            undecided => Error::Undecided(undecided),
+        })
     }
 
     /// Starts the deployment that `make` computes from a snapshot. Where somebody changed the same
     /// apps meanwhile it is computed anew; `make` then meets the new state and may refuse.
     pub async fn deploy(
         &self,
+        by: &Principal,
         make: impl Fn(&State, DeploymentId) -> Result<PutApps, Error>,
     ) -> Result<Started, Error> {
-        self.deploy_of(0, make).await
+        self.deploy_of(by, 0, make).await
     }
 
     /// As `deploy`, for a body of `n_bytes`: what a large one takes to check keeps others waiting
     /// no longer than they must.
     pub async fn deploy_of(
         &self,
+        by: &Principal,
         n_bytes: usize,
         make: impl Fn(&State, DeploymentId) -> Result<PutApps, Error>,
     ) -> Result<Started, Error> {
@@ -114,7 +107,7 @@ impl Marathon {
             let make = || make(&self.state(), id.clone());
             let put = if n_bytes > HEAVY_BYTES { heavy(make).await } else { make() }?;
             self.check_instances(&put)?;
-            let outcome = self.run(WorkloadCommand::PutApps(Box::new(put))).await;
+            let outcome = self.run(by, WorkloadCommand::PutApps(Box::new(put))).await;
             match outcome {
                 Ok(accepted) => {
                     let (id, version) = accepted.deployment.unwrap_or((id, self.now()));

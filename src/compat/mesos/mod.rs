@@ -24,7 +24,7 @@ pub mod slave;
 
 pub use facts::Facts;
 pub use history::History;
-pub use routes::{Cluster, Mesos, table};
+pub use routes::{Mesos, table};
 
 /// The version of Mesos whose shapes these are; clients read features from it.
 pub const VERSION: &str = "1.11.0";

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     base::{clock::Clock, task::Tasks},
+    control::cluster::Cluster,
     core::State,
     http::{
         Call, Response, reply,
@@ -31,16 +32,6 @@ const WRITERS_MAX: usize = 8;
 const PIECES_MAX: usize = 64;
 /// Tasks on a page of `/tasks` unless asked otherwise.
 const TASKS_PER_PAGE: usize = 100;
-
-/// The replicated state and who leads.
-pub trait Cluster: Send + Sync + 'static {
-    /// The newest state.
-    fn latest(&self) -> Arc<State>;
-    /// Whether this master leads.
-    fn leads(&self) -> bool;
-    /// Where the leading master answers this dialect.
-    fn leader(&self) -> Option<SocketAddr>;
-}
 
 /// What the handlers work with.
 pub struct Mesos {
@@ -198,7 +189,8 @@ async fn health(_: Arc<Mesos>, _: Call) -> Response {
 }
 
 async fn redirect(mesos: Arc<Mesos>, _: Call) -> Response {
-    match mesos.cluster.leader() {
+    // Clients keep their own path and change host and port only, so this is never the router.
+    match mesos.cluster.leader().and_then(|l| l.addresses.mesos.parse::<SocketAddr>().ok()) {
         Some(leader) => reply::redirect(StatusCode::TEMPORARY_REDIRECT, &format!("//{leader}")),
         None => reply::text(StatusCode::SERVICE_UNAVAILABLE, "No leader elected"),
     }
@@ -216,8 +208,7 @@ impl Mesos {
         };
         let content_type = if callback.is_some() { "text/javascript" } else { "application/json" };
         let (sender, body) = stream::channel(PIECES_MAX);
-        let (state, facts, runtime) =
-            (self.cluster.latest(), self.facts.clone(), Handle::current());
+        let (state, facts, runtime) = (self.cluster.state(), self.facts.clone(), Handle::current());
         let past = self.history.past();
         let writing = tokio::task::spawn_blocking(move || {
             let _slot = slot;

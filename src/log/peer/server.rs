@@ -38,6 +38,8 @@ pub trait Leader: Send + Sync + 'static {
     fn forward(&self, commands: Vec<Payload>) -> BoxFuture<'_, Vec<Forwarded>>;
     /// The index up to which a reader must have applied.
     fn barrier(&self) -> BoxFuture<'_, Result<u64, Refused>>;
+    /// Answers what is not the log's business.
+    fn answer(&self, question: Payload) -> BoxFuture<'_, Result<Payload, Refused>>;
     /// How this master compares with the others.
     fn comparison(&self) -> &Comparison;
 }
@@ -194,6 +196,7 @@ impl Server {
                 inner.leader.comparison().differs(index, fingerprint);
                 Ok(Reply::Told)
             }
+            Call::Ask(question) => inner.leader.answer(question).await.map(Reply::Answered),
             Call::Elect => {
                 let elected = inner.raft.trigger().elect().await;
                 elected.map(|()| Reply::Elected).map_err(|e| Refused::Stopped(e.to_string()))

@@ -104,6 +104,9 @@ pub enum Call {
         index: u64,
         fingerprint: u64,
     },
+    /// Asks the leader something that the log does not look into (`log::question`). It needs no level:
+    /// no release that does not know it can have more than one master.
+    Ask(Payload),
 }
 
 #[derive(Debug)]
@@ -123,6 +126,7 @@ pub enum Reply {
     Refused(Refused),
     Fingerprint(u64),
     Told,
+    Answered(Payload),
 }
 
 /// Why a peer did not do what it was asked.

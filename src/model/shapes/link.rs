@@ -3,7 +3,7 @@
 use crate::{
     choice, message,
     model::link::{
-        Answer, AskError, Channel, EngineAway, FileEntry, FromAgent, Greeting, Hello, Order,
+        Answer, AskError, Asked, Channel, EngineAway, FileEntry, FromAgent, Greeting, Hello, Order,
         Question, Report, TaskUsage, ToAgent, Usage,
     },
     numbers,
@@ -65,6 +65,7 @@ choice!(Question {
     3: Exec { 1: instance, 2: container, 3: command, 4: tty, 5: stdin },
     4: Usage,
 });
+message!(Asked { 1: node, 2: question });
 choice!(Answer {
     1: Files[list],
     2: File { 1: offset, 2: size, 3: bytes },

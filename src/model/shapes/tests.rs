@@ -85,6 +85,7 @@ fn what_is_written_of_the_domain_stays_readable() {
             shape::<link::EngineAway>(),
             shape::<link::TaskUsage>(),
             shape::<link::Question>(),
+            shape::<link::Asked>(),
             shape::<link::Answer>(),
             shape::<link::AskError>(),
             shape::<link::FileEntry>(),

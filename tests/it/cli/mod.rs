@@ -15,7 +15,8 @@ use tepui::{
     base::{rng::Rng, task::Tasks},
     cli::{self, Io},
     compat::marathon::{self, Dialect, Hub, Marathon, Settings},
-    core::{Command, Outcome, State, place},
+    control::cluster::{Cluster, Error, Leader},
+    core::{Accepted, Command, State, place},
     http::{
         Handler, Request,
         auth::{Principal, Rights, Trusted},
@@ -61,41 +62,45 @@ fn show(spec: &WorkloadSpec) -> Value {
     serde_json::to_value(marathon::convert::app(spec)).unwrap()
 }
 
-/// The log of the Marathon dialect; what it decides happens before it answers.
-impl marathon::Ledger for World {
-    fn propose(
-        &self,
+/// The world of the Marathon dialect: what it decides happens before it answers.
+struct Prompt(Arc<World>);
+
+impl Cluster for Prompt {
+    fn propose<'a>(
+        &'a self,
+        _: &'a Principal,
         command: Command,
-    ) -> BoxFuture<'_, Result<Outcome, tepui::log::ProposeError>> {
-        let outcome = self.apply(command);
-        self.settle();
-        std::future::ready(Ok(outcome)).boxed()
+    ) -> BoxFuture<'a, Result<Accepted, Error>> {
+        let outcome = self.0.apply(command);
+        self.0.settle();
+        std::future::ready(outcome.map_err(Into::into)).boxed()
     }
 
     fn state(&self) -> Arc<State> {
-        Self::state(self)
+        self.0.state()
     }
 
-    fn leader(&self) -> Option<String> {
-        Some("10.0.0.9:8080".to_owned())
+    fn leader(&self) -> Option<Leader> {
+        self.0.leader()
     }
 
     fn leads(&self) -> bool {
         true
     }
 
-    fn report(&self, app: &AppId) -> Option<Arc<place::Report>> {
-        tepui::api::Cluster::explain(self, app)
+    fn attempt(&self, app: &AppId) -> Option<Arc<place::Report>> {
+        self.0.attempt(app)
     }
 }
 
 /// What the admin router does with the paths these tests use.
 fn front(world: &Arc<World>, tasks: &Tasks) -> impl Handler {
     let guard = || Arc::new(Trusted(Principal::new("admin", Rights::All)));
-    let api = Api::new(world.clone(), world.clone(), world.clock.clone(), tasks, show);
+    let api = Api::new(world.clone(), world.clock.clone(), tasks, show);
     let api = Arc::new(routes::table(api).guard(guard()));
     let (rng, settings, hub) = (Rng::from_seed(1), Settings::default(), Arc::new(Hub::default()));
-    let dialect = Marathon::new(world.clone(), world.clock.clone(), rng, settings, hub);
+    let prompt = Arc::new(Prompt(world.clone()));
+    let dialect = Marathon::new(prompt, world.clock.clone(), rng, settings, hub);
     let dialect = Arc::new(Dialect::new(Arc::new(dialect), Some(guard())));
     move |mut request: Request| {
         let (api, dialect) = (api.clone(), dialect.clone());

@@ -16,11 +16,12 @@ use tepui::{
         rng::Rng,
         task::Tasks,
     },
-    compat::dcos::{Cluster, Facts, Gateway, GatewayParts, Known, Master, Mounts},
+    compat::dcos::{Facts, Gateway, GatewayParts, Known, Mounts},
+    control::cluster::{Cluster, Error, Member},
     core::{Accepted, ClusterCommand, Command, Stamped, State, apply, command::Init, state::App},
     http::{
         Handler, Request,
-        auth::{Passwords, TOKEN_LIFE, Tokens},
+        auth::{Passwords, Principal, TOKEN_LIFE, Tokens},
         body,
         proxy::Proxy,
         reply,
@@ -51,21 +52,22 @@ pub struct World {
 }
 
 impl Cluster for World {
-    fn latest(&self) -> Arc<State> {
+    fn state(&self) -> Arc<State> {
         Arc::new(self.state.lock().clone())
     }
 
-    fn propose(
-        &self,
+    fn propose<'a>(
+        &'a self,
+        _: &'a Principal,
         command: Command,
-    ) -> BoxFuture<'_, Result<Accepted, tepui::control::cluster::ProposeError>> {
+    ) -> BoxFuture<'a, Result<Accepted, Error>> {
         let entry = Stamped { at: NOW, request: None, command };
         let (outcome, _) = apply(&mut self.state.lock(), &entry);
         Box::pin(async move { outcome.map_err(Into::into) })
     }
 
-    fn masters(&self) -> Vec<Master> {
-        vec![Master { address: [10, 0, 0, 1].into(), is_leader: true, is_serving: true }]
+    fn members(&self) -> Vec<Member> {
+        vec![Member { address: [10, 0, 0, 1].into(), is_leader: true, is_serving: true }]
     }
 }
 
@@ -91,7 +93,7 @@ impl World {
             users: vec![admin],
             level: tepui::base::level::LEVEL,
         };
-        world.propose(ClusterCommand::Init(init).into()).await.unwrap();
+        world.propose(&Principal::anonymous(), ClusterCommand::Init(init).into()).await.unwrap();
         world.change(|state| {
             let (node, record) = node();
             state.nodes.insert(node, Arc::new(record));

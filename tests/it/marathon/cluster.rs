@@ -14,9 +14,10 @@ use tepui::{
         clock::{Clock as _, ManualClock, Timestamp},
         rng::Rng,
     },
-    compat::marathon::{Dialect, Hub, Ledger, Marathon, Settings, events::translate},
+    compat::marathon::{Dialect, Hub, Marathon, Settings, events::translate},
+    control::cluster::{self, Cluster as _},
     core::{
-        self, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
+        self, Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
         WorkloadCommand,
         command::{DeployStep, Init, Scale},
         deploy,
@@ -27,6 +28,7 @@ use tepui::{
         access::Role,
         instance::{CheckStatus, Condition, Instance, InstanceId},
         link::Report,
+        master::Addresses,
         node::{FaultDomain, NodeId, NodeInfo, NodeKind},
         path::AppId,
         resource::{Pools, Ranges, Resources, Scalars},
@@ -45,27 +47,30 @@ pub struct Cluster {
     hub: Arc<Hub>,
 }
 
-impl Ledger for Cluster {
-    fn propose(
-        &self,
+impl cluster::Cluster for Cluster {
+    fn propose<'a>(
+        &'a self,
+        _: &'a Principal,
         command: Command,
-    ) -> BoxFuture<'_, Result<Outcome, tepui::log::ProposeError>> {
-        Box::pin(std::future::ready(Ok(self.apply(command))))
+    ) -> BoxFuture<'a, Result<Accepted, cluster::Error>> {
+        Box::pin(std::future::ready(self.apply(command).map_err(Into::into)))
     }
 
     fn state(&self) -> Arc<State> {
         self.state.lock().clone()
     }
 
-    fn leader(&self) -> Option<String> {
-        Some("master.test:8080".to_owned())
+    fn leader(&self) -> Option<cluster::Leader> {
+        let marathon = "master.test:8080".to_owned();
+        let addresses = Addresses { marathon, ..Addresses::default() };
+        Some(cluster::Leader { id: 1, addresses, since: None })
     }
 
     fn leads(&self) -> bool {
         true
     }
 
-    fn report(&self, app: &AppId) -> Option<Arc<PlaceReport>> {
+    fn attempt(&self, app: &AppId) -> Option<Arc<PlaceReport>> {
         self.reports.lock().get(app).cloned()
     }
 }

@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use regex::Regex;
 use tepui::{
-    compat::marathon::{Dialect, Ledger as _},
+    compat::marathon::Dialect,
+    control::cluster::Cluster as _,
     model::{instance::Condition, path::PathId},
 };
 

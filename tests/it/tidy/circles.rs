@@ -13,7 +13,6 @@ const CIRCLES_ALLOWED: &[&str] = &[
     "agent/worker: exec live mod",
     "agent: check link mod prepare worker",
     "api/view: app deployment verdict why",
-    "api: handles view",
     "cli: apps deploy files nodes tasks",
     "core/apply: cluster instance",
     "core/deploy: drain progress",

@@ -26,7 +26,7 @@ use crate::{
         command::{Edit, Expect},
         state,
     },
-    http::{Call, Response, reply},
+    http::{Call, Response, auth::Principal, reply},
     model::{
         deployment::DeploymentId,
         path::{AppId, PathId},
@@ -114,7 +114,7 @@ pub async fn create(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
     let caller = Caller::of(&call);
     let shown = parking_lot::Mutex::new(None);
     let started = marathon
-        .deploy_of(call.n_read(), |state, deployment| {
+        .deploy_of(&call.principal, call.n_read(), |state, deployment| {
             let world = World::new(state, &marathon.settings, force);
             let prepared = world.whole(&id, app.clone())?;
             is_free(state, &id)?;
@@ -210,7 +210,7 @@ pub async fn update(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
     let caller = Caller::of(&call);
     let creates = std::sync::atomic::AtomicBool::new(false);
     let started_as = marathon
-        .deploy_of(call.n_read(), |state, deployment| {
+        .deploy_of(&call.principal, call.n_read(), |state, deployment| {
             let is_new = !state.apps.contains_key(&id);
             if is_patch && is_new {
                 return Err(missing(&id));
@@ -235,7 +235,7 @@ pub async fn update(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
 pub async fn delete(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
     let force = request::flag(&call, "force", true);
     let id = request::id(&call);
-    let done = change(&marathon, &id, force, |_| Ok(None)).await?;
+    let done = change(&marathon, &call.principal, &id, force, |_| Ok(None)).await?;
     Ok(started(StatusCode::OK, &done))
 }
 
@@ -244,7 +244,7 @@ pub async fn restart(marathon: Arc<Marathon>, call: Call) -> Result<Response, Er
     let force = request::flag(&call, "force", false);
     let id = request::id(&call);
     let done = marathon
-        .deploy(|state, deployment| {
+        .deploy(&call.principal, |state, deployment| {
             let spec = &app(state, &id)?.spec;
             let version = Some(spec.version);
             let edit = edit(&id, Some((**spec).clone()), Expect::Present, version);
@@ -257,12 +257,13 @@ pub async fn restart(marathon: Arc<Marathon>, call: Call) -> Result<Response, Er
 /// Changes or removes an app that must be there.
 pub async fn change(
     marathon: &Marathon,
+    by: &Principal,
     id: &AppId,
     force: bool,
     new: impl Fn(&WorkloadSpec) -> Result<Option<WorkloadSpec>, Error>,
 ) -> Result<Started, Error> {
     marathon
-        .deploy(|state, deployment| {
+        .deploy(by, |state, deployment| {
             let spec = &app(state, id)?.spec;
             let edit = edit(id, new(spec)?, Expect::Present, Some(spec.version));
             Ok(put_apps(deployment, force, vec![edit]))

@@ -34,7 +34,7 @@ pub async fn update(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
     let partial = !creates || request::flag(&call, "partialUpdate", true);
     let updates: Vec<Named> = request::body_as(&mut call).await?;
     let done = marathon
-        .deploy_of(call.n_read(), |state, deployment| {
+        .deploy_of(&call.principal, call.n_read(), |state, deployment| {
             let world = World::new(state, &marathon.settings, force);
             let mut edits = Vec::with_capacity(updates.len());
             let mut violations = Violations::default();

@@ -32,7 +32,8 @@ pub async fn delete(marathon: Arc<Marathon>, call: Call) -> Result<Response, Err
         return Err(Error::Rejected(Rejected::NotFound(Thing::Deployment.named(id))));
     }
     let undo = (!force).then(|| marathon.deployment_id());
-    let accepted = marathon.run(WorkloadCommand::CancelDeployment { id, undo }).await?;
+    let accepted =
+        marathon.run(&call.principal, WorkloadCommand::CancelDeployment { id, undo }).await?;
     match accepted.deployment {
         Some((id, version)) => Ok(started(StatusCode::OK, &Started { id, version })),
         None => Ok(reply::empty(StatusCode::ACCEPTED)),

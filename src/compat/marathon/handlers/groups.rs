@@ -23,7 +23,7 @@ use crate::{
         command::{GroupChange, GroupEdit, PutApps},
         state::Group,
     },
-    http::{Call, Response, reply},
+    http::{Call, Response, auth::Principal, reply},
     model::{
         deployment::DeploymentId,
         path::{GroupId, PathId},
@@ -102,7 +102,7 @@ pub async fn create(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
     let parent = request::id(&call);
     let update: GroupUpdate = request::body_as(&mut call).await?;
     let id = target(&parent, &update)?;
-    let done = change(&marathon, call.n_read(), &id, force, |world| {
+    let done = change(&marathon, (&call.principal, call.n_read()), &id, force, |world| {
         if world.state.groups.contains_key(&id) {
             let text = format!("Group {id} is already created. Use PUT to change this group.");
             return Err(Error::Exists(text));
@@ -128,9 +128,10 @@ pub async fn update(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
         let is_large = call.n_read() > request::HEAVY_BYTES;
         return if is_large { heavy(rehearsed).await } else { rehearsed() };
     }
-    let done =
-        change(&marathon, call.n_read(), &id, force, |world| regroup::edits(world, &id, &update))
-            .await?;
+    let done = change(&marathon, (&call.principal, call.n_read()), &id, force, |world| {
+        regroup::edits(world, &id, &update)
+    })
+    .await?;
     Ok(started(StatusCode::OK, &done))
 }
 
@@ -143,7 +144,7 @@ pub async fn patch(marathon: Arc<Marathon>, mut call: Call) -> Result<Response, 
         let text = "enforceRole can only be set on top-level groups";
         return Err(Error::rule("/enforceRole", text));
     }
-    change(&marathon, call.n_read(), &id, false, |_| {
+    change(&marathon, (&call.principal, call.n_read()), &id, false, |_| {
         let change = GroupChange::Put { dependencies: None, enforce_role: update.enforce_role };
         Ok(Edits { apps: Vec::new(), groups: vec![GroupEdit { id: id.clone(), change }] })
     })
@@ -155,7 +156,7 @@ pub async fn patch(marathon: Arc<Marathon>, mut call: Call) -> Result<Response, 
 pub async fn delete(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
     let force = request::flag(&call, "force", false);
     let id = request::id(&call);
-    let done = change(&marathon, call.n_read(), &id, force, |world| {
+    let done = change(&marathon, (&call.principal, call.n_read()), &id, force, |world| {
         group(world.state, &id)?;
         Ok(regroup::removal(&world, &id))
     })
@@ -182,13 +183,13 @@ fn put(deployment: DeploymentId, force: bool, edits: Edits) -> PutApps {
 
 async fn change(
     marathon: &Marathon,
-    n_bytes: usize,
+    (by, n_bytes): (&Principal, usize),
     id: &GroupId,
     force: bool,
     make: impl Fn(World<'_>) -> Result<Edits, Error>,
 ) -> Result<Started, Error> {
     marathon
-        .deploy_of(n_bytes, |state, deployment| {
+        .deploy_of(by, n_bytes, |state, deployment| {
             let edits = make(World::new(state, &marathon.settings, force))?;
             let announcement = Announcement { group: id.clone(), api_post: None };
             marathon.events.announce(&deployment, announcement);

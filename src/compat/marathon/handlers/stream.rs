@@ -19,8 +19,8 @@ pub async fn events(marathon: Arc<Marathon>, call: Call) -> Result<Response, Err
     if !call.accepts("text/event-stream") {
         return Ok(error::plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"));
     }
-    if !marathon.ledger.leads() {
-        let leader = marathon.ledger.leader();
+    if !marathon.cluster.leads() {
+        let leader = marathon.leader();
         let leader = leader.ok_or_else(|| Error::Unavailable("There is no leader".to_owned()))?;
         let scheme = if marathon.tls { "https" } else { "http" };
         let rest = call.uri().path_and_query().map_or("", |p| p.as_str());

@@ -19,8 +19,8 @@ use crate::{
 
 /// `GET /v2/info`.
 pub async fn info(marathon: Arc<Marathon>, _: Call) -> Result<Response, Error> {
-    let leader = marathon.ledger.leader();
-    let leads = marathon.ledger.leads();
+    let leader = marathon.leader();
+    let leads = marathon.cluster.leads();
     let state = marathon.state();
     let framework = framework_id(&state);
     Ok(ok(&render::info::info(&marathon.settings, leader.as_deref(), leads, &framework)))
@@ -34,7 +34,7 @@ fn framework_id(state: &State) -> String {
 
 /// `GET /v2/leader`.
 pub async fn leader(marathon: Arc<Marathon>, _: Call) -> Result<Response, Error> {
-    let leader = marathon.ledger.leader();
+    let leader = marathon.leader();
     let leader = leader.ok_or_else(|| Error::NotFound("There is no leader".to_owned()))?;
     Ok(ok(&json!({ "leader": leader })))
 }

@@ -24,7 +24,7 @@ use crate::{
         command::{Expect, PutApps},
         state::App,
     },
-    http::{Call, Response},
+    http::{Call, Response, auth::Principal},
     model::{
         deployment::DeploymentId,
         instance::{Condition, Instance, InstanceId, KillReason},
@@ -102,9 +102,15 @@ pub async fn kill_all(marathon: Arc<Marathon>, call: Call) -> Result<Response, E
     };
     let chosen: Vec<Arc<Instance>> = state.instances_of(&app.id).filter(of_host).cloned().collect();
     if kill.scale {
-        return scale_down(&marathon, kill.force, &[(app.id.clone(), ids(&chosen))]).await;
+        return scale_down(
+            &marathon,
+            &call.principal,
+            kill.force,
+            &[(app.id.clone(), ids(&chosen))],
+        )
+        .await;
     }
-    end(&marathon, &chosen, kill.wipe).await?;
+    end(&marathon, &call.principal, &chosen, kill.wipe).await?;
     Ok(ok(&Tasks { tasks: shown(&state, app, &chosen) }))
 }
 
@@ -120,10 +126,10 @@ pub async fn kill_one(marathon: Arc<Marathon>, call: Call) -> Result<Response, E
         .ok_or_else(|| Error::NotFound(format!("Task '{text}' does not exist")))?;
     if kill.scale {
         let scaled = [(app.id.clone(), BTreeSet::from([instance.id.clone()]))];
-        return scale_down(&marathon, kill.force, &scaled).await;
+        return scale_down(&marathon, &call.principal, kill.force, &scaled).await;
     }
     let chosen = [instance];
-    end(&marathon, &chosen, kill.wipe).await?;
+    end(&marathon, &call.principal, &chosen, kill.wipe).await?;
     let shown = shown(&state, app, &chosen).into_iter().next();
     Ok(ok(&apps::json_of("task", &shown)))
 }
@@ -163,9 +169,9 @@ pub async fn delete(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
             }
         }
         let scaled: Vec<_> = of_app.into_iter().collect();
-        return scale_down(&marathon, kill.force, &scaled).await;
+        return scale_down(&marathon, &call.principal, kill.force, &scaled).await;
     }
-    end(&marathon, &chosen, kill.wipe).await?;
+    end(&marathon, &call.principal, &chosen, kill.wipe).await?;
     let task = |i: &'_ Arc<Instance>| app_of(&state, i).map(|app| (app, i.clone()));
     let pairs: Vec<_> = chosen.iter().filter_map(task).collect();
     let tasks = pairs.iter().filter_map(|(app, i)| Task::of(&state, &app.spec, i)).collect();
@@ -187,7 +193,12 @@ fn shown<'a>(state: &'a State, app: &'a App, instances: &'a [Arc<Instance>]) -> 
 }
 
 /// Ends tasks; their instances come back unless `wipe`.
-async fn end(marathon: &Marathon, chosen: &[Arc<Instance>], wipe: bool) -> Result<(), Error> {
+async fn end(
+    marathon: &Marathon,
+    by: &Principal,
+    chosen: &[Arc<Instance>],
+    wipe: bool,
+) -> Result<(), Error> {
     let instances: Vec<InstanceId> = chosen
         .iter()
         .filter(|i| i.condition() != Condition::Killing || wipe)
@@ -196,7 +207,7 @@ async fn end(marathon: &Marathon, chosen: &[Arc<Instance>], wipe: bool) -> Resul
     for some in instances.chunks(limit::MOVES_PER_COMMAND_MAX) {
         let instances = some.to_vec();
         let command = TaskCommand::Kill { instances, wipe, reason: KillReason::Request };
-        marathon.run(command).await?;
+        marathon.run(by, command).await?;
     }
     Ok(())
 }
@@ -204,6 +215,7 @@ async fn end(marathon: &Marathon, chosen: &[Arc<Instance>], wipe: bool) -> Resul
 /// Lowers the number of instances of each app by those that are to go, and has exactly those go.
 async fn scale_down(
     marathon: &Marathon,
+    by: &Principal,
     force: bool,
     scaled: &[(AppId, BTreeSet<InstanceId>)],
 ) -> Result<Response, Error> {
@@ -219,7 +231,7 @@ async fn scale_down(
         }
         Ok(put)
     };
-    let done = marathon.deploy(make).await?;
+    let done = marathon.deploy(by, make).await?;
     Ok(started(StatusCode::OK, &done))
 }
 

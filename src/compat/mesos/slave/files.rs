@@ -12,6 +12,7 @@ use super::{Refusal, Slaves, other_answer, written};
 use crate::{
     base::limit,
     compat::mesos::{json::Json, marathon_id, task},
+    control::cluster::Error,
     http::{Call, Response, download, reply},
     model::{
         InstanceId, NodeId,
@@ -88,17 +89,17 @@ impl Asked {
         let (instance, incarnation) = (instance.clone(), *incarnation);
         let path = path.clone();
         let question = Question::ReadFile { instance, incarnation, path, offset, bytes_max };
-        match slaves.agents.ask(&self.node, question).await.map_err(refused)? {
+        match slaves.cluster.ask(&self.node, question).await.map_err(refused)? {
             Answer::File { size, bytes, .. } => Ok((size, bytes)),
             _ => Err(other_answer()),
         }
     }
 }
 
-fn refused(error: AskError) -> Refusal {
+fn refused(error: Error) -> Refusal {
     match error {
-        AskError::NotFound(_) => Refusal::Missing,
-        AskError::Invalid(text) => Refusal::Bad(text),
+        Error::Unanswered(AskError::NotFound(_)) => Refusal::Missing,
+        Error::Unanswered(AskError::Invalid(text)) => Refusal::Bad(text),
         error => Refusal::Away(error),
     }
 }
@@ -109,7 +110,7 @@ pub async fn browse(slaves: Arc<Slaves>, call: Call) -> Result<Response, Refusal
     let Place { instance, incarnation, path } = &asked.place;
     let (instance, incarnation, path) = (instance.clone(), *incarnation, path.clone());
     let question = Question::ListFiles { instance, incarnation, path };
-    let answer = slaves.agents.ask(&asked.node, question).await.map_err(refused)?;
+    let answer = slaves.cluster.ask(&asked.node, question).await.map_err(refused)?;
     let Answer::Files(mut entries) = answer else { return Err(other_answer()) };
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let write = |j: &mut Json<'_>| j.list(|j| entries.iter().for_each(|e| entry(j, &asked, e)));

@@ -10,38 +10,26 @@ mod view;
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use http::{StatusCode, header};
 
 use super::{History, json, json::Json, marathon_id, routes::callback};
 use crate::{
     base::{clock::Clock, task::Tasks},
+    control::cluster::{Cluster, Error},
     core::State,
     http::{
         Call, Response, reply,
         route::{Access, Route, Table, get},
     },
     model::{
-        Node, NodeId,
+        Node,
         link::{Answer, AskError, Question, Usage},
     },
 };
 
-/// The agents, reached over their links.
-pub trait Agents: Send + Sync + 'static {
-    /// The newest state.
-    fn latest(&self) -> Arc<State>;
-    /// Asks one agent; the wait is bounded.
-    fn ask(
-        &self,
-        node: &NodeId,
-        question: Question,
-    ) -> BoxFuture<'static, Result<Answer, AskError>>;
-}
-
 /// What the handlers work with.
 pub struct Slaves {
-    agents: Arc<dyn Agents>,
+    cluster: Arc<dyn Cluster>,
     history: Arc<History>,
     /// Of the answering master.
     hostname: String,
@@ -51,14 +39,14 @@ pub struct Slaves {
 
 /// The table; whoever mounts it adds the guard.
 pub fn table(
-    agents: Arc<dyn Agents>,
+    cluster: Arc<dyn Cluster>,
     history: Arc<History>,
     hostname: String,
     clock: Arc<dyn Clock>,
     tasks: &Tasks,
 ) -> Table<Slaves> {
     let tasks = tasks.child("mesos-agents");
-    Table::new(Arc::new(Slaves { agents, history, hostname, clock, tasks }), routes())
+    Table::new(Arc::new(Slaves { cluster, history, hostname, clock, tasks }), routes())
 }
 
 /// Each plain, below `slave(1)` (parentheses may be encoded), and with `.json` behind it.
@@ -100,7 +88,7 @@ enum Refusal {
     /// The request makes no sense; says why.
     Bad(String),
     Missing,
-    Away(AskError),
+    Away(Error),
 }
 
 impl reply::Reply for Refusal {
@@ -114,11 +102,14 @@ impl reply::Reply for Refusal {
             Self::Missing => reply::empty(StatusCode::NOT_FOUND),
             Self::Away(error) => {
                 let status = match error {
-                    AskError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-                    AskError::NotConnected(_) => StatusCode::BAD_GATEWAY,
-                    AskError::NotFound(_) | AskError::Invalid(_) | AskError::Failed(_) => {
-                        StatusCode::INTERNAL_SERVER_ERROR
-                    }
+                    Error::Unanswered(AskError::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
+                    Error::Unanswered(AskError::NotConnected(_)) => StatusCode::BAD_GATEWAY,
+                    Error::Log(_) => StatusCode::SERVICE_UNAVAILABLE,
+                    Error::Unanswered(
+                        AskError::NotFound(_) | AskError::Invalid(_) | AskError::Failed(_),
+                    )
+                    | Error::Rejected(_)
+                    | Error::Elsewhere(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 };
                 reply::text(status, format!("{error}\n"))
             }
@@ -128,7 +119,7 @@ impl reply::Reply for Refusal {
 
 /// For an answer that belongs to another question.
 fn other_answer() -> Refusal {
-    Refusal::Away(AskError::Failed("it answered another question".into()))
+    Refusal::Away(AskError::Failed("it answered another question".into()).into())
 }
 
 /// One agent that has just answered.
@@ -140,7 +131,7 @@ struct Alive {
 
 impl Slaves {
     fn node(&self, id: &str) -> Result<(Arc<State>, Arc<Node>), Refusal> {
-        let state = self.agents.latest();
+        let state = self.cluster.state();
         match state.nodes.get(id).cloned() {
             Some(node) => Ok((state, node)),
             None => Err(Refusal::Unknown(id.to_owned())),
@@ -150,7 +141,7 @@ impl Slaves {
     /// The agent with this id, if it is there.
     async fn alive(&self, id: String) -> Result<Alive, Refusal> {
         let (state, node) = self.node(&id)?;
-        match self.agents.ask(node.id(), Question::Usage).await {
+        match self.cluster.ask(node.id(), Question::Usage).await {
             Ok(Answer::Usage(usage)) => Ok(Alive { state, node, usage }),
             Ok(_) => Err(other_answer()),
             Err(error) => Err(Refusal::Away(error)),
@@ -181,7 +172,7 @@ async fn state(slaves: Arc<Slaves>, call: Call) -> Result<Response, Refusal> {
         let write = |j: &mut Json<'_>| view::state(j, &alive.state, &alive.node, &hostname, &past);
         written(&call, write)
     });
-    made.await.map_err(|error| Refusal::Away(AskError::Failed(error.to_string())))
+    made.await.map_err(|error| Refusal::Away(AskError::Failed(error.to_string()).into()))
 }
 
 async fn containers(slaves: Arc<Slaves>, call: Call) -> Result<Response, Refusal> {
