@@ -9,6 +9,7 @@ pub mod id;
 pub mod level;
 pub mod limit;
 pub mod metrics;
+pub mod oncall;
 pub mod pace;
 pub mod rng;
 pub mod task;

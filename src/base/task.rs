@@ -15,6 +15,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::oncall::OnCall;
+
 /// Pieces of long work at a time: others keep a processor, and the memory such work takes has a
 /// bound.
 const HEAVY_AT_ONCE_MAX: usize = 2;
@@ -121,7 +123,8 @@ impl Tasks {
         let cancel = self.inner.cancel.clone();
         self.track("connection", name, async move {
             tokio::select! {
-                () = cancel.cancelled() => {}
+                biased;
+                () = OnCall::new(cancel.cancelled()) => {}
                 outcome = catch(async move { task.await; Ok(()) }) => {
                     if let Err(error) = outcome {
                         tracing::warn!(task = name, %error, "connection task failed");

@@ -21,7 +21,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -183,10 +183,9 @@ impl Crowd {
         entry.n_seats += 1;
         entry.strangers.insert(id, leave.clone());
         drop(inner);
-        let (known, n_open, n_served) =
-            (AtomicBool::new(false), AtomicUsize::new(0), AtomicU64::new(0));
+        let (known, requests) = (AtomicBool::new(false), AtomicU64::new(0));
         let crowd = self.clone();
-        Some(Arc::new(Seat { crowd, id, peer, purse, leave, known, n_open, n_served }))
+        Some(Arc::new(Seat { crowd, id, peer, purse, leave, known, requests }))
     }
 
     /// Tells the oldest stranger of `peer` to leave; false when there is none.
@@ -213,14 +212,19 @@ pub struct Seat {
     purse: Arc<Purse>,
     leave: CancellationToken,
     known: AtomicBool,
-    n_open: AtomicUsize,
-    n_served: AtomicU64,
+    /// Requests taken so far in the upper half, those being answered in the lower.
+    requests: AtomicU64,
 }
+
+/// One request in `Seat::requests`: taken, and being answered.
+const TAKEN: u64 = 1 << 32;
+const OPEN: u64 = 1;
 
 impl Seat {
     /// A request on this connection showed a good credential.
     pub fn vouch(&self) {
-        if self.known.swap(true, Ordering::Relaxed) {
+        // Looked at first: it is said again with every request.
+        if self.is_known() || self.known.swap(true, Ordering::Relaxed) {
             return;
         }
         self.purse.free();
@@ -241,21 +245,38 @@ impl Seat {
         &self.purse
     }
 
-    /// Resolves when the connection is to be closed to make room.
-    pub async fn sent_away(&self) {
-        self.leave.cancelled().await;
+    /// Resolves when the connection is to be closed whatever happens on it.
+    pub async fn unwanted(&self) -> Why {
+        tokio::select! {
+            () = self.leave.cancelled() => Why::SentAway,
+            () = self.idle() => Why::Idle,
+        }
+    }
+
+    /// Resolves when nobody is known on the connection and it has asked for nothing for a while,
+    /// whatever it says to stay open.
+    async fn idle(&self) {
+        let mut seen = None;
+        loop {
+            tokio::time::sleep(limit::STRANGER_IDLE).await;
+            let now = self.idle_since_request().filter(|_| !self.is_known());
+            if now.is_some() && now == seen {
+                return;
+            }
+            seen = now;
+        }
     }
 
     /// Counts a request while it is being answered.
-    pub fn serve(self: &Arc<Self>) -> Serving {
-        self.n_open.fetch_add(1, Ordering::Relaxed);
-        self.n_served.fetch_add(1, Ordering::Relaxed);
-        Serving(self.clone())
+    pub fn serve(&self) -> Serving<'_> {
+        self.requests.fetch_add(TAKEN + OPEN, Ordering::Relaxed);
+        Serving(self)
     }
 
     /// Requests taken so far, when none is open; `None` while one is.
-    pub fn idle_since_request(&self) -> Option<u64> {
-        (self.n_open.load(Ordering::Relaxed) == 0).then(|| self.n_served.load(Ordering::Relaxed))
+    fn idle_since_request(&self) -> Option<u64> {
+        let requests = self.requests.load(Ordering::Relaxed);
+        requests.is_multiple_of(TAKEN).then_some(requests / TAKEN)
     }
 
     /// An empty account of bytes this connection's request holds.
@@ -281,11 +302,11 @@ impl Drop for Seat {
 }
 
 /// A request being answered.
-pub struct Serving(Arc<Seat>);
+pub struct Serving<'a>(&'a Seat);
 
-impl Drop for Serving {
+impl Drop for Serving<'_> {
     fn drop(&mut self) {
-        self.0.n_open.fetch_sub(1, Ordering::Relaxed);
+        self.0.requests.fetch_sub(OPEN, Ordering::Relaxed);
     }
 }
 

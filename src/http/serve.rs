@@ -49,6 +49,7 @@ use super::{
 };
 use crate::base::{
     limit,
+    oncall::OnCall,
     pace::{Purse, paced},
     rng::Rng,
     task::Tasks,
@@ -308,23 +309,9 @@ async fn accept(tcp: TcpListener, shared: Arc<Shared>) {
 async fn seated(stream: TcpStream, peer: SocketAddr, slot: Slot, seat: Option<Arc<Seat>>) {
     let Some(seat) = seat else { return connection(stream, peer, slot, None).await };
     tokio::select! {
+        biased;
+        why = OnCall::new(seat.unwanted()) => metrics::refused(peer.ip(), why),
         () = paced(Some(seat.purse().clone()), connection(stream, peer, slot, Some(seat.clone()))) => {}
-        () = seat.sent_away() => metrics::refused(peer.ip(), Why::SentAway),
-        () = idle(&seat) => metrics::refused(peer.ip(), Why::Idle),
-    }
-}
-
-/// Resolves when nobody is known on the connection and it has asked for nothing for a while,
-/// whatever it says to stay open.
-async fn idle(seat: &Seat) {
-    let mut seen = None;
-    loop {
-        tokio::time::sleep(limit::STRANGER_IDLE).await;
-        let now = seat.idle_since_request().filter(|_| !seat.is_known());
-        if now.is_some() && now == seen {
-            return;
-        }
-        seen = now;
     }
 }
 
@@ -432,8 +419,9 @@ async fn serve_h1(io: Guarded, service: Service, shared: &Shared) -> Result<(), 
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
+        biased;
         outcome = connection.as_mut() => return outcome,
-        () = shared.drain.cancelled() => {}
+        () = OnCall::new(shared.drain.cancelled()) => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await
@@ -452,8 +440,9 @@ async fn serve_h2(io: Guarded, service: Service, shared: &Shared) -> Result<(), 
         .serve_connection(TokioIo::new(io), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
+        biased;
         outcome = connection.as_mut() => return outcome,
-        () = shared.drain.cancelled() => {}
+        () = OnCall::new(shared.drain.cancelled()) => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await
@@ -534,9 +523,9 @@ async fn answer(shared: &Shared, request: Request) -> Response {
     }
     let id = origin.map(|origin| origin.id).unwrap_or_default();
     let seat = origin.and_then(|origin| origin.seat.clone());
-    let _serving = seat.as_ref().map(Seat::serve);
+    let _serving = seat.as_ref().map(|seat| seat.serve());
     // The heads of many requests at a time are memory too, until it is known whose they are.
-    let mut head = seat.filter(|seat| !seat.is_known()).map(|seat| seat.hold());
+    let mut head = seat.as_ref().filter(|seat| !seat.is_known()).map(Seat::hold);
     if let Some(Err(full)) = head.as_mut().map(|head| head.grow(head_bytes(&request))) {
         return BodyError::from(full).reply(id);
     }
