@@ -20,6 +20,8 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
+use super::tcp;
+
 /// What every HTTP/2 connection starts with (RFC 9113 §3.4).
 const H2_PREFACE_START: &[u8] = b"PRI ";
 
@@ -142,7 +144,7 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Plain(io) => tcp::poll_read(io, cx, buf),
             Self::Tls(io) => Pin::new(io).poll_read(cx, buf),
         }
     }
@@ -155,7 +157,7 @@ impl AsyncWrite for Transport {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_write(cx, buf),
+            Self::Plain(io) => tcp::poll_write(io, cx, buf),
             Self::Tls(io) => Pin::new(io).poll_write(cx, buf),
         }
     }

@@ -41,6 +41,7 @@ pub mod road;
 pub mod route;
 pub mod serve;
 pub mod stream;
+mod tcp;
 mod tries;
 pub mod tunnel;
 pub mod upstream;

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     Body,
-    upstream::{ConnectError, Connector, Moved, Upstream, UpstreamIo},
+    upstream::{ConnectError, Connector, Moved, Spread, Upstream, UpstreamIo},
 };
 use crate::base::{limit, task::Tasks};
 
@@ -149,7 +149,7 @@ pub struct Pool {
     connector: Connector,
     silence_max: Duration,
     #[allow(clippy::vec_box)] // a connection is large and moves between request and pool
-    idle: Mutex<HashMap<Upstream, Vec<Box<Conn>>>>,
+    idle: Mutex<HashMap<Upstream, Vec<Box<Conn>>, Spread>>,
 }
 
 impl Pool {

@@ -148,6 +148,7 @@ impl Proxy {
                 drop_hop_by_hop(response.headers_mut());
                 if let Some(prefix) = &to.prefix {
                     let host = host.as_ref().map(HeaderValue::as_bytes);
+                    let prefix = prefix.as_bytes();
                     let here = Here { to: upstream, host, is_https, prefix };
                     rewrite_location(response.headers_mut(), &here);
                 }
@@ -380,7 +381,8 @@ pub(super) struct Here<'a> {
     pub to: Upstream,
     pub host: Option<&'a [u8]>,
     pub is_https: bool,
-    pub prefix: &'a str,
+    /// Of ASCII.
+    pub prefix: &'a [u8],
 }
 
 fn rewrite_location(headers: &mut HeaderMap, here: &Here<'_>) {
@@ -396,10 +398,11 @@ fn rewrite_location(headers: &mut HeaderMap, here: &Here<'_>) {
 /// leaves it as it is.
 pub(super) fn rewritten(location: &str, here: &Here<'_>) -> Option<String> {
     let path = own_path(location, here)?;
+    let prefix = std::str::from_utf8(here.prefix).ok()?;
     let is_prefixed = path
-        .strip_prefix(here.prefix)
+        .strip_prefix(prefix)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
-    Some(if is_prefixed { path.to_owned() } else { format!("{}{path}", here.prefix) })
+    Some(if is_prefixed { path.to_owned() } else { format!("{prefix}{path}") })
 }
 
 /// The path (with query) of a `Location` that points to the upstream as the client sees it.

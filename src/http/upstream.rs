@@ -6,8 +6,9 @@
 //! through this file.
 
 use std::{
+    hash::{BuildHasher, Hash, Hasher, RandomState},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc,
@@ -23,14 +24,71 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::BoxError;
+use super::{BoxError, tcp};
 use crate::base::{limit, trust::Judge};
 
 /// Where to connect and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upstream {
     pub addr: SocketAddr,
     pub tls: bool,
+}
+
+/// In one or two words, for `Spread`.
+impl Hash for Upstream {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let rest = (u64::from(self.addr.port()) << 1) | u64::from(self.tls);
+        match self.addr.ip() {
+            IpAddr::V4(ip) => state.write_u64((u64::from(ip.to_bits()) << 32) | rest),
+            IpAddr::V6(ip) => {
+                state.write_u64((ip.to_bits() >> 64) as u64);
+                state.write_u64(ip.to_bits() as u64);
+                state.write_u64(rest);
+            }
+        }
+    }
+}
+
+/// Spreads upstreams over a table, twice for each request: one multiplication by a number that nobody
+/// outside knows is enough for addresses the cluster gave.
+#[derive(Debug, Clone)]
+pub struct Spread(u64);
+
+impl Default for Spread {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0_u8) | 1)
+    }
+}
+
+impl BuildHasher for Spread {
+    type Hasher = Spreader;
+
+    fn build_hasher(&self) -> Spreader {
+        Spreader { by: self.0, hash: 0 }
+    }
+}
+
+/// The hash of one upstream while it is made.
+pub struct Spreader {
+    by: u64,
+    hash: u64,
+}
+
+impl Hasher for Spreader {
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.hash ^ word) * u128::from(self.by);
+        self.hash = (product ^ (product >> 64)) as u64;
+    }
 }
 
 /// Why no connection came about.
@@ -126,6 +184,19 @@ impl UpstreamIo {
         self.is_deaf
     }
 
+    /// Whether nothing came and nobody left while nothing was asked.
+    pub fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut byte = [0];
+        match &mut self.wire {
+            // Nobody waits yet: only what is known already is looked at.
+            Wire::Plain(io) => {
+                let read = io.try_read(&mut byte);
+                read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            }
+            Wire::Tls(io) => Pin::new(io).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending(),
+        }
+    }
+
     /// The outcome of writing `n_all` bytes, with a peer that has gone turned into one that takes all.
     fn written(&mut self, outcome: io::Result<usize>, n_all: usize) -> io::Result<usize> {
         match outcome {
@@ -164,7 +235,7 @@ impl AsyncRead for UpstreamIo {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(match &mut self.wire {
-            Wire::Plain(io) => Pin::new(io).poll_read(cx, buf),
+            Wire::Plain(io) => tcp::poll_read(io, cx, buf),
             Wire::Tls(io) => Pin::new(io).poll_read(cx, buf),
         })?;
         self.moved.add(buf.filled().len() - before);
@@ -182,7 +253,7 @@ impl AsyncWrite for UpstreamIo {
             return Poll::Ready(Ok(buf.len()));
         }
         let outcome = ready!(match &mut self.wire {
-            Wire::Plain(io) => Pin::new(io).poll_write(cx, buf),
+            Wire::Plain(io) => tcp::poll_write(io, cx, buf),
             Wire::Tls(io) => Pin::new(io).poll_write(cx, buf),
         });
         Poll::Ready(self.written(outcome, buf.len()))

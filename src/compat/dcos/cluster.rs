@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     control::cluster::Cluster,
+    core::State,
     http::auth::{Account, Accounts, Rights},
 };
 
@@ -16,14 +17,23 @@ impl Accounts for Known {
     }
 
     fn account(&self, uid: &str) -> Option<Account> {
+        account(&self.0.state(), uid)
+    }
+
+    fn account_under(&self, secret: &[u8; 32], uid: &str) -> Option<Account> {
         let state = self.0.state();
-        let user = state.users.get(uid)?;
-        Some(Account { generation: user.generation, rights: Rights::of_user(user.superuser) })
+        let is_signed = state.cluster.as_ref().is_some_and(|cluster| cluster.secret == *secret);
+        account(&state, uid).filter(|_| is_signed)
     }
 
     fn password_hash(&self, uid: &str) -> Option<String> {
         self.0.state().users.get(uid)?.password_hash.clone()
     }
+}
+
+fn account(state: &State, uid: &str) -> Option<Account> {
+    let user = state.users.get(uid)?;
+    Some(Account { generation: user.generation, rights: Rights::of_user(user.superuser) })
 }
 
 /// What does not change while the process runs.

@@ -268,7 +268,8 @@ impl Guide for Gateway {
         if self.checks_tokens && !self.guard.knows(asked.authorization?, memo) {
             return None;
         }
-        let path = asked.target.split('?').next()?;
+        let n_path = asked.target.bytes().position(|byte| byte == b'?');
+        let path = n_path.map_or(asked.target, |n| &asked.target[..n]);
         let after = path.strip_prefix(SERVICES)?;
         let state = self.cluster.state();
         let (name, (upstream, spare), strips_prefix) = plain_names(after).find_map(|name| {
@@ -292,7 +293,8 @@ impl Guide for Gateway {
 /// What may be a service's name in front of `path`, from short to long; none past a slash too many
 /// or the name of a part of this process.
 fn plain_names(path: &str) -> impl Iterator<Item = &str> {
-    let names = path.match_indices('/').map(|(at, _)| &path[..at]).take(service::SEGMENTS_MAX);
+    let slashes = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/');
+    let names = slashes.map(|(at, _)| &path[..at]).take(service::SEGMENTS_MAX);
     names.take_while(|name| {
         let is_part = matches!(*name, "marathon" | "metronome");
         !name.is_empty() && !name.ends_with('/') && !is_part

@@ -209,14 +209,16 @@ impl TokenGuard {
 
     /// Whether this `Authorization` holds a good token, which `memo` keeps for the next time. Nobody
     /// is told why not: that is for `caller`.
-    pub fn knows(&self, authorization: &str, memo: &mut Memo) -> bool {
+    pub fn knows(&self, authorization: &[u8], memo: &mut Memo) -> bool {
         if memo.is_good(authorization) {
             return true;
         }
         memo.forget();
         // Asked before the check: under a secret that has just changed nothing is remembered as good.
         let secret = self.tokens.accounts().secret();
-        let holder = token_of(authorization)
+        let holder = std::str::from_utf8(authorization)
+            .ok()
+            .and_then(token_of)
             .and_then(|token| self.tokens.check(token, self.clock.now()).ok());
         let (Some(secret), Some(holder)) = (secret, holder) else { return false };
         memo.remember(authorization, secret, self.known(holder, Credential::Token).lease);

@@ -110,30 +110,30 @@ fn what_was_good_is_asked_again_each_time_it_is_shown() {
         principal.map(|p| (p.uid().to_owned(), p.rights()))
     };
     for bad in ["", "token=", "token=x", "Basic YTpi", &ann[6..]] {
-        assert!(!guard.knows(bad, &mut memo), "{bad}");
+        assert!(!guard.knows(bad.as_bytes(), &mut memo), "{bad}");
         assert_eq!(who(&memo), None, "{bad}");
     }
     for _ in 0..2 {
-        assert!(guard.knows(&ann, &mut memo));
+        assert!(guard.knows(ann.as_bytes(), &mut memo));
         assert_eq!(who(&memo), Some(("ann".to_owned(), Rights::Look)));
     }
     *known.superuser.lock() = "ann";
-    assert!(guard.knows(&ann, &mut memo));
+    assert!(guard.knows(ann.as_bytes(), &mut memo));
     assert_eq!(who(&memo), Some(("ann".to_owned(), Rights::All)), "rights are those of now");
-    assert!(guard.knows(&root, &mut memo), "another one on the same connection");
+    assert!(guard.knows(root.as_bytes(), &mut memo), "another one on the same connection");
     assert_eq!(who(&memo), Some(("root".to_owned(), Rights::Look)));
-    assert!(guard.knows(&ann, &mut memo) && !guard.knows("token=x", &mut memo));
+    assert!(guard.knows(ann.as_bytes(), &mut memo) && !guard.knows(b"token=x", &mut memo));
     assert_eq!(who(&memo), None, "a bad one leaves nothing of a good one");
-    assert!(guard.knows(&ann, &mut memo));
+    assert!(guard.knows(ann.as_bytes(), &mut memo));
     known.set("ann", 2, None);
-    assert!(!guard.knows(&ann, &mut memo), "taken back");
-    assert!(guard.knows(&root, &mut memo));
+    assert!(!guard.knows(ann.as_bytes(), &mut memo), "taken back");
+    assert!(guard.knows(root.as_bytes(), &mut memo));
     *known.secret.lock() = [2; 32];
-    assert!(!guard.knows(&root, &mut memo), "another secret");
+    assert!(!guard.knows(root.as_bytes(), &mut memo), "another secret");
     let root = format!("Bearer {}", tokens.issue("root", NOW, HOUR).unwrap());
-    assert!(guard.knows(&root, &mut memo));
+    assert!(guard.knows(root.as_bytes(), &mut memo));
     clock.advance(HOUR);
-    assert!(!guard.knows(&root, &mut memo), "expired");
+    assert!(!guard.knows(root.as_bytes(), &mut memo), "expired");
 }
 
 #[test]

@@ -37,6 +37,10 @@ pub trait Accounts: Send + Sync + 'static {
     fn generation(&self, uid: &str) -> Option<u64> {
         self.account(uid).map(|account| account.generation)
     }
+    /// As `account`, while tokens are signed with `secret`.
+    fn account_under(&self, secret: &[u8; 32], uid: &str) -> Option<Account> {
+        self.account(uid).filter(|_| self.secret().as_ref() == Some(secret))
+    }
     /// The hash of the user's password, where there is one.
     fn password_hash(&self, uid: &str) -> Option<String>;
 }
@@ -186,10 +190,8 @@ impl Tokens {
     /// Whether what was once found good under `secret` still is, for somebody who shows the very
     /// same; the holder's rights are those of now then.
     fn check_again(&self, holder: &mut Holder, secret: &[u8; 32], now: Timestamp) -> bool {
-        if self.accounts.secret().as_ref() != Some(secret) {
-            return false;
-        }
-        let Ok(account) = self.still_good(holder, now) else { return false };
+        let account = self.accounts.account_under(secret, holder.principal.uid());
+        let Ok(account) = holder.good_with(account, now) else { return false };
         holder.principal.rights = account.rights;
         true
     }
@@ -208,11 +210,7 @@ impl Tokens {
     /// Whether what was once found good still is. The signature is not looked at again: with
     /// another secret come other generations.
     fn still_good(&self, holder: &Holder, now: Timestamp) -> Result<Account, Refusal> {
-        if holder.exp.is_some_and(|exp| exp.saturating_mul(1000) <= now.as_ms()) {
-            return Err(Refusal::Expired);
-        }
-        let account = self.accounts.account(holder.principal.uid());
-        account.filter(|a| a.generation == holder.generation).ok_or(Refusal::Revoked)
+        holder.good_with(self.accounts.account(holder.principal.uid()), now)
     }
 }
 
@@ -223,6 +221,14 @@ impl fmt::Debug for Tokens {
 }
 
 impl Holder {
+    /// What counts for the holder, whose `account` is this now, while the credential is good.
+    fn good_with(&self, account: Option<Account>, now: Timestamp) -> Result<Account, Refusal> {
+        if self.exp.is_some_and(|exp| exp.saturating_mul(1000) <= now.as_ms()) {
+            return Err(Refusal::Expired);
+        }
+        account.filter(|a| a.generation == self.generation).ok_or(Refusal::Revoked)
+    }
+
     /// Somebody known by a password that counts now.
     pub(super) fn by_password(uid: &str, account: Account) -> Self {
         let Account { generation, rights } = account;
@@ -256,7 +262,7 @@ impl Lease {
 pub struct Memo(Option<Remembered>);
 
 struct Remembered {
-    authorization: Box<str>,
+    authorization: Box<[u8]>,
     secret: [u8; 32],
     lease: Lease,
 }
@@ -272,15 +278,15 @@ impl Memo {
     }
 
     /// Whether this very text was good before and still is.
-    pub(super) fn is_good(&mut self, authorization: &str) -> bool {
+    pub(super) fn is_good(&mut self, authorization: &[u8]) -> bool {
         let Some(Remembered { authorization: last, secret, lease }) = &mut self.0 else {
             return false;
         };
-        let now = lease.clock.now();
+        let now = lease.clock.roughly();
         **last == *authorization && lease.tokens.check_again(&mut lease.holder, secret, now)
     }
 
-    pub(super) fn remember(&mut self, authorization: &str, secret: [u8; 32], lease: Lease) {
+    pub(super) fn remember(&mut self, authorization: &[u8], secret: [u8; 32], lease: Lease) {
         self.0 = Some(Remembered { authorization: authorization.into(), secret, lease });
     }
 }

@@ -7,7 +7,7 @@ const TO: &str = "10.0.0.7:3000";
 fn check(location: &str, want: &str) {
     let to = Upstream { addr: TO.parse().unwrap(), tls: false };
     let here =
-        Here { to, host: Some(b"cluster.example:8000"), is_https: false, prefix: "/service/web" };
+        Here { to, host: Some(b"cluster.example:8000"), is_https: false, prefix: b"/service/web" };
     let mut headers = HeaderMap::new();
     headers.insert(header::LOCATION, location.parse().unwrap());
     rewrite_location(&mut headers, &here);

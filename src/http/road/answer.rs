@@ -7,9 +7,10 @@ use std::mem::MaybeUninit;
 
 use http::StatusCode;
 use httparse::{Header, Response as Parsed, Status};
+use smallvec::SmallVec;
 
 use super::{
-    date,
+    date, field,
     head::{Method, Seen},
 };
 use crate::http::{
@@ -21,13 +22,20 @@ use crate::http::{
 const HEADERS_MAX: usize = 100;
 
 /// Room for an answer's lines while it is looked at.
-pub struct Room<'a>([MaybeUninit<Header<'a>>; HEADERS_MAX]);
+pub struct Room<'a> {
+    lines: [MaybeUninit<Header<'a>>; HEADERS_MAX],
+    kinds: [Kind; HEADERS_MAX],
+}
 
 impl Default for Room<'_> {
     fn default() -> Self {
-        Self([const { MaybeUninit::uninit() }; HEADERS_MAX])
+        let lines = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+        Self { lines, kinds: [Kind::Other; HEADERS_MAX] }
     }
 }
+
+/// The values of a header; there is hardly ever a second one.
+type Values<'a> = SmallVec<[&'a [u8]; 2]>;
 
 /// How the end of a body is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +59,13 @@ pub struct Answer<'r, 'a> {
     pub goes_on: bool,
     pub n_head: usize,
     has_date: bool,
-    /// The values of `Connection`: who else is meant for one connection only.
-    named: Vec<&'a [u8]>,
+    /// The values of `Connection` where they name headers that are meant for one connection only.
+    named: Values<'a>,
+    /// All of it.
+    text: &'a [u8],
     lines: &'r [Header<'a>],
+    /// Of each line.
+    kinds: &'r [Kind],
 }
 
 /// Why no sense can be made of an answer.
@@ -83,21 +95,21 @@ enum Kind {
 }
 
 fn kind(name: &str) -> Kind {
-    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    let is = |usual: &str| field::is(name, usual);
     match name.len() {
-        2 if is("te") => Kind::Hop,
-        4 if is("date") => Kind::Date,
-        7 if is("upgrade") || is("trailer") => Kind::Hop,
-        8 if is("location") => Kind::Location,
-        10 if is("connection") => Kind::Connection,
-        10 if is("keep-alive") => Kind::Hop,
-        12 if is("content-type") => Kind::Type,
-        14 if is("content-length") => Kind::Length,
-        14 if is("http2-settings") => Kind::Hop,
-        16 if is("proxy-connection") => Kind::Hop,
-        17 if is("transfer-encoding") => Kind::Encoding,
-        18 if is("proxy-authenticate") => Kind::Hop,
-        19 if is("proxy-authorization") => Kind::Hop,
+        2 if is("TE") => Kind::Hop,
+        4 if is("Date") => Kind::Date,
+        7 if is("Upgrade") || is("Trailer") => Kind::Hop,
+        8 if is("Location") => Kind::Location,
+        10 if is("Connection") => Kind::Connection,
+        10 if is("Keep-Alive") => Kind::Hop,
+        12 if is("Content-Type") => Kind::Type,
+        14 if is("Content-Length") => Kind::Length,
+        14 if is("HTTP2-Settings") => Kind::Hop,
+        16 if is("Proxy-Connection") => Kind::Hop,
+        17 if is("Transfer-Encoding") => Kind::Encoding,
+        18 if is("Proxy-Authenticate") => Kind::Hop,
+        19 if is("Proxy-Authorization") => Kind::Hop,
         _ => Kind::Other,
     }
 }
@@ -105,6 +117,34 @@ fn kind(name: &str) -> Kind {
 /// The comma-separated elements of a value.
 fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// What the values of `Connection` say.
+#[derive(Default)]
+struct Options<'a> {
+    keeps: bool,
+    closes: bool,
+    /// Those that name headers.
+    named: Values<'a>,
+}
+
+impl<'a> Options<'a> {
+    fn note(&mut self, value: &'a [u8]) {
+        let mut names = false;
+        for element in elements(value) {
+            let is = |option: &[u8]| element.eq_ignore_ascii_case(option);
+            if is(b"keep-alive") {
+                self.keeps = true;
+            } else if is(b"close") {
+                self.closes = true;
+            } else {
+                names |= !is(b"upgrade");
+            }
+        }
+        if names {
+            self.named.push(value);
+        }
+    }
 }
 
 fn names(values: &[&[u8]], name: &[u8]) -> bool {
@@ -117,9 +157,10 @@ pub fn read<'r, 'a>(
     room: &'r mut Room<'a>,
     method: Method,
 ) -> Result<Seen<Answer<'r, 'a>>, Nonsense> {
+    let Room { lines, kinds } = room;
     let mut parsed = Parsed::new(&mut []);
     let config = httparse::ParserConfig::default();
-    let outcome = config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0);
+    let outcome = config.parse_response_with_uninit_headers(&mut parsed, bytes, lines);
     let n_head = match outcome.map_err(Nonsense::Head)? {
         Status::Complete(n) => n,
         Status::Partial => return Ok(Seen::Part),
@@ -129,14 +170,15 @@ pub fn read<'r, 'a>(
     let is_1_1 = parsed.version == Some(1);
     let reason = parsed.reason.unwrap_or_default();
     let lines: &'r [Header<'a>] = parsed.headers;
-    let (mut length, mut encoding, mut named) = (None, None, Vec::new());
+    let (mut length, mut encoding, mut options) = (None, None, Options::default());
     let (mut has_date, mut goes_on, mut has_type) = (false, false, false);
     let mut is_length_good = true;
-    for Header { name, value } in lines.iter().copied() {
-        match kind(name) {
+    for (Header { name, value }, kind) in lines.iter().zip(kinds.iter_mut()) {
+        *kind = self::kind(name);
+        match *kind {
             Kind::Length => is_length_good &= note_length(&mut length, value),
-            Kind::Encoding => encoding = Some(value),
-            Kind::Connection => named.push(value),
+            Kind::Encoding => encoding = Some(*value),
+            Kind::Connection => options.note(value),
             Kind::Date => has_date = true,
             Kind::Type if !std::mem::replace(&mut has_type, true) => {
                 goes_on = value.starts_with(EVENT_STREAM);
@@ -161,12 +203,11 @@ pub fn read<'r, 'a>(
     } else {
         length.map_or(Framing::Rest, Framing::Length)
     };
-    let says = |token: &[u8]| names(&named, token);
     let keeps = framing != Framing::Rest
         // Who tells both a length and chunks may mean either: nothing may follow.
         && (encoding.is_none() || length.is_none())
-        && !says(b"close")
-        && (is_1_1 || says(b"keep-alive"));
+        && !options.closes
+        && (is_1_1 || options.keeps);
     Ok(Seen::Whole(Answer {
         status,
         reason,
@@ -175,8 +216,10 @@ pub fn read<'r, 'a>(
         goes_on,
         n_head,
         has_date,
-        named,
+        named: options.named,
+        text: &bytes[..n_head],
         lines,
+        kinds,
     }))
 }
 
@@ -207,8 +250,11 @@ impl Answer<'_, '_> {
         out.extend_from_slice(b"\r\n");
         let mut is_rewritten = None;
         let mut has_length = false;
-        for Header { name, value } in self.lines.iter().copied() {
-            match kind(name) {
+        let line = |out: &mut Vec<u8>, name: &str, value: &[u8]| {
+            field::rewrite(out, self.text, name, value);
+        };
+        for (Header { name, value }, kind) in self.lines.iter().zip(self.kinds) {
+            match kind {
                 Kind::Hop | Kind::Encoding | Kind::Connection => {}
                 Kind::Length => {
                     // Of an answer to HEAD it tells what GET would bring.
@@ -249,16 +295,6 @@ impl Answer<'_, '_> {
     }
 }
 
-/// One header line, its name in lower case.
-pub fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    let at = out.len();
-    out.extend_from_slice(name.as_bytes());
-    out[at..].make_ascii_lowercase();
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// The last lines of a head.
 fn finish(out: &mut Vec<u8>, has_date: bool, closes: bool) {
     if !has_date {
@@ -281,10 +317,10 @@ pub fn write_own(out: &mut Vec<u8>, response: &Response, method: Method, closes:
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
     for (name, value) in response.headers() {
-        line(out, name.as_str(), value.as_bytes());
+        field::write(out, name.as_str(), value.as_bytes());
     }
     let body = response.body().bytes().unwrap_or_default();
-    line(out, "content-length", body.len().to_string().as_bytes());
+    field::write(out, "content-length", body.len().to_string().as_bytes());
     finish(out, false, closes);
     if method != Method::Head {
         out.extend_from_slice(body);

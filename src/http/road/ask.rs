@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Asked, Doorway, Way,
-    answer::line,
+    Asked, Doorway, Way, field,
     head::{self, Head, Method, Room, Seen},
     window::{Lent, WINDOW_BYTES},
 };
@@ -48,8 +47,7 @@ pub fn plan(bytes: &[u8], door: &Doorway<'_>, memo: &mut Memo) -> Seen<Option<(P
     let out = &mut lent.get().out;
     write(out, &head, way.n_cut, (door.peer_text.as_bytes(), door.tls));
     out.extend_from_slice(&bytes[head.n_head..n_used]);
-    let at = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
-    let (host, target) = (at(head.host), at(head.target.as_bytes()));
+    let [host, target] = [head.host, head.target.as_bytes()].map(|part| field::offset(bytes, part));
     let plan = Plan {
         method: head.method,
         n_used,
@@ -67,11 +65,11 @@ pub fn write(out: &mut Vec<u8>, head: &Head<'_, '_>, n_cut: usize, (peer, tls): 
     out.push(b' ');
     out.extend_from_slice(&head.target.as_bytes()[n_cut..]);
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    line(out, "host", head.host);
+    field::write(out, "host", head.host);
     for (name, value) in head.passed() {
-        line(out, name, value);
+        field::rewrite(out, head.text, name, value);
     }
-    line(out, "x-forwarded-host", head.host);
+    field::write(out, "x-forwarded-host", head.host);
     out.extend_from_slice(if tls {
         b"x-forwarded-proto: https\r\nx-real-ip: "
     } else {

@@ -16,7 +16,7 @@ use crate::http::Response;
 impl Pass<'_> {
     /// Writes an answer of our own.
     pub async fn own(mut self, own: Response, method: Method, now: Instant) -> Next {
-        let closes = self.door.drain.is_cancelled();
+        let closes = self.client.is_drained();
         let out = &mut self.lent.get().out;
         out.clear();
         answer::write_own(out, &own, method, closes);
@@ -29,7 +29,7 @@ impl Pass<'_> {
     }
 
     /// Passes the body on as it comes, behind the head that is written already.
-    pub async fn relay(mut self, line: Line, begun: Begun, now: Instant) -> Next {
+    pub async fn relay(mut self, line: Box<Line>, begun: Begun, now: Instant) -> Next {
         let Begun { framing, keeps, .. } = begun;
         let relayed = match framing {
             Framing::Nothing => self.whole(line, 0, keeps, now).await,
@@ -53,7 +53,7 @@ impl Pass<'_> {
     /// A body of `n` bytes.
     async fn whole(
         &mut self,
-        mut line: Line,
+        mut line: Box<Line>,
         n: u64,
         keeps: bool,
         now: Instant,
@@ -88,7 +88,7 @@ impl Pass<'_> {
     }
 
     /// A body in chunks.
-    async fn chunked(&mut self, mut line: Line, keeps: bool) -> Result<Instant, Stop> {
+    async fn chunked(&mut self, mut line: Box<Line>, keeps: bool) -> Result<Instant, Stop> {
         let mut chunks = Chunks::default();
         loop {
             let Buffers { input, out } = self.lent.get();
@@ -110,7 +110,7 @@ impl Pass<'_> {
     }
 
     /// A body that ends with the upstream's connection.
-    async fn till_the_end(&mut self, mut line: Line) -> Result<Instant, Stop> {
+    async fn till_the_end(&mut self, mut line: Box<Line>) -> Result<Instant, Stop> {
         loop {
             let Buffers { input, out } = self.lent.get();
             if !input.is_empty() {
@@ -143,7 +143,7 @@ impl Pass<'_> {
         Ok(Instant::now())
     }
 
-    fn release(&self, line: Line, is_clean: bool, now: Instant) {
+    fn release(&self, line: Box<Line>, is_clean: bool, now: Instant) {
         if is_clean {
             self.door.guide.proxy().lines.put(line, now);
         }

@@ -1,7 +1,7 @@
 //! The client's end of the short road.
 
 use std::{
-    future::poll_fn,
+    future::{Future as _, poll_fn},
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -11,9 +11,13 @@ use tokio::{
     io::{AsyncWrite as _, AsyncWriteExt as _},
     time::Instant,
 };
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{deadline::Deadline, window::Window};
-use crate::http::{auth::Memo, io::Guarded};
+use crate::{
+    base::oncall::OnCall,
+    http::{auth::Memo, io::Guarded},
+};
 
 /// What a connection that waits for a request holds: most heads are smaller.
 const WAITING_BYTES: usize = 4 << 10;
@@ -27,6 +31,8 @@ pub struct Client {
     pub memo: Memo,
     /// Of whatever is waited for: a request, an upstream.
     pub wait: Deadline,
+    drain: CancellationToken,
+    drained: OnCall<WaitForCancellationFutureOwned>,
 }
 
 /// The client has left.
@@ -34,9 +40,16 @@ pub struct Client {
 pub struct Gone;
 
 impl Client {
-    pub fn new(io: Guarded, first_by: Instant) -> Self {
+    pub fn new(io: Guarded, first_by: Instant, drain: CancellationToken) -> Self {
         let (input, memo) = (Window::new(WAITING_BYTES), Memo::default());
-        Self { io, input, memo, wait: Deadline::new(first_by) }
+        let drained = OnCall::new(drain.clone().cancelled_owned());
+        Self { io, input, memo, wait: Deadline::new(first_by), drain, drained }
+    }
+
+    /// Whether no further request is to be answered.
+    pub fn is_drained(&self) -> bool {
+        // The flag first: the token is locked to be asked, and everybody has the same one.
+        self.drained.has_rung() && self.drain.is_cancelled()
     }
 
     /// The transport with what was read and not answered.
@@ -58,6 +71,17 @@ impl Client {
             }
         }
         Poll::Pending
+    }
+
+    /// Reads more of a request, until it is time to stop waiting for one: then `None`.
+    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<usize>>> {
+        if let Poll::Ready(read) = self.poll_read(cx) {
+            return Poll::Ready(Some(read));
+        }
+        match self.wait.poll(cx) {
+            Poll::Pending => Pin::new(&mut self.drained).poll(cx).map(|()| None),
+            Poll::Ready(()) => Poll::Ready(None),
+        }
     }
 
     /// Writes all of `bytes`; how long the client may not take them is the transport's to say.

@@ -18,7 +18,7 @@ thread_local! {
 
 /// Appends the present date.
 pub fn write(out: &mut Vec<u8>) {
-    let now = SystemClock.now();
+    let now = SystemClock.roughly();
     let second = now.as_ms().div_euclid(1000);
     LAST.with_borrow_mut(|last| {
         if last.second != second || last.text.is_empty() {

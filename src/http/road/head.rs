@@ -10,6 +10,8 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, Request, Status};
 
+use super::field::{self, offset};
+
 /// Header lines of a request that is not odd.
 const HEADERS_MAX: usize = 64;
 /// Longest body that is passed on together with its head.
@@ -70,11 +72,15 @@ pub enum Seen<T> {
 }
 
 /// Room for a head's lines while it is looked at.
-pub struct Room<'a>([MaybeUninit<Header<'a>>; HEADERS_MAX]);
+pub struct Room<'a> {
+    lines: [MaybeUninit<Header<'a>>; HEADERS_MAX],
+    kinds: [Kind; HEADERS_MAX],
+}
 
 impl Default for Room<'_> {
     fn default() -> Self {
-        Self([const { MaybeUninit::uninit() }; HEADERS_MAX])
+        let lines = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+        Self { lines, kinds: [Kind::Other; HEADERS_MAX] }
     }
 }
 
@@ -85,23 +91,29 @@ pub struct Head<'r, 'a> {
     /// Path and query.
     pub target: &'a str,
     pub host: &'a [u8],
-    pub authorization: Option<&'a str>,
+    /// Of ASCII, as all values.
+    pub authorization: Option<&'a [u8]>,
     /// Addresses of those who passed the request on before.
     pub forwarded_for: Option<&'a [u8]>,
     /// Bytes of the body.
     pub n_body: usize,
     /// Bytes of the head itself.
     pub n_head: usize,
+    /// All of it.
+    pub text: &'a [u8],
     lines: &'r [Header<'a>],
+    /// Of each line.
+    kinds: &'r [Kind],
 }
 
 impl<'a> Head<'_, 'a> {
     /// The lines that are passed on as they are, in order; not `Host` and what we write ourselves.
     pub fn passed(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        let is_passed = |line: &&Header<'_>| {
-            matches!(kind(line.name), Kind::Other | Kind::Length | Kind::Authorization)
+        let is_passed = |(_, kind): &(&Header<'_>, &Kind)| {
+            matches!(kind, Kind::Other | Kind::Length | Kind::Authorization)
         };
-        self.lines.iter().filter(is_passed).map(|line| (line.name, line.value))
+        let passed = self.lines.iter().zip(self.kinds).filter(is_passed);
+        passed.map(|(line, _)| (line.name, line.value))
     }
 }
 
@@ -123,33 +135,34 @@ enum Kind {
 
 /// By length first: most names are told apart by it.
 fn kind(name: &str) -> Kind {
-    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    let is = |usual: &str| field::is(name, usual);
     match name.len() {
-        2 if is("te") => Kind::Odd,
-        4 if is("host") => Kind::Host,
-        6 if is("cookie") || is("expect") => Kind::Odd,
-        7 if is("upgrade") || is("trailer") => Kind::Odd,
-        9 if is("x-real-ip") => Kind::Ours,
-        10 if is("connection") => Kind::Connection,
-        10 if is("keep-alive") => Kind::Odd,
-        13 if is("authorization") => Kind::Authorization,
-        14 if is("content-length") => Kind::Length,
-        14 if is("http2-settings") => Kind::Odd,
-        15 if is("x-forwarded-for") => Kind::ForwardedFor,
-        16 if is("x-forwarded-host") => Kind::Ours,
-        16 if is("proxy-connection") => Kind::Odd,
-        17 if is("x-forwarded-proto") => Kind::Ours,
-        17 if is("transfer-encoding") => Kind::Odd,
-        18 if is("proxy-authenticate") => Kind::Odd,
-        19 if is("proxy-authorization") => Kind::Odd,
+        2 if is("TE") => Kind::Odd,
+        4 if is("Host") => Kind::Host,
+        6 if is("Cookie") || is("Expect") => Kind::Odd,
+        7 if is("Upgrade") || is("Trailer") => Kind::Odd,
+        9 if is("X-Real-IP") => Kind::Ours,
+        10 if is("Connection") => Kind::Connection,
+        10 if is("Keep-Alive") => Kind::Odd,
+        13 if is("Authorization") => Kind::Authorization,
+        14 if is("Content-Length") => Kind::Length,
+        14 if is("HTTP2-Settings") => Kind::Odd,
+        15 if is("X-Forwarded-For") => Kind::ForwardedFor,
+        16 if is("X-Forwarded-Host") => Kind::Ours,
+        16 if is("Proxy-Connection") => Kind::Odd,
+        17 if is("X-Forwarded-Proto") => Kind::Ours,
+        17 if is("Transfer-Encoding") => Kind::Odd,
+        18 if is("Proxy-Authenticate") => Kind::Odd,
+        19 if is("Proxy-Authorization") => Kind::Odd,
         _ => Kind::Other,
     }
 }
 
 /// Reads the head in front of `bytes`.
 pub fn read<'r, 'a>(bytes: &'a [u8], room: &'r mut Room<'a>) -> Seen<Head<'r, 'a>> {
+    let Room { lines, kinds } = room;
     let mut request = Request::new(&mut []);
-    let n_head = match request.parse_with_uninit_headers(bytes, &mut room.0) {
+    let n_head = match request.parse_with_uninit_headers(bytes, lines) {
         Ok(Status::Complete(n)) => n,
         Ok(Status::Partial) => return Seen::Part,
         Err(_) => return Seen::Odd,
@@ -166,18 +179,19 @@ pub fn read<'r, 'a>(bytes: &'a [u8], room: &'r mut Room<'a>) -> Seen<Head<'r, 'a
     let (mut host, mut authorization, mut forwarded_for, mut length) = (None, None, None, None);
     let mut says_keep_alive = false;
     let lines: &'r [Header<'a>] = request.headers;
-    for Header { name, value } in lines.iter().copied() {
+    for (Header { name, value }, kind) in lines.iter().zip(kinds.iter_mut()) {
         // Controls but the tab are refused by the parser already.
         if !value.is_ascii() {
             return Seen::Odd;
         }
         // Where one is told twice, the other road says what counts.
-        let is_second = match kind(name) {
+        *kind = self::kind(name);
+        let is_second = match *kind {
             Kind::Other | Kind::Ours => false,
-            Kind::Host => host.replace(value).is_some(),
-            Kind::Authorization => authorization.replace(value).is_some(),
-            Kind::ForwardedFor => forwarded_for.replace(value).is_some(),
-            Kind::Length => length.replace(value).is_some(),
+            Kind::Host => host.replace(*value).is_some(),
+            Kind::Authorization => authorization.replace(*value).is_some(),
+            Kind::ForwardedFor => forwarded_for.replace(*value).is_some(),
+            Kind::Length => length.replace(*value).is_some(),
             Kind::Connection => {
                 let is_usual = value.eq_ignore_ascii_case(b"keep-alive");
                 !is_usual || std::mem::replace(&mut says_keep_alive, true)
@@ -190,18 +204,23 @@ pub fn read<'r, 'a>(bytes: &'a [u8], room: &'r mut Room<'a>) -> Seen<Head<'r, 'a
     }
     let Some(host) = host.filter(|host| !host.is_empty()) else { return Seen::Odd };
     let Some(n_body) = length.map_or(Some(0), plain_length) else { return Seen::Odd };
-    let authorization = match authorization.map(std::str::from_utf8) {
-        Some(Err(_)) => return Seen::Odd,
-        Some(Ok(text)) => Some(text),
-        None => None,
-    };
-    Seen::Whole(Head { method, target, host, authorization, forwarded_for, n_body, n_head, lines })
+    Seen::Whole(Head {
+        method,
+        target,
+        host,
+        authorization,
+        forwarded_for,
+        n_body,
+        n_head,
+        text: &bytes[..n_head],
+        lines,
+        kinds,
+    })
 }
 
 /// Whether the lines follow each other as the grammar has it, each ended by CRLF, with nothing in
 /// front, between or behind: parsers are lenient there.
 fn is_laid_out(head: &[u8], [n_method, n_target]: [usize; 2], headers: &[Header<'_>]) -> bool {
-    let offset = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize);
     let ends_line = |at: usize| head.get(at..at + 2) == Some(b"\r\n");
     const VERSION: &[u8] = b" HTTP/1.1";
     let mut at = n_method + 1 + n_target;
@@ -211,10 +230,10 @@ fn is_laid_out(head: &[u8], [n_method, n_target]: [usize; 2], headers: &[Header<
     at += VERSION.len() + 2;
     for header in headers {
         let n_name = header.name.len();
-        if offset(header.name.as_bytes()) != at || head.get(at + n_name) != Some(&b':') {
+        if offset(head, header.name.as_bytes()) != at || head.get(at + n_name) != Some(&b':') {
             return false;
         }
-        let mut end = offset(header.value).wrapping_add(header.value.len());
+        let mut end = offset(head, header.value).wrapping_add(header.value.len());
         while matches!(head.get(end), Some(b' ' | b'\t')) {
             end += 1;
         }
@@ -283,7 +302,7 @@ mod tests {
         let Seen::Whole(head) = seen else { panic!("{seen:?}") };
         assert_eq!(head.method, Method::Post);
         assert_eq!(head.target, "/service/web/a%20b?x=1");
-        assert_eq!((head.host, head.authorization), (&b"a:80"[..], Some("token=x")));
+        assert_eq!((head.host, head.authorization), (&b"a:80"[..], Some(&b"token=x"[..])));
         assert_eq!(head.forwarded_for, Some(&b"10.0.0.1"[..]));
         assert_eq!(&text.as_bytes()[head.n_head..], b"body");
         assert_eq!(head.n_body, 4);

@@ -14,17 +14,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{
-    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
-    time::Instant,
-};
+use tokio::{io::AsyncWrite as _, time::Instant};
 
 use super::window::Window;
 use crate::{
     base::task::Tasks,
     http::{
         pool::{IDLE_LIFE, IDLE_PER_UPSTREAM_MAX, sweeping},
-        upstream::{ConnectError, Connector, Upstream, UpstreamIo},
+        upstream::{ConnectError, Connector, Spread, Upstream, UpstreamIo},
     },
 };
 
@@ -53,12 +50,6 @@ impl Line {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
-
-    /// Whether nothing came and nobody left while nothing was asked.
-    fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut byte = [0];
-        Pin::new(&mut self.io).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending()
-    }
 }
 
 /// The idle lines of all upstreams.
@@ -66,7 +57,8 @@ pub struct Lines {
     connector: Connector,
     /// How long an upstream may be silent while it is asked something.
     pub silence_max: Duration,
-    idle: Mutex<HashMap<Upstream, Vec<Line>>>,
+    #[allow(clippy::vec_box)] // a line is large and moves between request and store
+    idle: Mutex<HashMap<Upstream, Vec<Box<Line>>, Spread>>,
 }
 
 impl Lines {
@@ -79,11 +71,11 @@ impl Lines {
     }
 
     /// An idle line that still stands, if there is one.
-    pub fn take(&self, to: Upstream, cx: &mut Context<'_>) -> Option<Line> {
+    pub fn take(&self, to: Upstream, cx: &mut Context<'_>) -> Option<Box<Line>> {
         loop {
             // The last one used is the least likely to have been closed.
             let mut line = self.idle.lock().get_mut(&to)?.pop()?;
-            if line.is_quiet(cx) {
+            if line.io.is_quiet(cx) {
                 line.is_reused = true;
                 return Some(line);
             }
@@ -91,13 +83,13 @@ impl Lines {
     }
 
     /// A new line.
-    pub async fn connect(&self, to: Upstream) -> Result<Line, ConnectError> {
+    pub async fn connect(&self, to: Upstream) -> Result<Box<Line>, ConnectError> {
         let io = self.connector.connect(to).await?;
-        Ok(Line { to, io, is_reused: false, idle_since: Instant::now() })
+        Ok(Box::new(Line { to, io, is_reused: false, idle_since: Instant::now() }))
     }
 
     /// Puts a line back after an answer, `now`, if it can carry another request.
-    pub fn put(&self, mut line: Line, now: Instant) {
+    pub fn put(&self, mut line: Box<Line>, now: Instant) {
         if line.io.is_deaf() {
             return;
         }
@@ -119,7 +111,7 @@ impl Lines {
         let now = Instant::now();
         self.idle.lock().retain(|_, lines| {
             lines.retain_mut(|line| {
-                now.duration_since(line.idle_since) < IDLE_LIFE && line.is_quiet(&mut cx)
+                now.duration_since(line.idle_since) < IDLE_LIFE && line.io.is_quiet(&mut cx)
             });
             !lines.is_empty()
         });

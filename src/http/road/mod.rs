@@ -22,13 +22,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 
 use http::HeaderValue;
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     RequestId, auth::Memo, crowd::Seat, io::Guarded, metrics::Door, proxy::Proxy,
@@ -42,6 +41,7 @@ mod chunks;
 mod client;
 mod date;
 mod deadline;
+mod field;
 mod head;
 mod lines;
 mod pass;
@@ -78,8 +78,8 @@ pub trait Guide: Send + Sync + 'static {
 pub struct Asked<'a> {
     /// Path and query; the path starts with a slash.
     pub target: &'a str,
-    /// The one `Authorization`.
-    pub authorization: Option<&'a str>,
+    /// The one `Authorization`, of ASCII.
+    pub authorization: Option<&'a [u8]>,
 }
 
 /// Where a request goes and what is changed on the way.
@@ -119,11 +119,10 @@ impl Doorway<'_> {
 /// Serves a connection as long as its requests are plain. The transport comes back, with every byte
 /// that nobody has answered in front, when the other road has to take it.
 pub async fn serve(io: Guarded, door: &Doorway<'_>) -> Option<Guarded> {
-    let mut client = Client::new(io, Instant::now() + door.read);
-    let mut drained = std::pin::pin!(door.drain.cancelled());
+    let mut client = Client::new(io, Instant::now() + door.read, door.drain.clone());
     loop {
         let mut request = None;
-        let coming = next(&mut client, door, &mut request, drained.as_mut()).await;
+        let coming = next(&mut client, door, &mut request).await;
         if matches!(coming, Coming::Odd) {
             return Some(client.into_io());
         }
@@ -153,7 +152,6 @@ async fn next(
     client: &mut Client,
     door: &Doorway<'_>,
     request: &mut Option<(Plan, Lent)>,
-    mut drained: Pin<&mut WaitForCancellationFuture<'_>>,
 ) -> Coming {
     let mut looks = 0;
     loop {
@@ -180,18 +178,9 @@ async fn next(
         if has_head {
             client.wait.set(Instant::now() + BODY_WAIT);
         }
-        let read = std::future::poll_fn(|cx| {
-            if let Poll::Ready(read) = client.poll_read(cx) {
-                return Poll::Ready(Some(read));
-            }
-            match client.wait.poll(cx) {
-                Poll::Pending => drained.as_mut().poll(cx).map(|()| None),
-                Poll::Ready(()) => Poll::Ready(None),
-            }
-        });
-        match read.await {
+        match std::future::poll_fn(|cx| client.poll_more(cx)).await {
             Some(Ok(n)) if n > 0 => {}
-            None if has_head && !door.drain.is_cancelled() => return Coming::Odd,
+            None if has_head && !client.is_drained() => return Coming::Odd,
             Some(_) | None => return Coming::Nothing,
         }
     }
@@ -226,7 +215,7 @@ pub fn fuzz_answer(bytes: &[u8]) -> Result<Vec<u8>, String> {
             return Err("a part".to_owned());
         };
         let to = Upstream { addr: ([192, 0, 2, 1], 80).into(), tls: false };
-        let here = Here { to, host: Some(b"door"), is_https: false, prefix: "/service/web" };
+        let here = Here { to, host: Some(b"door"), is_https: false, prefix: b"/service/web" };
         answer.write(&mut out, head::Method::Get, &here, false);
         (answer.framing, answer.n_head)
     };

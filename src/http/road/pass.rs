@@ -101,8 +101,9 @@ pub async fn pass(client: &mut Client, door: &Doorway<'_>, plan: Plan, lent: Len
     let mut pass = Pass { client, door, lent, ended: None, closes: false };
     let exchanged = pass.exchange(&plan, began).await;
     let now = Instant::now();
-    metrics::UPSTREAM.observe((), now - began);
-    let tell = |status| span.in_scope(|| metrics::answered(door.door, status, now - began));
+    let took = now - began;
+    metrics::UPSTREAM.observe((), took);
+    let tell = |status| span.in_scope(|| metrics::answered(door.door, status, took));
     match exchanged {
         Ok((line, Some(begun))) => {
             tell(begun.status);
@@ -133,7 +134,7 @@ impl Pass<'_> {
         &mut self,
         plan: &Plan,
         began: Instant,
-    ) -> Result<(Line, Option<Begun>), Stop> {
+    ) -> Result<(Box<Line>, Option<Begun>), Stop> {
         let proxy = self.door.guide.proxy();
         let may_repeat = plan.method.is_idempotent() && !plan.has_body;
         let mut tries = Tries::new(plan.way.upstream, plan.way.spare);
@@ -171,7 +172,7 @@ impl Pass<'_> {
     }
 
     /// A new line, unless the client leaves first.
-    async fn connect(&mut self, to: Upstream) -> Result<Result<Line, ConnectError>, Stop> {
+    async fn connect(&mut self, to: Upstream) -> Result<Result<Box<Line>, ConnectError>, Stop> {
         let mut connect = std::pin::pin!(self.door.guide.proxy().lines.connect(to));
         let client = &mut *self.client;
         poll_fn(|cx| match connect.as_mut().poll(cx) {
@@ -184,9 +185,9 @@ impl Pass<'_> {
     /// Sends the request over `line` and writes the head of its answer for the client.
     async fn attempt(
         &mut self,
-        mut line: Line,
+        mut line: Box<Line>,
         plan: &Plan,
-    ) -> Result<(Line, Option<Begun>), Stop> {
+    ) -> Result<(Box<Line>, Option<Begun>), Stop> {
         if !line.is_reused {
             self.progressed(); // connecting has a bound of its own
         }
@@ -217,19 +218,19 @@ impl Pass<'_> {
                     return Ok(Seen::Whole(None));
                 }
                 if !answer.status.is_informational() {
-                    self.closes = self.door.drain.is_cancelled();
+                    self.closes = self.client.is_drained();
                     let sent = self.client.input.filled();
                     let text = |at: &std::ops::Range<usize>| sent.get(at.clone());
-                    let prefix = text(&plan.prefix).and_then(|p| std::str::from_utf8(p).ok());
                     let here = Here {
                         to,
                         host: text(&plan.host),
                         is_https: self.door.tls,
-                        prefix: prefix.unwrap_or_default(),
+                        prefix: text(&plan.prefix).unwrap_or_default(),
                     };
                     out.clear();
                     answer.write(out, plan.method, &here, self.closes);
                     let answer::Answer { status, framing, keeps, goes_on, n_head, .. } = answer;
+                    drop(answer);
                     input.consume(n_head);
                     return Ok(Seen::Whole(Some(Begun { status, framing, keeps, goes_on })));
                 }

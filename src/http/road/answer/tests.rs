@@ -7,7 +7,7 @@ const HOST: &[u8] = b"cluster.example";
 
 fn here() -> Here<'static> {
     let to = Upstream { addr: "10.0.0.7:3000".parse().unwrap(), tls: false };
-    Here { to, host: Some(HOST), is_https: false, prefix: "/service/web" }
+    Here { to, host: Some(HOST), is_https: false, prefix: b"/service/web" }
 }
 
 /// What the client gets for `lines`, without the date, and how the body is framed.
