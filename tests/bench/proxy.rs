@@ -23,6 +23,7 @@ use tepui::{
     http::{
         Handler, Request,
         auth::{Principal, TOKEN_LIFE, Tokens},
+        crowd::Crowd,
         proxy::{Proxy, Target, Upstream},
         serve::Listener,
     },
@@ -222,7 +223,8 @@ fn nginx_config(name: &str, scratch: &Scratch, rest: &str) -> String {
 
 /// The role of the bare proxy.
 pub fn serve_bare(args: &[String]) -> anyhow::Result<()> {
-    serve(args, |tasks| {
+    // Nobody shows a token here, and strangers would be held back: without a crowd.
+    serve(args, None, |tasks| {
         let proxy = Proxy::new(tasks);
         let to = Target::plain(upstream());
         Arc::new(move |request: Request| {
@@ -234,7 +236,7 @@ pub fn serve_bare(args: &[String]) -> anyhow::Result<()> {
 
 /// The role of the front door over a state with one service.
 pub fn serve_door(args: &[String]) -> anyhow::Result<()> {
-    serve(args, |tasks| {
+    serve(args, Some(Crowd::of_process()), |tasks| {
         let parts = GatewayParts {
             cluster: Arc::new(Still(Arc::new(one_service()))),
             facts: Facts {
@@ -256,13 +258,21 @@ pub fn serve_door(args: &[String]) -> anyhow::Result<()> {
     })
 }
 
-fn serve(args: &[String], handler: impl FnOnce(&Tasks) -> Arc<dyn Handler>) -> anyhow::Result<()> {
+fn serve(
+    args: &[String],
+    crowd: Option<Arc<Crowd>>,
+    handler: impl FnOnce(&Tasks) -> Arc<dyn Handler>,
+) -> anyhow::Result<()> {
     let port: u16 = args.first().context("no port")?.parse()?;
     // As the product: as many threads as there are processors to run on, which is one here.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let tasks = Tasks::new("bench");
         let listener = Listener::bind((Ipv4Addr::LOCALHOST, port).into())?;
+        let listener = match crowd {
+            Some(crowd) => listener.in_crowd(crowd),
+            None => listener,
+        };
         let _server = listener.serve(handler(&tasks), &tasks);
         anyhow::bail!("{}", tasks.failed().await)
     })
