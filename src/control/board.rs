@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
-use super::reconcilers::{Kind, Report};
+use super::{reconciler::Report, reconcilers::Kind};
 use crate::{base::clock::Timestamp, core::place::Report as Attempt, model::AppId};
 
 /// What the reconcilers know beside the state. Cheap to clone.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::reconcilers::{Ground, Reconciler, Report, Seen, Step, Wait};
+use super::reconciler::{Ground, Reconciler, Report, Seen, Step, Wait};
 use crate::{
     base::{clock::Timestamp, limit, rng::Rng, units::count},
     core::{

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::reconcilers::{Step, Wait};
+use super::reconciler::{Step, Wait};
 use crate::{
     base::{clock::Timestamp, limit, units::count},
     core::{Command, NodeCommand, State, TaskCommand, deploy},

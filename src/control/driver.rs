@@ -13,7 +13,8 @@ use super::{
     board::{Activation, Board},
     links::Links,
     metrics,
-    reconcilers::{Ground, Kind, Reconciler, Seen},
+    reconciler::{Ground, Reconciler, Seen},
+    reconcilers::Kind,
 };
 use crate::{
     base::{

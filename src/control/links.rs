@@ -26,7 +26,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{heard::Heard, reconcilers::Aside};
+use super::{heard::Heard, reconciler::Aside};
 use crate::{
     base::{
         clock::{Clock, Moment, Timestamp},

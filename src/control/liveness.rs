@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     drain,
     heard::Heard,
-    reconcilers::{Ground, Reconciler, Report, Seen, Step, Wait},
+    reconciler::{Ground, Reconciler, Report, Seen, Step, Wait},
 };
 use crate::{
     base::{

@@ -29,6 +29,7 @@ pub mod liveness;
 pub mod metrics;
 pub mod place;
 pub mod questions;
+pub mod reconciler;
 pub mod reconcilers;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::reconcilers::{Ground, Reconciler, Report, Seen, Step, Wait};
+use super::reconciler::{Ground, Reconciler, Report, Seen, Step, Wait};
 use crate::{
     base::{clock::Timestamp, units::count},
     core::{

@@ -24,7 +24,7 @@ use tepui::{
         board::{Activation, Note},
         cluster::{Cluster, Error, Leader, Member},
         links::{Session, SessionOutput, SessionReader},
-        reconcilers::{Report as Told, Wait},
+        reconciler::{Report as Told, Wait},
     },
     core::{
         self, Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Iso;
-use crate::control::{board::Note, reconcilers};
+use crate::control::{board::Note, reconciler};
 
 /// One row of `/debug/reconcilers`.
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ struct WaitRow<'a> {
 /// The row of one reconciler.
 pub fn row<'a>((name, note): &'a (&'static str, Note)) -> ReconcilerRow<'a> {
     let latest = note.latest.as_ref();
-    let wait = |w: &'a reconcilers::Wait| WaitRow { about: &w.about, because: &w.because };
+    let wait = |w: &'a reconciler::Wait| WaitRow { about: &w.about, because: &w.because };
     ReconcilerRow {
         name,
         runs: note.n_runs,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     base::limit,
-    control::{deploy::Idle, reconcilers::Step},
+    control::{deploy::Idle, reconciler::Step},
     model::instance::{Goal, KillReason},
     sim::build::{app, health_check},
 };

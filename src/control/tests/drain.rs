@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    control::{drain, reconcilers::Step},
+    control::{drain, reconciler::Step},
     core::apply::reindex,
     model::{Owner, instance::KillReason},
     sim::build::app,

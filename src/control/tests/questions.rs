@@ -69,7 +69,7 @@ impl Master {
         pipes.0.lock().insert(id.to_string(), sender);
         let links = log::Links { connect: Arc::new(pipes.clone()), accept: Box::new(Door(door)) };
         // So slow that no busy machine has an election nobody asked for.
-        let [election_min, election_max] = [1_500, 1_800].map(Duration::from_millis);
+        let [election_min, election_max] = [4_000, 4_500].map(Duration::from_millis);
         let member = |id: u64| (id, Member { address: id.to_string() });
         let config = LogConfig {
             cluster: "test".to_owned(),

@@ -3,7 +3,7 @@
 //! The agent's word counts for what a task does; an older word never overrules a newer one because
 //! reports carry the incarnation and conditions only move along the table in `accepts`.
 
-use super::{task::order_kill, tx::Tx};
+use super::tx::Tx;
 use crate::{
     core::{
         backoff::Delay,
@@ -13,7 +13,8 @@ use crate::{
     },
     model::{
         instance::{
-            Condition, End, Goal, Instance, InstanceId, KillReason, Life, Phase, Placement, Seen,
+            Condition, End, Goal, Instance, InstanceId, KillOrder, KillReason, Life, Phase,
+            Placement, Seen,
         },
         link::Report,
         node::NodeId,
@@ -176,6 +177,25 @@ pub fn kill(
         n_done += 1;
     }
     Ok(Accepted { n_done, ..Accepted::default() })
+}
+
+/// Marks an instance for the end, or ends it at once when it has no task.
+pub(super) fn order_kill(tx: &mut Tx<'_>, mut instance: Instance, goal: Goal, reason: &KillReason) {
+    instance.goal = goal;
+    let Life::Placed(phase, task) = &mut instance.life else {
+        if goal != Goal::Running {
+            tx.remove_instance(&instance.id);
+        }
+        return;
+    };
+    if phase.is_lost() && goal == Goal::Decommissioned {
+        tx.remove_instance(&instance.id);
+        return;
+    }
+    if task.kill.is_none() {
+        task.kill = Some(KillOrder { at: tx.at(), reason: reason.clone() });
+    }
+    tx.put_instance(instance);
 }
 
 fn note_failure(tx: &mut Tx<'_>, instance: &Instance) {

@@ -9,7 +9,7 @@ use crate::{
     core::{Accepted, Rejected},
     message,
     model::{
-        instance::{Goal, Instance, InstanceId, KillOrder, KillReason, Life, Phase},
+        instance::{Instance, InstanceId, KillReason, Life, Phase},
         link::Report,
         node::NodeId,
         resource::Pools,
@@ -97,23 +97,4 @@ pub fn expiry(strategy: UnreachableStrategy) -> Option<(Duration, Duration)> {
             Duration::from_millis(expunge_ms).max(limit::FORGET_AFTER),
         )),
     }
-}
-
-/// Marks an instance for the end, or ends it at once when it has no task.
-pub(super) fn order_kill(tx: &mut Tx<'_>, mut instance: Instance, goal: Goal, reason: &KillReason) {
-    instance.goal = goal;
-    let Life::Placed(phase, task) = &mut instance.life else {
-        if goal != Goal::Running {
-            tx.remove_instance(&instance.id);
-        }
-        return;
-    };
-    if phase.is_lost() && goal == Goal::Decommissioned {
-        tx.remove_instance(&instance.id);
-        return;
-    }
-    if task.kill.is_none() {
-        task.kill = Some(KillOrder { at: tx.at(), reason: reason.clone() });
-    }
-    tx.put_instance(instance);
 }

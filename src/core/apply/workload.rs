@@ -10,7 +10,7 @@ use std::{
 
 pub use command::{DeployStep, Edit, GroupChange, GroupEdit, PutApps, Scale, WorkloadCommand};
 
-use super::{past, task::order_kill, tx::Tx};
+use super::{instance::order_kill, past, tx::Tx};
 use crate::{
     base::{clock::Timestamp, limit},
     core::{

@@ -19,7 +19,8 @@ use crate::{
     control::{
         board::{Activation, Board},
         heard::Heard,
-        reconcilers::{Aside, Ground, Kind, Reconciler, Seen},
+        reconciler::{Aside, Ground, Reconciler, Seen},
+        reconcilers::Kind,
     },
     core::{Command, State, place::Limits},
     model::{NodeId, Ranges},
