@@ -95,6 +95,8 @@ pub struct Raw {
     /// Whether the original's direct ports (5050 and 8080) are served too.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "switch", default)]
     pub compat_ports: Option<bool>,
+    /// Instances one app may ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_instances_per_app: Option<u32>,
     /// Life of the cluster's own DNS records, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -409,3 +411,6 @@ fn environment_value(key: &str, text: &str) -> Value {
         _ => Value::from(text),
     }
 }
+
+#[cfg(test)]
+mod tests;
