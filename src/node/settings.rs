@@ -394,10 +394,13 @@ fn environment_value(key: &str, text: &str) -> Value {
             Value::Sequence(text.split(',').map(|s| Value::from(s.trim())).collect())
         }
         "attributes" => {
-            let pairs = text.split(';').filter_map(|pair| pair.split_once(':'));
-            Value::Mapping(
-                pairs.map(|(k, v)| (Value::from(k.trim()), Value::from(v.trim()))).collect(),
-            )
+            let pairs = text.split(';').filter(|pair| !pair.trim().is_empty());
+            let pairs = pairs.map(|pair| {
+                let (name, value) = pair.split_once(':')?;
+                Some((Value::from(name.trim()), Value::from(value.trim())))
+            });
+            // A pair that is none makes the whole a text, which is then refused by its name.
+            pairs.collect::<Option<_>>().map_or_else(|| Value::from(text), Value::Mapping)
         }
         "router_port"
         | "redirect_port"

@@ -94,11 +94,20 @@ fn variables_that_do_not_fit_their_key_are_refused_by_name() {
         ("TEPUI_MAX_INSTANCES_PER_APP", "many"),
         ("TEPUI_COMPAT_PORTS", "perhaps"),
         ("TEPUI_DESTROY_ON_EXIT", "2"),
+        // One that is written in another way must not be lost without a word.
+        ("TEPUI_ATTRIBUTES", "rack=r1"),
+        ("TEPUI_ATTRIBUTES", "rack:r1;ssd"),
     ] {
         let mut layers = Layers::default();
         let error = layers.over_environment([(name.to_owned(), text.to_owned())]).unwrap_err();
         assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
         assert_eq!(layers.list().count(), 0, "{name}={text}");
+    }
+    for (text, n) in [("", 0), ("a:1;", 1), (" a : 1 ; b:2;;", 2), ("a:", 1)] {
+        let mut layers = Layers::default();
+        let variable = ("TEPUI_ATTRIBUTES".to_owned(), text.to_owned());
+        layers.over_environment([variable]).expect(text);
+        assert_eq!(layers.merged().attributes.map_or(0, |a| a.len()), n, "{text:?}");
     }
 }
 
