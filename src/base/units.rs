@@ -53,7 +53,7 @@ impl Milli {
 
     /// `self - other`, never below zero.
     pub fn saturating_sub(self, other: Self) -> Self {
-        Self((self.0 - other.0).max(0))
+        Self(self.0.saturating_sub(other.0).max(0))
     }
 
     /// `self × n`.
@@ -119,12 +119,16 @@ pub fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
+/// Thousandths of a MiB in a tenth of a GiB. Amounts are divided by it and never multiplied first:
+/// what a definition asks for may be as large as can be counted.
+const GIB_TENTH: i64 = 1024 * 100;
+
 /// Mebibytes for people: `512 MiB`, `0.5 MiB`, from 1 GiB on in GiB with one decimal.
 pub fn memory(mib: Milli) -> String {
     if mib.get() < 1024 * 1000 {
         return format!("{mib} MiB");
     }
-    gibibytes(mib.get() / 1000 * 10 / 1024)
+    gibibytes(mib.get() / GIB_TENTH)
 }
 
 /// As `memory`, never less than `mib`: what must be there.
@@ -132,7 +136,7 @@ pub fn memory_needed(mib: Milli) -> String {
     if mib.get() < 1024 * 1000 {
         return format!("{mib} MiB");
     }
-    gibibytes((mib.get() * 10 + 1024 * 1000 - 1) / (1024 * 1000))
+    gibibytes(mib.get() / GIB_TENTH + i64::from(mib.get() % GIB_TENTH != 0))
 }
 
 fn gibibytes(tenths: i64) -> String {
@@ -191,5 +195,51 @@ mod tests {
     fn tenths_add_up_exactly() {
         let sum: Milli = std::iter::repeat_n(Milli::from_f64(0.1), 10).sum();
         assert_eq!(sum, Milli::whole(1));
+    }
+
+    /// Thousandths of a MiB that a text of `memory` stands for.
+    fn read_back(text: &str) -> i128 {
+        let (number, unit) = text.split_once(' ').unwrap();
+        let (whole, rest) = number.split_once('.').unwrap_or((number, ""));
+        let thousandths: i128 = format!("{whole}{rest:0<3}").parse().unwrap();
+        thousandths * if unit == "GiB" { 1024 } else { 1 }
+    }
+
+    proptest::proptest! {
+        /// What a node has is never told as more, what is needed never as less, and either is right
+        /// to a tenth of a GiB; whatever number somebody wrote into a definition.
+        #[test]
+        fn memory_is_rounded_to_the_safe_side(bits in 0..63_u32, any in 0..i64::MAX) {
+            let mib = Milli::new(any >> bits);
+            let exact = i128::from(mib.get());
+            let (has, needs) = (read_back(&memory(mib)), read_back(&memory_needed(mib)));
+            proptest::prop_assert!(has <= exact && exact <= needs, "{mib}: {has} {needs}");
+            proptest::prop_assert!(needs - has <= 1024 * 100, "{mib}: {has} {needs}");
+            let (a, b) = memories(mib, mib + Milli::new(1));
+            proptest::prop_assert!(a != b || mib + Milli::new(1) == mib, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn quantities_stay_at_the_ends_of_what_can_be_counted() {
+        let (most, least) = (Milli::new(i64::MAX), Milli::new(i64::MIN));
+        assert_eq!((most + most, least - most, most.times(3)), (most, least, most));
+        assert_eq!(Milli::ZERO.saturating_sub(most), Milli::ZERO);
+        assert_eq!(most.saturating_sub(least), most);
+        assert_eq!([most, most].into_iter().sum::<Milli>(), most);
+        for (value, becomes) in [
+            (f64::MAX, most),
+            (f64::MIN, least),
+            (f64::NAN, Milli::ZERO),
+            (f64::INFINITY, Milli::ZERO),
+            (0.0004, Milli::ZERO),
+            (0.0005, Milli::new(1)),
+            (-0.0005, Milli::new(-1)),
+            (0.1, Milli::new(100)),
+        ] {
+            assert_eq!(Milli::from_f64(value), becomes, "{value}");
+        }
+        assert_eq!((Milli::new(-1).floor(), Milli::new(1_999).floor()), (-1, 1));
+        assert_eq!(least.to_string(), "-9223372036854775.808");
     }
 }
