@@ -143,3 +143,69 @@ fn the_shipped_file_is_valid() {
     layers.over_environment(address).expect("environment");
     Config::check(&layers).expect("usable settings");
 }
+
+/// Each setting at the ends of what it takes, and what is said of the first value beyond.
+#[test]
+fn values_are_taken_up_to_their_ends_and_refused_by_their_key_beyond() {
+    for (line, is_good) in [
+        ("ports: 1-65535", true),
+        ("ports: ' 31000 - 32000 , 5'", true),
+        ("ports: 0-5", false),
+        ("ports: 5-4", false),
+        ("ports: '65536'", false),
+        ("ports: '1,,2'", false),
+        ("ports: ''", false),
+        ("cpus: 0.001", true),
+        ("cpus: 0", false),
+        ("cpus: -1", false),
+        ("cpus: .inf", false),
+        ("cpus: .nan", false),
+        ("dns_ttl_s: 0", true),
+        ("dns_ttl_s: 3600", true),
+        ("dns_ttl_s: 3601", false),
+        ("max_instances_per_app: 1", true),
+        ("max_instances_per_app: 1000000", true),
+        ("max_instances_per_app: 0", false),
+        ("max_instances_per_app: 1000001", false),
+        ("dns_upstreams: []", true),
+        ("dns_upstreams: [9.9.9.9, '[::1]:5300', '::1']", true),
+        ("dns_upstreams: [dns.example]", false),
+        ("dns_upstreams: ['9.9.9.9:65536']", false),
+        ("dns_allow: [10.0.0.0/8, 10.0.0.1, '::/0']", true),
+        ("dns_allow: [10.0.0.0/33]", false),
+        ("open_reads: ['*']", false),
+        ("masters: ['m:1', '[::1]:65535']", true),
+        ("masters: [m]", false),
+        ("masters: ['m:65536']", false),
+        ("masters: []", false),
+        ("address: localhost", false),
+        ("listen: '::'", true),
+        ("listen: 10.0.0.256", false),
+        ("placement: pack", true),
+        ("placement: tight", false),
+        ("log_format: xml", false),
+        ("log_level: 'warn,tepui=debug,hyper::proto=off'", true),
+        ("log_level: loud", false),
+        ("log_level: 'tepui=loud'", false),
+        ("roles: [agent, boss]", false),
+        ("tls: 'on'", false),
+        ("data_dir: ''", false),
+    ] {
+        let key = line.split_once(':').expect("a key").0;
+        let rest = ["roles: [agent]", "address: 10.0.0.1", "masters: ['m:5070']"];
+        let rest = rest.into_iter().filter(|other| !other.starts_with(key));
+        let file: Vec<&str> = rest.chain([line]).collect();
+        match Config::check(&layers(&file.join("\n"), &[])) {
+            Ok(_) => assert!(is_good, "{line} is taken"),
+            Err(errors) => {
+                let told: Vec<_> = errors.iter().map(|e| (e.key, e.origin.as_str())).collect();
+                assert!(!is_good && told == [(key, "test.yaml")], "{line}: {errors:?}");
+            }
+        }
+    }
+    for (lines, key) in [("region: eu", "zone"), ("zone: a", "region")] {
+        let file = format!("roles: [master]\naddress: 10.0.0.1\n{lines}");
+        let errors = Config::check(&layers(&file, &[])).unwrap_err();
+        assert_eq!(errors.iter().map(|e| e.key).collect::<Vec<_>>(), [key]);
+    }
+}
