@@ -278,3 +278,6 @@ fn write_failed(error: StoreError) -> StorageError {
 fn read_failed(error: StoreError) -> StorageError {
     openraft::StorageIOError::read_logs(openraft::AnyError::new(&error)).into()
 }
+
+#[cfg(test)]
+mod tests;
