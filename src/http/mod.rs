@@ -58,3 +58,6 @@ pub type Request = ::http::Request<Body>;
 pub type Response = ::http::Response<Body>;
 /// Why a body broke off.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[cfg(test)]
+mod tests;

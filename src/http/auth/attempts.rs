@@ -251,4 +251,57 @@ mod tests {
         let inner = attempts.0.lock();
         assert_eq!(inner.n_open, 0);
     }
+
+    /// A flood of names and addresses fills no memory, and washes nobody's wait away.
+    #[tokio::test(start_paused = true)]
+    async fn names_and_addresses_remembered_are_bounded_and_a_flood_frees_no_guesser() {
+        let attempts = Attempts::default();
+        for _ in 0..OF_PAIR.free {
+            fail(&attempts, "ann", ip(1)).unwrap();
+        }
+        fail(&attempts, "ann", ip(1)).unwrap_err();
+        for _ in 0..4 {
+            tokio::time::sleep(fail(&attempts, "ann", ip(1)).unwrap_err().wait).await;
+            fail(&attempts, "ann", ip(1)).unwrap();
+        }
+        for n in 0..20_000_u32 {
+            let peer = IpAddr::from((0x0B00_0000 + n).to_be_bytes());
+            fail(&attempts, &format!("user{n}"), peer).unwrap();
+            let remembered = attempts.0.lock().entries.len();
+            assert!(remembered < ENTRIES_MAX + 3, "{remembered} after {n}");
+        }
+        fail(&attempts, "ann", ip(1)).unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_differ_late_are_one_and_neighbours_in_one_network_too() {
+        let attempts = Attempts::default();
+        let long = |end: &str| format!("{}{end}", "n".repeat(NAME_BYTES_MAX));
+        for n in 0..OF_PAIR.free {
+            fail(&attempts, &long(&n.to_string()), ip(1)).unwrap();
+        }
+        fail(&attempts, &long("x"), ip(1)).unwrap_err();
+        let host = |n: u32| -> IpAddr { format!("2001:db8::{n:x}").parse().unwrap() };
+        for n in 0..OF_PAIR.free {
+            fail(&attempts, "bob", host(n)).unwrap();
+        }
+        fail(&attempts, "bob", host(999)).unwrap_err();
+        fail(&attempts, "bob", "2001:db8:0:1::1".parse().unwrap()).unwrap();
+    }
+
+    /// Half a day of patience is rewarded: what is long ago counts no more.
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_forgotten_after_their_time_and_not_before() {
+        let attempts = Attempts::default();
+        let last_free = |attempts: &Attempts| {
+            (0..OF_PAIR.free).for_each(|_| fail(attempts, "ann", ip(1)).unwrap());
+        };
+        last_free(&attempts);
+        tokio::time::sleep(MEMORY).await;
+        fail(&attempts, "ann", ip(1)).unwrap();
+        fail(&attempts, "ann", ip(1)).unwrap_err();
+        tokio::time::sleep(MEMORY + Duration::from_secs(1)).await;
+        last_free(&attempts);
+        fail(&attempts, "ann", ip(1)).unwrap_err();
+    }
 }
