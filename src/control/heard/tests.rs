@@ -78,3 +78,71 @@ fn a_connection_that_broke_before_a_pause_gets_its_time_after_it() {
     attend(&mut heard, 30_000, 32_000);
     assert!(heard.is_lost(&n("a")));
 }
+
+/// What happened to one node, in the order it did: the leader looked, or something of the node came.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Event {
+    Look,
+    Word,
+    Lost,
+}
+
+/// How long the leader looked on without a gap after the last event that `is_meant`; of a node of
+/// which there was none, since the election. Told from the whole story, with nothing remembered.
+fn watched(story: &[(u64, Event)], is_meant: impl Fn(Event) -> bool) -> Duration {
+    let (mut watched, mut before) = (0, 0);
+    for (at, event) in story {
+        let gap = at - before;
+        // After a gap the leader begins to watch anew, as far as it can call somebody lost.
+        watched = if gap > 1_000 { 0 } else { watched + gap };
+        if is_meant(*event) {
+            watched = 0;
+        }
+        before = *at;
+    }
+    Duration::from_millis(watched)
+}
+
+#[test]
+fn whoever_was_heard_within_its_time_is_not_lost_whatever_the_leader_slept_through() {
+    let (mut n_lost, mut n_kept) = (0, 0);
+    for seed in 0..200 {
+        let mut rng = crate::base::rng::Rng::from_seed(seed);
+        let mut heard = Heard::from(at(0));
+        let (mut now, mut is_broken) = (0, false);
+        let mut story = Vec::new();
+        // Some seeds are of a chatty node, some of one that is hardly heard.
+        let chatty = 1 + rng.below(60);
+        for _ in 0..400 {
+            now += [20, 20, 100, 500, 999, 1_000, 1_001, 4_000, 90_000]
+                [usize::try_from(rng.below(9).min(rng.below(9))).unwrap()];
+            heard.attend(at(now));
+            let event = match rng.below(chatty) {
+                0 if rng.below(3) == 0 => {
+                    is_broken |= heard.seen_at(&n("a")).is_some();
+                    heard.lose(&n("a"), at(now));
+                    Event::Lost
+                }
+                1 => {
+                    is_broken = false;
+                    open(&mut heard, now);
+                    Event::Word
+                }
+                2 if heard.seen_at(&n("a")).is_some() => {
+                    heard.hear(&n("a"), at(now), Timestamp::EPOCH);
+                    Event::Word
+                }
+                _ => Event::Look,
+            };
+            story.push((now, event));
+            let silent = watched(&story, |e| e == Event::Word);
+            let apart = watched(&story, |e| e == Event::Lost);
+            let is_due =
+                silent >= Duration::from_secs(5) || (is_broken && apart >= Duration::from_secs(2));
+            assert_eq!(heard.is_lost(&n("a")), is_due, "seed {seed} at {now}: {story:?}");
+            assert!(!(heard.is_lost(&n("a")) && heard.is_here(&n("a"))));
+            if is_due { n_lost += 1 } else { n_kept += 1 }
+        }
+    }
+    assert!(n_lost > 1_000 && n_kept > 1_000, "both were tried: {n_lost} and {n_kept}");
+}

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use super::{Shown, connection::succeeds, orders};
 use crate::{
+    agent::desired::{DesiredSet, apply_message},
     base::{
         clock::Timestamp,
         limit,
+        rng::Rng,
         wire::{self, Message as _},
     },
     core::State,
     model::{
         WorkloadSpec,
         credential::{Certificate, Serial},
-        instance::{InstanceId, Placement},
+        instance::{InstanceId, KillReason, Placement},
         link::{Desired, Order, ToAgent},
         node::NodeId,
         path::AppId,
@@ -141,4 +143,89 @@ fn a_definition_no_message_holds_takes_no_other_with_it() {
     let messages = orders::messages(full(all));
     let [ToAgent::Desired(only)] = &messages[..] else { panic!("{} messages", messages.len()) };
     assert_eq!(only.orders.len(), 2);
+}
+
+/// What an agent makes of messages: parts are kept until the full set they belong to is whole.
+fn heard(set: &mut DesiredSet, messages: Vec<ToAgent>) {
+    let mut parts = Vec::new();
+    for message in messages {
+        // As the wire has it.
+        let message = ToAgent::read(&wire::encode(&message)).expect("its own bytes");
+        match message {
+            ToAgent::DesiredPart { first, orders } => {
+                if first {
+                    parts.clear();
+                }
+                parts.extend(orders.orders);
+            }
+            ToAgent::Desired(mut desired) => {
+                if desired.full {
+                    desired.orders.append(&mut parts);
+                }
+                apply_message(set, desired);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(parts.is_empty(), "a set that never becomes whole");
+}
+
+fn all_of(set: &DesiredSet) -> Vec<Order> {
+    let names = set.names().into_iter().flatten();
+    names.map(|id| set.order(id).expect("by its name").clone()).collect()
+}
+
+/// Definitions of any size with any number of instances, and some that are to go.
+fn any_set(rng: &mut Rng) -> Desired {
+    let pick =
+        |rng: &mut Rng, of: &[usize]| of[usize::try_from(rng.below(of.len() as u64)).unwrap()];
+    let mut orders = Vec::new();
+    for app in 0..rng.below(6) {
+        let n = pick(rng, &[0, 1, 2, 7, 999, 1_000, 1_001, 2_100]);
+        let n_bytes =
+            if n > 100 { 2_000 } else { pick(rng, &[10, 5_000, 300_000, 900_000, 3 << 20]) };
+        orders.extend(orders_of(&format!("app{app}-"), n, n_bytes));
+    }
+    for order in &mut orders {
+        order.kill = (rng.below(5) == 0).then_some(KillReason::Deployment);
+        order.incarnation = 1 + u32::try_from(rng.below(3)).unwrap();
+    }
+    let forget = (0..rng.below(600)).map(|n| InstanceId::from(format!("old{n}"))).collect();
+    let full = rng.below(2) == 0;
+    Desired { full, orders, forget: if full { Vec::new() } else { forget } }
+}
+
+/// However a set is cut up, an agent ends where one message would have led it, and no message
+/// keeps others waiting for long.
+#[test]
+fn any_set_comes_together_again_from_messages_within_their_bounds() {
+    let (mut n_parts, mut n_cut) = (0, 0);
+    for seed in 0..60 {
+        let mut rng = Rng::from_seed(seed);
+        let mut before = orders_of("old", 300, 10);
+        before.extend(orders_of("app0-", 3, 20));
+        let mut at_once = DesiredSet::default();
+        apply_message(&mut at_once, full(before));
+        let mut in_parts = at_once.clone();
+
+        let desired = any_set(&mut rng);
+        let messages = orders::messages(desired.clone());
+        for message in &messages {
+            let (ToAgent::Desired(part) | ToAgent::DesiredPart { orders: part, .. }) = message
+            else {
+                panic!("{message:?}");
+            };
+            let (n, bytes) = (part.orders.len(), n_bytes(message));
+            assert!(n <= limit::LINK_PART_ITEMS_MAX, "seed {seed}: {n} orders in one");
+            let is_small = bytes <= limit::LINK_PART_BYTES_MAX + (64 << 10);
+            assert!(is_small || n == 1, "seed {seed}: {bytes} bytes with {n} orders");
+            assert!(bytes <= limit::LINK_MESSAGE_BYTES_MAX, "seed {seed}: {bytes} bytes");
+        }
+        n_parts += messages.len();
+        n_cut += usize::from(messages.len() > 1);
+        apply_message(&mut at_once, desired);
+        heard(&mut in_parts, messages);
+        assert_eq!(all_of(&in_parts), all_of(&at_once), "seed {seed}");
+    }
+    assert!(n_parts > 150 && n_cut > 20, "{n_parts} messages, {n_cut} sets cut");
 }
