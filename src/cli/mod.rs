@@ -46,3 +46,6 @@ mod steady;
 
 pub use io::Io;
 pub use run::{main, run};
+
+#[cfg(test)]
+mod tests;

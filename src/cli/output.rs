@@ -188,7 +188,7 @@ impl Table {
         I: IntoIterator<Item = T>,
         T: Into<String>,
     {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        self.rows.push(cells.into_iter().map(|cell| one_line(cell.into())).collect());
     }
 
     /// The table as text, a line each. An empty cell shows `-`, so that columns can be counted.
@@ -207,6 +207,16 @@ impl Table {
         }
         text
     }
+}
+
+/// A cell without line breaks, and without what moves a terminal: commands of apps and messages of
+/// tasks are anybody's.
+fn one_line(cell: String) -> String {
+    if !cell.contains(char::is_control) {
+        return cell;
+    }
+    let parts = cell.split(char::is_control).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 fn push_row(text: &mut String, cells: &[String], widths: &[usize], colour: bool) {
