@@ -106,21 +106,27 @@ fn started_here(io: &Io) -> Option<Session> {
     is_here.then_some(Session { url, token: saved.token, source, ca: None })
 }
 
-/// An address as the client uses it: with scheme, without trailing slash.
+/// An address as the client uses it: with scheme in small letters, without trailing slash.
 pub fn canonical(url: &str) -> Outcome<String> {
     let url = url.trim().trim_end_matches('/');
     let url = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
-    let parsed: Result<http::Uri, _> = url.parse();
-    match parsed {
-        Ok(uri)
-            if uri.host().is_some_and(|h| !h.is_empty())
-                && matches!(uri.scheme_str(), Some("http" | "https")) =>
-        {
-            Ok(url)
-        }
-        Ok(_) | Err(_) => Err(CliError::usage(format!("{url:?} is not an address"))
+    let parsed: Option<http::Uri> = url.parse().ok();
+    let is_web = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https"));
+    match (parsed.filter(|uri| is_web(uri) && names_a_host(uri)), url.split_once("://")) {
+        // Everybody who asks whether it is TLS looks at this text.
+        (Some(_), Some((scheme, rest))) => Ok(format!("{}://{rest}", scheme.to_ascii_lowercase())),
+        _ => Err(CliError::usage(format!("{url:?} is not an address"))
             .hint("write it as http://host:8000 or https://host")),
     }
+}
+
+/// Whether an address has a host and, where there is a colon, a port: one that is none would be
+/// taken for the usual one, and somebody else might listen there.
+fn names_a_host(uri: &http::Uri) -> bool {
+    let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else { return false };
+    let behind = authority.as_str().rsplit('@').next().and_then(|text| text.strip_prefix(host));
+    let port = behind.and_then(|text| text.strip_prefix(':'));
+    !host.is_empty() && (behind == Some("") || port.is_some_and(|p| p.parse::<u16>().is_ok()))
 }
 
 /// Where a login is remembered.

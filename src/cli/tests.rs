@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod answers;
+mod login;
 
 /// 2026-01-01T00:00:00Z.
 const NOW: Timestamp = Timestamp::from_ms(1_767_225_600_000);
