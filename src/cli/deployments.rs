@@ -91,13 +91,18 @@ async fn cancel(cx: &mut Context, name: &str, keep: bool) -> Outcome {
 /// The deployment a name means: its id or a beginning of it.
 async fn find(cx: &mut Context, name: &str) -> Outcome<Value> {
     let all = cx.client.get("/tepui/v1/deployments").await?;
-    let mut alike = list(&all, "deployments").filter(|d| field(d, "id").starts_with(name));
+    // An empty name, as of a variable that is not set, is the beginning of all of them.
+    let is_meant = |d: &&Value| !name.is_empty() && field(d, "id").starts_with(name);
+    let mut alike = list(&all, "deployments").filter(is_meant);
     match (alike.next(), alike.next()) {
         (Some(only), None) => Ok(only.clone()),
         (Some(_), Some(_)) => Err(CliError::usage(format!("{name} may mean several deployments"))
             .hint("write a few more letters")),
         (None, _) => {
-            let text = format!("no deployment {name} is under way");
+            let text = match name {
+                "" => "a deployment has a name".to_owned(),
+                name => format!("no deployment {name} is under way"),
+            };
             Err(CliError::new(Exit::NotFound, text)
                 .hint("it may be done; tepui deployment list shows those under way"))
         }

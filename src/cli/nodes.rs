@@ -54,6 +54,11 @@ async fn show_list(cx: &mut Context) -> Outcome {
 }
 
 async fn get(cx: &mut Context, node: &str) -> Outcome<Value> {
+    if node.is_empty() {
+        // The path would be that of the list.
+        let error = CliError::usage("\"\" names no node");
+        return Err(error.hint("tepui node list shows the nodes there are"));
+    }
     match cx.client.get(format!("/tepui/v1/nodes/{}", segment(node))).await {
         Err(error) if error.status == Some(404) => short(cx, node, error).await,
         other => other,

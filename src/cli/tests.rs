@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod answers;
+mod changes;
 mod login;
 
 /// 2026-01-01T00:00:00Z.
