@@ -363,6 +363,7 @@ pub enum Deployment {
     /// Follow a change to its end
     Watch {
         deployment: String,
+        /// Longest time to wait
         #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
         timeout: Duration,
     },

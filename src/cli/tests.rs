@@ -26,8 +26,10 @@ use crate::{
 };
 
 mod answers;
+mod arguments;
 mod changes;
 mod login;
+mod places;
 
 /// 2026-01-01T00:00:00Z.
 const NOW: Timestamp = Timestamp::from_ms(1_767_225_600_000);

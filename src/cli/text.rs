@@ -44,7 +44,8 @@ pub fn mem(value: &Value) -> String {
 pub fn bytes(n: u64) -> String {
     let mut size = n as f64;
     for unit in ["B", "K", "M", "G", "T"] {
-        if size < 1024.0 || unit == "T" {
+        // What would be rounded up to 1024 is one of the next unit.
+        if size < 1023.95 || unit == "T" {
             return if unit == "B" { format!("{n}B") } else { format!("{size:.1}{unit}") };
         }
         size /= 1024.0;
