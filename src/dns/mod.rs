@@ -18,3 +18,6 @@ mod udp;
 pub mod upstream;
 pub mod wire;
 mod zone;
+
+#[cfg(test)]
+mod tests;

@@ -167,3 +167,29 @@ async fn answer_one(shared: &Shared, client: IpAddr, query: &[u8], reply: &mut V
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_the_bound_the_most_silent_connection_makes_room_and_no_other() {
+        let all = Arc::new(Connections::default());
+        let mut places: Vec<Place> = (0..CONNECTIONS_MAX).map(|_| Place::take(&all)).collect();
+        assert!(places.iter().all(|place| !place.end.is_cancelled()), "that many fit");
+        places[0].used();
+        let newcomer = Place::take(&all);
+        let ended = |places: &[Place]| -> Vec<usize> {
+            (0..places.len()).filter(|n| places[*n].end.is_cancelled()).collect()
+        };
+        assert_eq!(ended(&places), [1], "the first has just asked something");
+        // One that was told to end is not taken back by a question that was on its way.
+        places[1].used();
+        assert_eq!(all.by_use.lock().len(), CONNECTIONS_MAX);
+        let another = Place::take(&all);
+        assert_eq!(ended(&places), [1, 2]);
+        assert!(!newcomer.end.is_cancelled() && !another.end.is_cancelled());
+        drop(places);
+        assert_eq!(all.by_use.lock().len(), 2, "those that have gone take no room");
+    }
+}

@@ -312,6 +312,62 @@ pub fn is_own(upstream: SocketAddr, own: &[SocketAddr]) -> bool {
 mod tests {
     use super::*;
 
+    /// A query for `a.b`, type A, and a reply to it changed by whoever would like to be believed.
+    #[test]
+    fn only_the_reply_to_the_question_is_taken() {
+        let question = b"\x01a\x01b\0\0\x01\0\x01";
+        let query = [&[7, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], question].concat();
+        let good = [&[7, 9, 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0][..], question].concat();
+        let changed = |at: usize, value: u8| {
+            let mut reply = good.clone();
+            reply[at] = value;
+            reply
+        };
+        let mut other_case = good.clone();
+        other_case[13].make_ascii_uppercase();
+        let refused = [7, 9, 0x81, 0x85, 0, 0, 0, 0, 0, 0, 0, 0];
+        let empty = [7, 9, 0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 0];
+        for (what, reply, is_taken) in [
+            ("itself", good.clone(), true),
+            ("in another case", other_case, true),
+            ("a longer one", [&good[..], &[0; 20]].concat(), true),
+            ("an error without a question", refused.to_vec(), true),
+            ("nothing at all", empty.to_vec(), false),
+            ("another id", changed(1, 10), false),
+            ("a query", changed(2, 1), false),
+            ("another name", changed(13, b'c'), false),
+            ("another type", changed(18, 28), false),
+            ("another class", changed(20, 3), false),
+            ("two questions", changed(5, 2), false),
+            ("cut in the question", good[..good.len() - 1].to_vec(), false),
+            ("cut in the header", good[..11].to_vec(), false),
+            ("no bytes", Vec::new(), false),
+        ] {
+            assert_eq!(is_reply_to(&reply, &query), is_taken, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_question_is_never_sent_to_ourselves() {
+        let own: Vec<SocketAddr> =
+            ["0.0.0.0:53", "10.0.0.1:5300"].map(|text| text.parse().unwrap()).to_vec();
+        for (upstream, is_ours) in [
+            ("127.0.0.1:53", true),
+            ("127.9.9.9:53", true),
+            ("0.0.0.0:53", true),
+            ("127.0.0.1:5353", false),
+            ("10.0.0.1:5300", true),
+            ("10.0.0.1:53", false),
+            ("10.0.0.2:5300", false),
+            ("198.51.100.1:53", true),
+            ("198.51.100.3:9", true),
+            ("198.51.100.4:53", false),
+            ("9.9.9.9:53", false),
+        ] {
+            assert_eq!(is_own(upstream.parse().unwrap(), &own), is_ours, "{upstream}");
+        }
+    }
+
     #[test]
     fn resolv_conf_gives_upstreams_without_ourselves() {
         let text = "# local\nnameserver 198.51.100.1\nnameserver 127.0.0.1\n search x\n\
