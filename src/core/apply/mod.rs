@@ -15,7 +15,7 @@ mod past;
 mod tx;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use tx::{is_present, reindex};
 pub use workload::too_large;

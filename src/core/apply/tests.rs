@@ -9,7 +9,7 @@ mod past;
 mod returned;
 mod steps;
 mod store;
-mod world;
+pub(crate) mod world;
 
 use std::{collections::BTreeMap, sync::Arc};
 
