@@ -25,6 +25,8 @@ pub mod select;
 pub mod request;
 pub mod handlers;
 pub mod routes;
+#[cfg(test)]
+mod tests;
 
 pub use events::Hub;
 pub use routes::Dialect;

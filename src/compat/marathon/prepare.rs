@@ -76,7 +76,10 @@ impl<'a> World<'a> {
         let context = Context { settings: self.settings, roles: &roles.valid, role_pinned };
         validate::validate(&app, &context).into_result()?;
         resident_change(current.map(|s| &**s), &app)?;
-        let spec = convert::workload(app.clone());
+        let mut spec = convert::workload(app.clone());
+        if let Some(current) = current {
+            keep_any(current, &mut spec);
+        }
         let n_bytes = spec.stored_bytes();
         if n_bytes > limit::DEFINITION_BYTES_MAX {
             let mut v = Violations::default();
@@ -99,6 +102,20 @@ fn absolute(dependency: &str, app: &AppId) -> PathId {
     }
 }
 
+/// With `requirePorts` a port that was asked for as "any" is shown with the service port it was given.
+/// Who sends that back, or only changes the number of instances, does not ask for that port of a node.
+fn keep_any(current: &WorkloadSpec, spec: &mut WorkloadSpec) {
+    if !(current.require_ports && spec.require_ports) {
+        return;
+    }
+    let ports = spec.run_mut().containers.iter_mut().flat_map(|c| &mut c.ports);
+    for (old, new) in current.run.ports().zip(ports) {
+        if old.host_port == Some(0) && old.service_port == new.service_port {
+            new.host_port = Some(0);
+        }
+    }
+}
+
 /// What an app with persistent volumes holds on its node cannot change.
 fn resident_change(current: Option<&WorkloadSpec>, app: &App) -> Result<(), Violations> {
     let Some(current) = current.filter(|spec| spec.run.is_resident()) else { return Ok(()) };
@@ -118,3 +135,6 @@ fn resident_change(current: Option<&WorkloadSpec>, app: &App) -> Result<(), Viol
     v.check(same, "/", "Resident Tasks may not change host port requirements!");
     v.into_result()
 }
+
+#[cfg(test)]
+mod tests;
