@@ -138,6 +138,7 @@ impl Walk<'_> {
             let text = "enforceRole can only be set on top-level groups";
             self.violations.add(format!("{path}/enforceRole"), text);
         }
+        let around = self.world.enforce_role;
         if is_top {
             self.world.enforce_role = update.enforce_role;
         }
@@ -153,6 +154,7 @@ impl Walk<'_> {
         if let Some(groups) = &update.groups {
             self.groups(id, groups, path)?;
         }
+        self.world.enforce_role = around; // the next group is another one
         Ok(())
     }
 
@@ -251,3 +253,6 @@ pub fn removal(world: &World<'_>, group: &GroupId) -> Edits {
     let gone = GroupEdit { id: group.clone(), change: GroupChange::Delete };
     Edits { apps: Vec::new(), groups: vec![gone] }
 }
+
+#[cfg(test)]
+mod tests;
