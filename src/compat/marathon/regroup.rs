@@ -227,7 +227,7 @@ impl Walk<'_> {
         let current = self.world.state.groups.get(id).map(|group| group.enforce_role);
         let is_change = current.is_some_and(|current| current != wanted);
         let changes_service = |edit: &Edit| match (&edit.new, self.world.state.spec(&edit.id)) {
-            (Some(new), Some(old)) => old.config_differs(new) || old.instances != new.instances,
+            (Some(new), Some(old)) => differs(old, new),
             (None, None) => false,
             (Some(_), None) | (None, Some(_)) => true,
         };
@@ -236,6 +236,16 @@ impl Walk<'_> {
             self.violations.add("/enforceRole", text);
         }
     }
+}
+
+/// Whether a definition changes its app; ports without a number keep the ones they were given.
+fn differs(old: &WorkloadSpec, new: &WorkloadSpec) -> bool {
+    let mut new = new.clone();
+    let ports = new.run_mut().containers.iter_mut().flat_map(|c| &mut c.ports);
+    for (given, port) in old.run.ports().zip(ports).filter(|(_, port)| port.service_port == 0) {
+        port.service_port = given.service_port;
+    }
+    old.config_differs(&new) || old.instances != new.instances
 }
 
 fn not_below(id: &PathId, parent: &GroupId) -> String {

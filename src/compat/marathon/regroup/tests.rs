@@ -229,6 +229,7 @@ fn a_changed_role_rule_comes_without_changed_services() {
         assert!(story.edits("/g", same.clone()).is_ok(), "{same}");
     }
     assert!(story.edits("/g", json!({"enforceRole": false})).is_ok());
+    assert!(story.edits("/g", json!({"enforceRole": false, "apps": [app("a")]})).is_ok());
 }
 
 #[test]
