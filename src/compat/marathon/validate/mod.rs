@@ -293,15 +293,15 @@ fn labels(app: &App, v: &mut Violations) {
         let is_one = app.instances.is_none_or(|n| n <= 1);
         v.check(is_one, "/", "Single instance app may only have one instance");
     }
-    let Some(version) = app.label("DCOS_MIGRATION_API_VERSION").filter(|v| !v.is_empty()) else {
-        return;
-    };
     let has = |key: &str| app.label(key).is_some_and(|value| !value.is_empty());
-    v.check(
-        version == "v1" && has("DCOS_PACKAGE_FRAMEWORK_NAME") && has("DCOS_MIGRATION_API_PATH"),
-        "/",
-        "DCOS_PACKAGE_FRAMEWORK_NAME and DCOS_MIGRATION_API_PATH must be defined when using DCOS_MIGRATION_API_VERSION",
-    );
+    if has("DCOS_MIGRATION_API_VERSION") {
+        let is_known = app.label("DCOS_MIGRATION_API_VERSION") == Some("v1");
+        v.check(
+            is_known && has("DCOS_PACKAGE_FRAMEWORK_NAME") && has("DCOS_MIGRATION_API_PATH"),
+            "/",
+            "DCOS_PACKAGE_FRAMEWORK_NAME and DCOS_MIGRATION_API_PATH must be defined when using DCOS_MIGRATION_API_VERSION",
+        );
+    }
     let behavior = app.label("GPU_SCHEDULING_BEHAVIOR");
     v.check(
         behavior.is_none_or(|b| ["restricted", "unrestricted"].contains(&b)),
@@ -309,3 +309,6 @@ fn labels(app: &App, v: &mut Violations) {
         "is not one of (restricted,unrestricted)",
     );
 }
+
+#[cfg(test)]
+mod tests;
