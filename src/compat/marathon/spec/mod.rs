@@ -50,3 +50,6 @@ macro_rules! names {
     };
 }
 use names;
+
+#[cfg(test)]
+mod tests;

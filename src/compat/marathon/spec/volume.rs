@@ -99,7 +99,9 @@ impl Read for Volume {
             external: o.opt("external"),
             secret: o.opt("secret"),
         };
-        if volume.secret.is_none() && volume.persistent.is_none() {
+        // By what was sent: what of it cannot be read is told already.
+        let says = |key: &str| o.map.get(key).is_some_and(|value| !value.is_null());
+        if !says("secret") && !says("persistent") {
             o.defined("mode", Access::read)?;
         }
         Some(volume)
