@@ -144,8 +144,9 @@ impl Read for HealthCheck {
         let o = at.object()?;
         let (port, port_index) = port(&o);
         let command: Option<ShellCommand> = o.opt("command");
-        // A check with a command is a command check, whatever else it says.
-        let default = if command.is_some() { Protocol::Command } else { Protocol::Http };
+        let protocol = o.opt("protocol");
+        // A check with a command is a command check, whatever else it says: its rules are.
+        let protocol = command.as_ref().map(|_| Protocol::Command).or(protocol);
         Some(Self {
             grace_period_seconds: seconds(&o, "gracePeriodSeconds", 300),
             ignore_http1xx: o.opt("ignoreHttp1xx"),
@@ -154,7 +155,7 @@ impl Read for HealthCheck {
             path: o.opt("path"),
             port,
             port_index,
-            protocol: o.opt("protocol").unwrap_or(default),
+            protocol: protocol.unwrap_or(Protocol::Http),
             ip_protocol: o.opt("ipProtocol").unwrap_or(IpProtocol::V4),
             timeout_seconds: seconds(&o, "timeoutSeconds", 20),
             delay_seconds: seconds(&o, "delaySeconds", 15),

@@ -356,3 +356,19 @@ fn an_option_of_a_group_stands_alone_or_with_the_id() {
         assert!(!read(json.clone()).is_only(&option), "{json}");
     }
 }
+
+#[test]
+fn a_check_with_a_command_is_a_command_check_whatever_else_it_says() {
+    for (check, wanted) in [
+        (json!({}), "HTTP"),
+        (json!({"command": {"value": "true"}}), "COMMAND"),
+        (json!({"command": {"value": "true"}, "protocol": "COMMAND"}), "COMMAND"),
+        (json!({"command": {"value": "true"}, "protocol": "HTTP", "portIndex": 7}), "COMMAND"),
+    ] {
+        let written = written(json!({"healthChecks": [check]}));
+        assert_eq!(written["healthChecks"][0]["protocol"], wanted, "{check}");
+    }
+    let unknown = json!({"healthChecks": [{"command": {"value": "x"}, "protocol": "PING"}]});
+    let told = ["/healthChecks(0)/protocol error.unknown.enum.literal"];
+    assert_eq!(refused::<App>(&unknown), told);
+}
