@@ -24,5 +24,7 @@ mod nodes;
 mod events;
 pub mod live;
 pub mod ui;
+#[cfg(test)]
+mod tests;
 
 pub use context::Api;

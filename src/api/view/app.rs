@@ -162,7 +162,7 @@ pub fn row<'a>(view: &View<'a>, id: &'a AppId) -> Option<AppRow<'a>> {
         cmd: container.and_then(|c| command_text(&c.command)),
         labels: &spec.run.labels,
         ports: spec.run.ports().map(port_row).collect(),
-        service_url: service_url(&spec.run.labels),
+        service_url: spec.service_name().map(|name| format!("/service/{name}/")),
         version: Iso(spec.version),
         updated_at: Iso(changed.map_or(spec.version, |at| at.max(spec.version))),
     })
@@ -245,14 +245,6 @@ fn vip(label: &str) -> String {
     format!("{}.marathon.l4lb.thisdcos.directory{port}", name.replace('/', ""))
 }
 
-/// Where the admin router serves the app, when its labels ask for it.
-fn service_url(labels: &BTreeMap<String, String>) -> Option<String> {
-    let name = labels.get("DCOS_SERVICE_NAME")?;
-    let complete = labels.contains_key("DCOS_SERVICE_SCHEME")
-        && labels.contains_key("DCOS_SERVICE_PORT_INDEX");
-    complete.then(|| format!("/service/{}/", name.trim_matches('/')))
-}
-
 fn dns_names(id: &AppId) -> Vec<String> {
     let label = id.segments().rev().collect::<Vec<_>>().join("-");
     let zone = "dcos.thisdcos.directory";
@@ -305,3 +297,6 @@ pub fn is_up(state: &State, instance: &Instance) -> bool {
         && (state.healthy(instance) == Some(true)
             || state.spec_of(instance).is_some_and(|s| !s.run.has_health_checks()))
 }
+
+#[cfg(test)]
+mod tests;

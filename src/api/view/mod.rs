@@ -13,6 +13,8 @@ pub mod status;
 pub mod tally;
 pub mod verdict;
 pub mod why;
+#[cfg(test)]
+mod tests;
 
 use serde::{Serialize, Serializer};
 
