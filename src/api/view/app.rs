@@ -14,7 +14,11 @@ use super::{
     why,
 };
 use crate::{
-    core::{State, state::TaskFailure},
+    core::{
+        State,
+        naming::label::{LABEL_MAX, push_label},
+        state::TaskFailure,
+    },
     model::{
         AppId, DeploymentId, Instance, WorkloadSpec,
         container::{Command, Port},
@@ -245,8 +249,10 @@ fn vip(label: &str) -> String {
     format!("{}.marathon.l4lb.thisdcos.directory{port}", name.replace('/', ""))
 }
 
+/// Names that answer with where the app runs (docs/compat/dns.md, "Labels").
 fn dns_names(id: &AppId) -> Vec<String> {
-    let label = id.segments().rev().collect::<Vec<_>>().join("-");
+    let mut label = String::new();
+    push_label(&id.task_name(), LABEL_MAX, &mut label);
     let zone = "dcos.thisdcos.directory";
     std::iter::once(format!("{label}.marathon.mesos"))
         .chain(["autoip", "agentip", "containerip"].map(|k| format!("{label}.marathon.{k}.{zone}")))

@@ -1,11 +1,17 @@
 //! Rows of apps: what people read there, and can use.
 
+use std::{collections::BTreeSet, net::IpAddr};
+
 use serde_json::json;
 
 use super::*;
 use crate::{
     api::view::tests::Story,
-    core::apply::tests::world::app,
+    core::{
+        apply::tests::world::app,
+        naming::{Sink, tasks},
+    },
+    model::names::Realm,
 };
 
 #[test]
@@ -69,4 +75,36 @@ fn lists_are_narrowed_by_what_people_remember() {
         assert_eq!(matches(&story.w.state, &id, q, &labels), wanted, "{q} {labels:?}");
     }
     assert!(!matches(&story.w.state, &AppId::parse("/x"), "", &[]));
+}
+
+/// The names that have an address.
+#[derive(Default)]
+struct Names(Vec<String>, BTreeSet<String>);
+
+impl Sink for Names {
+    type Name = usize;
+
+    fn name(&mut self, text: &str) -> usize {
+        self.0.push(text.to_owned());
+        self.0.len() - 1
+    }
+
+    fn address(&mut self, owner: usize, _: IpAddr) {
+        self.1.insert(self.0[owner].clone());
+    }
+
+    fn service(&mut self, _: usize, _: u16, _: usize) {}
+}
+
+#[test]
+fn the_names_that_are_shown_are_those_that_answer() {
+    let long = format!("/{}/{}", "g".repeat(40), "a".repeat(40));
+    for id in ["/web", "/shop/web", "/shop/web.v2", "/a.b/c-d", long.as_str()] {
+        let w = Story::running(app(id, 1)).w;
+        let mut names = Names::default();
+        tasks::records(&w.state, &Realm::default(), &mut names);
+        for shown in dns_names(&AppId::parse(id)) {
+            assert!(names.1.contains(&shown), "{id}: {shown} is none of {:?}", names.1);
+        }
+    }
 }
