@@ -217,4 +217,57 @@ mod tests {
         assert_eq!(relative("/a/b/").unwrap(), "a/b");
         assert!(relative("a/../../etc/passwd").is_err());
     }
+
+    #[test]
+    fn pieces_put_together_are_the_file() {
+        let text = "aü€😀\u{7ff}\u{ffff}z".repeat(3);
+        for bytes_max in 4..9 {
+            let (mut offset, mut read) = (0, String::new());
+            loop {
+                let from = usize::try_from(offset).unwrap();
+                let end = text.len().min(from + bytes_max);
+                let (size, bytes) = (text.len() as u64, text.as_bytes()[from..end].to_vec());
+                let chunk = chunk(&Piece { offset, size, bytes }, false);
+                assert!(chunk.next_offset > offset || chunk.eof, "{bytes_max}: it goes on");
+                read.push_str(&chunk.data);
+                offset = chunk.next_offset;
+                if chunk.eof {
+                    break;
+                }
+            }
+            assert_eq!(read, text, "in pieces of {bytes_max}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_a_query_are_whole() {
+        let of = |text: &str| number(&Query::parse(text), "offset").ok();
+        for (text, wanted) in [
+            ("", Some(None)),
+            ("offset=", Some(None)),
+            ("offset=0", Some(Some(0))),
+            ("offset=-100", Some(Some(-100))),
+            ("offset=1.5", None),
+            ("offset=x", None),
+            ("offset=99999999999999999999", None),
+        ] {
+            assert_eq!(of(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_agents_silence_is_no_missing_file() {
+        use crate::http::{reply::Reply as _, serve::RequestId};
+        for (error, status) in [
+            (AskError::NotFound("x".into()), 404),
+            (AskError::Invalid("x".into()), 400),
+            (AskError::Failed("x".into()), 502),
+            (AskError::TimedOut, 502),
+            (AskError::NotConnected("n".into()), 502),
+        ] {
+            let text = error.to_string();
+            let answer = ask_error(error).reply(RequestId::default());
+            assert_eq!(answer.status().as_u16(), status, "{text}");
+        }
+    }
 }

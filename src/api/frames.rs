@@ -47,3 +47,57 @@ pub fn frame(channel: u8, payload: &[u8]) -> Bytes {
     bytes.put_slice(payload);
     bytes.freeze()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    async fn all(mut bytes: &[u8]) -> (Vec<(u8, Bytes)>, Option<std::io::ErrorKind>) {
+        let mut frames = Vec::new();
+        loop {
+            match read_frame(&mut bytes).await {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => return (frames, None),
+                Err(error) => return (frames, Some(error.kind())),
+            }
+        }
+    }
+
+    fn blocking<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(work)
+    }
+
+    proptest! {
+        #[test]
+        fn frames_read_back_and_a_cut_is_noticed(
+            sent in proptest::collection::vec(
+                (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..20)), 0..5),
+            cut in 0usize..100,
+        ) {
+            let bytes: Vec<u8> = sent.iter().flat_map(|(c, p)| frame(*c, p)).collect();
+            let sent: Vec<(u8, Bytes)> = sent.into_iter().map(|(c, p)| (c, p.into())).collect();
+            prop_assert_eq!(blocking(all(&bytes)), (sent.clone(), None));
+            let cut = cut.min(bytes.len());
+            let (read, error) = blocking(all(&bytes[..cut]));
+            prop_assert!(sent.starts_with(&read));
+            let whole: usize = read.iter().map(|(_, p)| p.len() + 5).sum();
+            let wanted = (whole < cut).then_some(std::io::ErrorKind::UnexpectedEof);
+            prop_assert_eq!(error, wanted);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_has_an_end() {
+        let largest = vec![7; FRAME_BYTES_MAX];
+        let (frames, error) = all(&frame(channel::STDOUT, &largest)).await;
+        assert_eq!((frames[0].1.len(), error), (FRAME_BYTES_MAX, None));
+        // Refused by its head, before anything is held for it.
+        let (frames, error) = all(&[channel::STDIN, 0, 1, 0, 1]).await;
+        assert_eq!((frames.len(), error), (0, Some(std::io::ErrorKind::InvalidData)));
+        let (_, error) = all(&[channel::STDIN, 0xFF, 0xFF, 0xFF, 0xFF]).await;
+        assert_eq!(error, Some(std::io::ErrorKind::InvalidData));
+    }
+}

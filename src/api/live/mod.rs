@@ -12,6 +12,8 @@
 mod collection;
 mod delta;
 mod kinds;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
