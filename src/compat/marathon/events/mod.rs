@@ -14,6 +14,8 @@ use crate::{
 mod announce;
 mod hub;
 mod translate;
+#[cfg(test)]
+mod tests;
 
 pub use announce::Announcement;
 pub use hub::{Event, Full, Hub};

@@ -215,3 +215,155 @@ fn an_update_keeps_what_it_leaves_out() {
     assert_eq!(bridged["portDefinitions"], Value::Null);
     assert_eq!(bridged["container"]["portMappings"][0]["hostPort"], 0);
 }
+
+#[test]
+fn old_and_new_forms_that_disagree_are_refused() {
+    let docker = |more: Value| {
+        let mut docker = json!({"image": "x"});
+        docker.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        docker
+    };
+    let found = json!({"discovery": {"ports": [{"number": 80, "name": "web"}]}});
+    for (input, wanted) in [
+        (
+            json!({"uris": ["a"], "fetch": [{"uri": "b"}]}),
+            "cannot specify both uris and fetch fields",
+        ),
+        (
+            json!({"ports": [80], "portDefinitions": [{"port": 81}]}),
+            "cannot specify both ports and port definitions",
+        ),
+        (json!({"ipAddress": {}, "ports": [80]}), "cannot specify both an IP address and port"),
+        (
+            json!({"ipAddress": {}, "portDefinitions": [{"port": 1}]}),
+            "cannot specify both an IP address and port",
+        ),
+        (
+            json!({"ipAddress": {}, "networks": [{"name": "n"}]}),
+            "must not specify both networks and ipAddress",
+        ),
+        (
+            json!({"container": {"docker": docker(json!({"portMappings": []})), "portMappings": []}}),
+            "cannot specify both container.portMappings and container.docker.portMappings",
+        ),
+        (
+            json!({
+                "container": {"docker": docker(json!({"network": "HOST"}))},
+                "networks": [{"mode": "host"}],
+            }),
+            "must not specify both container.docker.network and networks",
+        ),
+        (
+            json!({"container": {"docker": docker(json!({"network": "NONE"}))}}),
+            "unsupported docker network type NONE",
+        ),
+        (
+            json!({"container": {"docker": docker(json!({}))}, "ipAddress": found}),
+            "ipAddress/discovery is not allowed for Docker containers",
+        ),
+        // Clients that send back what they read say one thing twice.
+        (json!({"ports": [80, 0], "portDefinitions": [{"port": 80, "name": "a"}, {}]}), ""),
+        (json!({"ports": [], "portDefinitions": [{"port": 80}]}), ""),
+        (json!({"ipAddress": {}, "ports": []}), ""),
+        (json!({"ipAddress": {}, "networks": []}), ""),
+        (json!({"uris": ["a"], "fetch": []}), ""),
+    ] {
+        let mut app = app(input.clone());
+        let got = migrate(&mut app, &Settings::default());
+        let got = got.err().map_or(String::new(), |conflict| conflict.to_string());
+        assert_eq!(got, wanted, "{input}");
+    }
+}
+
+#[test]
+fn an_update_changes_the_field_it_names_and_no_other() {
+    let full = json!({
+        "id": "/a", "args": ["a"], "cpus": 1, "mem": 1, "disk": 1, "gpus": 1, "instances": 1,
+        "user": "u", "tty": true, "executor": "/x", "role": "r", "requirePorts": true,
+        "executorResources": {"cpus": 1, "mem": 64, "disk": 20}, "resourceLimits": {"cpus": 2},
+        "env": {"A": "b"}, "labels": {"a": "b"}, "secrets": {"s": {"source": "/s"}},
+        "acceptedResourceRoles": ["*"], "constraints": [["hostname", "UNIQUE"]],
+        "dependencies": ["/b"], "backoffSeconds": 2, "backoffFactor": 2, "maxLaunchDelaySeconds": 9,
+        "taskKillGracePeriodSeconds": 9, "killSelection": "OLDEST_FIRST",
+        "fetch": [{"uri": "http://x/y"}], "portDefinitions": [{"port": 80}],
+        "healthChecks": [{"port": 80}], "check": {"tcp": {"port": 80}},
+    });
+    let mut current = app(full);
+    complete(&mut current, &Settings::default());
+    let before = serde_json::to_value(&current).unwrap();
+    let updates = [
+        json!({"cmd": "x"}),
+        json!({"args": []}),
+        json!({"cpus": 2}),
+        json!({"mem": 2}),
+        json!({"disk": 2}),
+        json!({"gpus": 2}),
+        json!({"instances": 2}),
+        json!({"user": "v"}),
+        json!({"tty": false}),
+        json!({"executor": ""}),
+        json!({"role": "q"}),
+        json!({"requirePorts": false}),
+        json!({"executorResources": {"cpus": 2, "mem": 64, "disk": 20}}),
+        json!({"resourceLimits": {"mem": 2}}),
+        json!({"env": {}}),
+        json!({"labels": {}}),
+        json!({"secrets": {}}),
+        json!({"acceptedResourceRoles": ["r"]}),
+        json!({"constraints": []}),
+        json!({"dependencies": []}),
+        json!({"backoffSeconds": 3}),
+        json!({"backoffFactor": 3}),
+        json!({"maxLaunchDelaySeconds": 3}),
+        json!({"taskKillGracePeriodSeconds": 3}),
+        json!({"killSelection": "YOUNGEST_FIRST"}),
+        json!({"unreachableStrategy": "disabled"}),
+        json!({"upgradeStrategy": {"maximumOverCapacity": 0, "minimumHealthCapacity": 0}}),
+        json!({"fetch": []}),
+        json!({"portDefinitions": []}),
+        json!({"healthChecks": []}),
+        json!({"networks": [{"mode": "host"}, {"mode": "host"}]}),
+        json!({"container": {"type": "MESOS", "volumes": []}}),
+    ];
+    for update in updates {
+        let (key, value) = update.as_object().unwrap().iter().next().unwrap();
+        let after = overlay(current.clone(), app(update.clone()));
+        let after = serde_json::to_value(after).unwrap();
+        assert_eq!(&after[key], value, "{key}");
+        let mut rest = before.clone();
+        rest[key] = value.clone();
+        assert_eq!(after, rest, "{key}: all else stays");
+    }
+}
+
+#[test]
+fn ports_of_the_old_network_do_not_outlive_it() {
+    let settings = Settings::default();
+    let ported = |networks: Value, more: Value| {
+        let mut json = json!({"id": "/a", "cmd": "x", "networks": networks});
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut app = app(json);
+        complete(&mut app, &settings);
+        app
+    };
+    let bridge = json!([{"mode": "container/bridge"}]);
+    let mapped = json!({"container": {"type": "MESOS", "portMappings": [{"containerPort": 80}]}});
+    let after = |current: App, update: Value| {
+        let mut update = app(update);
+        migrate(&mut update, &settings).unwrap();
+        let mut app = overlay(current, update);
+        complete(&mut app, &settings);
+        let json = serde_json::to_value(app).unwrap();
+        (json["portDefinitions"].clone(), json["container"]["portMappings"].clone())
+    };
+    let default = json!([{"name": "default", "port": 0, "protocol": "tcp"}]);
+    let moved = after(ported(bridge.clone(), mapped), json!({"networks": [{"mode": "host"}]}));
+    assert_eq!(moved, (default, Value::Null));
+    let defined = json!({"portDefinitions": [{"port": 80}]});
+    let (definitions, mappings) =
+        after(ported(json!([]), defined.clone()), json!({"networks": bridge}));
+    assert_eq!((definitions, &mappings[0]["name"]), (Value::Null, &json!("default")));
+    let (definitions, mappings) = after(ported(json!([]), defined), json!({"ports": [81]}));
+    assert_eq!(definitions, json!([{"port": 81, "protocol": "tcp"}]));
+    assert_eq!(mappings, Value::Null);
+}

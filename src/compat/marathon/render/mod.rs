@@ -11,3 +11,6 @@ pub mod info;
 pub mod queue;
 pub mod stats;
 pub mod task;
+
+#[cfg(test)]
+mod tests;
