@@ -21,6 +21,8 @@ mod state;
 mod metrics;
 pub mod routes;
 pub mod slave;
+#[cfg(test)]
+mod tests;
 
 pub use facts::Facts;
 pub use history::History;

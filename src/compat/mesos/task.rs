@@ -423,3 +423,6 @@ pub fn has_id(instance: &Instance, spec: &WorkloadSpec, id: &str) -> bool {
 pub fn is_unreachable(instance: &Instance) -> bool {
     instance.condition().is_lost()
 }
+
+#[cfg(test)]
+mod tests;
