@@ -419,3 +419,6 @@ fn not_found(text: impl Into<bytes::Bytes>) -> Response {
 fn bad_path() -> Response {
     reply::text(StatusCode::BAD_REQUEST, "400 Bad Request: the path makes no sense\n")
 }
+
+#[cfg(test)]
+mod tests;

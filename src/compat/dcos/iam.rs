@@ -444,3 +444,6 @@ async fn remove(iam: Arc<Iam>, call: Call) -> Result<Response, Failed> {
     iam.cluster.propose(&call.principal, AccessCommand::DeleteUser(uid).into()).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,4 +197,42 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn rewrites_and_redirects_lead_somewhere_and_end() {
+        for rule in RULES {
+            let (Is(path) | Under(path)) = rule.path;
+            match rule.then {
+                Then::Rewrite(from, to) => {
+                    assert!(path.starts_with(from), "{path}");
+                    let rest = &path[from.len()..];
+                    let next = find(&format!("{to}{rest}x")).unwrap();
+                    assert!(!matches!(next.then, Then::Rewrite(..) | Then::Redirect(..)), "{path}");
+                    assert_ne!(
+                        next.pass,
+                        Pass::Open,
+                        "{path}: what wants a token goes on to want one"
+                    );
+                }
+                Then::Redirect(status, to) => {
+                    assert!((301..=308).contains(&status), "{path}");
+                    let next = find(to.split('#').next().unwrap()).unwrap();
+                    assert!(!matches!(next.then, Then::Redirect(..)), "{path}");
+                }
+                Then::Part { strip, .. } => assert!(path.starts_with(strip), "{path}"),
+                Then::Service | Then::Agent => assert!(path.ends_with('/'), "{path}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_spelling_of_a_guarded_path_is_open() {
+        for rule in RULES.iter().filter(|rule| rule.pass == Pass::Token) {
+            let Under(path) = rule.path else { continue };
+            for below in ["", "x", "x/y", "/", "/x", "../x", "x.json", "%2e%2e"] {
+                let found = find(&format!("{path}{below}")).unwrap();
+                assert_eq!(found.pass, Pass::Token, "{path}{below}");
+            }
+        }
+    }
 }

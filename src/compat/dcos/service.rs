@@ -238,4 +238,125 @@ mod tests {
         assert!(search("n1", lookup).is_none());
         assert!(search("1/2/3/4/5/6/7/8/9/10/a", lookup).is_none());
     }
+
+    use std::collections::BTreeMap;
+
+    use crate::{
+        base::clock::Timestamp,
+        core::{
+            Command,
+            apply::tests::world::{World, app, checked},
+        },
+        model::{NodeId, link::Report},
+    };
+
+    /// A cluster that runs `n` instances of an app with these labels beside the usual ones.
+    fn offering(n: u32, labels: &[(&str, &str)]) -> World {
+        let mut spec = checked(app("/web", n));
+        let usual = [
+            ("DCOS_SERVICE_NAME", "/web/"),
+            ("DCOS_SERVICE_SCHEME", "http"),
+            ("DCOS_SERVICE_PORT_INDEX", "0"),
+        ];
+        let labels = usual.iter().chain(labels).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        spec.run_mut().labels = labels.collect::<BTreeMap<_, _>>();
+        let mut w = World::new(2);
+        w.put(spec);
+        w.settle();
+        w
+    }
+
+    /// The ports of those who get the next requests.
+    fn turns(services: &Services, w: &World, n: usize) -> Vec<u16> {
+        let next = |_| services.lookup(&w.state, "web", |s| s.upstreams().0.addr.port());
+        (0..n).filter_map(next).collect()
+    }
+
+    #[test]
+    fn requests_go_to_the_healthy_in_turn() {
+        let mut w = offering(3, &[]);
+        let services = Services::default();
+        assert_eq!(turns(&services, &w, 4), [31_000, 31_001, 31_002, 31_000]);
+        let ids: Vec<_> = w.state.instances.keys().cloned().collect();
+        w.report_with(&ids[1], Condition::Running, Some(false));
+        let fresh = Services::default();
+        assert_eq!(turns(&fresh, &w, 3), [31_000, 31_002, 31_000]);
+        w.report(&ids[0], Condition::Killing);
+        assert_eq!(turns(&Services::default(), &w, 2), [31_002, 31_002]);
+        // Rather an ill one than none.
+        w.report_with(&ids[2], Condition::Running, Some(false));
+        assert_eq!(turns(&Services::default(), &w, 2), [31_001, 31_002]);
+        w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+        assert_eq!(turns(&Services::default(), &w, 1), [0; 0], "nobody is there");
+    }
+
+    #[test]
+    fn a_spare_is_another_one() {
+        let of = |n: u32| {
+            let w = offering(n, &[]);
+            Services::default().lookup(&w.state, "web", Service::upstreams).unwrap()
+        };
+        let (first, spare) = of(2);
+        assert_ne!(Some(first.addr), spare.map(|spare| spare.addr));
+        assert!(of(1).1.is_none());
+    }
+
+    #[test]
+    fn labels_say_how_a_service_is_reached() {
+        let look = |labels: &[(&str, &str)]| {
+            let w = offering(1, labels);
+            let how = |s: &Service| (s.upstreams().0.tls, s.strips_prefix);
+            Services::default().lookup(&w.state, "web", how)
+        };
+        let rewrite = "DCOS_SERVICE_REWRITE_REQUEST_URLS";
+        assert_eq!(look(&[]), Some((false, true)));
+        assert_eq!(look(&[("DCOS_SERVICE_SCHEME", "https")]), Some((true, true)));
+        assert_eq!(look(&[(rewrite, "false")]), Some((false, false)));
+        assert_eq!(look(&[(rewrite, "0")]), Some((false, true)));
+        for wrong in [
+            ("DCOS_SERVICE_SCHEME", "ftp"),
+            ("DCOS_SERVICE_PORT_INDEX", "1"),
+            ("DCOS_SERVICE_PORT_INDEX", "-1"),
+            ("DCOS_SERVICE_PORT_INDEX", "http"),
+            ("DCOS_SERVICE_NAME", "/"),
+        ] {
+            assert_eq!(look(&[wrong]), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn on_its_own_network_a_service_is_reached_at_its_own_address() {
+        let mut spec = app("/web", 1);
+        let run = spec.run_mut();
+        run.networks[0].mode = NetworkMode::Container;
+        run.containers[0].ports[0].container_port = Some(80);
+        for (name, value) in [("NAME", "web"), ("SCHEME", "http"), ("PORT_INDEX", "0")] {
+            run.labels.insert(format!("DCOS_SERVICE_{name}"), value.to_owned());
+        }
+        let mut w = World::new(1);
+        w.put(spec);
+        w.settle();
+        let at = |w: &World| {
+            Services::default().lookup(&w.state, "web", |s| s.upstreams().0.addr.to_string())
+        };
+        assert_eq!(at(&w).as_deref(), Some("127.0.0.1:31000"), "it has told of no address yet");
+        let instance = w.state.instances.values().next().unwrap().clone();
+        let report = Report {
+            instance: instance.id.clone(),
+            incarnation: instance.incarnation,
+            condition: Condition::Running,
+            at: Timestamp::from_ms(w.now),
+            started_at: instance.started_at(),
+            message: String::new(),
+            addresses: vec!["10.1.0.9".parse().unwrap()],
+            health: Vec::new(),
+            ready: true,
+            readiness: Vec::new(),
+            check: None,
+            containers: Vec::new(),
+            unhealthy: false,
+        };
+        w.ok(Command::Report { node: NodeId::from("n0"), reports: vec![report] });
+        assert_eq!(at(&w).as_deref(), Some("10.1.0.9:80"));
+    }
 }

@@ -443,3 +443,6 @@ async fn report(system: Arc<System>, _: Call) -> Response {
     }
     ok(&json!({"Units": units, "Nodes": nodes, "UpdatedTime": updated}))
 }
+
+#[cfg(test)]
+mod tests;
