@@ -20,6 +20,8 @@ pub mod framework;
 pub mod names;
 pub mod link;
 mod shapes;
+#[cfg(test)]
+mod tests;
 
 pub use access::Role;
 pub use deployment::{Deployment, DeploymentId};
