@@ -254,20 +254,4 @@ mod tests {
             assert_eq!(of(text), wanted, "{text}");
         }
     }
-
-    #[test]
-    fn an_agents_silence_is_no_missing_file() {
-        use crate::http::{reply::Reply as _, serve::RequestId};
-        for (error, status) in [
-            (AskError::NotFound("x".into()), 404),
-            (AskError::Invalid("x".into()), 400),
-            (AskError::Failed("x".into()), 502),
-            (AskError::TimedOut, 502),
-            (AskError::NotConnected("n".into()), 502),
-        ] {
-            let text = error.to_string();
-            let answer = ask_error(error).reply(RequestId::default());
-            assert_eq!(answer.status().as_u16(), status, "{text}");
-        }
-    }
 }

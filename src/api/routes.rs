@@ -189,4 +189,18 @@ mod tests {
             assert!(body.contains(text), "{body}");
         }
     }
+
+    #[test]
+    fn an_agents_silence_is_no_missing_file() {
+        for (error, status) in [
+            (AskError::NotFound("x".into()), 404),
+            (AskError::Invalid("x".into()), 400),
+            (AskError::Failed("x".into()), 502),
+            (AskError::TimedOut, 502),
+            (AskError::NotConnected("n".into()), 502),
+        ] {
+            let answer = unanswered(&error).reply(RequestId::default());
+            assert_eq!(answer.status().as_u16(), status, "{error}");
+        }
+    }
 }

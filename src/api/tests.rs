@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-use super::handles::{Cluster, Invitation, Leader, Reconciler};
 use crate::{
     base::clock::Timestamp,
-    control::cluster::ProposeError,
+    control::cluster::{Cluster, Error},
     core::{
         Accepted, Command, State,
         place::{Report, report::Advice},
     },
+    http::auth::Principal,
     model::{
         AppId, NodeId, Role, Scalars,
         link::{EngineAway, Usage},
@@ -66,43 +66,23 @@ pub fn report(state: &State, app: &str, sentence: &str, advice: Vec<Advice>) -> 
 }
 
 impl Cluster for Leading {
-    fn latest(&self) -> Arc<State> {
+    fn state(&self) -> Arc<State> {
         Arc::default()
     }
 
-    fn newer_than(&self, _: u64) -> BoxFuture<'static, ()> {
+    fn propose<'a>(
+        &'a self,
+        _: &'a Principal,
+        _: Command,
+    ) -> BoxFuture<'a, Result<Accepted, Error>> {
         Box::pin(std::future::pending())
     }
 
-    fn propose(&self, _: Command) -> BoxFuture<'_, Result<Accepted, ProposeError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn explain(&self, app: &AppId) -> Option<Arc<Report>> {
+    fn attempt(&self, app: &AppId) -> Option<Arc<Report>> {
         self.reports.get(app).cloned()
     }
 
     fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
         self.usage.get(node).cloned()
-    }
-
-    fn last_seen(&self, _: &NodeId) -> Option<Timestamp> {
-        None
-    }
-
-    fn leader(&self) -> Option<Leader> {
-        None
-    }
-
-    fn tasks(&self) -> Vec<(&'static str, &'static str)> {
-        Vec::new()
-    }
-
-    fn reconcilers(&self) -> Vec<Reconciler> {
-        Vec::new()
-    }
-
-    fn invite(&self) -> BoxFuture<'_, Result<Invitation, String>> {
-        Box::pin(std::future::pending())
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     },
     base::{clock::Timestamp, rng::Rng, wire::sample::one_of},
     core::{
-        Command, State,
+        NodeCommand, State, TaskCommand, WorkloadCommand,
         apply::tests::world::{self, World, app, checked},
         command::PutApps,
     },
@@ -91,25 +91,27 @@ fn happen(w: &mut World, leading: &mut Leading, rng: &mut Rng) {
             let spec =
                 if rng.below(2) == 0 { app(id.as_str(), n) } else { checked(app(id.as_str(), n)) };
             let put = world::put(&w.id(), vec![world::edit(&id, Some(spec))]);
-            w.run(Command::PutApps(Box::new(PutApps { force: rng.below(2) == 0, ..put }))).0.ok();
+            w.run(WorkloadCommand::PutApps(Box::new(PutApps { force: rng.below(2) == 0, ..put })))
+                .0
+                .ok();
         }
         3 => {
             let put = world::put(&w.id(), vec![world::edit(&id, None)]);
-            w.run(Command::PutApps(Box::new(put))).0.ok();
+            w.run(WorkloadCommand::PutApps(Box::new(put))).0.ok();
         }
         4 => w.reconcile(),
         5 => w.launch_on(node),
         6 => w.agents_act(),
         7 => {
             let reachable = rng.below(2) == 0;
-            w.run(Command::NodeReach { node: NodeId::from(node), reachable }).0.ok();
+            w.run(NodeCommand::NodeReach { node: NodeId::from(node), reachable }).0.ok();
         }
         8 => {
             let (since, until) = (Timestamp::from_ms(w.now), Timestamp::from_ms(w.now + 60_000));
             let duties =
                 [Duty::Active, Duty::Draining { since, until }, Duty::Deactivated { since }];
             let duty = *one_of(&duties, rng);
-            w.run(Command::NodeDuty { node: NodeId::from(node), duty }).0.ok();
+            w.run(NodeCommand::NodeDuty { node: NodeId::from(node), duty }).0.ok();
         }
         9 => {
             if rng.below(2) == 0 {
@@ -142,7 +144,7 @@ fn one_task(w: &mut World, rng: &mut Rng) {
         3 => drop(w.report(&id, Condition::Starting)),
         _ => {
             let (wipe, reason) = (rng.below(2) == 0, KillReason::Request);
-            w.run(Command::Kill { instances: vec![id], wipe, reason }).0.ok();
+            w.run(TaskCommand::Kill { instances: vec![id], wipe, reason }).0.ok();
         }
     }
 }

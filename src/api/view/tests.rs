@@ -11,10 +11,10 @@ use super::{
 use crate::{
     api::tests::{Leading, report},
     core::{
-        Command,
+        NodeCommand, TaskCommand, WorkloadCommand,
         apply::tests::world::{self, World, app as an_app, checked},
         command::PutApps,
-        place::report::{Advice, Change, Lower},
+        place::report::{Advice, Lower, Remedy},
     },
     model::{
         AppId, Instance, NodeId, Role, WorkloadSpec,
@@ -79,7 +79,7 @@ impl Story {
 
     fn force(&mut self, new: Option<WorkloadSpec>) {
         let put = world::put(&self.w.id(), vec![world::edit(&AppId::parse("/a"), new)]);
-        self.w.ok(Command::PutApps(Box::new(PutApps { force: true, ..put })));
+        self.w.ok(WorkloadCommand::PutApps(Box::new(PutApps { force: true, ..put })));
     }
 
     fn instances(&self) -> Vec<crate::model::InstanceId> {
@@ -127,7 +127,7 @@ fn a_deployment_says_what_it_waits_for_and_when_it_stands_still() {
     assert_eq!(told.sentence, "the deployment is stuck: its one instance is not up yet");
     assert_eq!(told.next.as_deref(), Some("take it back with: tepui deployment cancel d1"));
     // Where its node is why, the node is what to look at.
-    story.w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+    story.w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
     story.w.now += 301_000;
     let told = story.told(AppCondition::Stuck);
     assert_eq!(told.cause.as_deref(), Some("nobody hears from host0"));
@@ -213,7 +213,7 @@ fn what_failed_before_it_started_has_left_no_output_to_read() {
             containers: Vec::new(),
             unhealthy: false,
         };
-        story.w.ok(Command::Report { node: NodeId::from("n0"), reports: vec![report] });
+        story.w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report] });
         assert_eq!(story.verdict().next.as_deref(), Some(next), "{message}");
     }
 }
@@ -253,10 +253,10 @@ fn outside_a_deployment_it_starts_is_degraded_or_goes() {
     story.w.report_with(&id, Condition::Running, None);
     let told = story.told(AppCondition::Starting);
     assert_eq!(told.full(), "its one instance runs: TCP check on port index 0 has no result yet");
-    story.w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+    story.w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
     let told = story.told(AppCondition::Degraded);
     assert_eq!(told.full(), "its one instance does not run: nobody hears from host0");
-    story.w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: true });
+    story.w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: true });
     story.w.report_with(&id, Condition::Running, Some(true));
     story.force(None);
     let told = story.told(AppCondition::Deleting);
@@ -339,7 +339,7 @@ fn nodes_are_found_by_id_and_by_a_name_that_only_one_has() {
         ..world::node(n)
     };
     for node in [twin(0, "twin", "10.0.0.1"), twin(1, "twin", "10.0.0.2")] {
-        w.ok(Command::RegisterNode(Box::new(node)));
+        w.ok(NodeCommand::RegisterNode(Box::new(node)));
     }
     let found = |name: &str| node::find(&w.state, name).map(|node| node.id().to_string());
     assert_eq!(found("n1").as_deref(), Some("n1"));
@@ -364,10 +364,10 @@ fn a_node_has_one_word_for_what_it_is() {
         (Duty::Active, true, "active"),
     ] {
         story.leading.engine("n0", engine);
-        story.w.ok(Command::NodeDuty { node: NodeId::from("n0"), duty });
+        story.w.ok(NodeCommand::NodeDuty { node: NodeId::from("n0"), duty });
         assert_eq!(word(&story), wanted, "{duty:?} {engine}");
     }
-    story.w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+    story.w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
     story.leading.engine("n0", false);
     assert_eq!(word(&story), "unreachable", "what its engine does nobody knows");
 }
@@ -385,7 +385,7 @@ fn a_drain_says_what_each_app_waits_for() {
     let until = Timestamp::from_ms(1 << 40);
     let since = Timestamp::from_ms(story.w.now);
     let duty = Duty::Draining { since, until };
-    story.w.ok(Command::NodeDuty { node: NodeId::from("n0"), duty });
+    story.w.ok(NodeCommand::NodeDuty { node: NodeId::from("n0"), duty });
     let waits = &detail(&story)["drain"]["waits"];
     assert_eq!((&waits[0]["app"], &waits[0]["instances"]), (&json!("/a"), &json!(2)));
     assert_eq!(detail(&story)["tasks"].as_array().unwrap().len(), 2);
@@ -413,7 +413,7 @@ fn the_status_counts_and_warns() {
     assert_eq!(codes(&ill), "engine_down");
     assert_eq!(ill["counts"]["apps_attention"], 1);
     assert_eq!(ill["counts"]["instances_unhealthy"], 1);
-    story.w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+    story.w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
     let lost = of(&story);
     assert_eq!(codes(&lost), "no_active_node node_unreachable");
     assert_eq!(lost["counts"]["instances"], 2, "they are still there");
@@ -442,7 +442,7 @@ fn why_offers_a_patch_where_a_change_of_the_app_would_do() {
     let unique = constraint("hostname", Operator::Unique, None);
     spec.constraints = vec![unique.clone(), constraint("rack", Operator::Is, Some("1"))];
     let mut story = Story::made(spec);
-    let lower = |container: &str| Change::Lower {
+    let lower = |container: &str| Remedy::Lower {
         steps: vec![Lower {
             resource: "cpus".to_owned(),
             container: container.to_owned(),
@@ -455,14 +455,14 @@ fn why_offers_a_patch_where_a_change_of_the_app_would_do() {
         (lower(""), json!({"cpus": 0.5})),
         (lower("side"), Value::Null),
         (
-            Change::DropConstraint { constraint: unique },
+            Remedy::DropConstraint { constraint: unique },
             json!({"constraints": [["rack", "IS", "1"]]}),
         ),
         (
-            Change::AcceptRole { role: public },
+            Remedy::AcceptRole { role: public },
             json!({"acceptedResourceRoles": ["*", "slave_public"]}),
         ),
-        (Change::UseGpuNodes, Value::Null),
+        (Remedy::UseGpuNodes, Value::Null),
     ] {
         let advice = Advice { change: change.clone(), n_nodes: 1, sentence: "do".to_owned() };
         let made = report(&story.w.state, "/a", "no room", vec![advice]);

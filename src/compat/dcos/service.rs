@@ -244,7 +244,7 @@ mod tests {
     use crate::{
         base::clock::Timestamp,
         core::{
-            Command,
+            NodeCommand, TaskCommand,
             apply::tests::world::{World, app, checked},
         },
         model::{NodeId, link::Report},
@@ -286,7 +286,7 @@ mod tests {
         // Rather an ill one than none.
         w.report_with(&ids[2], Condition::Running, Some(false));
         assert_eq!(turns(&Services::default(), &w, 2), [31_001, 31_002]);
-        w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+        w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
         assert_eq!(turns(&Services::default(), &w, 1), [0; 0], "nobody is there");
     }
 
@@ -356,7 +356,7 @@ mod tests {
             containers: Vec::new(),
             unhealthy: false,
         };
-        w.ok(Command::Report { node: NodeId::from("n0"), reports: vec![report] });
+        w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report] });
         assert_eq!(at(&w).as_deref(), Some("10.1.0.9:80"));
     }
 }

@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 
 use super::{
     agent::{self, Detail, agent},
+    facts::Facts,
     framework,
     history::{Counters, History, Past},
     json::{Json, text},
     metrics, resource,
-    routes::Facts,
     state::{self, Wanted},
     task,
 };
 use crate::{
     base::{clock::Timestamp, units::Milli},
     core::{
-        Change, Command,
+        Change, Command, NodeCommand, TaskCommand, WorkloadCommand,
         apply::tests::world::{self, World, app},
         command::{PutApps, Scale},
     },
@@ -158,7 +158,7 @@ fn what_ended_is_remembered_with_what_it_ran() {
     remember(&history, &w, &changes);
     // The app goes, and with its last instance its definition.
     let put = world::put(&w.id(), vec![world::edit(&PathId::parse("/a"), None)]);
-    let changes = w.ok(Command::PutApps(Box::new(put)));
+    let changes = w.ok(WorkloadCommand::PutApps(Box::new(put)));
     remember(&history, &w, &changes);
     w.reconcile();
     let changes = w.report(&id, Condition::Killed);
@@ -179,13 +179,12 @@ fn a_task_on_a_lost_node_is_remembered_once_it_is_given_up() {
     w.put(app("/a", 1));
     w.settle();
     let id = only(&w).id.clone();
-    for (command, n_ended) in [
-        (Command::NodeReach { node: NodeId::from("n0"), reachable: false }, 0),
-        (Command::Expire { inactive: vec![id.clone()], expunge: Vec::new() }, 0),
-    ] {
+    let lost = NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false };
+    let given_up = TaskCommand::Expire { inactive: vec![id.clone()], expunge: Vec::new() };
+    for command in [Command::from(lost), given_up.into()] {
         let changes = w.ok(command);
         remember(&history, &w, &changes);
-        assert_eq!(history.past().ended.len(), n_ended);
+        assert_eq!(history.past().ended.len(), 0);
     }
     // A healthy other is there before the lost one is forgotten.
     let scale = Scale {
@@ -193,11 +192,11 @@ fn a_task_on_a_lost_node_is_remembered_once_it_is_given_up() {
         add: vec![w.instance_id(&PathId::parse("/a"))],
         retire: Vec::new(),
     };
-    w.ok(Command::Scale(scale));
+    w.ok(WorkloadCommand::Scale(scale));
     w.launch_on("n1");
     let other = w.state.instances.keys().find(|other| **other != id).unwrap().clone();
     w.report(&other, Condition::Running);
-    let changes = w.ok(Command::Expire { inactive: Vec::new(), expunge: vec![id.clone()] });
+    let changes = w.ok(TaskCommand::Expire { inactive: Vec::new(), expunge: vec![id.clone()] });
     remember(&history, &w, &changes);
     let past = history.past();
     assert_eq!(past.ended.len(), 1);
@@ -288,8 +287,8 @@ fn agents_are_told_apart_by_what_they_are_for() {
         total: Pools::of(Role::public(), reserved),
         ..world::node(0)
     };
-    w.ok(Command::RegisterNode(Box::new(public)));
-    w.ok(Command::RegisterNode(Box::new(world::node(1))));
+    w.ok(NodeCommand::RegisterNode(Box::new(public)));
+    w.ok(NodeCommand::RegisterNode(Box::new(world::node(1))));
     let shown = |w: &World, n: usize| {
         let node = w.state.nodes.values().nth(n).unwrap();
         parsed(|j| agent(j, &w.state, node, Detail::Full))
@@ -311,7 +310,7 @@ fn agents_are_told_apart_by_what_they_are_for() {
     assert_eq!(plain["reserved_resources"], json!({}));
 
     let duty = |w: &mut World, duty: Duty| {
-        w.ok(Command::NodeDuty { node: NodeId::from("n1"), duty });
+        w.ok(NodeCommand::NodeDuty { node: NodeId::from("n1"), duty });
         let shown = shown(w, 1);
         (
             shown["active"].clone(),
@@ -326,7 +325,7 @@ fn agents_are_told_apart_by_what_they_are_for() {
     );
     assert_eq!(duty(&mut w, Duty::Deactivated { since }), (json!(false), json!(true), Value::Null));
     assert_eq!(duty(&mut w, Duty::Active), (json!(true), json!(false), Value::Null));
-    w.ok(Command::NodeReach { node: NodeId::from("n1"), reachable: false });
+    w.ok(NodeCommand::NodeReach { node: NodeId::from("n1"), reachable: false });
     let lost = shown(&w, 1);
     assert_eq!((&lost["active"], &lost["deactivated"]), (&json!(false), &json!(false)));
 }
@@ -340,7 +339,7 @@ fn an_agent_that_names_its_public_address_keeps_its_own_word() {
         attributes: BTreeMap::from([("public_ip".to_owned(), address)]),
         ..world::node(0)
     };
-    w.ok(Command::RegisterNode(Box::new(node)));
+    w.ok(NodeCommand::RegisterNode(Box::new(node)));
     let node = w.state.nodes.values().next().unwrap();
     let shown = text(|j| j.object(|j| agent::attributes(j, node)));
     assert_eq!(String::from_utf8(shown).unwrap(), r#"{"attributes":{"public_ip":"203.0.113.7"}}"#);
@@ -353,8 +352,11 @@ fn gauges_add_up() {
     w.settle();
     let ids: Vec<_> = w.state.instances.keys().cloned().collect();
     w.report(&ids[0], Condition::Killing);
-    w.ok(Command::NodeDuty { node: NodeId::from("n1"), duty: Duty::Deactivated { since: at(1) } });
-    w.ok(Command::NodeReach { node: NodeId::from("n2"), reachable: false });
+    w.ok(NodeCommand::NodeDuty {
+        node: NodeId::from("n1"),
+        duty: Duty::Deactivated { since: at(1) },
+    });
+    w.ok(NodeCommand::NodeReach { node: NodeId::from("n2"), reachable: false });
     let own = metrics::Own { started_at: at(0), now: at(2_500), leads: true };
     let counters = Counters { tasks_lost: 3, ..Counters::default() };
     let shown = parsed(|j| metrics::snapshot(j, &w.state, &counters, &own));
@@ -410,7 +412,7 @@ fn forced_changes_leave_no_half_of_a_task() {
     w.reconcile();
     w.launch_all();
     let put = world::put(&w.id(), vec![world::edit(&PathId::parse("/a"), None)]);
-    w.ok(Command::PutApps(Box::new(PutApps { force: true, ..put })));
+    w.ok(WorkloadCommand::PutApps(Box::new(PutApps { force: true, ..put })));
     let shown = parsed(|j| state::state(j, &w.state, &facts(), &Past::default()));
     assert_eq!(shown["frameworks"][0]["tasks"].as_array().unwrap().len(), 2);
     assert_eq!(shown["frameworks"][0]["roles"], json!(["*"]));

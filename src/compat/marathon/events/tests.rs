@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     base::{clock::Timestamp, limit},
     core::{
-        Change, Command,
+        Change, TaskCommand, WorkloadCommand,
         apply::tests::world::{self, World, app, checked},
         command::{DeployStep, PutApps},
     },
@@ -45,7 +45,7 @@ fn words(events: &[Event]) -> String {
 
 fn put(w: &mut World, spec: Option<WorkloadSpec>, id: &str) -> Vec<Change> {
     let put = world::put(&w.id(), vec![world::edit(&PathId::parse(id), spec)]);
-    w.ok(Command::PutApps(Box::new(PutApps { force: true, ..put })))
+    w.ok(WorkloadCommand::PutApps(Box::new(PutApps { force: true, ..put })))
 }
 
 fn only_instance(w: &World) -> InstanceId {
@@ -85,7 +85,7 @@ fn the_life_of_an_app_is_told_in_the_original_order() {
         "status_update_event:TASK_STARTING status_update_event:TASK_RUNNING \
          instance_changed_event:Running health_status_changed_event instance_health_changed_event"
     );
-    let changes = w.ok(Command::DeployStep(DeployStep {
+    let changes = w.ok(WorkloadCommand::DeployStep(DeployStep {
         step: w.state.deployments[&id].current_step,
         deployment: id,
         scales: Vec::new(),
@@ -124,7 +124,7 @@ fn checks_are_told_when_they_turn_and_when_they_fail_again() {
         });
         let instance = w.state.instances[&id].clone();
         let report = Report { health: health.into_iter().collect(), ..report(&w, &instance) };
-        let changes = w.ok(Command::Report { node: NodeId::from("n0"), reports: vec![report] });
+        let changes = w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report] });
         words(&events(&hub, &w, &changes))
     };
     next(None, 0);
@@ -169,7 +169,7 @@ fn an_instance_ended_by_its_check_is_told_apart_from_one_that_was_killed() {
         let instance = w.state.instances[&only_instance(&w)].clone();
         if !unhealthy {
             let instances = vec![instance.id.clone()];
-            w.ok(Command::Kill { instances, wipe: false, reason: KillReason::Request });
+            w.ok(TaskCommand::Kill { instances, wipe: false, reason: KillReason::Request });
         }
         let report = Report {
             condition: Condition::Killed,
@@ -177,7 +177,7 @@ fn an_instance_ended_by_its_check_is_told_apart_from_one_that_was_killed() {
             message: "check failed".to_owned(),
             ..report(&w, &instance)
         };
-        let changes = w.ok(Command::Report { node: NodeId::from("n0"), reports: vec![report] });
+        let changes = w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report] });
         let told = events(&hub, &w, &changes);
         let kills: Vec<&Event> =
             told.iter().filter(|e| e.kind == "unhealthy_instance_kill_event").collect();
@@ -263,7 +263,7 @@ fn a_change_of_several_apps_is_one_of_the_root() {
     let mut w = World::new(0);
     let edits = ["/g/a", "/g/b"].map(|id| world::edit(&PathId::parse(id), Some(app(id, 1))));
     let put = world::put(&w.id(), edits.to_vec());
-    let changes = w.ok(Command::PutApps(Box::new(put)));
+    let changes = w.ok(WorkloadCommand::PutApps(Box::new(put)));
     assert_eq!(events(&hub, &w, &changes)[0].fields["groupId"], "/");
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     compat::marathon::{handlers::apps::updated, json as edge},
     core::{
-        Command,
+        WorkloadCommand,
         apply::tests::world,
         command::{Expect, GroupChange, GroupEdit, PutApps},
     },
@@ -39,7 +39,7 @@ impl Story {
         let change = GroupChange::Put { dependencies: None, enforce_role: Some(enforce) };
         let edit = GroupEdit { id: PathId::parse(group), change };
         let put = PutApps { groups: vec![edit], ..world::put(&self.world.id(), Vec::new()) };
-        self.world.ok(Command::PutApps(Box::new(put)));
+        self.world.ok(WorkloadCommand::PutApps(Box::new(put)));
     }
 
     /// A change of an app as its definition afterwards, or why not.

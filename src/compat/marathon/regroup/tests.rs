@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     compat::marathon::{json as edge, settings::Settings},
-    core::{Command, apply::tests::world, command::PutApps},
+    core::{WorkloadCommand, apply::tests::world, command::PutApps},
 };
 
 /// A cluster of groups.
@@ -64,7 +64,7 @@ impl Story {
     fn apply(&mut self, edits: Edits) {
         let put = world::put(&self.world.id(), edits.apps);
         let put = PutApps { groups: edits.groups, force: true, ..put };
-        self.world.ok(Command::PutApps(Box::new(put)));
+        self.world.ok(WorkloadCommand::PutApps(Box::new(put)));
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     base::clock::Timestamp,
     core::{
-        Command,
+        NodeCommand, TaskCommand, WorkloadCommand,
         apply::tests::world::{self, World, app, checked},
         command::PutApps,
         place::report::{FunnelRow, NodeRow, Reason, Report, Shortage},
@@ -130,10 +130,10 @@ fn a_task_is_shown_from_its_launch_and_bare_once_it_is_given_up() {
     });
     assert_eq!(task, wanted);
     assert!(task["stagedAt"].as_str() < task["startedAt"].as_str());
-    w.ok(Command::NodeReach { node: NodeId::from("n0"), reachable: false });
+    w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
     assert_eq!(shown(&w)[0]["state"], "TASK_UNREACHABLE");
     assert_eq!(shown(&w)[0]["ports"], json!([31_000]), "it still counts");
-    w.ok(Command::Expire { inactive: vec![id], expunge: Vec::new() });
+    w.ok(TaskCommand::Expire { inactive: vec![id], expunge: Vec::new() });
     let task = shown(&w)[0].clone();
     assert_eq!(task["state"], "TASK_UNREACHABLE");
     assert_eq!(task["ports"], json!([]));
@@ -187,7 +187,7 @@ fn statistics_split_tasks_by_what_they_were_made_from() {
     let mut spec = (**w.state.spec(&id).unwrap()).clone();
     spec.run_mut().labels.insert("new".into(), "yes".into());
     let put = world::put(&w.id(), vec![world::edit(&id, Some(spec))]);
-    w.ok(Command::PutApps(Box::new(PutApps { force: true, ..put })));
+    w.ok(WorkloadCommand::PutApps(Box::new(PutApps { force: true, ..put })));
     let all = stats(&w, 30_000);
     assert_eq!(all["withOutdatedConfig"]["stats"]["counts"]["running"], 3);
     assert_eq!(all.get("withLatestConfig"), None);

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     compat::mesos::tests::{only, parsed, running},
     core::{
-        Command,
+        TaskCommand,
         apply::tests::world::{World, app, checked},
         command::Launch,
     },
@@ -98,7 +98,7 @@ fn a_port_that_is_not_on_the_node_is_told_as_the_containers_own() {
         ),
         host_ports: vec![None],
     };
-    w.ok(Command::Launch(vec![launch]));
+    w.ok(TaskCommand::Launch(vec![launch]));
     let task = task_of(&w);
     let port = &task["discovery"]["ports"]["ports"][0];
     assert_eq!((&port["number"], port.get("name")), (&json!(80), None));
