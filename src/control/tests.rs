@@ -25,6 +25,7 @@ use crate::{
     sim::build::{START, new_apps, node},
 };
 
+mod any;
 mod deploy;
 mod drain;
 mod driver;
@@ -45,16 +46,20 @@ struct Stage {
 impl Stage {
     /// Nodes of 4 CPUs and 4 GiB.
     fn new(n_nodes: usize) -> Self {
-        let state = State { at: START, ..State::default() };
-        let mut told = Received::default();
-        let news = naming::told::whole(&state, &Realm::default());
-        let known = news.iter().find_map(|part| told.take(part).cloned()).expect("one part");
-        let rng = Rng::from_seed(7);
-        let mut stage = Self { state, told, known, now: START, rng, n_deployments: 0 };
+        let mut stage = Self::from_state(State { at: START, ..State::default() });
         for n in 0..n_nodes {
             stage.ok(NodeCommand::RegisterNode(Box::new(node(n, 4.0, 4096.0, &[]))));
         }
         stage
+    }
+
+    /// Goes on from a state that others have led to.
+    fn from_state(state: State) -> Self {
+        let mut told = Received::default();
+        let news = naming::told::whole(&state, &Realm::default());
+        let known = news.iter().find_map(|part| told.take(part).cloned()).expect("its last part");
+        let now = state.at;
+        Self { state, told, known, now, rng: Rng::from_seed(7), n_deployments: 0 }
     }
 
     fn apply(&mut self, command: impl Into<Command>) -> Outcome {
