@@ -302,6 +302,62 @@ fn when_misfortune_ends_all_becomes_as_wanted_and_reconcilers_fall_silent() {
     assert!(n_apps > 20 && n_deployments > 10, "{n_apps} apps, {n_deployments} deployments");
 }
 
+#[test]
+fn a_drain_ends_with_an_empty_node_and_whole_apps_where_there_is_room() {
+    let mut n_moved = 0;
+    for seed in 60..66 {
+        let mut stage = Stage::from_state(played(seed, 1_200, |_, _| ()));
+        stage.mend();
+        stage.calm(HOUR);
+        let mut by_number: Vec<_> = stage.state.nodes.keys().cloned().collect();
+        by_number.sort_by_key(|node| std::cmp::Reverse(stage.state.instances_on(node).count()));
+        let leaving: Vec<NodeId> = by_number.into_iter().take(3).collect();
+        for node in &leaving {
+            n_moved += stage.state.instances_on(node).count();
+            let duty = Duty::Draining { since: stage.now, until: stage.now + 100 * HOUR };
+            stage.ok(Command::NodeDuty { node: node.clone(), duty });
+        }
+        stage.calm(Duration::from_secs(1));
+        stage.is_as_wanted();
+        for node in &leaving {
+            let duty = &stage.state.nodes[node].duty;
+            assert!(matches!(duty, Duty::Drained { .. }), "seed {seed}: {duty:?}");
+            assert_eq!(stage.state.instances_on(node).count(), 0);
+        }
+    }
+    assert!(n_moved > 20, "{n_moved}");
+}
+
+/// What is spread as far as its rule allows makes room for its own replacement.
+#[test]
+fn an_app_that_its_constraint_has_spread_out_leaves_a_node_as_well() {
+    for rule in ["@zone GROUP_BY 3", "@zone UNIQUE", "@zone MAX_PER 1", "hostname CLUSTER"] {
+        let mut stage = Stage::new(6);
+        let mut spec = app("/web", 3, 0.5, 64.0, 1);
+        spec.constraints.extend(constraint(rule));
+        stage.put([spec]);
+        stage.calm(Duration::from_secs(1));
+        let spread = |stage: &Stage| {
+            let hosts: std::collections::BTreeSet<NodeId> =
+                stage.hosts("/web").into_iter().collect();
+            let zone =
+                |id: &NodeId| stage.state.nodes[id].info.fault_domain.as_ref().map(|d| &d.zone);
+            let zones: std::collections::BTreeSet<_> = hosts.iter().map(zone).collect();
+            if rule.starts_with("@zone") { zones.len() } else { hosts.len() }
+        };
+        let before = spread(&stage);
+        let node = stage.hosts("/web")[0].clone();
+        let duty = Duty::Draining { since: stage.now, until: stage.now + HOUR };
+        stage.ok(Command::NodeDuty { node: node.clone(), duty });
+        stage.calm(Duration::from_secs(1));
+        stage.is_as_wanted();
+        assert!(!stage.hosts("/web").contains(&node), "{rule}");
+        let duty = &stage.state.nodes[&node].duty;
+        assert!(matches!(duty, Duty::Drained { .. }), "{rule}: {duty:?}");
+        assert_eq!(spread(&stage), before, "{rule}");
+    }
+}
+
 /// A drain without room elsewhere ends all the same, with its deadline, and took no app below what
 /// it must have.
 #[test]

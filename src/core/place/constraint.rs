@@ -248,6 +248,8 @@ impl Rules {
 
 /// The instances a new one is compared with: same workload and configuration, with a place and not
 /// lost. Not "or a later one": taking an upgrade back makes an earlier configuration the wanted one.
+/// Those on draining nodes are to be replaced and stand in the way of nothing, as those of an older
+/// configuration do not: else whatever is spread as far as it may be could never leave a node.
 pub fn compared<'a>(
     state: &'a State,
     spec: &'a WorkloadSpec,
@@ -264,7 +266,11 @@ pub fn compared<'a>(
                 | Condition::Running
                 | Condition::Killing
         );
+        let stays = |i: &Instance| {
+            i.placement().is_none_or(|place| !state.index.draining.contains(&place.node))
+        };
         is_placed
+            && stays(instance)
             && match last {
                 Some((version, is_current)) if version == instance.version => is_current,
                 Some(_) | None => {
