@@ -119,3 +119,6 @@ pub fn guard(
 ) -> Arc<TokenGuard> {
     Arc::new(TokenGuard::new(tokens, clock, refuse).without_cookies())
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,4 +175,37 @@ mod tests {
             ],
         );
     }
+
+    #[tokio::test]
+    async fn a_message_is_taken_whole_and_within_its_bound_or_not_at_all() {
+        let (secret, host) = ("abc".to_owned(), "n1".to_owned());
+        let (mut here, mut there) = tokio::io::duplex(1 << 20);
+        send(&mut here, &JoinRequest { secret, request: vec![7; 600], host }).await.unwrap();
+        let heard: JoinRequest = receive(&mut there).await.unwrap();
+        assert_eq!((heard.secret.as_str(), heard.request.len()), ("abc", 600));
+        // Its length, how much of it comes, and what of.
+        for (n_bytes, n_sent, byte, said) in [
+            (u32::MAX, 0, 0, "a join message of 4294967295 bytes"),
+            (65_537, 65_537, 0, "a join message of 65537 bytes"),
+            (65_536, 65_535, 0, ""),
+            (100, 0, 0, ""),
+            (3, 3, 0xFF, ""),
+        ] {
+            let (mut here, mut there) = tokio::io::duplex(1 << 20);
+            here.write_u32(n_bytes).await.unwrap();
+            here.write_all(&vec![byte; n_sent]).await.unwrap();
+            drop(here);
+            let error = receive::<_, JoinRequest>(&mut there).await.unwrap_err().to_string();
+            assert!(error.contains(said), "{n_bytes}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_for_the_first_purpose_that_is_known() {
+        let purpose = |names: &[&'static [u8]]| Purpose::among(names.iter().copied());
+        assert_eq!(purpose(&[b"h2", b"tepui-renew/1", b"tepui-join/1"]), Some(Purpose::Renew));
+        assert_eq!(purpose(&[b"tepui-agent/1"]), Some(Purpose::Agent));
+        assert_eq!(purpose(&[b"tepui-agent/2", b"tepui-agent", b"", b"TEPUI-JOIN/1"]), None);
+        assert_eq!(purpose(&[]), None);
+    }
 }
