@@ -10,7 +10,7 @@ use crate::{
         heard::Heard,
         liveness::{self, Early},
         place,
-        reconcilers::Step,
+        reconciler::Step,
     },
     core::{
         deploy::is_healthy,
@@ -117,7 +117,7 @@ fn what_a_reconciler_wants_is_accepted_and_changes_something() {
                     let (outcome, changes) = apply(&mut state.clone(), command, now);
                     let accepted = outcome.unwrap_or_else(|e| panic!("{who}: {e}: {command:?}"));
                     assert!(!changes.is_empty(), "{who}: nothing came of {command:?}");
-                    if let Command::Launch(launches) = command {
+                    if let Command::Task(TaskCommand::Launch(launches)) = command {
                         assert_eq!(accepted.n_done as usize, launches.len(), "{command:?}");
                     }
                     apply(&mut together, command, now).0.expect("one after the other as well");
@@ -157,7 +157,9 @@ fn no_replacement_takes_an_app_below_its_minimum_health() {
         played(seed, 1_500, |state, now| {
             let commands = control_deploy(state, &mut Idle::default(), &mut Rng::from_seed(1), now);
             for command in &commands {
-                let Command::DeployStep(step) = command else { continue };
+                let Command::Workload(WorkloadCommand::DeployStep(step)) = command else {
+                    continue;
+                };
                 let mut after = state.clone();
                 apply(&mut after, command, now).0.expect("accepted");
                 for spec in replaced(state, step) {
@@ -182,9 +184,9 @@ fn no_drain_takes_an_app_below_its_minimum_health_however_many_nodes_leave() {
             let mut state = state.clone();
             for node in state.nodes.keys().cloned().collect::<Vec<_>>() {
                 let duty = Duty::Draining { since: now, until: now + HOUR };
-                let (nodes, duty) = (rng.below(2), Command::NodeDuty { node, duty });
+                let (nodes, duty) = (rng.below(2), NodeCommand::NodeDuty { node, duty });
                 if nodes == 0 {
-                    apply(&mut state, &duty, now).0.expect("accepted");
+                    apply(&mut state, &duty.into(), now).0.expect("accepted");
                 }
             }
             let heard = all_here(&state);
@@ -227,8 +229,8 @@ impl Stage {
     /// Every node is back and takes work.
     fn mend(&mut self) {
         for node in self.state.nodes.values().cloned().collect::<Vec<_>>() {
-            self.ok(Command::RegisterNode(Box::new(node.info.clone())));
-            self.ok(Command::NodeDuty { node: node.id().clone(), duty: Duty::Active });
+            self.ok(NodeCommand::RegisterNode(Box::new(node.info.clone())));
+            self.ok(NodeCommand::NodeDuty { node: node.id().clone(), duty: Duty::Active });
         }
     }
 
@@ -315,7 +317,7 @@ fn a_drain_ends_with_an_empty_node_and_whole_apps_where_there_is_room() {
         for node in &leaving {
             n_moved += stage.state.instances_on(node).count();
             let duty = Duty::Draining { since: stage.now, until: stage.now + 100 * HOUR };
-            stage.ok(Command::NodeDuty { node: node.clone(), duty });
+            stage.ok(NodeCommand::NodeDuty { node: node.clone(), duty });
         }
         stage.calm(Duration::from_secs(1));
         stage.is_as_wanted();
@@ -348,7 +350,7 @@ fn an_app_that_its_constraint_has_spread_out_leaves_a_node_as_well() {
         let before = spread(&stage);
         let node = stage.hosts("/web")[0].clone();
         let duty = Duty::Draining { since: stage.now, until: stage.now + HOUR };
-        stage.ok(Command::NodeDuty { node: node.clone(), duty });
+        stage.ok(NodeCommand::NodeDuty { node: node.clone(), duty });
         stage.calm(Duration::from_secs(1));
         stage.is_as_wanted();
         assert!(!stage.hosts("/web").contains(&node), "{rule}");
@@ -369,7 +371,7 @@ fn a_drain_of_everything_ends_with_its_deadline() {
         let until = stage.now + HOUR;
         for node in stage.state.nodes.keys().cloned().collect::<Vec<_>>() {
             let duty = Duty::Draining { since: stage.now, until };
-            stage.ok(Command::NodeDuty { node, duty });
+            stage.ok(NodeCommand::NodeDuty { node, duty });
         }
         while stage.now < until {
             for app in stage.state.apps.values() {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ::http::HeaderValue;
 
 use super::*;
-use crate::http::serve::RequestId;
+use crate::http::RequestId;
 
 fn asked(peer: &str, refusal: Option<Refusal>) -> Parts {
     let mut request = ::http::Request::get("/v2/apps").body(()).expect("a request");
