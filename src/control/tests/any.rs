@@ -215,9 +215,8 @@ fn what_a_reconciler_remembers_hides_nothing_that_is_due() {
         let (mut idle, mut n) = (Idle::default(), 0);
         played(seed, 2_000, |state, now| {
             n += 1;
-            let rng = Rng::from_seed(n);
-            let fresh = control_deploy(state, &mut Idle::default(), &mut rng.clone(), now);
-            let kept = control_deploy(state, &mut idle, &mut rng.clone(), now);
+            let fresh = control_deploy(state, &mut Idle::default(), &mut Rng::from_seed(n), now);
+            let kept = control_deploy(state, &mut idle, &mut Rng::from_seed(n), now);
             assert_eq!(words(&kept), words(&fresh), "seed {seed}");
             n_due += fresh.len();
         });
