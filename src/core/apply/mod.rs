@@ -32,7 +32,7 @@ use tx::Tx;
 
 /// Lists the families of commands, each with its module's enum. On the wire there are none: the numbers
 /// are one row for all families, and stored: never use one again.
-macro_rules! families {
+macro_rules! command_families {
     ($($(#[$about:meta])* $name:ident($module:ident::$family:ident);)*) => {
         /// Everything that can be asked of the state.
         #[derive(Clone)]
@@ -67,7 +67,7 @@ macro_rules! families {
     };
 }
 
-families! {
+command_families! {
     /// The cluster as a whole: birth, masters, level.
     Cluster(cluster::ClusterCommand);
     /// Apps, groups, deployments.
