@@ -237,11 +237,8 @@ impl Kill {
 impl Known {
     /// A container known by its labels alone.
     pub fn found(key: &Key, at: Timestamp) -> Self {
-        let report = Report {
-            condition: Condition::Running,
-            ready: true,
-            ..blank_report(&key.0, key.1, at)
-        };
+        let report =
+            Report { ready: true, ..Report::new(key.0.clone(), key.1, Condition::Running, at) };
         Self { order: None, report, kill: None }
     }
 
@@ -299,7 +296,8 @@ impl Actual {
     pub fn begin(&mut self, action: &Action, now: Timestamp, moment: Moment) {
         match action {
             Action::Start(order) => {
-                let report = blank_report(&order.instance, order.incarnation, now);
+                let report =
+                    Report::new(order.instance.clone(), order.incarnation, Condition::Staging, now);
                 let known = Known { order: Some(order.clone()), report, kill: None };
                 self.tasks.insert((order.instance.clone(), order.incarnation), known);
             }
@@ -321,7 +319,8 @@ impl Actual {
                 }
             }
             Action::Deny(order) => {
-                let mut report = blank_report(&order.instance, order.incarnation, now);
+                let mut report =
+                    Report::new(order.instance.clone(), order.incarnation, Condition::Staging, now);
                 report.condition = Condition::Killed;
                 report.message = "killed before it was started".to_owned();
                 let known = Known { order: Some(order.clone()), report, kill: None };
@@ -446,24 +445,6 @@ impl Outbox {
         self.told =
             actual.tasks.iter().map(|(k, t)| (k.clone(), (t.report.clone(), now))).collect();
         actual.tasks.values().map(|t| t.report.clone()).collect()
-    }
-}
-
-fn blank_report(instance: &InstanceId, incarnation: u32, at: Timestamp) -> Report {
-    Report {
-        instance: instance.clone(),
-        incarnation,
-        condition: Condition::Staging,
-        at,
-        started_at: None,
-        message: String::new(),
-        addresses: Vec::new(),
-        health: Vec::new(),
-        ready: false,
-        readiness: Vec::new(),
-        check: None,
-        containers: Vec::new(),
-        unhealthy: false,
     }
 }
 

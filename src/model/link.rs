@@ -184,6 +184,32 @@ pub struct Report {
     pub unhealthy: bool,
 }
 
+impl Report {
+    /// That an incarnation is in this condition, with nothing else known of it.
+    pub fn new(
+        instance: InstanceId,
+        incarnation: u32,
+        condition: Condition,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            instance,
+            incarnation,
+            condition,
+            at,
+            started_at: None,
+            message: String::new(),
+            addresses: Vec::new(),
+            health: Vec::new(),
+            ready: false,
+            readiness: Vec::new(),
+            check: None,
+            containers: Vec::new(),
+            unhealthy: false,
+        }
+    }
+}
+
 /// Resource use of a node, a sample; never goes through the log.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Usage {

@@ -199,19 +199,13 @@ fn what_failed_before_it_started_has_left_no_output_to_read() {
         let id = story.instances().remove(0);
         let instance = story.w.state.instances[&id].clone();
         let report = crate::model::link::Report {
-            instance: id,
-            incarnation: instance.incarnation,
-            condition: Condition::Failed,
-            at: Timestamp::from_ms(story.w.now),
-            started_at: None,
             message: message.to_owned(),
-            addresses: Vec::new(),
-            health: Vec::new(),
-            ready: false,
-            readiness: Vec::new(),
-            check: None,
-            containers: Vec::new(),
-            unhealthy: false,
+            ..crate::model::link::Report::new(
+                id,
+                instance.incarnation,
+                Condition::Failed,
+                Timestamp::from_ms(story.w.now),
+            )
         };
         story.w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report] });
         assert_eq!(story.verdict().next.as_deref(), Some(next), "{message}");

@@ -342,19 +342,15 @@ mod tests {
         assert_eq!(at(&w).as_deref(), Some("127.0.0.1:31000"), "it has told of no address yet");
         let instance = w.state.instances.values().next().unwrap().clone();
         let report = Report {
-            instance: instance.id.clone(),
-            incarnation: instance.incarnation,
-            condition: Condition::Running,
-            at: Timestamp::from_ms(w.now),
             started_at: instance.started_at(),
-            message: String::new(),
             addresses: vec!["10.1.0.9".parse().unwrap()],
-            health: Vec::new(),
             ready: true,
-            readiness: Vec::new(),
-            check: None,
-            containers: Vec::new(),
-            unhealthy: false,
+            ..Report::new(
+                instance.id.clone(),
+                instance.incarnation,
+                Condition::Running,
+                Timestamp::from_ms(w.now),
+            )
         };
         w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report] });
         assert_eq!(at(&w).as_deref(), Some("10.1.0.9:80"));

@@ -312,21 +312,7 @@ fn reports_of_another_incarnation_or_from_elsewhere_are_ignored() {
     w.put(app("/a", 1));
     w.settle();
     let i = w.running("/a")[0].clone();
-    let mut report = Report {
-        instance: i.id.clone(),
-        incarnation: 7,
-        condition: Condition::Failed,
-        at: Timestamp::EPOCH,
-        started_at: None,
-        message: String::new(),
-        addresses: Vec::new(),
-        health: Vec::new(),
-        ready: false,
-        readiness: Vec::new(),
-        check: None,
-        containers: Vec::new(),
-        unhealthy: false,
-    };
+    let mut report = Report::new(i.id.clone(), 7, Condition::Failed, Timestamp::EPOCH);
     w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report.clone()] });
     report.incarnation = 1;
     w.ok(TaskCommand::Report { node: NodeId::from("n1"), reports: vec![report] });

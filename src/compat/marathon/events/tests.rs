@@ -143,19 +143,14 @@ fn checks_are_told_when_they_turn_and_when_they_fail_again() {
 /// That an instance runs.
 fn report(w: &World, instance: &Instance) -> Report {
     Report {
-        instance: instance.id.clone(),
-        incarnation: instance.incarnation,
-        condition: Condition::Running,
-        at: Timestamp::from_ms(w.now),
         started_at: Some(Timestamp::from_ms(w.now)),
-        message: String::new(),
-        addresses: Vec::new(),
-        health: Vec::new(),
         ready: true,
-        readiness: Vec::new(),
-        check: None,
-        containers: Vec::new(),
-        unhealthy: false,
+        ..Report::new(
+            instance.id.clone(),
+            instance.incarnation,
+            Condition::Running,
+            Timestamp::from_ms(w.now),
+        )
     }
 }
 

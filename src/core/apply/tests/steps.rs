@@ -128,19 +128,9 @@ fn allocation() -> Pools {
 
 fn report(instance: &Instance, condition: Condition) -> Report {
     Report {
-        instance: instance.id.clone(),
-        incarnation: instance.incarnation,
-        condition,
-        at: Timestamp::EPOCH,
         started_at: Some(Timestamp::EPOCH),
-        message: String::new(),
-        addresses: Vec::new(),
-        health: Vec::new(),
         ready: true,
-        readiness: Vec::new(),
-        check: None,
-        containers: Vec::new(),
-        unhealthy: false,
+        ..Report::new(instance.id.clone(), instance.incarnation, condition, Timestamp::EPOCH)
     }
 }
 

@@ -163,19 +163,11 @@ impl World {
             .into_iter()
             .collect();
         let report = Report {
-            instance: id.clone(),
-            incarnation: instance.incarnation,
-            condition,
-            at: Timestamp::from_ms(self.now),
             started_at: (condition == Condition::Running).then(|| Timestamp::from_ms(self.now)),
             message: "told".to_owned(),
-            addresses: Vec::new(),
             health,
             ready: true,
-            readiness: Vec::new(),
-            check: None,
-            containers: Vec::new(),
-            unhealthy: false,
+            ..Report::new(id.clone(), instance.incarnation, condition, Timestamp::from_ms(self.now))
         };
         self.ok(TaskCommand::Report { node, reports: vec![report] })
     }
