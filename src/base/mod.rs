@@ -4,6 +4,7 @@ pub mod address;
 pub mod alike;
 pub mod clock;
 pub mod error;
+pub mod heap;
 pub mod hex;
 pub mod id;
 pub mod level;

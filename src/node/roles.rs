@@ -26,7 +26,7 @@ use super::{
     names, peers,
 };
 use crate::{
-    base::{clock::SystemClock, limit, rng::Rng, task::Tasks},
+    base::{clock::SystemClock, heap, limit, rng::Rng, task::Tasks},
     dns,
     host::bridge,
     model::node::NodeId,
@@ -74,6 +74,7 @@ pub async fn run(config: Config, ready: impl FnOnce(&Ready)) -> anyhow::Result<(
     let _lock = lock(&config.data_dir)?;
     let mut stop = Stop::new()?;
     let tasks = Tasks::new("node");
+    heap::start(&tasks);
     let started = tokio::select! {
         started = start(&config, &tasks) => Some(started),
         failed = tasks.failed() => bail!("{failed}"),

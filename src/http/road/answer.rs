@@ -240,9 +240,86 @@ fn note_length(length: &mut Option<u64>, value: &[u8]) -> bool {
     is_good
 }
 
+/// What passing an answer on goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun {
+    pub status: StatusCode,
+    pub framing: Framing,
+    pub keeps: bool,
+    pub goes_on: bool,
+    pub n_head: usize,
+    has_date: bool,
+}
+
+/// The head of the last answer on an upstream's connection and what was made of it. Many answers
+/// differ from the last by their body, or by the second in their `Date`: a head that is byte for byte
+/// that of before means what it meant.
+#[derive(Debug, Default)]
+pub struct Last {
+    head: Vec<u8>,
+    /// For the client, without the last lines.
+    written: Vec<u8>,
+    /// None when no head is remembered.
+    begun: Option<(Method, Begun)>,
+}
+
+/// More than this is not remembered: it is held while the connection is kept.
+const LAST_BYTES_MAX: usize = 1 << 10;
+
+impl Last {
+    /// Writes the head in front of `bytes` for the client if it is the one remembered.
+    pub fn again(
+        &self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        method: Method,
+        closes: bool,
+    ) -> Option<Begun> {
+        let (to, begun) = self.begun?;
+        if to != method || !bytes.starts_with(&self.head) {
+            return None;
+        }
+        out.clear();
+        out.extend_from_slice(&self.written);
+        finish(out, begun.has_date, closes);
+        Some(begun)
+    }
+
+    /// Writes `answer` for the client and remembers what was written, unless it depends on more than
+    /// the answer.
+    pub(super) fn write(
+        &mut self,
+        answer: &Answer<'_, '_>,
+        out: &mut Vec<u8>,
+        method: Method,
+        here: &Here<'_>,
+        closes: bool,
+    ) -> Begun {
+        out.clear();
+        answer.write(out, method, here);
+        self.begun = None;
+        let begun = answer.begun();
+        let is_short = answer.text.len().max(out.len()) <= LAST_BYTES_MAX;
+        if is_short && !answer.kinds[..answer.lines.len()].contains(&Kind::Location) {
+            self.head.clear();
+            self.head.extend_from_slice(answer.text);
+            self.written.clear();
+            self.written.extend_from_slice(out);
+            self.begun = Some((method, begun));
+        }
+        finish(out, begun.has_date, closes);
+        begun
+    }
+}
+
 impl Answer<'_, '_> {
-    /// Writes the head as the client gets it. `closes`: no further answer follows on its connection.
-    pub fn write(&self, out: &mut Vec<u8>, method: Method, here: &Here<'_>, closes: bool) {
+    fn begun(&self) -> Begun {
+        let Self { status, framing, keeps, goes_on, n_head, has_date, .. } = *self;
+        Begun { status, framing, keeps, goes_on, n_head, has_date }
+    }
+
+    /// Writes the head as the client gets it, but for its last lines.
+    fn write(&self, out: &mut Vec<u8>, method: Method, here: &Here<'_>) {
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(self.status.as_str().as_bytes());
         out.push(b' ');
@@ -282,7 +359,6 @@ impl Answer<'_, '_> {
         if matches!(self.framing, Framing::Chunked | Framing::Rest) {
             out.extend_from_slice(b"transfer-encoding: chunked\r\n");
         }
-        finish(out, self.has_date, closes);
     }
 
     fn may_have_length(&self) -> bool {
@@ -295,7 +371,7 @@ impl Answer<'_, '_> {
     }
 }
 
-/// The last lines of a head.
+/// The last lines of a head. `closes`: no further answer follows on the client's connection.
 fn finish(out: &mut Vec<u8>, has_date: bool, closes: bool) {
     if !has_date {
         out.extend_from_slice(b"date: ");

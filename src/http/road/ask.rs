@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Asked, Doorway, Way, field,
-    head::{self, Head, Method, Room, Seen},
+    head::{self, First, Head, Method, Room, Seen, VERSION},
     window::{Lent, WINDOW_BYTES},
 };
 use crate::http::auth::Memo;
@@ -21,50 +21,143 @@ pub struct Plan {
     pub prefix: Range<usize>,
 }
 
+/// The header lines that came last on a connection and what was made of them. Clients say the same
+/// with each request: lines that are byte for byte those of before mean what they meant, and only the
+/// first line is read.
+#[derive(Debug, Default)]
+pub struct Last {
+    /// From behind the first line to the end of the head; empty when none are remembered.
+    lines: Vec<u8>,
+    /// What goes to the upstream behind the first line.
+    written: Vec<u8>,
+    /// Places in `lines`.
+    host: Range<usize>,
+    authorization: Option<Range<usize>>,
+    n_body: usize,
+}
+
+/// More than this is not remembered: it is held while the connection waits.
+const LAST_BYTES_MAX: usize = 1 << 10;
+
+impl Last {
+    /// The head in front of `bytes`, if its lines are those remembered.
+    fn again<'a>(&self, bytes: &'a [u8]) -> Option<First<'a>> {
+        if self.lines.is_empty() {
+            return None;
+        }
+        let first = First::read(bytes)?;
+        bytes[first.n_bytes..].starts_with(&self.lines).then_some(first)
+    }
+
+    /// Remembers the lines of `head`, of which `written` was made.
+    fn remember(&mut self, head: &Head<'_, '_>, n_first: usize, written: &[u8]) {
+        let lines = &head.text[n_first..];
+        self.lines.clear();
+        if lines.len().max(written.len()) > LAST_BYTES_MAX {
+            return;
+        }
+        self.lines.extend_from_slice(lines);
+        self.written.clear();
+        self.written.extend_from_slice(written);
+        self.host = place(lines, head.host);
+        self.authorization = head.authorization.map(|text| place(lines, text));
+        self.n_body = head.n_body;
+    }
+}
+
 /// Looks at what a client sent. `Whole(None)`: the head is plain, its body is still to come.
-/// `Whole(Some(…))`: what goes to the upstream is in the output.
-pub fn plan(bytes: &[u8], door: &Doorway<'_>, memo: &mut Memo) -> Seen<Option<(Plan, Lent)>> {
+/// `Whole(Some(…))`: what goes to the upstream is in the output. `memo` and `last` are the
+/// connection's, so `door` has to be the same each time.
+pub fn plan(
+    bytes: &[u8],
+    door: &Doorway<'_>,
+    memo: &mut Memo,
+    last: &mut Last,
+) -> Seen<Option<(Plan, Lent)>> {
+    if let Some(First { method, target, n_bytes }) = last.again(bytes) {
+        let n_head = n_bytes + last.lines.len();
+        let lines = &bytes[n_bytes..n_head];
+        let authorization = last.authorization.clone().map(|at| &lines[at]);
+        let taken = Taken { method, target, authorization, n_head, n_body: last.n_body };
+        let host = n_bytes + last.host.start..n_bytes + last.host.end;
+        return taken.plan(bytes, door, memo, host, |out| out.extend_from_slice(&last.written));
+    }
     let mut room = Room::default();
     let head = match head::read(bytes, &mut room) {
         Seen::Whole(head) => head,
         Seen::Part => return Seen::Part,
         Seen::Odd => return Seen::Odd,
     };
-    let n_used = head.n_head + head.n_body;
-    if n_used > WINDOW_BYTES || head.n_head > door.head_bytes_max {
-        return Seen::Odd;
-    }
-    if n_used > bytes.len() {
-        return Seen::Whole(None);
-    }
-    let asked = Asked { target: head.target, authorization: head.authorization };
-    let Some(way) = door.guide.way(&asked, memo) else { return Seen::Odd };
-    let is_cut_well = head.target.get(way.n_cut..).is_some_and(|rest| rest.starts_with('/'));
-    if !is_cut_well || way.n_prefix > head.target.len() {
-        return Seen::Odd;
-    }
-    let mut lent = Lent::take();
-    let out = &mut lent.get().out;
-    write(out, &head, way.n_cut, (door.peer_text.as_bytes(), door.tls));
-    out.extend_from_slice(&bytes[head.n_head..n_used]);
-    let [host, target] = [head.host, head.target.as_bytes()].map(|part| field::offset(bytes, part));
-    let plan = Plan {
-        method: head.method,
-        n_used,
-        has_body: head.n_body > 0,
-        host: host..host + head.host.len(),
-        prefix: target..target + way.n_prefix,
-        way,
-    };
-    Seen::Whole(Some((plan, lent)))
+    let Head { method, target, authorization, n_head, n_body, .. } = head;
+    let taken = Taken { method, target, authorization, n_head, n_body };
+    taken.plan(bytes, door, memo, place(bytes, head.host), |out| {
+        let at = out.len();
+        write_lines(out, &head, (door.peer_text.as_bytes(), door.tls));
+        let n_first = method.as_str().len() + 1 + target.len() + VERSION.len();
+        last.remember(&head, n_first, &out[at..]);
+    })
 }
 
-/// Writes the head for the upstream, asked by somebody at `peer`, perhaps over TLS.
-pub fn write(out: &mut Vec<u8>, head: &Head<'_, '_>, n_cut: usize, (peer, tls): (&[u8], bool)) {
-    out.extend_from_slice(head.method.as_str().as_bytes());
+/// Where `part` of `whole` lies in it.
+fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let at = field::offset(whole, part);
+    at..at + part.len()
+}
+
+/// What is taken from a head, whichever way it was read.
+struct Taken<'a> {
+    method: Method,
+    target: &'a str,
+    authorization: Option<&'a [u8]>,
+    n_head: usize,
+    n_body: usize,
+}
+
+impl Taken<'_> {
+    /// `lines` writes what comes behind the first line.
+    fn plan(
+        self,
+        bytes: &[u8],
+        door: &Doorway<'_>,
+        memo: &mut Memo,
+        host: Range<usize>,
+        lines: impl FnOnce(&mut Vec<u8>),
+    ) -> Seen<Option<(Plan, Lent)>> {
+        let Self { method, target, authorization, n_head, n_body } = self;
+        let n_used = n_head + n_body;
+        if n_used > WINDOW_BYTES || n_head > door.head_bytes_max {
+            return Seen::Odd;
+        }
+        if n_used > bytes.len() {
+            return Seen::Whole(None);
+        }
+        let Some(way) = door.guide.way(&Asked { target, authorization }, memo) else {
+            return Seen::Odd;
+        };
+        let is_cut_well = target.get(way.n_cut..).is_some_and(|rest| rest.starts_with('/'));
+        if !is_cut_well || way.n_prefix > target.len() {
+            return Seen::Odd;
+        }
+        let mut lent = Lent::take();
+        let out = &mut lent.get().out;
+        write_first(out, method, &target[way.n_cut..]);
+        lines(out);
+        out.extend_from_slice(&bytes[n_head..n_used]);
+        let prefix = place(bytes, &target.as_bytes()[..way.n_prefix]);
+        let plan = Plan { method, n_used, has_body: n_body > 0, host, prefix, way };
+        Seen::Whole(Some((plan, lent)))
+    }
+}
+
+fn write_first(out: &mut Vec<u8>, method: Method, target: &str) {
+    out.extend_from_slice(method.as_str().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(&head.target.as_bytes()[n_cut..]);
-    out.extend_from_slice(b" HTTP/1.1\r\n");
+    out.extend_from_slice(target.as_bytes());
+    out.extend_from_slice(VERSION);
+}
+
+/// Writes the lines for the upstream, asked by somebody at `peer`, perhaps over TLS.
+fn write_lines(out: &mut Vec<u8>, head: &Head<'_, '_>, (peer, tls): (&[u8], bool)) {
     field::write(out, "host", head.host);
     for (name, value) in head.passed() {
         field::rewrite(out, head.text, name, value);
@@ -84,3 +177,12 @@ pub fn write(out: &mut Vec<u8>, head: &Head<'_, '_>, n_cut: usize, (peer, tls): 
     out.extend_from_slice(peer);
     out.extend_from_slice(b"\r\n\r\n");
 }
+
+/// For the fuzzer: the head as an upstream at the root gets it.
+pub fn fuzz_write(out: &mut Vec<u8>, head: &Head<'_, '_>) {
+    write_first(out, head.method, head.target);
+    write_lines(out, head, (b"192.0.2.1", false));
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,12 @@
 use tokio::time::Instant;
 
 use super::{
-    answer::{self, Framing},
+    answer::{self, Begun, Framing},
     chunks::{self, Chunks},
     client::Gone,
     head::Method,
     lines::Line,
-    pass::{Begun, Next, Pass, Stop},
+    pass::{Next, Pass, Stop},
     window::Buffers,
 };
 use crate::http::Response;

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{deadline::Deadline, window::Window};
+use super::{ask, deadline::Deadline, window::Window};
 use crate::{
     base::oncall::OnCall,
     http::{auth::Memo, io::Guarded},
@@ -29,6 +29,8 @@ pub struct Client {
     pub input: Window,
     /// Who asked last.
     pub memo: Memo,
+    /// What was asked with last.
+    pub last: ask::Last,
     /// Of whatever is waited for: a request, an upstream.
     pub wait: Deadline,
     drain: CancellationToken,
@@ -41,9 +43,10 @@ pub struct Gone;
 
 impl Client {
     pub fn new(io: Guarded, first_by: Instant, drain: CancellationToken) -> Self {
-        let (input, memo) = (Window::new(WAITING_BYTES), Memo::default());
+        let (input, memo, last) =
+            (Window::new(WAITING_BYTES), Memo::default(), ask::Last::default());
         let drained = OnCall::new(drain.clone().cancelled_owned());
-        Self { io, input, memo, wait: Deadline::new(first_by), drain, drained }
+        Self { io, input, memo, last, wait: Deadline::new(first_by), drain, drained }
     }
 
     /// Whether no further request is to be answered.

@@ -16,6 +16,7 @@ use super::field::{self, offset};
 const HEADERS_MAX: usize = 64;
 /// Longest body that is passed on together with its head.
 const LENGTH_DIGITS_MAX: usize = 5;
+const METHOD_BYTES_MAX: usize = 7;
 
 /// A method of a plain request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +115,32 @@ impl<'a> Head<'_, 'a> {
         };
         let passed = self.lines.iter().zip(self.kinds).filter(is_passed);
         passed.map(|(line, _)| (line.name, line.value))
+    }
+}
+
+/// The end of a plain request's first line.
+pub const VERSION: &[u8] = b" HTTP/1.1\r\n";
+
+/// The first line of a plain request, read by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub struct First<'a> {
+    pub method: Method,
+    pub target: &'a str,
+    pub n_bytes: usize,
+}
+
+impl<'a> First<'a> {
+    /// Reads the line in front of `bytes`; nothing where it is not whole or not plain.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let n_method = bytes.iter().take(METHOD_BYTES_MAX + 1).position(|byte| *byte == b' ')?;
+        let method = Method::of(std::str::from_utf8(&bytes[..n_method]).ok()?)?;
+        let rest = &bytes[n_method + 1..];
+        let n_target = rest.iter().position(|byte| !TARGET[usize::from(*byte)])?;
+        if !rest.starts_with(b"/") || !rest[n_target..].starts_with(VERSION) {
+            return None;
+        }
+        let target = std::str::from_utf8(&rest[..n_target]).ok()?;
+        Some(Self { method, target, n_bytes: n_method + 1 + n_target + VERSION.len() })
     }
 }
 
@@ -222,12 +249,11 @@ pub fn read<'r, 'a>(bytes: &'a [u8], room: &'r mut Room<'a>) -> Seen<Head<'r, 'a
 /// front, between or behind: parsers are lenient there.
 fn is_laid_out(head: &[u8], [n_method, n_target]: [usize; 2], headers: &[Header<'_>]) -> bool {
     let ends_line = |at: usize| head.get(at..at + 2) == Some(b"\r\n");
-    const VERSION: &[u8] = b" HTTP/1.1";
     let mut at = n_method + 1 + n_target;
-    if head.get(at..at + VERSION.len()) != Some(VERSION) || !ends_line(at + VERSION.len()) {
+    if head.get(at..at + VERSION.len()) != Some(VERSION) {
         return false;
     }
-    at += VERSION.len() + 2;
+    at += VERSION.len();
     for header in headers {
         let n_name = header.name.len();
         if offset(head, header.name.as_bytes()) != at || head.get(at + n_name) != Some(&b':') {

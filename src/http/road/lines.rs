@@ -16,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{io::AsyncWrite as _, time::Instant};
 
-use super::window::Window;
+use super::{answer, window::Window};
 use crate::{
     base::task::Tasks,
     http::{
@@ -31,6 +31,8 @@ pub struct Line {
     io: UpstreamIo,
     /// Whether it has carried a request before; only then a failure may be the keep-alive race.
     pub is_reused: bool,
+    /// What it answered last.
+    pub last: answer::Last,
     idle_since: Instant,
 }
 
@@ -85,7 +87,13 @@ impl Lines {
     /// A new line.
     pub async fn connect(&self, to: Upstream) -> Result<Box<Line>, ConnectError> {
         let io = self.connector.connect(to).await?;
-        Ok(Box::new(Line { to, io, is_reused: false, idle_since: Instant::now() }))
+        Ok(Box::new(Line {
+            to,
+            io,
+            is_reused: false,
+            last: answer::Last::default(),
+            idle_since: Instant::now(),
+        }))
     }
 
     /// Puts a line back after an answer, `now`, if it can carry another request.

@@ -157,7 +157,7 @@ async fn next(
     loop {
         let mut has_head = false;
         if !client.input.is_empty() {
-            match ask::plan(client.input.filled(), door, &mut client.memo) {
+            match ask::plan(client.input.filled(), door, &mut client.memo, &mut client.last) {
                 Seen::Whole(Some(planned)) => {
                     *request = Some(planned);
                     return Coming::Request;
@@ -194,7 +194,7 @@ pub fn fuzz_request(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let n_used = head.n_head + head.n_body;
     let body = bytes.get(head.n_head..n_used)?;
     let mut out = Vec::new();
-    ask::write(&mut out, &head, 0, (b"192.0.2.1", false));
+    ask::fuzz_write(&mut out, &head);
     out.extend_from_slice(body);
     Some((out, n_used))
 }
@@ -208,7 +208,7 @@ pub fn fuzz_answer(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut unread = bytes;
     let _filled = input.poll_fill(Pin::new(&mut unread), &mut cx);
     let mut out = Vec::new();
-    let (framing, n_head) = {
+    let begun = {
         let mut room = answer::Room::default();
         let seen = answer::read(input.filled(), &mut room, head::Method::Get);
         let Seen::Whole(answer) = seen.map_err(|error| error.to_string())? else {
@@ -216,11 +216,10 @@ pub fn fuzz_answer(bytes: &[u8]) -> Result<Vec<u8>, String> {
         };
         let to = Upstream { addr: ([192, 0, 2, 1], 80).into(), tls: false };
         let here = Here { to, host: Some(b"door"), is_https: false, prefix: b"/service/web" };
-        answer.write(&mut out, head::Method::Get, &here, false);
-        (answer.framing, answer.n_head)
+        answer::Last::default().write(&answer, &mut out, head::Method::Get, &here, false)
     };
-    input.consume(n_head);
-    match framing {
+    input.consume(begun.n_head);
+    match begun.framing {
         answer::Framing::Nothing => {}
         answer::Framing::Length(n) => {
             let n = usize::try_from(n).map_err(|error| error.to_string())?;

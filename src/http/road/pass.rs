@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     Doorway,
-    answer::{self, Framing},
+    answer::{self, Begun},
     ask::Plan,
     client::{Client, Gone},
     head::Seen,
@@ -63,15 +63,6 @@ struct Closed;
 #[derive(Debug, thiserror::Error)]
 #[error("the head of the answer is too large")]
 struct TooLarge;
-
-/// An answer whose head was written for the client.
-#[derive(Clone, Copy)]
-pub struct Begun {
-    pub status: StatusCode,
-    pub framing: Framing,
-    pub keeps: bool,
-    pub goes_on: bool,
-}
 
 /// What one request is passed on with.
 pub struct Pass<'p> {
@@ -194,7 +185,7 @@ impl Pass<'_> {
         self.send(&mut line).await?;
         loop {
             self.more(&mut line).await?;
-            if let Seen::Whole(begun) = self.begin(line.to, plan)? {
+            if let Seen::Whole(begun) = self.begin(&mut line, plan)? {
                 return Ok((line, begun));
             }
             self.make_room()?;
@@ -202,10 +193,16 @@ impl Pass<'_> {
         }
     }
 
-    /// Looks for the head of the final answer in what came. `Whole(None)` is one that switches
-    /// protocols, which nobody asked for.
-    fn begin(&mut self, to: Upstream, plan: &Plan) -> Result<Seen<Option<Begun>>, Stop> {
+    /// Looks for the head of the final answer in what came over `line` and writes it for the client.
+    /// `Whole(None)` is one that switches protocols, which nobody asked for.
+    fn begin(&mut self, line: &mut Line, plan: &Plan) -> Result<Seen<Option<Begun>>, Stop> {
         let Buffers { input, out } = self.lent.get();
+        let closes = self.client.is_drained();
+        if let Some(begun) = line.last.again(input.filled(), out, plan.method, closes) {
+            self.closes = closes;
+            input.consume(begun.n_head);
+            return Ok(Seen::Whole(Some(begun)));
+        }
         loop {
             let n_head = {
                 let mut room = answer::Room::default();
@@ -218,21 +215,19 @@ impl Pass<'_> {
                     return Ok(Seen::Whole(None));
                 }
                 if !answer.status.is_informational() {
-                    self.closes = self.client.is_drained();
+                    self.closes = closes;
                     let sent = self.client.input.filled();
                     let text = |at: &std::ops::Range<usize>| sent.get(at.clone());
                     let here = Here {
-                        to,
+                        to: line.to,
                         host: text(&plan.host),
                         is_https: self.door.tls,
                         prefix: text(&plan.prefix).unwrap_or_default(),
                     };
-                    out.clear();
-                    answer.write(out, plan.method, &here, self.closes);
-                    let answer::Answer { status, framing, keeps, goes_on, n_head, .. } = answer;
+                    let begun = line.last.write(&answer, out, plan.method, &here, closes);
                     drop(answer);
-                    input.consume(n_head);
-                    return Ok(Seen::Whole(Some(Begun { status, framing, keeps, goes_on })));
+                    input.consume(begun.n_head);
+                    return Ok(Seen::Whole(Some(begun)));
                 }
                 answer.n_head
             };

@@ -137,7 +137,7 @@ fn report(instance: &Instance, condition: Condition) -> Report {
 #[test]
 fn a_command_costs_no_more_than_there_are_instances() {
     let moves = limit::MOVES_PER_COMMAND_MAX;
-    for n in [1_000_u32, 10_000, 100_000] {
+    for n in [1_000_u32, 10_000] {
         let (n_all, n_most) = (n as usize, u64::from(n));
         let mut large = Large::new();
         let up = large.scale(n);

@@ -17,10 +17,10 @@ fn passed(lines: &str, method: Method) -> (String, Framing, bool) {
     let seen = read(text.as_bytes(), &mut room, method).unwrap();
     let Seen::Whole(answer) = seen else { panic!("{lines}") };
     assert_eq!(answer.n_head, text.len());
-    let mut out = Vec::new();
-    answer.write(&mut out, method, &here(), false);
+    let (mut out, mut last) = (Vec::new(), Last::default());
+    let begun = last.write(&answer, &mut out, method, &here(), false);
     let out = String::from_utf8(out).unwrap();
-    (out.replace("date: now\r\n", ""), answer.framing, answer.keeps)
+    (out.replace("date: now\r\n", ""), begun.framing, begun.keeps)
 }
 
 #[track_caller]
@@ -164,4 +164,68 @@ fn our_own_answers_are_whole() {
         assert_eq!(text.ends_with("\r\n\r\n502 Bad Gateway\n"), method == Method::Get, "{text}");
         assert_eq!(text.contains("\r\nconnection: close\r\n"), closes, "{text}");
     }
+}
+
+/// The answers to a few requests over one connection, looked at with and without what came before.
+#[test]
+fn a_head_that_came_before_is_written_as_at_first() {
+    let lines = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: s\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: s\r\nDate: now\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n",
+    ];
+    let hosts = [Here { prefix: b"/service/other", ..here() }, here()];
+    let (mut last, mut n_again, mut n) = (Last::default(), 0, 0);
+    for first in lines {
+        for second in lines {
+            for (text, here) in [first, first, second, first].into_iter().zip(hosts.iter().cycle())
+            {
+                for (method, closes) in [
+                    (Method::Get, false),
+                    (Method::Get, true),
+                    (Method::Head, false),
+                    (Method::Head, false),
+                ] {
+                    n += 1;
+                    let bytes = format!("{text}12345HTTP/1.1");
+                    let mut room = Room::default();
+                    let seen = read(bytes.as_bytes(), &mut room, method).unwrap();
+                    let Seen::Whole(answer) = seen else { panic!("{text}") };
+                    let (mut fresh, mut kept) = (Vec::new(), b"what lay there".to_vec());
+                    let mut none = Last::default();
+                    let expected = none.write(&answer, &mut fresh, method, here, closes);
+                    let begun = match last.again(bytes.as_bytes(), &mut kept, method, closes) {
+                        Some(begun) => {
+                            n_again += 1;
+                            begun
+                        }
+                        None => last.write(&answer, &mut kept, method, here, closes),
+                    };
+                    assert_eq!(kept.escape_ascii().to_string(), fresh.escape_ascii().to_string());
+                    assert_eq!(format!("{begun:?}"), format!("{expected:?}"));
+                    // No beginning of a head is taken for the whole.
+                    let part = &bytes.as_bytes()[..answer.n_head - 1];
+                    assert!(last.again(part, &mut kept, method, closes).is_none());
+                }
+            }
+        }
+    }
+    assert!(n_again > n / 4, "{n_again} of {n}");
+}
+
+#[test]
+fn a_large_head_is_not_remembered() {
+    let text = format!("HTTP/1.1 204 No\r\nX: {}\r\n\r\n", "a".repeat(LAST_BYTES_MAX));
+    let mut room = Room::default();
+    let Ok(Seen::Whole(answer)) = read(text.as_bytes(), &mut room, Method::Get) else {
+        panic!("{text}")
+    };
+    let (mut last, mut out) = (Last::default(), Vec::new());
+    last.write(&answer, &mut out, Method::Get, &here(), false);
+    assert!(out.len() > LAST_BYTES_MAX);
+    assert!(last.again(text.as_bytes(), &mut out, Method::Get, false).is_none());
+    assert_eq!((last.head.capacity(), last.written.capacity()), (0, 0));
 }
