@@ -133,9 +133,9 @@ impl Rival {
 
     #[allow(clippy::cast_precision_loss)] // numbers for people
     fn measure(&mut self, runtime: &tokio::runtime::Runtime, n: u64) -> anyhow::Result<()> {
-        let before = self.server.cpu();
+        let before = self.server.cpu_of_living();
         let n_good = runtime.block_on(load(self.port, &self.request, n))?;
-        let used = self.server.cpu() - before;
+        let used = self.server.cpu_of_living() - before;
         self.n_errors += n - n_good;
         self.us_per_request.push(used.as_secs_f64() * 1e6 / n as f64);
         Ok(())
@@ -146,8 +146,8 @@ impl Rival {
         let median = self.us_per_request[self.us_per_request.len() / 2];
         section.row([
             self.label,
-            format!("{median:.1}"),
-            format!("{:.1}", self.us_per_request[0]),
+            format!("{median:.2}"),
+            format!("{:.2}", self.us_per_request[0]),
             format!("{:.0}", 1e6 / median),
             self.n_errors.to_string(),
         ]);
