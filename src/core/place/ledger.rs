@@ -35,6 +35,8 @@ pub struct Ledger {
     role: Vec<RoleIx>,
     /// A second role that the pool is open to (a node of both kinds); its own where there is none.
     also: Vec<RoleIx>,
+    /// Whether some pool has one.
+    has_also: bool,
     free: Vec<Scalars>,
     ports: Vec<Ranges>,
     n_ports: Vec<u32>,
@@ -45,6 +47,7 @@ pub struct Ledger {
     usable: Vec<bool>,
     /// Ports others hold, by node.
     held: Vec<Ranges>,
+    has_held: bool,
 }
 
 impl Ledger {
@@ -63,12 +66,21 @@ impl Ledger {
 
     /// Says which ports of which nodes are held by others.
     pub(super) fn set_held(&mut self, held: &BTreeMap<NodeId, Ranges>) {
-        self.held.fill(Ranges::default());
+        if self.has_held {
+            self.held.fill(Ranges::default());
+        }
+        self.has_held = !held.is_empty();
         for (id, ports) in held {
             if let Some(ix) = self.find(id) {
                 self.held[ix as usize].clone_from(ports);
             }
         }
+    }
+
+    /// Whether others hold ports on some node.
+    #[inline]
+    pub(super) fn has_held(&self) -> bool {
+        self.has_held
     }
 
     /// Ports of a node that others hold.
@@ -93,6 +105,7 @@ impl Ledger {
             first: vec![0],
             role: Vec::with_capacity(n),
             also: Vec::with_capacity(n),
+            has_also: false,
             free: Vec::with_capacity(n),
             ports: Vec::with_capacity(n),
             n_ports: Vec::with_capacity(n),
@@ -101,6 +114,7 @@ impl Ledger {
             tight: Vec::with_capacity(n),
             usable: Vec::with_capacity(n),
             held: Vec::with_capacity(n),
+            has_held: false,
         }
     }
 
@@ -109,6 +123,7 @@ impl Ledger {
             let also = node.info.open_to(role).and_then(|role| self.role_ix(&role));
             let role = self.role_ix(role).expect("roles were gathered from these nodes");
             self.role.push(role);
+            self.has_also |= also.is_some();
             self.also.push(also.unwrap_or(role));
             self.free.push(Scalars::default());
             self.ports.push(Ranges::default());
@@ -193,7 +208,8 @@ impl Ledger {
     ) -> impl Iterator<Item = usize> + Clone + 'a {
         let pools = self.first[ix as usize] as usize..self.first[ix as usize + 1] as usize;
         let is_of = move |pool: usize, role: RoleIx| {
-            self.role[pool] == role || self.also[pool] == role && !roles.contains(&self.role[pool])
+            self.role[pool] == role
+                || self.has_also && self.also[pool] == role && !roles.contains(&self.role[pool])
         };
         roles.iter().filter_map(move |&r| pools.clone().find(|&p| is_of(p, r)))
     }
@@ -204,7 +220,8 @@ impl Ledger {
         let (begin, end) = (self.first[ix as usize] as usize, self.first[ix as usize + 1] as usize);
         let mut sum = Scalars::default();
         for pool in begin..end {
-            if roles.contains(&self.role[pool]) || roles.contains(&self.also[pool]) {
+            if roles.contains(&self.role[pool]) || self.has_also && roles.contains(&self.also[pool])
+            {
                 sum += self.free[pool];
             }
         }

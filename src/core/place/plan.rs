@@ -266,13 +266,12 @@ impl<'a> Round<'a, '_> {
         let room = self.limits.launches_max - self.launches.len();
         let uses_star = cursor.needs.accepted.iter().any(Role::is_star);
         for _ in 0..n_max.min(room) {
-            let Some(id) = waiting.next(self.state) else { return false };
+            let Some((id, n_before)) = waiting.next(self.state) else { return false };
             let demand = cursor.needs.scalars;
             waiting.hold = self.shares.hold_back(&waiting.spec.run.role, demand, uses_star);
             if waiting.hold.is_some() {
                 return false;
             }
-            let n_before = self.state.instances.get(id).map_or(0, |i| i.incarnation);
             let Some((ix, launch)) = cursor.place(&mut self.base.ledger, id, n_before) else {
                 return false;
             };

@@ -106,10 +106,10 @@ impl PortNeeds {
     /// that too few others are left.
     #[inline]
     pub fn are_held(&self, ledger: &Ledger, ix: NodeIx, roles: &[RoleIx]) -> bool {
-        let held = ledger.held(ix);
-        if self.is_empty() || held.is_empty() {
+        if !ledger.has_held() || self.is_empty() || ledger.held(ix).is_empty() {
             return false;
         }
+        let held = ledger.held(ix);
         if self.exact.iter().any(|&n| held.has(u64::from(n))) {
             return true;
         }

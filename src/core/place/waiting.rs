@@ -9,6 +9,9 @@ use crate::{
     model::{instance::InstanceId, path::AppId, workload::WorkloadSpec},
 };
 
+/// An instance that waits, and how often it was launched before.
+pub(super) type Next<'a> = (&'a InstanceId, u32);
+
 /// Instances of one workload and configuration that wait, in order of their ids.
 pub(super) struct Waiting<'a> {
     pub spec: &'a WorkloadSpec,
@@ -19,7 +22,7 @@ pub(super) struct Waiting<'a> {
     pub hold: Option<Hold>,
     n_max: usize,
     ids: Box<dyn Iterator<Item = &'a InstanceId> + 'a>,
-    next: Option<&'a InstanceId>,
+    next: Option<Next<'a>>,
     /// Instances of other configurations that came up, by configuration and with their versions.
     others: BTreeMap<Timestamp, Vec<(Timestamp, &'a InstanceId)>>,
     /// The last version looked up and its configuration: nearly all are of one version.
@@ -58,7 +61,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// The next instance of this configuration; the same one until it is `placed`.
-    pub fn next(&mut self, state: &'a State) -> Option<&'a InstanceId> {
+    pub fn next(&mut self, state: &'a State) -> Option<Next<'a>> {
         while self.next.is_none() {
             let id = self.ids.next()?;
             self.next = self.sort(state, id);
@@ -100,7 +103,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// An instance of this configuration comes back, another is put aside.
-    fn sort(&mut self, state: &'a State, id: &'a InstanceId) -> Option<&'a InstanceId> {
+    fn sort(&mut self, state: &'a State, id: &'a InstanceId) -> Option<Next<'a>> {
         let instance = state.instances.get(id)?;
         let config = match self.last {
             Some((version, config)) if version == instance.version => config,
@@ -109,7 +112,7 @@ impl<'a> Waiting<'a> {
         self.last = Some((instance.version, config));
         if config == self.spec.last_config_change_at {
             self.since = self.since.min(instance.since);
-            return Some(id);
+            return Some((id, instance.incarnation));
         }
         self.others.entry(config).or_default().push((instance.version, id));
         None
