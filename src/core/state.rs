@@ -173,6 +173,9 @@ impl State {
 
     /// Healthy by its checks; `None` while unknown or when it has none.
     pub fn healthy(&self, instance: &Instance) -> Option<bool> {
+        if instance.health().is_empty() {
+            return None; // without a look at what checks there are: lists ask it of every instance
+        }
         let n = self
             .spec_of(instance)
             .map_or(0, |s| s.run.containers.iter().map(|c| c.health_checks.len()).sum());
