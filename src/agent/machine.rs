@@ -110,7 +110,11 @@ pub struct UsageOf {
 pub struct Sampler {
     machine: Option<(Instant, Duration)>,
     containers: HashMap<String, (Instant, u64)>,
+    ports_held: Option<(Instant, Ranges)>,
 }
+
+/// How often it is looked at what is listened on: the kernel walks through all it has room for.
+const LISTENING_EVERY: Duration = Duration::from_secs(10);
 
 impl Sampler {
     /// Use of the node and of `tasks` since the last call; of CPUs none at the first.
@@ -140,6 +144,19 @@ impl Sampler {
             tasks: usages,
             engine_away: None,
             ports_held: Ranges::default(),
+        }
+    }
+
+    /// Ports that are listened on and are none of `own`, as of some seconds ago.
+    pub fn ports_held(&mut self, own: &Ranges) -> Ranges {
+        let now = Instant::now();
+        match &self.ports_held {
+            Some((at, held)) if now.duration_since(*at) < LISTENING_EVERY => held.minus(own),
+            Some(_) | None => {
+                let held = ports::listening().minus(own);
+                self.ports_held = Some((now, held.clone()));
+                held
+            }
         }
     }
 

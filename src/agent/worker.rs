@@ -24,10 +24,7 @@ use super::{
     desired::{self, Action, Actual, DesiredSet, Event, Exit, Key, Outbox},
     health::Finding,
     link::LinkEnds,
-    machine::{
-        Sampler, UsageOf,
-        ports::{self, Refused},
-    },
+    machine::{Sampler, UsageOf, ports::Refused},
     metrics,
     prepare::Starter,
     record::Member,
@@ -455,7 +452,7 @@ impl Worker {
         self.tasks.connection("usage", async move {
             let work = move || {
                 let mut usage = sampler.sample(&*runtime, containers, &data_dir);
-                usage.ports_held = ports::listening().minus(&own).union(&refused);
+                usage.ports_held = sampler.ports_held(&own).union(&refused);
                 (sampler, usage)
             };
             if let Ok((sampler, usage)) = tokio::task::spawn_blocking(work).await {

@@ -109,11 +109,12 @@ impl Keeper {
     async fn look(&mut self) {
         self.allow();
         let Some(docker) = self.docker.clone() else { return };
-        let known = self.interface.as_deref().and_then(bridge::address);
+        let mut known = self.interface.as_deref().and_then(bridge::address);
         if known.is_none() || self.asked.is_none_or(|at| at.elapsed() >= ASK_EVERY) {
             match bridge::ask(&docker).await {
                 Ok(Some(told)) => {
                     self.asked = Some(Instant::now());
+                    known = known.filter(|_| told.interface == self.interface);
                     self.interface = told.interface;
                     self.gateway = told.gateway.map(IpAddr::from);
                 }
@@ -128,7 +129,8 @@ impl Keeper {
             }
         }
         let interface = self.interface.as_deref().unwrap_or(bridge::DEFAULT);
-        match bridge::address(interface).map(IpAddr::from).or(self.gateway) {
+        let address = known.or_else(|| bridge::address(interface));
+        match address.map(IpAddr::from).or(self.gateway) {
             Some(address) => self.serve(address).await,
             // Nobody can start a container now either; what is there stays as it is.
             None if self.asked.is_none() => {}
