@@ -25,6 +25,7 @@ use crate::{
         container,
         link::{Answer, AskError, FromAgent, Hello, Question, ToAgent},
         master::Addresses,
+        node::NodeInfo,
     },
 };
 
@@ -123,20 +124,41 @@ fn file(path: &str) -> Question {
     Question::ReadFile { instance, incarnation: None, path, offset: Some(0), bytes_max: 1 }
 }
 
+/// An agent's end of a new connection to `master`, or why it was refused.
+async fn connect(
+    master: &Master,
+    info: &NodeInfo,
+) -> Result<(mpsc::Sender<FromAgent>, mpsc::Receiver<ToAgent>), ToAgent> {
+    let (to_master, from_agent) = mpsc::channel(16);
+    let (to_agent, mut from_master) = mpsc::channel(16);
+    let (links, peer) = (master.links.clone(), Peer { node: info.id.clone(), certificate: None });
+    master.tasks.connection("agent link", async move {
+        links.serve(Wire { from_agent, to_agent }, peer).await;
+    });
+    let hello = FromAgent::Hello(Box::new(Hello { info: info.clone(), reports: Vec::new() }));
+    to_master.send(hello).await.expect("the master listens");
+    match from_master.recv().await.expect("an answer") {
+        ToAgent::Welcome { .. } => Ok((to_master, from_master)),
+        refused @ ToAgent::Refused(_) => Err(refused),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// An agent that is connected to `master`: each file holds its name.
 async fn agent(master: &Master) -> NodeId {
     let info = node(0, 4.0, 4096.0, &[]);
     let id = info.id.clone();
-    let (to_master, from_agent) = mpsc::channel(16);
-    let (to_agent, mut from_master) = mpsc::channel(16);
-    let (links, peer) = (master.links.clone(), Peer { node: id.clone(), certificate: None });
-    master.tasks.connection("agent link", async move {
-        links.serve(Wire { from_agent, to_agent }, peer).await;
-    });
-    let hello = FromAgent::Hello(Box::new(Hello { info, reports: Vec::new() }));
-    to_master.send(hello).await.expect("the master listens");
-    let welcomed = from_master.recv().await;
-    assert!(matches!(welcomed, Some(ToAgent::Welcome { .. })), "{welcomed:?}");
+    let connected = async {
+        loop {
+            match connect(master, &info).await {
+                Ok(connection) => return connection,
+                // In its first moments a leader may not have heard from the others yet.
+                Err(_) => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let (to_master, mut from_master) =
+        tokio::time::timeout(DEADLINE, connected).await.expect("a welcome");
     master.tasks.connection("agent", async move {
         while let Some(message) = from_master.recv().await {
             let ToAgent::Ask { id, question: Question::ReadFile { path, .. } } = message else {
