@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::tcp;
+use super::tcp::{self, Source};
 
 /// What every HTTP/2 connection starts with (RFC 9113 §3.4).
 const H2_PREFACE_START: &[u8] = b"PRI ";
@@ -87,6 +87,15 @@ impl Guarded {
     }
 }
 
+impl Source for Guarded {
+    fn poll_into(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        match &mut self.inner {
+            Transport::Plain(io) if self.prefix.is_empty() => io.poll_into(cx, room),
+            Transport::Plain(_) | Transport::Tls(_) => tcp::poll_other(self, cx, room),
+        }
+    }
+}
+
 impl AsyncRead for Guarded {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -127,6 +136,9 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.inner, Transport::Plain(_)) {
+            return Poll::Ready(Ok(())); // what was written is with the kernel
+        }
         let outcome = Pin::new(&mut self.inner).poll_flush(cx);
         self.watch(cx, outcome)
     }
@@ -144,7 +156,7 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(io) => tcp::poll_read(io, cx, buf),
+            Self::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Self::Tls(io) => Pin::new(io).poll_read(cx, buf),
         }
     }

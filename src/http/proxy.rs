@@ -81,8 +81,9 @@ impl Target {
 /// What a proxy has done so far.
 #[derive(Debug, Default)]
 pub struct Counters {
-    pub requests: AtomicU64,
-    /// Of those, the ones that went by the short road.
+    /// Requests that went by the long road.
+    pub long: AtomicU64,
+    /// Requests that went by the short road.
     pub short: AtomicU64,
     pub connects: AtomicU64,
     pub retries: AtomicU64,
@@ -130,7 +131,7 @@ impl Proxy {
 
     /// Passes `request` on and answers with the upstream's head and a streaming body.
     pub async fn forward(&self, mut request: Request, to: &Target) -> Response {
-        count(&self.counters.requests);
+        count(&self.counters.long);
         let tunnel = Tunnel::asked_for(&mut request);
         let host = prepare(&mut request, to, tunnel.is_some());
         let lease = request.extensions_mut().remove::<Lease>();

@@ -12,63 +12,81 @@ use std::{
 
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::{
-    io::{AsyncRead as _, Interest, ReadBuf},
+    io::{AsyncRead, Interest, ReadBuf},
     net::TcpStream,
 };
 
-/// Reads once.
-pub fn poll_read(
-    io: &mut TcpStream,
-    cx: &mut Context<'_>,
-    buf: &mut ReadBuf<'_>,
-) -> Poll<io::Result<()>> {
-    if buf.initialized().len() < buf.capacity() {
-        // The other road's: setting its bytes first would cost more than is saved.
-        return Pin::new(io).poll_read(cx, buf);
+/// Where a window is filled from: as `AsyncRead`, for bytes that are set already.
+pub trait Source {
+    /// Reads once into `room`; 0 is the end of the stream.
+    fn poll_into(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>>;
+}
+
+impl Source for TcpStream {
+    fn poll_into(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            // Here the task's share of the thread is counted: whoever passes on reads.
+            ready!(self.poll_read_ready(cx))?;
+            let n_room = room.len();
+            let tried = attempt(self, Interest::READABLE, n_room, || {
+                let (_, n) = recv(&*self, &mut *room, RecvFlags::empty())?;
+                Ok(n)
+            });
+            if let Poll::Ready(outcome) = tried {
+                return Poll::Ready(outcome);
+            }
+        }
     }
-    let io = &*io;
-    let room = buf.initialize_unfilled();
-    let n_room = room.len();
-    let read = ready!(poll(io, cx, Interest::READABLE, n_room, || {
-        let (_, n) = recv(io, &mut *room, RecvFlags::empty())?;
-        Ok(n)
-    }))?;
-    buf.advance(read);
-    Poll::Ready(Ok(()))
+}
+
+impl Source for &[u8] {
+    fn poll_into(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        poll_other(self, cx, room)
+    }
+}
+
+/// As `poll_into`, for whatever has no way of its own.
+pub fn poll_other(
+    io: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    room: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut free = ReadBuf::new(room);
+    ready!(Pin::new(io).poll_read(cx, &mut free))?;
+    Poll::Ready(Ok(free.filled().len()))
 }
 
 /// Writes what the kernel takes at once.
 pub fn poll_write(io: &TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-    poll(io, cx, Interest::WRITABLE, bytes.len(), || Ok(send(io, bytes, SendFlags::NOSIGNAL)?))
+    loop {
+        // Tried first: there is nearly always room.
+        let send = || Ok(send(io, bytes, SendFlags::NOSIGNAL)?);
+        if let Poll::Ready(outcome) = attempt(io, Interest::WRITABLE, bytes.len(), send) {
+            return Poll::Ready(outcome);
+        }
+        ready!(io.poll_write_ready(cx))?;
+    }
 }
 
-/// Moves up to `n_max` bytes by `call` when there is something to be moved.
-fn poll(
+/// Moves up to `n_max` bytes by `call`; pending where that cannot be now.
+fn attempt(
     io: &TcpStream,
-    cx: &mut Context<'_>,
     interest: Interest,
     n_max: usize,
-    mut call: impl FnMut() -> io::Result<usize>,
+    call: impl FnOnce() -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
-    loop {
-        ready!(if interest.is_readable() {
-            io.poll_read_ready(cx)
-        } else {
-            io.poll_write_ready(cx)
-        })?;
-        let mut n_moved = None;
-        let tried = io.try_io(interest, || {
-            let n = call()?;
-            n_moved = Some(n);
-            // Less than could be: there is no more now, and the kernel tells when there is again.
-            if 0 < n && n < n_max { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        match (n_moved, tried) {
-            (Some(n), _) => return Poll::Ready(Ok(n)),
-            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-            (None, Err(error)) => return Poll::Ready(Err(error)),
-            (None, Ok(())) => return Poll::Ready(Ok(0)),
-        }
+    let mut n_moved = None;
+    let tried = io.try_io(interest, || {
+        let n = call()?;
+        n_moved = Some(n);
+        // Less than could be: there is no more now, and the kernel tells when there is again.
+        if 0 < n && n < n_max { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match (n_moved, tried) {
+        (Some(n), _) => Poll::Ready(Ok(n)),
+        (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        (None, Err(error)) => Poll::Ready(Err(error)),
+        (None, Ok(())) => Poll::Ready(Ok(0)),
     }
 }
 
@@ -91,12 +109,7 @@ mod tests {
     }
 
     async fn read(io: &mut TcpStream, into: &mut [u8]) -> usize {
-        poll_fn(|cx| {
-            let mut buf = ReadBuf::new(into);
-            ready!(poll_read(io, cx, &mut buf)).unwrap();
-            Poll::Ready(buf.filled().len())
-        })
-        .await
+        poll_fn(|cx| io.poll_into(cx, into)).await.unwrap()
     }
 
     #[tokio::test]
@@ -144,8 +157,7 @@ mod tests {
         socket2::SockRef::from(&far).set_linger(Some(std::time::Duration::ZERO)).unwrap();
         drop(far);
         let mut window = [0; 8];
-        let mut buf = ReadBuf::new(&mut window);
-        let outcome = poll_fn(|cx| poll_read(&mut near, cx, &mut buf)).await;
+        let outcome = poll_fn(|cx| near.poll_into(cx, &mut window)).await;
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
         let outcome = poll_fn(|cx| poll_write(&near, cx, b"x")).await;
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::BrokenPipe);

@@ -219,7 +219,7 @@ async fn connections_to_the_upstream_are_kept() {
         client.until("x-real-ip: 127.0.0.1\n").await;
     }
     assert_eq!(proxy.counters().connects.load(Relaxed), 1);
-    assert_eq!(proxy.counters().requests.load(Relaxed), 100);
+    assert_eq!(proxy.counters().long.load(Relaxed), 100);
     assert_eq!(upstream.n_open(), 1);
 }
 

@@ -16,6 +16,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use tokio::time::{Duration, Instant};
 
 use crate::{
@@ -59,7 +60,8 @@ impl Service {
 #[derive(Debug, Default)]
 struct Table {
     revision: u64,
-    by_name: HashMap<String, Service>,
+    /// Looked in with each request; strangers name services, but put none there.
+    by_name: HashMap<String, Service, RandomState>,
     built_at: Option<Instant>,
     took: Duration,
 }
@@ -127,7 +129,7 @@ impl Table {
 
     fn build(state: &State, before: &Self) -> Self {
         let started = Instant::now();
-        let mut by_name = HashMap::new();
+        let mut by_name = HashMap::default();
         for app in offering(state) {
             let Some((name, service)) = service(state, &app.spec) else { continue };
             let turn = before.by_name.get(&name).map_or(0, |s| s.next.load(Ordering::Relaxed));

@@ -62,7 +62,7 @@ impl Client {
     }
 
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.poll_fill(Pin::new(&mut self.io), cx)
+        self.input.poll_fill(&mut self.io, cx)
     }
 
     /// Ready when the client has left. What it sends meanwhile is kept, as far as there is room.

@@ -31,15 +31,15 @@ pub enum Method {
 }
 
 impl Method {
-    fn of(text: &str) -> Option<Self> {
+    fn of(text: &[u8]) -> Option<Self> {
         Some(match text {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "PATCH" => Self::Patch,
-            "DELETE" => Self::Delete,
-            "OPTIONS" => Self::Options,
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"PATCH" => Self::Patch,
+            b"DELETE" => Self::Delete,
+            b"OPTIONS" => Self::Options,
             _ => return None,
         })
     }
@@ -133,7 +133,7 @@ impl<'a> First<'a> {
     /// Reads the line in front of `bytes`; nothing where it is not whole or not plain.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let n_method = bytes.iter().take(METHOD_BYTES_MAX + 1).position(|byte| *byte == b' ')?;
-        let method = Method::of(std::str::from_utf8(&bytes[..n_method]).ok()?)?;
+        let method = Method::of(&bytes[..n_method])?;
         let rest = &bytes[n_method + 1..];
         let n_target = rest.iter().position(|byte| !TARGET[usize::from(*byte)])?;
         if !rest.starts_with(b"/") || !rest[n_target..].starts_with(VERSION) {
@@ -202,7 +202,7 @@ pub fn read<'r, 'a>(bytes: &'a [u8], room: &'r mut Room<'a>) -> Seen<Head<'r, 'a
     if !is_laid_out(&bytes[..n_head], line, request.headers) || !is_plain_target(target) {
         return Seen::Odd;
     }
-    let Some(method) = Method::of(method) else { return Seen::Odd };
+    let Some(method) = Method::of(method.as_bytes()) else { return Seen::Odd };
     let (mut host, mut authorization, mut forwarded_for, mut length) = (None, None, None, None);
     let mut says_keep_alive = false;
     let lines: &'r [Header<'a>] = request.headers;
@@ -436,7 +436,7 @@ mod tests {
     #[test]
     fn methods_are_repeated_as_the_standard_has_it() {
         for text in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
-            let method = Method::of(text).unwrap();
+            let method = Method::of(text.as_bytes()).unwrap();
             assert_eq!(method.as_str(), text);
             let standard = http::Method::from_bytes(text.as_bytes()).unwrap();
             assert_eq!(method.is_idempotent(), standard.is_idempotent(), "{text}");

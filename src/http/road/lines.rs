@@ -42,7 +42,7 @@ impl Line {
         into: &mut Window,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        into.poll_fill(Pin::new(&mut self.io), cx)
+        into.poll_fill(&mut self.io, cx)
     }
 
     pub fn poll_write(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

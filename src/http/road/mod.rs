@@ -17,7 +17,6 @@
 
 use std::{
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -206,7 +205,7 @@ pub fn fuzz_answer(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut input = window::Window::new(bytes.len().max(1));
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let mut unread = bytes;
-    let _filled = input.poll_fill(Pin::new(&mut unread), &mut cx);
+    let _filled = input.poll_fill(&mut unread, &mut cx);
     let mut out = Vec::new();
     let begun = {
         let mut room = answer::Room::default();

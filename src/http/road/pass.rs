@@ -87,7 +87,6 @@ pub async fn pass(client: &mut Client, door: &Doorway<'_>, plan: Plan, lent: Len
     }
     let _serving = door.seat.map(|seat| seat.serve());
     let proxy = door.guide.proxy();
-    count(&proxy.counters().requests);
     count(&proxy.counters().short);
     let mut pass = Pass { client, door, lent, ended: None, closes: false };
     let exchanged = pass.exchange(&plan, began).await;

@@ -6,11 +6,10 @@
 use std::{
     cell::RefCell,
     io,
-    pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, ReadBuf};
+use crate::http::tcp::Source;
 
 /// What a request's head and body, and each piece of an answer, are read in.
 pub const WINDOW_BYTES: usize = 16 << 10;
@@ -76,16 +75,14 @@ impl Window {
     /// stream, or a full window.
     pub fn poll_fill(
         &mut self,
-        io: Pin<&mut impl AsyncRead>,
+        io: &mut impl Source,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if self.end == self.bytes.len() && self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let mut free = ReadBuf::new(&mut self.bytes[self.end..]);
-        ready!(io.poll_read(cx, &mut free))?;
-        let n = free.filled().len();
+        let n = ready!(io.poll_into(cx, &mut self.bytes[self.end..]))?;
         self.end += n;
         Poll::Ready(Ok(n))
     }
@@ -144,7 +141,7 @@ mod tests {
 
     fn fill(window: &mut Window, mut bytes: &[u8]) -> usize {
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        match window.poll_fill(Pin::new(&mut bytes), &mut cx) {
+        match window.poll_fill(&mut bytes, &mut cx) {
             Poll::Ready(Ok(n)) => n,
             other => panic!("{other:?}"),
         }
