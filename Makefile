@@ -26,7 +26,7 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start pauses mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install clean prepare prepare-tools prepare-test crates deb
+.PHONY: help run build test quick first-start pauses mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install ui-gallery clean prepare prepare-tools prepare-test crates deb
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -117,6 +117,10 @@ deny: ## licences, sources, duplicates and known holes of the dependencies
 
 ui: ## build the web page; without a usable Node the program carries a page that says so
 	@installer/ui.sh
+
+ui-gallery: ui ## each part of the page in each state, light and dark; prints where it is
+	@cd ui && npm run gallery --silent >/dev/null
+	@echo 'built in ui/gallery/dist; to look: cd ui && npx vite preview --config gallery/vite.config.ts'
 
 install: prepare ui ## build optimised and install program, systemd unit, settings, completions
 	cargo build --release --bin tepui

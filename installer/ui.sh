@@ -17,7 +17,7 @@ without() {
 }
 
 newer_than() {
-  find . -path ./node_modules -prune -o -path ./dist -prune -o -type f -newer "$1" -print | head -1
+  find . -path ./node_modules -prune -o -name dist -prune -o -type f -newer "$1" -print | head -1
 }
 
 if [ -e dist/index.html.gz ] && [ -z "$(newer_than dist/index.html.gz)" ]; then exit 0; fi

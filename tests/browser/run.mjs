@@ -18,7 +18,7 @@ const require = createRequire(join(UI, 'package.json'));
 const { chromium } = require('playwright-core');
 const axe = require('axe-core');
 
-const INITIAL_JS_MAX_BYTES = 190 * 1024;
+const INITIAL_JS_MAX_BYTES = 150 * 1024;
 const WAIT_MS = 20_000;
 const FLAGS = [
   '--no-sandbox',

@@ -47,16 +47,27 @@ fn a_browser_signs_in_sees_the_demo_scales_it_and_watches_the_number_change() {
     eprintln!("{text}");
 }
 
-/// A made-up cluster in which much is broken: dead engine, failing checks, data at stake. The page must
-/// say so, keep the focus, and fit every width.
-#[test]
-fn a_browser_sees_what_is_broken_and_shuts_nobody_out() {
+/// Runs a script of `tests/browser` that brings its own made-up cluster.
+fn browse(script: &str) {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
     let built = std::path::Path::new(&format!("{root}ui/dist/index.html.gz")).exists();
     assert!(built, "the page is not built; run `make ui` with Node 20 or newer first");
-    let out = Command::new("node").arg(format!("{root}tests/browser/truth.mjs")).output();
+    let out = Command::new("node").arg(format!("{root}tests/browser/{script}")).output();
     let out = out.expect("node runs");
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
     eprintln!("{text}");
+}
+
+/// A made-up cluster in which much is broken: dead engine, failing checks, data at stake. The page must
+/// say so, keep the focus, and fit every width.
+#[test]
+fn a_browser_sees_what_is_broken_and_shuts_nobody_out() {
+    browse("truth.mjs");
+}
+
+/// Each part of the page in each state and theme, against what is kept in `tests/browser/gallery`.
+#[test]
+fn the_kit_looks_as_it_did() {
+    browse("gallery.mjs");
 }

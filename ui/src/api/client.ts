@@ -1,4 +1,5 @@
 // Requests to the server: one deadline, one error type, one reaction to a lost session.
+import { here } from './base';
 import type { App, DrainRequest, Error as ErrorBody, Instance, Me, Moves, Node, Why } from './types';
 
 const OWN = '/tepui/v1';
@@ -78,7 +79,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
   const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
   let answer: Response;
   try {
-    answer = await fetch(path, { ...init, method, signal, credentials: 'same-origin' });
+    answer = await fetch(here(path), { ...init, method, signal, credentials: 'same-origin' });
   } catch (cause) {
     if (init.signal?.aborted) throw cause;
     const text = deadline.aborted
@@ -135,7 +136,7 @@ export const api = {
   logPath: (task: string, query: Record<string, string>) =>
     `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams(query)}`,
   downloadPath: (task: string, path: string) =>
-    `${OWN}/tasks/${segment(task)}/files?${new URLSearchParams({ path, download: 'true' })}`,
+    here(`${OWN}/tasks/${segment(task)}/files?${new URLSearchParams({ path, download: 'true' })}`),
 
   create: (spec: unknown) => send('POST', `${MARATHON}/apps`, spec),
   change: (id: string, patch: Record<string, unknown>, force = false) =>
@@ -146,6 +147,10 @@ export const api = {
     send('DELETE', `${MARATHON}/apps${marathonPath(id)}${forced(force)}`),
   kill: (task: Instance, scale: boolean) =>
     send('POST', `${MARATHON}/tasks/delete${scale ? '?scale=true' : ''}`, { ids: [task.task_id] }),
+  scaleGroup: (id: string, scaleBy: number, force = false) =>
+    send('PUT', `${MARATHON}/groups${marathonPath(id)}${forced(force)}`, { scaleBy }),
+  removeGroup: (id: string, force = false) =>
+    send('DELETE', `${MARATHON}/groups${marathonPath(id)}${forced(force)}`),
   retryNow: (id: string) => send('DELETE', `${MARATHON}/queue${marathonPath(id)}/delay`),
   cancelDeployment: (id: string) => send('DELETE', `${MARATHON}/deployments/${segment(id)}`),
 };

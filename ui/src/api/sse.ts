@@ -1,5 +1,6 @@
 // Server-sent events over fetch: unlike EventSource it shows the status of a refusal and lets the
 // caller choose where to resume.
+import { here } from './base';
 import { ApiError, request } from './client';
 
 export interface ServerEvent {
@@ -98,7 +99,7 @@ async function openStream(
 ): Promise<Response> {
   const headers: Record<string, string> = { accept: 'text/event-stream' };
   if (lastEventId !== undefined) headers['last-event-id'] = lastEventId;
-  const answer = await fetch(path, {
+  const answer = await fetch(here(path), {
     headers,
     signal,
     cache: 'no-store',

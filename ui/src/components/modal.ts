@@ -3,7 +3,7 @@ import { type RefObject, useLayoutEffect } from 'react';
 
 /** Where the focus goes when what opened the modal is gone: the page's heading. */
 function fallback(): HTMLElement | null {
-  return document.querySelector<HTMLElement>('main h1, main');
+  return document.querySelector<HTMLElement>('main h1') ?? document.querySelector<HTMLElement>('main');
 }
 
 /** What was used to open it; of a menu, which closes meanwhile, its button. */

@@ -10,7 +10,7 @@ const PATHS: Record<Shape, JSX.Element> = {
       <path d="M3.2 6.2 5.2 8.2 8.9 4" stroke="var(--cut)" />
     </>
   ),
-  ring: <path className={css.turn} d="M6 1a5 5 0 1 1-5 5" stroke="currentColor" strokeWidth="2" />,
+  ring: <path className={css.turn} data-moving d="M6 1a5 5 0 1 1-5 5" stroke="currentColor" strokeWidth="2" />,
   hourglass: (
     <path d="M2 .8h8v.9c0 2-1.3 3.3-2.6 4.3C8.7 7 10 8.3 10 10.3v.9H2v-.9c0-2 1.3-3.3 2.6-4.3C3.3 5 2 3.7 2 1.7z" fill="currentColor" />
   ),

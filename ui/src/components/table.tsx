@@ -1,7 +1,11 @@
-// Tables: sortable heads, one link per row that covers it, drawn in part when they are long.
-import { useWindowVirtualizer } from '@tanstack/react-virtual';
+// Tables: sortable heads, one link per row that covers it, one tab stop for all rows, drawn in part
+// when they are long.
+import { defaultRangeExtractor, useWindowVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDown, ArrowUp } from 'lucide-react';
 import { type ReactNode, type RefObject, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { oneOf, Stored, useStored } from '../lib/stored';
+import { say } from '../words';
+import { type Roving, useRoving } from './roving';
 import css from './table.module.css';
 
 export interface Column<T> {
@@ -17,6 +21,10 @@ export interface Column<T> {
   phone?: 'top' | 'end' | 'detail' | 'foot' | 'none';
   /** Width of the table below which the column is left out; those that matter less go first. */
   from?: number;
+  /** Stays at the edge when the table is wider than its place. */
+  sticky?: boolean;
+  /** The reader may leave it out. */
+  optional?: boolean;
 }
 
 export interface Sort {
@@ -24,10 +32,26 @@ export interface Sort {
   down: boolean;
 }
 
+/** Which rows are selected, and how that changes. */
+export interface Select<T> {
+  state: (row: T) => boolean | 'some';
+  set: (rows: readonly T[], on: boolean) => void;
+  clear: () => void;
+  any: boolean;
+  /** What the row is called, for its check box. */
+  name: (row: T) => string;
+}
+
 /** Narrower windows show rows as cards. */
 const PHONE_BELOW = 720;
 /** More rows than this are drawn only where they are seen. */
-const PLAIN_MAX = 100;
+const PLAIN_MAX = 40;
+/** Below the bar at the top of the window. */
+const TOP_PX = 64;
+const ROW_PX = { dense: 29, normal: 41, phone: 84 };
+
+/** How high the rows of all lists are, as the reader chose. */
+export const density = new Stored<'normal' | 'dense'>('density', 'normal', oneOf('normal', 'dense'));
 
 export function sorted<T>(
   rows: readonly T[],
@@ -49,6 +73,22 @@ interface Props<T> {
   onSort?: (sort: Sort) => void;
   /** Rows that are over, shown quieter. */
   dim?: (row: T) => boolean;
+  /** Rows of 28 px instead of 40; as the reader chose unless it is said. */
+  dense?: boolean;
+  /** What letters do to the row that has the focus. */
+  keys?: Record<string, (row: T) => void>;
+  select?: Select<T>;
+  /** Of a row with others below it: whether they are shown. */
+  open?: (row: T) => boolean | undefined;
+  onFold?: (row: T) => void;
+  /** The row that has the focus now. */
+  onCurrent?: (row: T) => void;
+}
+
+/** Props, and what the table found out by itself. */
+interface Drawn<T> extends Props<T> {
+  roving: Roving;
+  reveal: RefObject<((index: number) => void) | undefined>;
 }
 
 /** The columns a table of the present width has room for; on a phone the style sheet decides. */
@@ -68,11 +108,40 @@ function useFitting<T>(columns: Column<T>[]): [RefObject<HTMLDivElement | null>,
   return [ref, fitting];
 }
 
+/** Space on a row: it alone, or all from where it was pressed last. */
+function useSpace<T>(rows: readonly T[], select: Select<T> | undefined): ((at: number, range: boolean) => void) | undefined {
+  const anchor = useRef<number>(undefined);
+  if (!select) return undefined;
+  return (at, range) => {
+    const row = rows[at];
+    if (row === undefined) return;
+    const from = range ? (anchor.current ?? at) : at;
+    if (range) select.set(rows.slice(Math.min(from, at), Math.max(from, at) + 1), true);
+    else select.set([row], select.state(row) !== true);
+    anchor.current = range ? from : at;
+  };
+}
+
 export function Table<T>(all: Props<T>) {
   const [box, columns] = useFitting(all.columns);
-  const props = { ...all, columns };
-  const { label, rows } = props;
-  const tracks = columns.map((column) => column.width).join(' ');
+  const { label, rows, rowKey, select } = all;
+  const chosen = useStored(density) === 'dense';
+  const dense = all.dense ?? chosen;
+  const reveal = useRef<(index: number) => void>(undefined);
+  const onSelect = useSpace(rows, select);
+  const roving = useRoving(box, rows, rowKey, reveal, {
+    keys: all.keys,
+    onSelect,
+    onEscape: () => {
+      if (!select?.any) return false;
+      select.clear();
+      return true;
+    },
+    folded: all.open && ((row) => (all.open?.(row) === undefined ? undefined : !all.open(row))),
+    onFold: all.onFold,
+  });
+  const props = { ...all, columns, dense, roving, reveal };
+  const tracks = [...(select ? ['20px'] : []), ...columns.map((column) => column.width)].join(' ');
   return (
     <div className={css.scroll} ref={box}>
       <div
@@ -81,6 +150,8 @@ export function Table<T>(all: Props<T>) {
         aria-rowcount={rows.length + 1}
         className={css.table}
         style={{ ['--tracks' as string]: tracks }}
+        data-dense={dense || undefined}
+        data-selecting={select?.any || undefined}
       >
         <Head {...props} />
         {rows.length > PLAIN_MAX ? <LongBody {...props} /> : <PlainBody {...props} />}
@@ -89,10 +160,19 @@ export function Table<T>(all: Props<T>) {
   );
 }
 
-function Head<T>({ columns, sort, onSort }: Props<T>) {
+function Head<T>({ columns, rows, sort, onSort, select }: Drawn<T>) {
   return (
     <div role="rowgroup">
       <div role="row" aria-rowindex={1} className={css.head}>
+        {select && (
+          <div role="columnheader" className={css.check}>
+            <Box
+              state={rows.every((row) => select.state(row) === true) || (select.any && 'some')}
+              label={say('list.selectAll')}
+              onChange={(on) => (on ? select.set(rows, true) : select.clear())}
+            />
+          </div>
+        )}
         {columns.map((column) => {
           const current = sort?.by === column.id;
           const order = current ? (sort?.down ? 'descending' : 'ascending') : undefined;
@@ -101,7 +181,7 @@ function Head<T>({ columns, sort, onSort }: Props<T>) {
               key={column.id}
               role="columnheader"
               aria-sort={order}
-              className={column.align === 'end' ? css.end : undefined}
+              className={`${column.align === 'end' ? css.end : ''} ${column.sticky ? css.sticky : ''}`}
             >
               {column.compare && onSort ? (
                 <button
@@ -110,11 +190,13 @@ function Head<T>({ columns, sort, onSort }: Props<T>) {
                   onClick={() => onSort({ by: column.id, down: current ? !sort?.down : false })}
                 >
                   {column.head}
-                  {current &&
-                    (sort?.down ? <ArrowDown size={12} aria-hidden /> : <ArrowUp size={12} aria-hidden />)}
+                  {/* Its place is kept, so that no head moves when another one sorts. */}
+                  <span className={css.arrow} aria-hidden="true">
+                    {current && (sort?.down ? <ArrowDown size={12} /> : <ArrowUp size={12} />)}
+                  </span>
                 </button>
               ) : (
-                column.head || <span className="visually-hidden">Actions</span>
+                column.head || <span className="visually-hidden">{say('list.actions')}</span>
               )}
             </div>
           );
@@ -124,68 +206,126 @@ function Head<T>({ columns, sort, onSort }: Props<T>) {
   );
 }
 
-function Cells<T>({ columns, row }: { columns: Column<T>[]; row: T }) {
-  return columns.map((column) => (
-    <div
-      key={column.id}
-      role="cell"
-      className={`${css.cell} ${column.align === 'end' ? css.end : ''} ${css[`phone-${column.phone ?? 'detail'}`]}`}
-    >
-      {column.cell(row)}
-    </div>
-  ));
+function Box({ state, label, onChange }: { state: boolean | 'some'; label: string; onChange: (on: boolean) => void }) {
+  return (
+    <input
+      type="checkbox"
+      aria-label={label}
+      checked={state === true}
+      ref={(box) => {
+        if (box) box.indeterminate = state === 'some';
+      }}
+      onChange={(event) => onChange(event.target.checked)}
+    />
+  );
 }
 
-function PlainBody<T>({ rows, columns, rowKey, dim }: Props<T>) {
+function Line<T>({
+  at,
+  row,
+  measure,
+  top,
+  ...props
+}: Drawn<T> & { at: number; row: T; measure?: (element: HTMLElement | null) => void; top?: number }) {
+  const { columns, rowKey, dim, select, roving, onCurrent } = props;
+  const ref = useRef<HTMLDivElement>(null);
+  const key = rowKey(row);
+  // Reached by the arrows, not by the tab key. After each render: cells come and go.
+  useLayoutEffect(() => {
+    for (const control of ref.current?.querySelectorAll<HTMLElement>('a, button, input') ?? []) control.tabIndex = -1;
+  });
   return (
-    <div role="rowgroup">
-      {rows.map((row, i) => (
+    <div
+      ref={(element) => {
+        ref.current = element;
+        measure?.(element);
+      }}
+      role="row"
+      tabIndex={roving.current === key ? 0 : -1}
+      data-row={key}
+      data-index={at}
+      aria-rowindex={at + 2}
+      data-selected={select?.state(row) === true || undefined}
+      className={`${css.row} ${dim?.(row) ? css.dim : ''}`}
+      style={top === undefined ? undefined : { translate: `0 ${top}px` }}
+      onFocus={() => onCurrent?.(row)}
+    >
+      {select && (
+        <div role="cell" className={`${css.cell} ${css.check} ${rowAction}`}>
+          <Box state={select.state(row)} label={say('list.select', { name: select.name(row) })} onChange={(on) => select.set([row], on)} />
+        </div>
+      )}
+      {columns.map((column) => (
         <div
-          key={rowKey(row)}
-          role="row"
-          aria-rowindex={i + 2}
-          className={`${css.row} ${dim?.(row) ? css.dim : ''}`}
+          key={column.id}
+          role="cell"
+          className={`${css.cell} ${column.align === 'end' ? css.end : ''} ${column.sticky ? css.sticky : ''} ${css[`phone-${column.phone ?? 'detail'}`]}`}
         >
-          <Cells columns={columns} row={row} />
+          {column.cell(row)}
         </div>
       ))}
     </div>
   );
 }
 
-function LongBody<T>({ rows, columns, rowKey, dim }: Props<T>) {
+function PlainBody<T>(props: Drawn<T>) {
+  const { rows, rowKey, roving } = props;
+  return (
+    <div role="rowgroup" onKeyDown={roving.onKeyDown} onFocus={roving.onFocus}>
+      {rows.map((row, i) => (
+        <Line key={rowKey(row)} {...props} at={i} row={row} />
+      ))}
+    </div>
+  );
+}
+
+function LongBody<T>(props: Drawn<T>) {
+  const { rows, rowKey, roving, reveal, dense } = props;
   const ref = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   useLayoutEffect(() => {
     if (ref.current) setTop(ref.current.getBoundingClientRect().top + window.scrollY);
   }, []);
+  const current = rows.findIndex((row) => rowKey(row) === roving.current);
   const virtual = useWindowVirtualizer({
     count: rows.length,
-    estimateSize: () => (window.innerWidth < PHONE_BELOW ? 84 : 41),
-    overscan: 12,
+    estimateSize: () => (window.innerWidth < PHONE_BELOW ? ROW_PX.phone : dense ? ROW_PX.dense : ROW_PX.normal),
+    overscan: 8,
     scrollMargin: top,
+    scrollPaddingStart: TOP_PX,
+    scrollPaddingEnd: TOP_PX,
+    // The row of the tab stop is always there: what is not drawn cannot keep the focus.
+    rangeExtractor: (range) => {
+      const seen = defaultRangeExtractor(range);
+      return current < 0 || seen.includes(current) ? seen : [...seen, current].sort((a, b) => a - b);
+    },
     getItemKey: (i) => {
       const row = rows[i];
       return row === undefined ? i : rowKey(row);
     },
   });
+  reveal.current = (index) => virtual.scrollToIndex(index);
   return (
-    <div role="rowgroup" ref={ref} className={css.long} style={{ height: virtual.getTotalSize() }}>
+    <div
+      role="rowgroup"
+      ref={ref}
+      className={css.long}
+      style={{ height: virtual.getTotalSize() }}
+      onKeyDown={roving.onKeyDown}
+      onFocus={roving.onFocus}
+    >
       {virtual.getVirtualItems().map((item) => {
         const row = rows[item.index];
         if (row === undefined) return null;
         return (
-          <div
+          <Line
             key={item.key}
-            ref={virtual.measureElement}
-            data-index={item.index}
-            role="row"
-            aria-rowindex={item.index + 2}
-            className={`${css.row} ${dim?.(row) ? css.dim : ''}`}
-            style={{ translate: `0 ${item.start - top}px` }}
-          >
-            <Cells columns={columns} row={row} />
-          </div>
+            {...props}
+            at={item.index}
+            row={row}
+            measure={virtual.measureElement}
+            top={item.start - top}
+          />
         );
       })}
     </div>

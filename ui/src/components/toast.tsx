@@ -1,15 +1,25 @@
 // Short words about what an action did; read out politely, gone after a while.
 import { X } from 'lucide-react';
 import { useSyncExternalStore } from 'react';
+import { say } from '../words';
 import css from './toast.module.css';
 
 interface Toast {
   id: number;
   text: string;
   bad: boolean;
+  action?: Action | undefined;
+}
+
+/** Something that can be done about it, such as to take it back. */
+export interface Action {
+  text: string;
+  run: () => void;
 }
 
 const SHOWN_MS = 6_000;
+/** Long enough to change one's mind. */
+const ACTION_MS = 30_000;
 let toasts: Toast[] = [];
 let nextId = 1;
 const listeners = new Set<() => void>();
@@ -23,10 +33,10 @@ function dismiss(id: number): void {
   put(toasts.filter((toast) => toast.id !== id));
 }
 
-export function toast(text: string, bad = false): void {
+export function toast(text: string, bad = false, action?: Action): void {
   const id = nextId++;
-  put([...toasts.slice(-2), { id, text, bad }]);
-  setTimeout(() => dismiss(id), bad ? SHOWN_MS * 2 : SHOWN_MS);
+  put([...toasts.slice(-2), { id, text, bad, action }]);
+  setTimeout(() => dismiss(id), action ? ACTION_MS : bad ? SHOWN_MS * 2 : SHOWN_MS);
 }
 
 function subscribe(f: () => void): () => void {
@@ -40,8 +50,20 @@ export function Toasts() {
     <div className={css.toasts} role="status" aria-live="polite">
       {shown.map((item) => (
         <div key={item.id} className={`${css.toast} ${item.bad ? css.bad : ''}`}>
-          <span>{item.text}</span>
-          <button type="button" onClick={() => dismiss(item.id)} aria-label="Dismiss">
+          <span className={css.text}>{item.text}</span>
+          {item.action && (
+            <button
+              type="button"
+              className={css.action}
+              onClick={() => {
+                dismiss(item.id);
+                item.action?.run();
+              }}
+            >
+              {item.action.text}
+            </button>
+          )}
+          <button type="button" onClick={() => dismiss(item.id)} aria-label={say('toast.dismiss')}>
             <X size={14} aria-hidden />
           </button>
         </div>

@@ -10,7 +10,9 @@ import {
 } from 'react';
 import { Link, useLocation } from 'wouter';
 import { ApiError } from '../api/client';
-import { duration } from '../lib/format';
+import { useStored } from '../lib/stored';
+import { clock as chosenClock, fullTime, timeText } from '../lib/time';
+import { say } from '../words';
 import css from './ui.module.css';
 
 type Kind = 'primary' | 'normal' | 'quiet' | 'danger';
@@ -93,11 +95,11 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
       {api && (
         <p className="muted">
           <code>{api.call}</code>
-          {api.status > 0 && ` · status ${api.status}`}
-          {api.requestId && ` · request ${api.requestId}`}
+          {api.status > 0 && ` · ${say('failure.status', { status: `${api.status}` })}`}
+          {api.requestId && ` · ${say('failure.request', { id: api.requestId })}`}
         </p>
       )}
-      {retry && <Button onClick={retry}>Try again</Button>}
+      {retry && <Button onClick={retry}>{say('failure.again')}</Button>}
     </div>
   );
 }
@@ -106,7 +108,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
 export function Skeleton({ rows = 6 }: { rows?: number }) {
   return (
     <div className={css.skeleton} role="status">
-      <span className="visually-hidden">Loading</span>
+      <span className="visually-hidden">{say('list.loading')}</span>
       {Array.from({ length: rows }, (_, i) => (
         <span key={i} className={css[`bar${i % 3}`]} />
       ))}
@@ -126,14 +128,14 @@ export function Copy({ text, label }: { text: string; label: string }) {
     timer.current = setTimeout(() => setDone(false), 1500);
   };
   return (
-    <button type="button" className={css.copy} onClick={copy} aria-label={done ? 'Copied' : label} title={label}>
+    <button type="button" className={css.copy} onClick={copy} aria-label={done ? say('copy.done') : label} title={label}>
       {done ? <Check size={14} aria-hidden /> : <CopyIcon size={14} aria-hidden />}
     </button>
   );
 }
 
 /** Clipboard, also on plain-http origins where the clipboard interface is missing. */
-async function copyText(text: string): Promise<void> {
+export async function copyText(text: string): Promise<void> {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const area = document.createElement('textarea');
   area.value = text;
@@ -148,7 +150,7 @@ export function Command({ text }: { text: string }) {
   return (
     <div className={css.command}>
       <code>{text}</code>
-      <Copy text={text} label={`Copy command: ${text}`} />
+      <Copy text={text} label={say('copy.command', { text })} />
     </div>
   );
 }
@@ -177,14 +179,17 @@ export function useNow(): number {
   return useSyncExternalStore(followClock, () => tick);
 }
 
-/** How long ago, as "5 min"; the full time on hover. */
+/**
+ * How long ago, as "5 min", or when, as the reader chose; the full time on hover. Renders when its text
+ * is another one, not with each second.
+ */
 export function Age({ at, suffix = '' }: { at: string; suffix?: string }) {
-  const now = useNow();
-  const text = duration(now - Date.parse(at));
+  const by = useStored(chosenClock);
+  const text = useSyncExternalStore(followClock, () => timeText(Date.parse(at), tick, by));
   return (
-    <time dateTime={at} title={new Date(at).toLocaleString()} className="nums">
+    <time dateTime={at} title={fullTime(at)} className="nums">
       {text}
-      {suffix}
+      {by === 'relative' && suffix}
     </time>
   );
 }
@@ -299,7 +304,13 @@ export function TabLinks({
     <nav className={css.tabs} aria-label={label}>
       {tabs.map((tab) => (
         <Link key={tab.id} href={tab.href} aria-current={tab.id === current ? 'page' : undefined}>
-          {tab.text}
+          <span className={css.tab}>
+            {tab.text}
+            {/* Takes the room of the bold text, so that no tab moves when another one is chosen. */}
+            <span className={css.tabRoom} aria-hidden="true">
+              {tab.text}
+            </span>
+          </span>
         </Link>
       ))}
     </nav>
@@ -341,7 +352,7 @@ export function PageHead({
     <div className={css.pageHead}>
       <div className={css.pageTitle}>
         {crumbs && (
-          <nav aria-label="Breadcrumb" className={css.crumbs}>
+          <nav aria-label={say('nav.crumbs')} className={css.crumbs}>
             <ol>
               {crumbs.map((crumb) => (
                 <li key={crumb.href}>

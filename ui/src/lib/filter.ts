@@ -1,23 +1,92 @@
-// The filter line of a list: words, `is:condition`, `label:text`; all must hold.
-import type { AppSummary } from '../api/types';
-import { needsAttention } from './status';
+// What the filter lines of the lists know of their rows.
+import type { AppSummary, NodeSummary } from '../api/types';
+import { type Language, parse } from './query';
+import { APP_LOOK, NODE_LOOK, needsAttention } from './status';
 
-function term(app: AppSummary, word: string): boolean {
-  const [, key, value] = /^(is|label):(.+)$/.exec(word) ?? [];
-  if (key === 'is' && value) {
-    if (value === 'attention') return needsAttention(app);
-    if (value === 'healthy') {
-      return app.instances.running > 0 && app.instances.healthy === app.instances.running;
-    }
-    return value.split(',').includes(app.condition);
-  }
-  if (key === 'label' && value) {
-    return Object.entries(app.labels).some(([k, v]) => `${k}=${v}`.toLowerCase().includes(value));
-  }
-  return `${app.id} ${app.image ?? ''} ${app.cmd ?? ''}`.toLowerCase().includes(word);
+/** A row's text in small letters, made once: rows never change, they are replaced. */
+function textOf<T extends object>(make: (row: T) => string): (row: T) => string {
+  const made = new WeakMap<T, string>();
+  return (row) => {
+    const known = made.get(row);
+    if (known !== undefined) return known;
+    const text = make(row).toLowerCase();
+    made.set(row, text);
+    return text;
+  };
 }
 
+function pairs(all: Record<string, string>): string[] {
+  return Object.entries(all).map(([key, value]) => (value ? `${key}=${value}` : key));
+}
+
+/** Each level above the rows: `/prod` and `/prod/search` of `/prod/search/indexer`. */
+export function groupsOf(id: string): string[] {
+  const parts = id.split('/').slice(1, -1);
+  return parts.map((_, i) => `/${parts.slice(0, i + 1).join('/')}`);
+}
+
+const APP_IS: Record<string, (app: AppSummary) => boolean> = {
+  attention: needsAttention,
+  healthy: ({ instances }) => instances.running > 0 && instances.healthy === instances.running,
+};
+const APP_HAS: Record<string, (app: AppSummary) => boolean> = {
+  checks: (app) => app.has_health_checks,
+  url: (app) => !!app.service_url,
+  deployment: (app) => app.deployments.length > 0,
+  ports: (app) => app.ports.length > 0,
+};
+
+export const APPS: Language<AppSummary> = {
+  text: textOf((app) => `${app.id} ${app.image ?? ''} ${app.cmd ?? ''}`),
+  fields: {
+    is: {
+      test: (app, value) => APP_IS[value]?.(app) ?? app.condition === value,
+      values: () => [...Object.keys(APP_IS), ...Object.keys(APP_LOOK)],
+      closed: true,
+    },
+    has: { test: (app, value) => !!APP_HAS[value]?.(app), values: () => Object.keys(APP_HAS), closed: true },
+    label: {
+      test: (app, value) => pairs(app.labels).some((pair) => pair.toLowerCase().includes(value)),
+      values: (apps) => apps.flatMap((app) => pairs(app.labels)).sort(),
+    },
+    image: {
+      test: (app, value) => !!app.image?.toLowerCase().includes(value),
+      values: (apps) => apps.flatMap((app) => app.image ?? []).sort(),
+    },
+    group: {
+      test: (app, value) => app.id.toLowerCase().startsWith(`${value.replace(/^\/?/, '/').replace(/\/$/, '')}/`),
+      values: (apps) => apps.flatMap((app) => groupsOf(app.id)).sort(),
+    },
+  },
+};
+
+export const NODES: Language<NodeSummary> = {
+  text: textOf((node) => `${node.host} ${node.id} ${node.roles.join(' ')}`),
+  fields: {
+    is: {
+      test: (node, value) => node.condition === value,
+      values: () => Object.keys(NODE_LOOK),
+      closed: true,
+    },
+    role: {
+      test: (node, value) => node.roles.some((role) => role === value),
+      values: (nodes) => nodes.flatMap((node) => node.roles).sort(),
+    },
+    zone: {
+      test: (node, value) => (node.zone ?? '').toLowerCase() === value,
+      values: (nodes) => nodes.flatMap((node) => node.zone ?? []).sort(),
+    },
+    region: {
+      test: (node, value) => (node.region ?? '').toLowerCase() === value,
+      values: (nodes) => nodes.flatMap((node) => node.region ?? []).sort(),
+    },
+    attribute: {
+      test: (node, value) => pairs(node.attributes).some((pair) => pair.toLowerCase().includes(value)),
+      values: (nodes) => nodes.flatMap((node) => pairs(node.attributes)).sort(),
+    },
+  },
+};
+
 export function matches(app: AppSummary, query: string): boolean {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  return words.every((word) => term(app, word));
+  return parse(query, APPS).test(app);
 }

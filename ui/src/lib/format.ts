@@ -1,10 +1,11 @@
 // Numbers and words as a reader sees them.
 import type { Instance } from '../api/types';
+import { currentLanguage, number } from '../words';
 
 /** CPU shares: at most two decimals, none when whole; what is not nothing never reads as 0. */
 export function cpus(value: number): string {
-  if (value > 0 && value < 0.005) return '<0.01';
-  return (Math.round(value * 100) / 100).toString();
+  if (value > 0 && value < 0.005) return `<${number(0.01, 2)}`;
+  return number(value, 2);
 }
 
 /** MiB as a binary quantity of at most four digits. */
@@ -16,17 +17,24 @@ export function mebibytes(value: number): string {
     n /= 1024;
     unit += 1;
   }
-  return `${n >= 100 || Number.isInteger(n) ? Math.round(n) : n.toFixed(1)} ${units[unit]}`;
+  return `${number(n, n >= 100 ? 0 : 1)} ${units[unit]}`;
 }
 
 export function percent(part: number, whole: number): string {
   if (whole <= 0) return '–';
   const value = (part / whole) * 100;
-  return `${value > 0 && value < 1 ? '<1' : Math.round(value)} %`;
+  return `${value > 0 && value < 1 ? '<1' : number(value)} %`;
 }
 
 export function count(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+}
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** The order of names with numbers in them: `web-2` before `web-10`. */
+export function byName(a: string, b: string): number {
+  return collator.compare(a, b);
 }
 
 /** "12 s", "5 min", "3 h", "2 d": the largest whole unit. */
@@ -55,7 +63,7 @@ export function humanise(sentence: string): string {
   return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (iso) => {
     const at = new Date(iso);
     const today = at.toDateString() === new Date().toDateString();
-    return today ? at.toLocaleTimeString() : at.toLocaleString();
+    return today ? at.toLocaleTimeString(currentLanguage()) : at.toLocaleString(currentLanguage());
   });
 }
 

@@ -42,6 +42,8 @@ describe('old links', () => {
     ['#/services/detail/%2Fweb/tasks/web.1/logs', '/services/-/web?tab=logs&task=web.1'],
     ['#/nodes/agents/table', '/nodes'],
     ['#/nodes/abc-S1/tasks', '/nodes/abc-S1'],
+    ['#/jobs/overview', '/missing?old=jobs'],
+    ['#/settings/repositories', '/missing?old=settings'],
     ['#/unknown', '/'],
     ['#%', undefined],
     ['', undefined],

@@ -10,6 +10,9 @@ const TABS: Record<string, string> = {
   plans: '',
 };
 
+/** Sections of the original page that have no page here yet; each has its name in the word files. */
+const NOT_YET = ['jobs', 'catalog', 'universe', 'networking', 'secrets', 'cluster', 'components', 'settings', 'organization'];
+
 function decoded(part: string | undefined): string {
   try {
     return decodeURIComponent(part ?? '');
@@ -40,5 +43,5 @@ export function fromOldLink(hash: string): string | undefined {
     if (page && page !== 'agents' && page !== 'masters') return `/nodes/${page}`;
     return '/nodes';
   }
-  return '/';
+  return section !== undefined && NOT_YET.includes(section) ? `/missing?old=${section}` : '/';
 }

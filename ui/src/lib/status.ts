@@ -1,5 +1,6 @@
 // From a condition to the shape, hue and word that stand for it everywhere.
 import type { AppCondition, AppSummary, Instance, InstanceCondition, NodeCondition } from '../api/types';
+import { say, sayAny } from '../words';
 import { humanise } from './format';
 
 export type Tone = 'good' | 'moving' | 'attention' | 'bad' | 'neutral';
@@ -19,7 +20,14 @@ export interface Look {
   word: string;
 }
 
-const look = (tone: Tone, shape: Shape, word: string): Look => ({ tone, shape, word });
+/** The word is given in English, and read in the reader's language (`state.…` in the word files). */
+const look = (tone: Tone, shape: Shape, word: string): Look => ({
+  tone,
+  shape,
+  get word() {
+    return sayAny(`state.${word}`) ?? word;
+  },
+});
 
 export const APP_LOOK: Record<AppCondition, Look> = {
   waiting: look('attention', 'hourglass', 'Waiting'),
@@ -111,9 +119,10 @@ export function reason(app: AppSummary): string {
     return humanise(cause && !sentence.includes(cause) ? `${sentence}: ${cause}` : sentence);
   }
   if (app.waiting) return humanise(app.waiting.reason);
-  if (app.condition === 'unhealthy') return `${unhealthy} of ${running} running fail their health checks`;
-  if (app.condition === 'degraded') return `${running} of ${wanted} instances running`;
-  if (app.condition === 'deploying') return `${running} of ${wanted} instances running`;
+  if (app.condition === 'unhealthy') return say('reason.unhealthy', { n: unhealthy, of: running });
+  if (app.condition === 'degraded' || app.condition === 'deploying') {
+    return say('reason.some', { n: running, of: wanted });
+  }
   return '';
 }
 

@@ -1,15 +1,17 @@
 // What can be done to a service: each action asks, shows the same as a command, and reports back.
 import { Copy, ExternalLink, Pause, Play, RotateCw, Scaling, Timer, Trash2 } from 'lucide-react';
 import { type FormEvent, type ReactNode, useState } from 'react';
+import { here } from '../api/base';
 import { ApiError, api } from '../api/client';
-import { useApp } from '../api/hooks';
-import type { App, AppSummary } from '../api/types';
+import { useApp, useRows } from '../api/hooks';
+import type { App, AppSummary, NodeSummary } from '../api/types';
 import { Dialog } from '../components/dialog';
 import { Check, TextField } from '../components/field';
 import type { MenuItem } from '../components/menu';
-import { toast } from '../components/toast';
-import { Button, Command, Notice } from '../components/ui';
-import { count, cpus, mebibytes } from '../lib/format';
+import { type Action, toast } from '../components/toast';
+import { Button, Command, copyText, Notice } from '../components/ui';
+import { cpus, mebibytes } from '../lib/format';
+import { say } from '../words';
 
 export type Ask = 'scale' | 'resume' | 'restart' | 'suspend' | 'delete';
 
@@ -19,9 +21,9 @@ export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][]
   const open: MenuItem[] = app.service_url
     ? [
         {
-          text: 'Open',
+          text: say('ask.open'),
           icon: <ExternalLink size={15} />,
-          onSelect: () => window.open(app.service_url, '_blank', 'noopener'),
+          onSelect: () => window.open(here(app.service_url ?? ''), '_blank', 'noopener'),
         },
       ]
     : [];
@@ -29,34 +31,35 @@ export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][]
     app.condition === 'delayed'
       ? [
           {
-            text: 'Launch now',
+            text: say('ask.launch'),
             icon: <Timer size={15} />,
-            onSelect: () => void run(`${app.id}: delay ended`, () => api.retryNow(app.id)),
+            onSelect: () => void run(say('ask.launched', { id: app.id }), () => api.retryNow(app.id)),
           },
         ]
       : [];
   return [
     [...open, ...delayed],
     [
-      { text: 'Scale…', icon: <Scaling size={15} />, onSelect: () => ask('scale') },
+      { text: say('ask.scale…'), icon: <Scaling size={15} />, keys: 's', onSelect: () => ask('scale') },
       {
-        text: 'Restart…',
+        text: say('ask.restart…'),
         icon: <RotateCw size={15} />,
+        keys: 'r',
         disabled: idle,
         onSelect: () => ask('restart'),
       },
       idle
-        ? { text: 'Resume…', icon: <Play size={15} />, onSelect: () => ask('resume') }
-        : { text: 'Suspend…', icon: <Pause size={15} />, onSelect: () => ask('suspend') },
+        ? { text: say('ask.resume…'), icon: <Play size={15} />, onSelect: () => ask('resume') }
+        : { text: say('ask.suspend…'), icon: <Pause size={15} />, onSelect: () => ask('suspend') },
     ],
     [
       {
-        text: 'Copy id',
+        text: say('ask.copyId'),
         icon: <Copy size={15} />,
-        onSelect: () => void navigator.clipboard?.writeText(app.id),
+        onSelect: () => void run(say('ask.copied', { id: app.id }), () => copyText(app.id)),
       },
     ],
-    [{ text: 'Delete…', icon: <Trash2 size={15} />, danger: true, onSelect: () => ask('delete') }],
+    [{ text: say('ask.delete…'), icon: <Trash2 size={15} />, danger: true, keys: 'd', onSelect: () => ask('delete') }],
   ];
 }
 
@@ -87,32 +90,30 @@ export function AskDialog({
   if (what === 'restart') {
     return (
       <Change
-        title={`Restart ${app.id}?`}
-        verb="Restart"
+        title={say('ask.restartTitle', { id: app.id })}
+        verb={say('ask.restart')}
         command={`tepui app restart ${app.id}`}
-        done={`${app.id}: restarting`}
+        done={say('ask.restarting', { id: app.id })}
         change={(force) => api.restart(app.id, force)}
         onClose={onClose}
       >
         <p>
-          {count(app.instances.wanted, 'instance')} will be replaced, as many at a time as the upgrade
-          strategy allows.
+          {say('ask.restartAbout', { n: app.instances.wanted })}
         </p>
       </Change>
     );
   }
   return (
     <Change
-      title={`Suspend ${app.id}?`}
-      verb="Suspend"
+      title={say('ask.suspendTitle', { id: app.id })}
+      verb={say('ask.suspend')}
       command={`tepui app scale ${app.id} 0`}
-      done={`${app.id}: suspending`}
+      done={say('ask.suspending', { id: app.id })}
       change={(force) => api.change(app.id, { instances: 0 }, force)}
       onClose={onClose}
     >
       <p>
-        {count(app.instances.running, 'running instance')} will be stopped. The definition stays, and
-        so does the number: to resume asks for {app.instances.wanted} again.
+        {say('ask.suspendAbout', { n: app.instances.running, wanted: app.instances.wanted })}
       </p>
     </Change>
   );
@@ -146,14 +147,14 @@ function Delete({
   const volumes = persistent(detail.data?.spec);
   return (
     <Change
-      title={`Delete ${app.id}?`}
-      verb="Delete"
+      title={say('ask.deleteTitle', { id: app.id })}
+      verb={say('ask.delete')}
       danger
       // Until the definition is here nobody knows whether there is data.
       disabled={detail.isPending}
       typed={volumes.length > 0 ? app.id : undefined}
       command={`tepui app remove ${app.id}`}
-      done={`${app.id}: deleted`}
+      done={say('ask.deleted', { id: app.id })}
       change={async (force) => {
         await api.remove(app.id, force);
         onDeleted?.();
@@ -161,15 +162,14 @@ function Delete({
       onClose={onClose}
     >
       <p>
-        {count(app.instances.running, 'running instance')} will be stopped and the definition removed
-        with its versions. This cannot be undone.
+        {say('ask.deleteAbout', { n: app.instances.running })}
       </p>
       {volumes.length > 0 && (
         <Notice tone="bad">
           <div>
-            <strong>Its persistent data goes with it:</strong>{' '}
-            {volumes.map((volume) => `${volume.path} (${mebibytes(volume.size_mb)} each)`).join(', ')}. A
-            service of the same name will not find it again.
+            <strong>{say('ask.data')}</strong>{' '}
+            {volumes.map((volume) => say('ask.volume', { path: volume.path, size: mebibytes(volume.size_mb) })).join(', ')}.{' '}
+            {say('ask.dataGone')}
           </div>
         </Notice>
       )}
@@ -183,18 +183,29 @@ function Scale({ app, resume, onClose }: { app: AppSummary; resume?: boolean; on
   const wanted = Number(text);
   const valid = /^\d{1,6}$/.test(text);
   const more = wanted - app.instances.wanted;
+  const room = roomFor(app, useRows('nodes'));
+  const before = app.instances.wanted;
   return (
     <Change
-      title={`${resume ? 'Resume' : 'Scale'} ${app.id}`}
-      verb={valid ? `${resume ? 'Resume with' : 'Scale to'} ${wanted}` : resume ? 'Resume' : 'Scale'}
+      title={resume ? say('ask.resumeTitle', { id: app.id }) : say('ask.scaleTitle', { id: app.id })}
+      verb={
+        valid
+          ? resume
+            ? say('ask.resumeTo', { n: text })
+            : say('ask.scaleTo', { n: text })
+          : resume
+            ? say('ask.resume')
+            : say('ask.scale')
+      }
       disabled={!valid || more === 0}
       command={`tepui app scale ${app.id} ${valid ? wanted : 'N'}`}
-      done={`${app.id}: scaling to ${text}`}
+      done={say('ask.scaling', { id: app.id, n: text })}
+      undo={() => api.change(app.id, { instances: before }, true)}
       change={(force) => api.change(app.id, { instances: wanted }, force)}
       onClose={onClose}
     >
       <TextField
-        label="Instances"
+        label={say('list.instances')}
         type="number"
         min={0}
         step={1}
@@ -202,17 +213,47 @@ function Scale({ app, resume, onClose }: { app: AppSummary; resume?: boolean; on
         onChange={(event) => setText(event.target.value)}
         onFocus={(event) => event.target.select()}
         data-first
-        error={valid ? undefined : 'A whole number, 0 or more.'}
+        error={valid ? undefined : say('ask.wholeNumber')}
         hint={
           more > 0
-            ? `${count(more, 'more instance')}: ${cpus(more * app.cpus)} cpus and ${mebibytes(more * app.mem_mb)} in all.`
+            ? `${say('ask.more', { n: more, cpus: cpus(more * app.cpus), mem: mebibytes(more * app.mem_mb) })} ${
+                more > room ? say('ask.room', { n: room }) : ''
+              }`
             : more < 0
-              ? `${count(-more, 'instance')} will be stopped.`
-              : `Now ${app.instances.wanted}.`
+              ? say('ask.fewer', { n: -more })
+              : say('ask.now', { n: before })
         }
       />
     </Change>
   );
+}
+
+/** How many more would find a place by their size alone; constraints and ports may allow fewer. */
+export function roomFor(app: AppSummary, nodes: readonly NodeSummary[]): number {
+  const kinds = ['cpus', 'mem_mb', 'disk_mb', 'gpus'] as const;
+  return nodes
+    .filter((node) => node.condition === 'active')
+    .reduce((sum, { total, allocated }) => {
+      const fits = kinds.filter((kind) => app[kind] > 0).map((kind) => (total[kind] - allocated[kind]) / app[kind]);
+      return sum + Math.max(0, Math.floor(Math.min(...fits, Number.MAX_SAFE_INTEGER)));
+    }, 0);
+}
+
+/** Scales at once, and offers to take it back; `locked` when a deployment holds the service. */
+export async function scaleTo(app: AppSummary, n: number, locked: () => void): Promise<void> {
+  const before = app.instances.wanted;
+  try {
+    await api.change(app.id, { instances: n });
+    toast(say('ask.scaling', { id: app.id, n }), false, undoing(() => api.change(app.id, { instances: before }, true)));
+  } catch (error) {
+    if (error instanceof ApiError && error.locked) locked();
+    else toast(error instanceof Error ? error.message : String(error), true);
+  }
+}
+
+/** The button that takes a change back. */
+function undoing(undo: () => Promise<unknown>): Action {
+  return { text: say('ask.undo'), run: () => void run(say('ask.undone'), undo) };
 }
 
 /** A question, its command, and the one way a locked app can be forced. */
@@ -225,6 +266,7 @@ export function Change({
   command,
   done,
   change,
+  undo,
   onClose,
   children,
 }: {
@@ -238,6 +280,8 @@ export function Change({
   command?: string;
   done: string;
   change: (force: boolean) => Promise<unknown>;
+  /** What takes the change back again. */
+  undo?: () => Promise<unknown>;
   onClose: () => void;
   children: ReactNode;
 }) {
@@ -254,7 +298,7 @@ export function Change({
     setBusy(true);
     try {
       await change(force);
-      toast(done);
+      toast(done, false, undo && undoing(undo));
       onClose();
     } catch (cause) {
       setBusy(false);
@@ -270,7 +314,7 @@ export function Change({
           <div role="alert">
             <Notice tone={locked ? 'attention' : 'bad'}>
               <div>
-                {locked ? 'A deployment is working on this service.' : error.message}
+                {locked ? say('ask.locked') : error.message}
                 {error instanceof ApiError &&
                   error.details.map((detail) => (
                     <div key={detail.path}>
@@ -281,10 +325,10 @@ export function Change({
             </Notice>
           </div>
         )}
-        {locked && <Check label="Cancel that deployment and do this instead" checked={force} onChange={setForce} />}
+        {locked && <Check label={say('ask.force')} checked={force} onChange={setForce} />}
         {typed !== undefined && (
           <TextField
-            label={`Type ${typed} to confirm`}
+            label={say('ask.type', { name: typed })}
             value={name}
             onChange={(event) => setName(event.target.value)}
             autoComplete="off"
@@ -294,7 +338,7 @@ export function Change({
         {command && <Command text={command} />}
         <div style={{ display: 'flex', justifyContent: 'flex-end', gap: 8 }}>
           <Button onClick={onClose} data-first={danger || undefined}>
-            Cancel
+            {say('dialog.cancel')}
           </Button>
           <Button
             kind={danger ? 'danger' : 'primary'}

@@ -4,8 +4,9 @@ import { useRows, useStatus } from '../api/hooks';
 import type { AppSummary, NodeSummary, Status } from '../api/types';
 import { Mark, StatusLabel } from '../components/status';
 import { Age, InstanceBar, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
-import { appHref, count, cpus, duration, mebibytes, percent } from '../lib/format';
+import { appHref, cpus, duration, mebibytes, percent } from '../lib/format';
 import { appLook, needsAttention, nodeLook, reason, SEVERITY } from '../lib/status';
+import { say } from '../words';
 import css from './dashboard.module.css';
 import { DeploymentRow } from './deployment';
 import { NoServices, Title } from './services';
@@ -25,7 +26,7 @@ export function Dashboard() {
     .sort((a, b) => SEVERITY.indexOf(a.condition) - SEVERITY.indexOf(b.condition));
   return (
     <>
-      <Title text={troubled.length > 0 ? `(${troubled.length}) Dashboard` : 'Dashboard'} />
+      <Title text={`${troubled.length > 0 ? `(${troubled.length}) ` : ''}${say('nav.dashboard')}`} />
       <PageHead title={<Sentence apps={apps} troubled={troubled.length} nodes={nodes} />} sub={<Facts status={status} />} />
       {status.warnings.map((warning) => (
         <Notice key={warning.code} tone="attention">
@@ -46,7 +47,7 @@ export function Dashboard() {
             <Attention apps={troubled} />
           )}
           {moving.length > 0 && (
-            <Panel title={count(moving.length, 'deployment')} aside={<Link href="/deployments">All</Link>} flush>
+            <Panel title={say('count.deployments', { n: moving.length })} aside={<Link href="/deployments">{say('dash.all')}</Link>} flush>
               <ul>
                 {moving.slice(0, SHOWN).map((deployment) => (
                   <DeploymentRow key={deployment.id} deployment={deployment} />
@@ -67,11 +68,11 @@ export function Dashboard() {
 function Sentence({ apps, troubled, nodes }: { apps: readonly AppSummary[]; troubled: number; nodes: readonly NodeSummary[] }) {
   const away = nodes.filter((node) => node.condition === 'unreachable').length;
   const dead = nodes.filter((node) => node.condition === 'engine_down').length;
-  if (dead > 0) return <>{count(dead, 'node')} cannot run containers.</>;
-  if (away > 0) return <>{count(away, 'node does', 'nodes do')} not answer.</>;
-  if (troubled > 0) return <>{count(troubled, 'service needs', 'services need')} attention.</>;
-  if (apps.length === 0) return <>The cluster is ready.</>;
-  return <>Everything runs as wanted.</>;
+  if (dead > 0) return <>{say('dash.dead', { n: dead })}</>;
+  if (away > 0) return <>{say('dash.away', { n: away })}</>;
+  if (troubled > 0) return <>{say('dash.trouble', { n: troubled })}</>;
+  if (apps.length === 0) return <>{say('dash.ready')}</>;
+  return <>{say('dash.fine')}</>;
 }
 
 function Facts({ status }: { status: Status }) {
@@ -79,11 +80,11 @@ function Facts({ status }: { status: Status }) {
   return (
     <>
       <span>{status.name}</span>
-      <span>{count(counts.apps, 'service')}</span>
-      <span>{count(counts.instances_running, 'running instance')}</span>
-      <span>{count(counts.nodes, 'node')}</span>
-      <span>up {duration(status.uptime_s * 1000)}</span>
-      {!status.leader && <strong>no leader</strong>}
+      <span>{say('count.services', { n: counts.apps })}</span>
+      <span>{say('count.running', { n: counts.instances_running })}</span>
+      <span>{say('count.nodes', { n: counts.nodes })}</span>
+      <span>{say('dash.up', { age: duration(status.uptime_s * 1000) })}</span>
+      {!status.leader && <strong>{say('dash.noLeader')}</strong>}
     </>
   );
 }
@@ -91,24 +92,24 @@ function Facts({ status }: { status: Status }) {
 function Capacity({ status }: { status: Status }) {
   const { total, allocated, used } = status;
   const kinds = [
-    { hue: 'cpu', label: 'CPU', key: 'cpus', print: cpus, unit: ' cores' },
-    { hue: 'memory', label: 'Memory', key: 'mem_mb', print: mebibytes, unit: '' },
-    { hue: 'disk', label: 'Disk', key: 'disk_mb', print: mebibytes, unit: '' },
-    { hue: 'gpu', label: 'GPU', key: 'gpus', print: cpus, unit: '' },
+    { hue: 'cpu', label: say('list.cpu'), key: 'cpus', print: cpus, unit: ` ${say('dash.cores')}` },
+    { hue: 'memory', label: say('list.memory'), key: 'mem_mb', print: mebibytes, unit: '' },
+    { hue: 'disk', label: say('list.disk'), key: 'disk_mb', print: mebibytes, unit: '' },
+    { hue: 'gpu', label: say('list.gpu'), key: 'gpus', print: cpus, unit: '' },
   ] as const;
   return (
-    <section aria-label="Capacity" className={css.capacity}>
+    <section aria-label={say('dash.capacity')} className={css.capacity}>
       {kinds
         .filter(({ key }) => total[key] > 0)
         .map(({ hue, label, key, print, unit }) => {
-          const text = `${print(allocated[key])} of ${print(total[key])}${unit}`;
+          const text = say('load.of', { part: print(allocated[key]), all: `${print(total[key])}${unit}` });
           return (
             <div key={key} className={css.gauge}>
               <div className={css.gaugeHead}>
                 <h2>{label}</h2>
                 <span>
                   <span className={css.big}>{percent(allocated[key], total[key])}</span>{' '}
-                  <span className={css.small}>reserved</span>
+                  <span className={css.small}>{say('load.word')}</span>
                 </span>
               </div>
               <Meter
@@ -117,13 +118,13 @@ function Capacity({ status }: { status: Status }) {
                 total={total[key]}
                 allocated={allocated[key]}
                 used={used?.[key]}
-                text={`${text} reserved${used ? `, ${print(used[key])} used` : ''}`}
+                text={used ? say('load.both', { text, used: print(used[key]) }) : say('load.reserved', { text })}
               />
               <p className={css.gaugeText}>
-                <span className={`${css.key} ${css[`key-${hue}`]}`}>{text} reserved</span>
+                <span className={`${css.key} ${css[`key-${hue}`]}`}>{say('load.reserved', { text })}</span>
                 {used && (
                   <span className={`${css.key} ${css.keyUsed}`}>
-                    {print(used[key])} used ({percent(used[key], total[key])})
+                    {say('load.used', { used: print(used[key]), share: percent(used[key], total[key]) })}
                   </span>
                 )}
               </p>
@@ -138,9 +139,9 @@ function Attention({ apps }: { apps: AppSummary[] }) {
   if (apps.length === 0) return null;
   return (
     <Panel
-      title="Needs attention"
+      title={say('dash.attention')}
       flush
-      aside={apps.length > SHOWN && <Link href="/services?q=is:attention">All {apps.length}</Link>}
+      aside={apps.length > SHOWN && <Link href="/services?q=is:attention">{say('dash.allN', { n: apps.length })}</Link>}
     >
       <ul className={css.list}>
         {apps.slice(0, SHOWN).map((app) => (
@@ -151,7 +152,7 @@ function Attention({ apps }: { apps: AppSummary[] }) {
                 <span className={css.troubleName}>
                   <strong>{app.id}</strong> <span className="muted">{appLook(app.condition).word.toLowerCase()}</span>
                 </span>
-                <span>{reason(app)}</span>
+                <span lang="en">{reason(app)}</span>
               </span>
               {app.waiting && (
                 <span className="muted">
@@ -169,7 +170,7 @@ function Attention({ apps }: { apps: AppSummary[] }) {
 function Recent({ apps }: { apps: readonly AppSummary[] }) {
   const recent = [...apps].sort((a, b) => (a.updated_at < b.updated_at ? 1 : -1)).slice(0, SHOWN);
   return (
-    <Panel title="Changed last" aside={<Link href="/services">All services</Link>} flush>
+    <Panel title={say('dash.changed')} aside={<Link href="/services">{say('dash.allServices')}</Link>} flush>
       <ul className={css.list}>
         {recent.map((app) => (
           <li key={app.id}>
@@ -197,7 +198,7 @@ function NodeMap({ nodes }: { nodes: readonly NodeSummary[] }) {
   }
   const small = nodes.length > TILES_MAX;
   return (
-    <Panel title={count(nodes.length, 'node')} aside={<Link href="/nodes">All nodes</Link>}>
+    <Panel title={say('count.nodes', { n: nodes.length })} aside={<Link href="/nodes">{say('dash.allNodes')}</Link>}>
       <div className={css.zones}>
         {[...zones].sort().map(([zone, members]) => (
           <div key={zone}>
@@ -210,7 +211,7 @@ function NodeMap({ nodes }: { nodes: readonly NodeSummary[] }) {
           </div>
         ))}
       </div>
-      {small && <p className={css.legend}>Height: the larger of reserved CPU and memory.</p>}
+      {small && <p className={css.legend}>{say('dash.legend')}</p>}
     </Panel>
   );
 }
@@ -235,13 +236,13 @@ function Tile({ node }: { node: NodeSummary }) {
         <Mark look={look} label={look.word} />
       </span>
       <span className={css.tileLoad}>
-        <span>CPU</span>
-        <Meter label="CPU" hue="cpu" total={total.cpus} allocated={allocated.cpus} used={used?.cpus} text={`${percent(share.cpu, 1)} reserved`} />
+        <span>{say('list.cpu')}</span>
+        <Meter label={say('list.cpu')} hue="cpu" total={total.cpus} allocated={allocated.cpus} used={used?.cpus} text={say('load.reserved', { text: percent(share.cpu, 1) })} />
         <span>{percent(share.cpu, 1)}</span>
       </span>
       <span className={css.tileLoad}>
-        <span>Mem</span>
-        <Meter label="Memory" hue="memory" total={total.mem_mb} allocated={allocated.mem_mb} used={used?.mem_mb} text={`${percent(share.memory, 1)} reserved`} />
+        <span>{say('dash.mem')}</span>
+        <Meter label={say('list.memory')} hue="memory" total={total.mem_mb} allocated={allocated.mem_mb} used={used?.mem_mb} text={say('load.reserved', { text: percent(share.memory, 1) })} />
         <span>{percent(share.memory, 1)}</span>
       </span>
     </Link>
@@ -252,7 +253,7 @@ function Square({ node }: { node: NodeSummary }) {
   const { cpu, memory } = shares(node);
   const full = Math.max(cpu, memory);
   const look = nodeLook(node.condition);
-  const text = `${node.host}: ${look.word.toLowerCase()}, ${percent(full, 1)} reserved, ${count(node.instances, 'instance')}`;
+  const text = `${node.host}: ${look.word}, ${say('load.reserved', { text: percent(full, 1) })}, ${say('count.instances', { n: node.instances })}`;
   return (
     <Link
       href={`/nodes/${node.id}`}

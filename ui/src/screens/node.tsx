@@ -7,11 +7,12 @@ import type { NodeSummary } from '../api/types';
 import { StatusLabel } from '../components/status';
 import { toast } from '../components/toast';
 import { Age, Button, Empty, Failure, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
-import { count, cpus, mebibytes } from '../lib/format';
+import { cpus, mebibytes } from '../lib/format';
 import { ended, nodeLook } from '../lib/status';
 import { Change } from './actions';
 import { InstanceTable } from './instances';
 import { roles } from './nodes';
+import { say } from '../words';
 import css from './nodes.module.css';
 import { Title } from './services';
 
@@ -30,11 +31,11 @@ export default function NodePage({ id }: { id: string }) {
     const gone = detail.error instanceof ApiError && detail.error.status === 404;
     return (
       <>
-        <Title text={gone ? 'Not found' : id} />
-        <PageHead crumbs={[{ href: '/nodes', text: 'Nodes' }]} title={gone ? 'Not found' : id} />
+        <Title text={gone ? say('missing.title') : id} />
+        <PageHead crumbs={[{ href: '/nodes', text: say('nav.nodes') }]} title={gone ? say('missing.title') : id} />
         <Panel>
           {gone ? (
-            <Empty title={`There is no node ${id}`} action={<Link href="/nodes">All nodes</Link>} />
+            <Empty title={say('node.gone', { id })} action={<Link href="/nodes">{say('dash.allNodes')}</Link>} />
           ) : (
             <Failure error={detail.error} retry={() => void detail.refetch()} />
           )}
@@ -56,7 +57,7 @@ export default function NodePage({ id }: { id: string }) {
   const takeBack = async () => {
     try {
       await api.drain(node.id, { cancel: true });
-      toast(`${node.host}: takes work again`);
+      toast(say('node.takenBack', { host: node.host }));
       void queries.invalidateQueries({ queryKey: ['node'] });
     } catch (error) {
       toast(error instanceof Error ? error.message : String(error), true);
@@ -67,7 +68,7 @@ export default function NodePage({ id }: { id: string }) {
     <>
       <Title text={node.host} />
       <PageHead
-        crumbs={[{ href: '/nodes', text: 'Nodes' }]}
+        crumbs={[{ href: '/nodes', text: say('nav.nodes') }]}
         title={node.host}
         sub={
           <>
@@ -75,47 +76,47 @@ export default function NodePage({ id }: { id: string }) {
             <span>{roles(node)}</span>
             {node.last_seen_at && (
               <span>
-                seen <Age at={node.last_seen_at} suffix=" ago" />
+                {say('node.seen')} <Age at={node.last_seen_at} />
               </span>
             )}
           </>
         }
         actions={
           away ? (
-            <Button onClick={() => void takeBack()}>Take work again</Button>
+            <Button onClick={() => void takeBack()}>{say('node.takeBack')}</Button>
           ) : (
-            <Button onClick={() => void preview()}>Drain…</Button>
+            <Button onClick={() => void preview()}>{say('node.drain…')}</Button>
           )
         }
       />
       {node.engine_away && (
         <Notice tone="bad">
           <div>
-            <strong>The container engine of this node does not answer.</strong>{' '}
+            <strong>{say('node.engine')}</strong>{' '}
             <span className="muted">
               (<Age at={node.engine_away.since} />)
             </span>
-            <div>{node.engine_away.cause}</div>
+            <div lang="en">{node.engine_away.cause}</div>
           </div>
         </Notice>
       )}
       <Panel>
         <Facts node={node} />
       </Panel>
-      <Panel title={count(tasks.length, 'instance')} flush>
+      <Panel title={say('count.instances', { n: tasks.length })} flush>
         {tasks.length === 0 ? (
-          <Empty title="Nothing runs here" />
+          <Empty title={say('node.empty')} />
         ) : (
-          <InstanceTable rows={tasks} label={`Instances on ${node.host}`} app />
+          <InstanceTable rows={tasks} label={say('node.instances', { host: node.host })} app />
         )}
       </Panel>
       {draining && (
         <Change
-          title={`Drain ${node.host}?`}
-          verb="Drain"
+          title={say('node.drainTitle', { host: node.host })}
+          verb={say('node.drain')}
           danger
           command={`tepui node drain ${node.host}`}
-          done={`${node.host}: draining`}
+          done={say('node.draining', { host: node.host })}
           change={() => api.drain(node.id, {})}
           onClose={() => {
             setDraining(undefined);
@@ -123,7 +124,7 @@ export default function NodePage({ id }: { id: string }) {
           }}
         >
           <p>{moves(draining.length, others)}</p>
-          <p>The node takes no new work until you take it back.</p>
+          <p>{say('node.drainHint')}</p>
         </Change>
       )}
     </>
@@ -132,20 +133,17 @@ export default function NodePage({ id }: { id: string }) {
 
 /** What a drain does, as far as it can be known beforehand. */
 function moves(n: number, others: number): string {
-  if (n === 0) return 'Nothing runs here.';
-  const all = count(n, 'instance');
-  if (others === 0) {
-    return `No other node takes work: the ${all} here ${n === 1 ? 'has' : 'have'} no place to go, and will not run until there is one.`;
-  }
-  return `${all} here ${n === 1 ? 'needs' : 'need'} a place on ${count(others, 'other node')}. What finds none, for want of room or by a constraint, will not run until it does.`;
+  if (n === 0) return say('node.nothing');
+  if (others === 0) return say('node.noPlace', { n });
+  return say('node.moves', { n, others: say('count.otherNodes', { n: others }) });
 }
 
 function Facts({ node }: { node: NodeSummary }) {
   const kinds = [
-    { hue: 'cpu', label: 'CPU', key: 'cpus', print: cpus },
-    { hue: 'memory', label: 'Memory', key: 'mem_mb', print: mebibytes },
-    { hue: 'disk', label: 'Disk', key: 'disk_mb', print: mebibytes },
-    { hue: 'gpu', label: 'GPU', key: 'gpus', print: cpus },
+    { hue: 'cpu', label: say('list.cpu'), key: 'cpus', print: cpus },
+    { hue: 'memory', label: say('list.memory'), key: 'mem_mb', print: mebibytes },
+    { hue: 'disk', label: say('list.disk'), key: 'disk_mb', print: mebibytes },
+    { hue: 'gpu', label: say('list.gpu'), key: 'gpus', print: cpus },
   ] as const;
   const attributes = Object.entries(node.attributes);
   return (
@@ -153,8 +151,10 @@ function Facts({ node }: { node: NodeSummary }) {
       {kinds
         .filter(({ key }) => node.total[key] > 0)
         .map(({ hue, label, key, print }) => {
-          const used = node.used ? `, ${print(node.used[key])} used` : '';
-          const text = `${print(node.allocated[key])} of ${print(node.total[key])} reserved${used}`;
+          const part = say('load.of', { part: print(node.allocated[key]), all: print(node.total[key]) });
+          const text = node.used
+            ? say('load.both', { text: part, used: print(node.used[key]) })
+            : say('load.reserved', { text: part });
           return (
             <div key={key}>
               <dt>{label}</dt>
@@ -166,19 +166,19 @@ function Facts({ node }: { node: NodeSummary }) {
           );
         })}
       <div>
-        <dt>Region and zone</dt>
+        <dt>{say('node.zone')}</dt>
         <dd>{[node.region, node.zone].filter(Boolean).join(', ') || '–'}</dd>
       </div>
       <div>
-        <dt>Attributes</dt>
+        <dt>{say('node.attributes')}</dt>
         <dd>{attributes.map(([key, value]) => `${key}=${value}`).join(', ') || '–'}</dd>
       </div>
       <div>
-        <dt>Host ports</dt>
+        <dt>{say('node.ports')}</dt>
         <dd className="nums">{node.ports ?? '–'}</dd>
       </div>
       <div>
-        <dt>Id</dt>
+        <dt>{say('node.id')}</dt>
         <dd>
           <code>{node.id}</code>
         </dd>

@@ -1,15 +1,22 @@
 // All nodes: condition, what is reserved and used, what runs there.
-import { useMemo, useState } from 'react';
-import { Link } from 'wouter';
+import { useDeferredValue, useMemo } from 'react';
+import { Link, useSearchParams } from 'wouter';
 import { useLoaded, useRows } from '../api/hooks';
 import type { NodeSummary } from '../api/types';
+import { FilterBox, useFilter } from '../components/filterbox';
+import { Marked } from '../components/marked';
 import { StatusLabel } from '../components/status';
 import { type Column, rowLink, type Sort, sorted, Table } from '../components/table';
-import { Command, Empty, Meter, PageHead, Panel, Skeleton } from '../components/ui';
-import { count, cpus, mebibytes } from '../lib/format';
+import { Button, Command, Empty, Meter, PageHead, Panel, Skeleton } from '../components/ui';
+import { NODES } from '../lib/filter';
+import { byName, cpus, mebibytes } from '../lib/format';
+import { useKeys } from '../lib/keys';
+import { parse } from '../lib/query';
 import { nodeLook } from '../lib/status';
+import { say } from '../words';
 import css from './nodes.module.css';
 import { Title } from './services';
+import filter from './services.module.css';
 
 export function roles(node: NodeSummary): string {
   return node.roles.map((role) => role.replace('_', ' ')).join(', ');
@@ -19,17 +26,19 @@ function share(node: NodeSummary, key: 'cpus' | 'mem_mb'): number {
   return node.total[key] > 0 ? node.allocated[key] / node.total[key] : 0;
 }
 
-const COLUMNS: Column<NodeSummary>[] = [
+const columns = (words: readonly string[]): Column<NodeSummary>[] => [
   {
     id: 'host',
-    head: 'Node',
+    head: say('list.node'),
     width: 'minmax(150px, 1.4fr)',
     phone: 'top',
-    compare: (a, b) => a.host.localeCompare(b.host, 'en', { numeric: true }),
+    compare: (a, b) => byName(a.host, b.host),
     cell: (node) => (
       <div className={css.host}>
         <Link href={`/nodes/${node.id}`} className={rowLink}>
-          <strong>{node.host}</strong>
+          <strong>
+            <Marked text={node.host} words={words} />
+          </strong>
         </Link>
         <span className={css.roles}>{roles(node)}</span>
       </div>
@@ -37,7 +46,7 @@ const COLUMNS: Column<NodeSummary>[] = [
   },
   {
     id: 'status',
-    head: 'Status',
+    head: say('list.status'),
     width: 'minmax(110px, 1fr)',
     phone: 'end',
     compare: (a, b) => a.condition.localeCompare(b.condition),
@@ -45,7 +54,7 @@ const COLUMNS: Column<NodeSummary>[] = [
   },
   {
     id: 'zone',
-    head: 'Zone',
+    head: say('list.zone'),
     width: 'minmax(80px, 1fr)',
     phone: 'none',
     from: 900,
@@ -54,39 +63,39 @@ const COLUMNS: Column<NodeSummary>[] = [
   },
   {
     id: 'cpu',
-    head: 'CPU',
+    head: say('list.cpu'),
     width: 'minmax(130px, 1.4fr)',
     compare: (a, b) => share(a, 'cpus') - share(b, 'cpus'),
     cell: (node) => (
       <Load
-        label="CPU"
+        label={say('list.cpu')}
         hue="cpu"
         total={node.total.cpus}
         allocated={node.allocated.cpus}
         used={node.used?.cpus}
-        text={`${cpus(node.allocated.cpus)} of ${cpus(node.total.cpus)}`}
+        text={say('load.of', { part: cpus(node.allocated.cpus), all: cpus(node.total.cpus) })}
       />
     ),
   },
   {
     id: 'mem',
-    head: 'Memory',
+    head: say('list.memory'),
     width: 'minmax(150px, 1.4fr)',
     compare: (a, b) => share(a, 'mem_mb') - share(b, 'mem_mb'),
     cell: (node) => (
       <Load
-        label="Memory"
+        label={say('list.memory')}
         hue="memory"
         total={node.total.mem_mb}
         allocated={node.allocated.mem_mb}
         used={node.used?.mem_mb}
-        text={`${mebibytes(node.allocated.mem_mb)} of ${mebibytes(node.total.mem_mb)}`}
+        text={say('load.of', { part: mebibytes(node.allocated.mem_mb), all: mebibytes(node.total.mem_mb) })}
       />
     ),
   },
   {
     id: 'instances',
-    head: 'Instances',
+    head: say('list.instances'),
     width: '76px',
     align: 'end',
     phone: 'none',
@@ -109,7 +118,7 @@ function Load(props: {
         <span className={css.loadName}>{props.label} </span>
         {props.text}
       </span>
-      <Meter {...props} text={`${props.text} reserved`} />
+      <Meter {...props} text={say('load.reserved', { text: props.text })} />
     </div>
   );
 }
@@ -117,23 +126,65 @@ function Load(props: {
 export default function Nodes() {
   const loaded = useLoaded();
   const nodes = useRows('nodes');
-  const [sort, setSort] = useState<Sort>();
-  const rows = useMemo(() => sorted(nodes, COLUMNS, sort), [nodes, sort]);
+  const [search, setSearch] = useSearchParams();
+  const set = (key: string, value: string) =>
+    setSearch(
+      (old) => {
+        const next = new URLSearchParams(old);
+        if (value) next.set(key, value);
+        else next.delete(key);
+        return next;
+      },
+      { replace: true },
+    );
+  const [typed, setTyped] = useFilter(search.get('q') ?? '', (q) => set('q', q));
+  const line = useDeferredValue(typed);
+  const query = useMemo(() => parse(line, NODES), [line]);
+  const by = search.get('sort') ?? '';
+  const sort: Sort = { by: by.replace(/^-/, ''), down: by.startsWith('-') };
+  const table = columns(query.words);
+  const rows = useMemo(() => sorted(nodes.filter(query.test), table, sort), [nodes, query, by]);
   const active = nodes.filter((node) => node.condition === 'active').length;
+  const toFirst = () => document.querySelector<HTMLElement>('main [data-row][tabindex="0"]')?.focus();
+  useKeys({ j: toFirst, k: toFirst, ArrowDown: toFirst });
   return (
     <>
-      <Title text="Nodes" />
-      <PageHead title="Nodes" sub={loaded && `${count(nodes.length, 'node')}, ${active} taking work`} />
+      <Title text={say('nav.nodes')} />
+      <PageHead title={say('nav.nodes')} sub={loaded && say('nodes.summary', { nodes: say('count.nodes', { n: nodes.length }), n: active })} />
+      {nodes.length > 1 && (
+        <div className={filter.filter}>
+          <FilterBox
+            label={say('nodes.filter')}
+            placeholder={say('nodes.filterHint')}
+            query={typed}
+            onQuery={setTyped}
+            language={NODES}
+            rows={nodes}
+            fault={query.fault}
+            name="nodes"
+            count={(saved) => nodes.filter(parse(saved, NODES).test).length}
+          />
+        </div>
+      )}
       <Panel flush>
         {!loaded ? (
           <Skeleton rows={6} />
         ) : nodes.length === 0 ? (
-          <Empty title="No node has joined">
-            <p>Start one on a machine:</p>
+          <Empty title={say('nodes.none')}>
+            <p>{say('nodes.start')}</p>
             <Command text="tepui node --role agent --config /etc/tepui/tepui.yaml" />
           </Empty>
+        ) : rows.length === 0 ? (
+          <Empty title={say('nodes.noMatch')} action={<Button onClick={() => setTyped('')}>{say('filter.clear')}</Button>} />
         ) : (
-          <Table label="Nodes" columns={COLUMNS} rows={rows} rowKey={(node) => node.id} sort={sort} onSort={setSort} />
+          <Table
+            label={say('nav.nodes')}
+            columns={table}
+            rows={rows}
+            rowKey={(node) => node.id}
+            sort={sort}
+            onSort={(next) => set('sort', `${next.down ? '-' : ''}${next.by}`)}
+          />
         )}
       </Panel>
     </>

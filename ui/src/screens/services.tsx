@@ -1,158 +1,39 @@
-// All services in one list, live.
-import { EllipsisVertical, ExternalLink, Plus, Search, X } from 'lucide-react';
-import { type ReactNode, useMemo, useRef, useState } from 'react';
+// All services in one list, live: by their groups, or flat where something is looked for.
+import { Plus } from 'lucide-react';
+import { lazy, Suspense, useDeferredValue, useMemo, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import { useLoaded, useRows } from '../api/hooks';
 import type { AppSummary } from '../api/types';
-import { Menu } from '../components/menu';
-import { Mark, StatusLabel } from '../components/status';
-import { type Column, rowAction, rowLink, type Sort, sorted, Table } from '../components/table';
-import { Age, Button, Command, Empty, InstanceBar, PageHead, Panel, Skeleton } from '../components/ui';
-import { matches } from '../lib/filter';
-import { appHref, count, cpus, mebibytes, splitId, whatRuns } from '../lib/format';
-import { appLook, reason, SEVERITY } from '../lib/status';
-import { useKeys } from '../shell/keys';
-import { type Ask, AskDialog, appMenu } from './actions';
+import { FilterBox, useFilter } from '../components/filterbox';
+import { type Select, type Sort, Table } from '../components/table';
+import { Button, Command, Empty, PageHead, Panel, Skeleton } from '../components/ui';
+import { APPS } from '../lib/filter';
+import { appHref, byName } from '../lib/format';
+import { useKeys } from '../lib/keys';
+import { parse } from '../lib/query';
+import { flags, Stored, useStored } from '../lib/stored';
+import { flat, type GroupLine, type Line, lineKey, members, tree } from '../lib/tree';
+import { VIEWS } from '../lib/views';
+import { say } from '../words';
+import { type Ask, AskDialog } from './actions';
+import type { BulkAsk } from './bulk';
+import { columns } from './servicecolumns';
 import css from './services.module.css';
+import { BulkBar, Conditions, groupMenu, hiddenColumns, Layout, layout, panel } from './servicetools';
 
-const byText = (f: (app: AppSummary) => string) => (a: AppSummary, b: AppSummary) =>
-  f(a).localeCompare(f(b), 'en', { numeric: true });
-const byNumber = (f: (app: AppSummary) => number) => (a: AppSummary, b: AppSummary) => f(a) - f(b);
+const Bulk = lazy(() => import('./bulk'));
+const SidePanel = lazy(() => import('./sidepanel'));
 
-/** What all wanted instances take; nothing for a service that wants none. */
-function total(app: AppSummary, text: string): ReactNode {
-  return app.instances.wanted > 0 ? text : <span className="muted">–</span>;
-}
+/** Shorter lists show all of their groups open. */
+const OPEN_MAX = 40;
+/** Narrower windows have no room for the panel beside the list. */
+const PANEL_FROM = 1180;
 
-function columns(ask: (what: Ask, app: AppSummary) => void): Column<AppSummary>[] {
-  return [
-    {
-      id: 'name',
-      head: 'Name',
-      width: 'minmax(180px, 1.8fr)',
-      phone: 'top',
-      compare: byText((app) => app.id),
-      cell: (app) => <Name app={app} />,
-    },
-    {
-      id: 'status',
-      head: 'Status',
-      width: 'minmax(150px, 2.4fr)',
-      phone: 'detail',
-      compare: byNumber((app) => SEVERITY.indexOf(app.condition)),
-      cell: (app) => (
-        <div className={css.status}>
-          <StatusLabel look={appLook(app.condition)} />
-          {app.condition !== 'running' && app.condition !== 'stopped' && (
-            <span className={`truncate ${css.reason}`} title={reason(app)}>
-              {reason(app)}
-            </span>
-          )}
-        </div>
-      ),
-    },
-    {
-      id: 'instances',
-      head: 'Instances',
-      width: '84px',
-      phone: 'end',
-      compare: byNumber((app) => app.instances.running),
-      cell: (app) => <InstanceBar {...app.instances} waiting={!!app.waiting} checked={!!app.has_health_checks} />,
-    },
-    {
-      id: 'cpus',
-      head: 'CPU',
-      width: '64px',
-      align: 'end',
-      phone: 'none',
-      from: 760,
-      compare: byNumber((app) => app.cpus * app.instances.wanted),
-      cell: (app) => total(app, cpus(app.cpus * app.instances.wanted)),
-    },
-    {
-      id: 'mem',
-      head: 'Memory',
-      width: '80px',
-      align: 'end',
-      phone: 'none',
-      from: 680,
-      compare: byNumber((app) => app.mem_mb * app.instances.wanted),
-      cell: (app) => total(app, mebibytes(app.mem_mb * app.instances.wanted)),
-    },
-    {
-      id: 'runs',
-      head: 'Runs',
-      width: 'minmax(120px, 1.3fr)',
-      phone: 'none',
-      from: 980,
-      compare: byText(whatRuns),
-      cell: (app) => (
-        <span className={`truncate ${css.runs}`} title={whatRuns(app)}>
-          {whatRuns(app)}
-        </span>
-      ),
-    },
-    {
-      id: 'updated',
-      head: 'Changed',
-      width: '72px',
-      align: 'end',
-      phone: 'none',
-      from: 850,
-      compare: byText((app) => app.updated_at),
-      cell: (app) => <Age at={app.updated_at} />,
-    },
-    {
-      id: 'actions',
-      head: '',
-      width: '64px',
-      align: 'end',
-      phone: 'none',
-      cell: (app) => (
-        <span className={`${css.actions} ${rowAction}`}>
-          {app.service_url && (
-            <a href={app.service_url} target="_blank" rel="noreferrer" aria-label={`Open ${app.id}`}>
-              <ExternalLink size={15} aria-hidden />
-            </a>
-          )}
-          <Menu
-            groups={appMenu(app, (what) => ask(what, app))}
-            trigger={
-              <button type="button" aria-label={`Actions for ${app.id}`}>
-                <EllipsisVertical size={16} aria-hidden />
-              </button>
-            }
-          />
-        </span>
-      ),
-    },
-  ];
-}
+const openGroups = new Stored<Record<string, boolean>>('services.open', {}, flags);
 
-function Name({ app }: { app: AppSummary }) {
-  const { path, name } = splitId(app.id);
-  return (
-    <Link href={appHref(app.id)} className={`${rowLink} ${css.name}`}>
-      {path.length > 1 && <span className={css.path}>{path}</span>}
-      <span className={css.own}>{path.length > 1 ? name : app.id}</span>
-    </Link>
-  );
-}
-
-export function Services() {
-  const loaded = useLoaded();
-  const apps = useRows('apps');
+/** What is in the list, in which order, and how the address says it. */
+function useList(apps: readonly AppSummary[]) {
   const [search, setSearch] = useSearchParams();
-  const [asked, setAsked] = useState<{ what: Ask; id: string }>();
-  const query = search.get('q') ?? '';
-  const by = search.get('sort') ?? 'name';
-  const down = search.get('order') === 'down';
-  const sort: Sort = useMemo(() => ({ by, down }), [by, down]);
-  const table = useMemo(() => columns((what, app) => setAsked({ what, id: app.id })), []);
-  const found = useMemo(() => apps.filter((app) => matches(app, query)), [apps, query]);
-  const rows = useMemo(() => sorted(found, table, sort), [found, table, sort]);
-  const askedApp = asked && apps.find((app) => app.id === asked.id);
-
   const set = (changes: Record<string, string>) =>
     setSearch(
       (old) => {
@@ -165,44 +46,168 @@ export function Services() {
       },
       { replace: true },
     );
+  const [typed, setTyped] = useFilter(search.get('q') ?? '', (q) => set({ q }));
+  // The line answers at once; the rows follow as fast as they can be drawn.
+  const line = useDeferredValue(typed);
+  const query = useMemo(() => parse(line, APPS), [line]);
+  const by = search.get('sort') ?? 'status';
+  const down = search.get('order') === 'down';
+  const sort: Sort = useMemo(() => ({ by, down }), [by, down]);
+  const found = useMemo(() => apps.filter(query.test), [apps, query]);
+  const setSort = (next: Sort) =>
+    set({ sort: next.by === 'status' && !next.down ? '' : next.by, order: next.down ? 'down' : '' });
+  return { typed, setTyped, query, found, sort, setSort };
+}
 
+/** Which services are selected, line by line: a group stands for all of its own. */
+function selectOf(chosen: ReadonlySet<string>, choose: (ids: ReadonlySet<string>) => void): Select<Line> {
+  return {
+    any: chosen.size > 0,
+    state: (line) => {
+      const all = members(line);
+      const n = all.filter((app) => chosen.has(app.id)).length;
+      return n === 0 ? false : n === all.length || 'some';
+    },
+    set: (lines, on) => {
+      const next = new Set(chosen);
+      for (const { id } of lines.flatMap(members)) {
+        if (on) next.add(id);
+        else next.delete(id);
+      }
+      choose(next);
+    },
+    clear: () => choose(new Set()),
+    name: (line) => line.id,
+  };
+}
+
+export function Services() {
+  const loaded = useLoaded();
+  const apps = useRows('apps');
+  const { typed, setTyped, query, found, sort, setSort } = useList(apps);
+  const [asked, setAsked] = useState<{ what: Ask; id: string }>();
+  const [bulk, setBulk] = useState<{ what: BulkAsk; apps: readonly AppSummary[]; group?: string }>();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [current, setCurrent] = useState<string>();
+  const [, go] = useLocation();
+  const grouped = useStored(layout) === 'groups' && typed.trim() === '';
+  const opened = useStored(openGroups);
+  const hidden = useStored(hiddenColumns);
+  const beside = useStored(panel) === 'on';
+
+  const isOpen = (id: string) => opened[id] ?? apps.length <= OPEN_MAX;
+  const fold = (group: GroupLine) => openGroups.put({ ...opened, [group.id]: !isOpen(group.id) });
+  const table = columns({
+    ask: (what, app) => setAsked({ what, id: app.id }),
+    groupMenu: (group) => groupMenu(() => setTyped(`group:${group.id}`), (what) => setBulk({ what, apps: group.members, group: group.id })),
+    fold,
+    isOpen,
+    words: query.words,
+    full: !grouped,
+  }).filter((column) => !column.optional || !hidden.includes(column.id));
+  const compare = table.find((column) => column.id === sort.by)?.compare;
+  const order = (a: Line, b: Line) => (compare ? (sort.down ? -1 : 1) * compare(a, b) : 0) || byName(a.id, b.id);
+  const rows = useMemo(
+    () => (grouped ? tree(found, isOpen, order) : [...flat(found)].sort(order)),
+    // The order is made anew with each render, but is another one only with these.
+    [found, grouped, opened, sort],
+  );
+
+  const select = selectOf(chosen, setChosen);
+  const onApp = (f: (app: AppSummary) => void) => (line: Line) => line.kind === 'app' && f(line.app);
+  const keys: Record<string, (line: Line) => void> = {
+    ...Object.fromEntries(VIEWS.map(({ key, tab }) => [key, onApp((app) => go(appHref(app.id, tab)))])),
+    s: (line) => (line.kind === 'app' ? setAsked({ what: 'scale', id: line.id }) : askGroup('scale', line)),
+    r: (line) => (line.kind === 'app' ? setAsked({ what: 'restart', id: line.id }) : askGroup('restart', line)),
+    d: (line) => (line.kind === 'app' ? setAsked({ what: 'delete', id: line.id }) : askGroup('delete', line)),
+    p: () => panel.put(beside ? 'off' : 'on'),
+  };
+  const askGroup = (what: BulkAsk, group: GroupLine) => setBulk({ what, apps: group.members, group: group.id });
+  const toFirst = () => document.querySelector<HTMLElement>('main [data-row][tabindex="0"]')?.focus();
+  useKeys({ j: toFirst, k: toFirst, ArrowDown: toFirst, p: () => panel.put(beside ? 'off' : 'on') });
+
+  const picked = apps.filter((app) => chosen.has(app.id));
+  const askedApp = asked && apps.find((app) => app.id === asked.id);
+  const currentApp = apps.find((app) => app.id === current);
   return (
     <>
-      <Title text="Services" />
+      <Title text={say('nav.services')} />
       <PageHead
-        title="Services"
+        title={say('nav.services')}
         sub={loaded && summary(apps)}
         actions={
           <Link href="/services/create" className={css.create}>
             <Plus size={16} aria-hidden />
-            Run a service
+            {say('services.run')}
           </Link>
         }
       />
-      {apps.length > 0 && <Filter query={query} apps={apps} onQuery={(q) => set({ q })} />}
-      <Panel flush>
-        {!loaded ? (
-          <Skeleton rows={8} />
-        ) : apps.length === 0 ? (
-          <NoServices />
-        ) : rows.length === 0 ? (
-          <Empty
-            title="No service matches"
-            action={<Button onClick={() => set({ q: '' })}>Clear filter</Button>}
-          >
-            {count(apps.length, 'service')} hidden by <code>{query}</code>.
-          </Empty>
-        ) : (
-          <Table
-            label="Services"
-            columns={table}
-            rows={rows}
-            rowKey={(app) => app.id}
-            sort={sort}
-            onSort={(next) => set({ sort: next.by, order: next.down ? 'down' : '' })}
+      {apps.length > 0 && (
+        <div className={css.filter}>
+          <FilterBox
+            label={say('services.filter')}
+            placeholder={say('services.filterHint')}
+            query={typed}
+            onQuery={setTyped}
+            language={APPS}
+            rows={apps}
+            fault={query.fault}
+            name="services"
+            count={(line) => apps.filter(parse(line, APPS).test).length}
           />
+          <Conditions apps={apps} query={typed} onQuery={setTyped} />
+          <Layout beside={beside} />
+        </div>
+      )}
+      <div className={css.split} data-beside={beside || undefined}>
+        <Panel flush>
+          {!loaded ? (
+            <Skeleton rows={8} />
+          ) : apps.length === 0 ? (
+            <NoServices />
+          ) : rows.length === 0 ? (
+            <Empty
+              title={say('services.none')}
+              action={<Button onClick={() => setTyped('')}>{say('filter.clear')}</Button>}
+            >
+              {say('services.hidden', { n: apps.length })} <code>{typed}</code>.
+            </Empty>
+          ) : (
+            <Table
+              label={say('nav.services')}
+              columns={table}
+              rows={rows}
+              rowKey={lineKey}
+              sort={sort}
+              onSort={setSort}
+              keys={keys}
+              select={select}
+              open={(line) => (line.kind === 'group' ? isOpen(line.id) : undefined)}
+              onFold={(line) => line.kind === 'group' && fold(line)}
+              onCurrent={(line) => setCurrent(line.id)}
+            />
+          )}
+        </Panel>
+        {beside && window.innerWidth >= PANEL_FROM && (
+          <Suspense fallback={<Panel><Skeleton rows={4} /></Panel>}>
+            <SidePanel app={currentApp} onClose={() => panel.put('off')} />
+          </Suspense>
         )}
-      </Panel>
+      </div>
+      {picked.length > 0 && (
+        <BulkBar n={picked.length} onAsk={(what) => setBulk({ what, apps: picked })} onClear={select.clear} />
+      )}
+      {bulk && (
+        <Suspense>
+          <Bulk
+            {...bulk}
+            onClose={(done) => {
+              setBulk(undefined);
+              if (done) select.clear();
+            }}
+          />
+        </Suspense>
+      )}
       {asked && askedApp && (
         <AskDialog what={asked.what} app={askedApp} onClose={() => setAsked(undefined)} />
       )}
@@ -212,83 +217,21 @@ export function Services() {
 
 function summary(apps: readonly AppSummary[]): string {
   const running = apps.reduce((n, app) => n + app.instances.running, 0);
-  return `${count(apps.length, 'service')}, ${count(running, 'running instance')}`;
-}
-
-/** Text filter and one button per condition that occurs. */
-function Filter({
-  query,
-  apps,
-  onQuery,
-}: {
-  query: string;
-  apps: readonly AppSummary[];
-  onQuery: (query: string) => void;
-}) {
-  const input = useRef<HTMLInputElement>(null);
-  useKeys({ '/': () => input.current?.focus() });
-  const counts = new Map<string, number>();
-  for (const app of apps) counts.set(app.condition, (counts.get(app.condition) ?? 0) + 1);
-  const words = query.split(/\s+/).filter(Boolean);
-  const toggle = (word: string) =>
-    onQuery(
-      words.includes(word)
-        ? words.filter((w) => w !== word).join(' ')
-        : [...words.filter((w) => !w.startsWith('is:')), word].join(' '),
-    );
-  return (
-    <div className={css.filter}>
-      <div className={css.box}>
-        <Search size={15} aria-hidden />
-        <input
-          ref={input}
-          type="text"
-          value={query}
-          onChange={(event) => onQuery(event.target.value)}
-          onKeyDown={(event) => event.key === 'Escape' && onQuery('')}
-          aria-label="Filter services"
-          placeholder="Filter by name, image, label:…"
-        />
-        {query && (
-          <button type="button" onClick={() => onQuery('')} aria-label="Clear filter">
-            <X size={14} aria-hidden />
-          </button>
-        )}
-      </div>
-      <div className={css.chips} role="group" aria-label="Filter by status">
-        {SEVERITY.filter((condition) => counts.has(condition)).map((condition) => {
-          const word = `is:${condition}`;
-          const look = appLook(condition);
-          return (
-            <button
-              key={condition}
-              type="button"
-              aria-pressed={words.includes(word)}
-              onClick={() => toggle(word)}
-            >
-              <Mark look={look} />
-              {look.word}
-              <span className="nums">{counts.get(condition)}</span>
-            </button>
-          );
-        })}
-      </div>
-    </div>
-  );
+  return `${say('count.services', { n: apps.length })}, ${say('count.running', { n: running })}`;
 }
 
 export function NoServices() {
   const [, go] = useLocation();
   return (
     <Empty
-      title="Nothing runs yet"
+      title={say('services.empty')}
       action={
         <Button kind="primary" onClick={() => go('/services/create')}>
-          Run a service
+          {say('services.run')}
         </Button>
       }
     >
-      <p>Deploy a definition from a file, or write one here.</p>
+      <p>{say('services.emptyHint')}</p>
       <div className={css.firstCommand}>
         <Command text="tepui app deploy app.json" />
       </div>

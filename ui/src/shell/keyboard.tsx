@@ -1,31 +1,56 @@
-// What the keys do.
+// What the keys do, everywhere and in a list.
 import { Dialog } from '../components/dialog';
 import { Button } from '../components/ui';
+import { VIEWS } from '../lib/views';
+import { say } from '../words';
 import css from './palette.module.css';
 
-const KEYS: [string, string][] = [
-  ['Ctrl K', 'Search services and nodes'],
-  ['g d', 'Dashboard'],
-  ['g s', 'Services'],
-  ['g n', 'Nodes'],
-  ['/', 'Filter the list'],
-  ['?', 'This help'],
-  ['Esc', 'Close'],
+type Rows = [keys: string, what: string][];
+
+const everywhere = (): Rows => [
+  ['Ctrl K', say('key.search')],
+  ['g d', say('nav.dashboard')],
+  ['g s', say('nav.services')],
+  ['g n', say('nav.nodes')],
+  ['/', say('key.filter')],
+  ['?', say('key.help')],
+  ['Esc', say('dialog.close')],
+];
+
+const list = (): Rows => [
+  ['j k ↑ ↓', say('key.rows')],
+  ['← →', say('key.inRow')],
+  ['Enter', say('key.open')],
+  ['Space', say('key.select')],
+  ['Shift Space', say('key.range')],
+  ...VIEWS.map(({ key, about }): [string, string] => [key, say(about)]),
+  ['s', say('key.scale')],
+  ['r', say('key.restart')],
+  ['d', say('key.delete')],
+  ['p', say('layout.panel')],
 ];
 
 export default function Keyboard({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title="Keyboard" onClose={onClose} actions={<Button onClick={onClose}>Close</Button>}>
-      <dl className={css.keys}>
-        {KEYS.map(([keys, what]) => (
-          <div key={keys}>
-            <dt>
-              <kbd>{keys}</kbd>
-            </dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
+    <Dialog title={say('user.keyboard')} onClose={onClose} actions={<Button onClick={onClose}>{say('dialog.close')}</Button>}>
+      <Keys rows={everywhere()} />
+      <h3 className={css.group}>{say('key.inList')}</h3>
+      <Keys rows={list()} />
     </Dialog>
+  );
+}
+
+function Keys({ rows }: { rows: Rows }) {
+  return (
+    <dl className={css.keys}>
+      {rows.map(([keys, what]) => (
+        <div key={keys}>
+          <dt>
+            <kbd>{keys}</kbd>
+          </dt>
+          <dd>{what}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

@@ -1,58 +1,29 @@
-// One box that leads to any service, node or page.
-import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
+// One box that leads to any service, node or page, and does what a verb before a name says.
+import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { useRows } from '../api/hooks';
 import { useModal } from '../components/modal';
 import { Mark } from '../components/status';
-import { appHref } from '../lib/format';
-import { appLook, type Look, nodeLook } from '../lib/status';
+import { Stored, texts } from '../lib/stored';
+import { type Ask, scaleTo } from '../screens/actions';
+import { say } from '../words';
+import { type Entry, entriesFor } from './commands';
 import css from './palette.module.css';
+import { applyTheme } from './theme';
+import { signOut, speak } from './user';
 
-interface Entry {
-  href: string;
-  text: string;
-  kind: string;
-  look?: Look;
-}
+const RECENT_MAX = 8;
+const recent = new Stored<string[]>('recent', [], texts);
 
-const SHOWN = 12;
-const PAGES: Entry[] = [
-  { href: '/', text: 'Dashboard', kind: 'Page' },
-  { href: '/services', text: 'Services', kind: 'Page' },
-  { href: '/services/create', text: 'Run a service', kind: 'Page' },
-  { href: '/nodes', text: 'Nodes', kind: 'Page' },
-  { href: '/deployments', text: 'Deployments', kind: 'Page' },
-];
-
-/** Lower is better; undefined when the words do not all occur. Name starts beat inner hits. */
-function rank(text: string, words: string[]): number | undefined {
-  const low = text.toLowerCase();
-  let score = low.length / 1000;
-  for (const word of words) {
-    const at = low.indexOf(word);
-    if (at < 0) return undefined;
-    score += at === 0 || '/ .-_'.includes(low[at - 1] ?? '') ? 0 : 1;
-  }
-  return score;
-}
-
-/** Words in front of a service's name that lead to one of its views. */
-const VIEWS: Record<string, string> = {
-  log: 'logs',
-  logs: 'logs',
-  why: 'why',
-  config: 'config',
-  configuration: 'config',
-};
-
-/** The view that is asked for, if any, and the words to look for. */
-function parse(query: string): [string | undefined, string[]] {
-  const [first = '', ...rest] = query.toLowerCase().split(/\s+/).filter(Boolean);
-  const verb = rest.length > 0 ? VIEWS[first] : undefined;
-  return verb ? [verb, rest] : [undefined, first ? [first, ...rest] : []];
-}
-
-export function Palette({ onClose }: { onClose: () => void }) {
+export function Palette({
+  onClose,
+  onAsk,
+  onKeyboard,
+}: {
+  onClose: () => void;
+  onAsk: (what: Ask, id: string) => void;
+  onKeyboard: () => void;
+}) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [query, setQuery] = useState('');
@@ -64,31 +35,34 @@ export function Palette({ onClose }: { onClose: () => void }) {
   useEffect(() => {
     document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: 'nearest' });
   }, [id, at]);
+  const found = useMemo(() => entriesFor(query, { apps, nodes, recent: recent.get() }), [query, apps, nodes]);
 
-  const [verb, words] = parse(query);
-  const all: Entry[] = [
-    ...(verb ? [] : PAGES),
-    ...apps.map((app) => ({ href: appHref(app.id, verb), text: app.id, kind: 'Service', look: appLook(app.condition) })),
-    ...(verb
-      ? []
-      : nodes.map((node) => ({ href: `/nodes/${node.id}`, text: node.host, kind: 'Node', look: nodeLook(node.condition) }))),
-  ];
-  const found = all
-    .map((entry) => ({ entry, score: rank(entry.text, words) }))
-    .filter((hit): hit is { entry: Entry; score: number } => hit.score !== undefined)
-    .sort((a, b) => (words.length ? a.score - b.score : 0))
-    .slice(0, SHOWN)
-    .map((hit) => hit.entry);
-
-  const open = (entry: Entry | undefined) => {
+  const choose = (entry: Entry | undefined) => {
     if (!entry) return;
+    const { run } = entry;
+    if (run.kind === 'fill') {
+      setQuery(run.text);
+      setAt(0);
+      return;
+    }
+    recent.put([entry.id, ...recent.get().filter((other) => other !== entry.id)].slice(0, RECENT_MAX));
     onClose();
-    go(entry.href);
+    if (run.kind === 'go') go(run.href);
+    else if (run.kind === 'ask') onAsk(run.what, run.id);
+    else if (run.kind === 'theme') applyTheme(run.theme);
+    else if (run.kind === 'language') void speak(run.language);
+    else if (run.kind === 'keyboard') onKeyboard();
+    else if (run.kind === 'signOut') void signOut();
+    else {
+      const app = apps.find((one) => one.id === run.id);
+      // One that a deployment holds is asked about.
+      if (app) void scaleTo(app, run.to, () => onAsk('scale', run.id));
+    }
   };
   const key = (event: KeyboardEvent) => {
     if (event.key === 'ArrowDown') setAt((at + 1) % Math.max(1, found.length));
     else if (event.key === 'ArrowUp') setAt((at - 1 + found.length) % Math.max(1, found.length));
-    else if (event.key === 'Enter') open(found[at]);
+    else if (event.key === 'Enter') choose(found[at]);
     else return;
     event.preventDefault();
   };
@@ -97,7 +71,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
     <dialog
       ref={ref}
       className={css.palette}
-      aria-label="Search"
+      aria-label={say('search.label')}
       onCancel={(event) => {
         event.preventDefault();
         onClose();
@@ -112,34 +86,50 @@ export function Palette({ onClose }: { onClose: () => void }) {
           setAt(0);
         }}
         onKeyDown={key}
-        placeholder="Service, node or page; logs, why or config before a service"
-        aria-label="Search services, nodes and pages"
+        placeholder={say('search.hint')}
+        aria-label={say('search.inputLabel')}
         role="combobox"
         aria-expanded="true"
         aria-controls={`${id}-list`}
         aria-activedescendant={found[at] ? `${id}-${at}` : undefined}
         autoComplete="off"
+        spellCheck={false}
         data-first
       />
-      <div id={`${id}-list`} role="listbox" aria-label="Results" className={css.list}>
+      <div id={`${id}-list`} role="listbox" aria-label={say('search.results')} className={css.list}>
         {found.map((entry, i) => (
           <div
-            key={entry.href}
+            key={entry.id}
             id={`${id}-${i}`}
             role="option"
             tabIndex={-1}
             aria-selected={i === at}
             className={css.entry}
             onMouseMove={() => setAt(i)}
-            onClick={() => open(entry)}
+            onClick={() => choose(entry)}
           >
             <span className={css.entryMark}>{entry.look && <Mark look={entry.look} />}</span>
-            <span className="truncate">{entry.text}</span>
-            <span className={css.kind}>{entry.look ? `${entry.kind} · ${entry.look.word}` : entry.kind}</span>
+            <span className="truncate">
+              <Letters text={entry.text} at={entry.at} />
+            </span>
+            <span className={css.kind}>{entry.look ? `${entry.about} · ${entry.look.word}` : entry.about}</span>
           </div>
         ))}
       </div>
-      {found.length === 0 && <p className={css.none}>Nothing is called “{query}”.</p>}
+      {found.length === 0 && <p className={css.none}>{say('search.none', { query })}</p>}
     </dialog>
   );
+}
+
+/** A text with the letters at these places marked. */
+function Letters({ text, at }: { text: string; at: number[] }) {
+  if (at.length === 0) return text;
+  const pieces: { text: string; hit: boolean }[] = [];
+  for (let i = 0; i < text.length; i++) {
+    const hit = at.includes(i);
+    const last = pieces.at(-1);
+    if (last?.hit === hit) last.text += text[i];
+    else pieces.push({ text: text[i] ?? '', hit });
+  }
+  return pieces.map((piece, i) => (piece.hit ? <mark key={i} className={css.letter}>{piece.text}</mark> : piece.text));
 }

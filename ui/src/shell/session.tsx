@@ -1,5 +1,5 @@
 // Who is looking: asks the server once, shows sign-in without a session, the shell with one.
-import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useState } from 'react';
 import { ApiError, api, onSessionLost } from '../api/client';
 import { followLive, queries } from '../api/hooks';
 import { live } from '../api/live';
@@ -47,10 +47,18 @@ export function Session() {
   }, [signedIn]);
 
   if (state.kind === 'asking') return null;
-  if (state.kind === 'in') return <Shell me={state.me} />;
+  if (state.kind === 'in') {
+    return (
+      <>
+        <Here />
+        <Shell me={state.me} />
+      </>
+    );
+  }
   if (state.kind === 'broken') {
     return (
       <main className={css.broken}>
+        <Here />
         <h1>tepui</h1>
         <Failure error={state.error} retry={ask} />
       </main>
@@ -58,7 +66,14 @@ export function Session() {
   }
   return (
     <Suspense>
+      <Here />
       <SignIn onSignedIn={ask} />
     </Suspense>
   );
+}
+
+/** With the page itself there, what the document showed until then goes (index.html). */
+function Here() {
+  useLayoutEffect(() => document.getElementById('skeleton')?.remove(), []);
+  return null;
 }

@@ -2,19 +2,22 @@
 import { LayoutDashboard, Layers, Search, Server, UserRound } from 'lucide-react';
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
-import { useConnection, useFromRows, useStatus } from '../api/hooks';
+import { useConnection, useFromRows, useRow, useStatus } from '../api/hooks';
 import type { Me } from '../api/types';
 import { Skeleton } from '../components/ui';
-import { count } from '../lib/format';
+import { useBeat } from '../lib/beat';
+import { type Ask, AskDialog } from '../screens/actions';
 import { Dashboard } from '../screens/dashboard';
 import { Services } from '../screens/services';
 import { ConnectionBanner, ConnectionDot } from './connection';
-import { useKeys } from './keys';
+import { useKeys } from '../lib/keys';
+import { useFavicon } from './favicon';
 import { Logo } from './logo';
 // Not fetched later: what is typed right after Ctrl K must not be lost.
 import { Palette } from './palette';
 import css from './shell.module.css';
 import { UserMenu } from './user';
+import { type Key, say } from '../words';
 
 const Service = lazy(() => import('../screens/service'));
 const Create = lazy(() => import('../screens/create'));
@@ -26,19 +29,19 @@ const Keyboard = lazy(() => import('./keyboard'));
 
 interface Section {
   href: string;
-  text: string;
+  text: Extract<Key, 'nav.dashboard' | 'nav.services' | 'nav.nodes'>;
   icon: ComponentType<{ size?: number; 'aria-hidden'?: boolean }>;
 }
 
 const SECTIONS: Section[] = [
-  { href: '/', text: 'Dashboard', icon: LayoutDashboard },
-  { href: '/services', text: 'Services', icon: Layers },
-  { href: '/nodes', text: 'Nodes', icon: Server },
+  { href: '/', text: 'nav.dashboard', icon: LayoutDashboard },
+  { href: '/services', text: 'nav.services', icon: Layers },
+  { href: '/nodes', text: 'nav.nodes', icon: Server },
 ];
 
 export function Shell({ me }: { me: Me }) {
   const [location, go] = useLocation();
-  const [overlay, setOverlay] = useState<'palette' | 'keyboard'>();
+  const [overlay, setOverlay] = useState<'palette' | 'keyboard' | { what: Ask; id: string }>();
   useKeys({
     'mod+k': () => setOverlay('palette'),
     '?': () => setOverlay('keyboard'),
@@ -55,27 +58,29 @@ export function Shell({ me }: { me: Me }) {
   }, [page]);
 
   const { phase } = useConnection();
+  useFavicon();
+  useBeat();
   return (
     <div className={css.shell} data-stale={phase === 'lost' || undefined}>
       <a className={css.skip} href={`${window.location.pathname}#main`}>
-        Skip to content
+        {say('nav.skip')}
       </a>
       <SideBar location={location} />
       <div className={css.column}>
         <header className={css.top}>
-          <Link href="/" className={css.topBrand} aria-label="tepui: dashboard">
+          <Link href="/" className={css.topBrand} aria-label={say('nav.home')}>
             <Logo />
           </Link>
           <button type="button" className={css.search} onClick={() => setOverlay('palette')}>
             <Search size={15} aria-hidden />
-            <span className={css.searchText}>Search services and nodes</span>
+            <span className={css.searchText}>{say('search.button')}</span>
             <kbd className={css.searchKeys}>Ctrl K</kbd>
           </button>
           <div className={css.topRight}>
             <DeploymentsChip />
             <ConnectionDot />
             <UserMenu me={me} onKeyboard={() => setOverlay('keyboard')}>
-              <button type="button" className={css.user} aria-label={`Menu of ${me.uid}`}>
+              <button type="button" className={css.user} aria-label={say('user.menu', { name: me.uid })}>
                 <UserRound size={16} aria-hidden />
                 <span className={css.userName}>{me.uid}</span>
               </button>
@@ -102,12 +107,28 @@ export function Shell({ me }: { me: Me }) {
           </Suspense>
         </main>
       </div>
-      {overlay === 'palette' && <Palette onClose={() => setOverlay(undefined)} />}
+      {overlay === 'palette' && (
+        <Palette
+          onClose={() => setOverlay(undefined)}
+          onAsk={(what, id) => setOverlay({ what, id })}
+          onKeyboard={() => setOverlay('keyboard')}
+        />
+      )}
+      {typeof overlay === 'object' && <Asked {...overlay} onClose={() => setOverlay(undefined)} />}
       <Suspense>
         {overlay === 'keyboard' && <Keyboard onClose={() => setOverlay(undefined)} />}
       </Suspense>
     </div>
   );
+}
+
+/** What was asked for from the search box, as long as its service is there. */
+function Asked({ what, id, onClose }: { what: Ask; id: string; onClose: () => void }) {
+  const app = useRow('apps', id);
+  const [location, go] = useLocation();
+  if (!app) return null;
+  const gone = () => location.startsWith('/services/-/') && go('/services');
+  return <AskDialog what={what} app={app} onClose={onClose} onDeleted={gone} />;
 }
 
 function SideBar({ location }: { location: string }) {
@@ -120,11 +141,11 @@ function SideBar({ location }: { location: string }) {
     '/nodes': away > 0 ? `${away}` : '',
   };
   const names: Record<string, string> = {
-    '/services': `, ${count(attention, 'service needs', 'services need')} attention`,
-    '/nodes': `, ${count(away, 'node takes', 'nodes take')} no work`,
+    '/services': `, ${say('nav.attention', { n: attention })}`,
+    '/nodes': `, ${say('nav.away', { n: away })}`,
   };
   return (
-    <nav aria-label="Main" className={css.side}>
+    <nav aria-label={say('nav.label')} className={css.side}>
       <Link href="/" className={css.brand}>
         <Logo size={28} />
         <span className={css.brandText}>
@@ -138,7 +159,7 @@ function SideBar({ location }: { location: string }) {
           return (
             <Link key={href} href={href} aria-current={current ? 'page' : undefined}>
               <Icon size={18} aria-hidden />
-              <span>{text}</span>
+              <span>{say(text)}</span>
               {badges[href] && (
                 <span className={css.badge}>
                   <span aria-hidden="true">{badges[href]}</span>
@@ -159,10 +180,10 @@ function DeploymentsChip() {
   if (n === 0) return null;
   return (
     <Link href="/deployments" className={css.chip}>
-      <span className={css.pulse} aria-hidden="true" />
+      <span className={css.pulse} data-moving aria-hidden="true" />
       <span>
         {n}
-        <span className={css.chipText}> {n === 1 ? 'deployment' : 'deployments'}</span>
+        <span className={css.chipText}> {say('nav.deploymentsChip', { n })}</span>
       </span>
     </Link>
   );

@@ -4,6 +4,7 @@ import { ApiError, api } from '../api/client';
 import { TextField } from '../components/field';
 import { Button } from '../components/ui';
 import { comeBack } from './comeback';
+import { say } from '../words';
 import { Logo } from './logo';
 import css from './session.module.css';
 
@@ -21,7 +22,7 @@ export default function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
       if (!comeBack()) onSignedIn();
     } catch (cause) {
       setBusy(false);
-      if (cause instanceof ApiError && cause.status === 401) setError('Name or password is not right.');
+      if (cause instanceof ApiError && cause.status === 401) setError(say('signin.wrong'));
       else setError(cause instanceof Error ? cause.message : String(cause));
     }
   };
@@ -34,21 +35,21 @@ export default function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
             <Logo size={40} />
             <div>
               <h1>tepui</h1>
-              <p>Sign in to this cluster</p>
+              <p>{say('signin.to')}</p>
             </div>
           </div>
-          <TextField label="User" name="uid" autoComplete="username" autoFocus required />
-          <TextField label="Password" name="password" type="password" autoComplete="current-password" required />
+          <TextField label={say('signin.user')} name="uid" autoComplete="username" autoFocus required />
+          <TextField label={say('signin.password')} name="password" type="password" autoComplete="current-password" required />
           {error && (
             <p role="alert" className={css.error}>
               {error}
             </p>
           )}
           <Button kind="primary" type="submit" busy={busy}>
-            Sign in
+            {say('signin.go')}
           </Button>
           <p className={css.help}>
-            The first start prints a login next to the line <code>tepui is ready</code>.
+            {say('signin.help')} <code>tepui is ready</code>.
           </p>
         </form>
       </main>

@@ -1,28 +1,24 @@
-// The user's menu: theme, keys, sign out.
+// The user's menu: theme, language, clock, keys, sign out.
 import { Keyboard, LogOut } from 'lucide-react';
-import { type ReactNode, useState } from 'react';
+import type { ReactElement } from 'react';
 import { api, reportSessionLost } from '../api/client';
 import type { Me } from '../api/types';
 import { Menu } from '../components/menu';
+import { toast } from '../components/toast';
+import { type Clock, clock } from '../lib/time';
+import { useStored } from '../lib/stored';
+import { choose, currentLanguage, LANGUAGES, type Language, say } from '../words';
+import { applyTheme, currentTheme, type Theme } from './theme';
 
-type Theme = 'system' | 'light' | 'dark';
-/** The same name is read by the script in index.html before the first paint. */
-const KEY = 'tepui.theme';
-
-function storedTheme(): Theme {
-  const theme = document.documentElement.dataset.theme;
-  return theme === 'light' || theme === 'dark' ? theme : 'system';
+export async function signOut(): Promise<void> {
+  // Even when the server cannot be told, this page must not go on as if signed in.
+  await api.signOut().catch(() => undefined);
+  reportSessionLost();
 }
 
-function applyTheme(theme: Theme): void {
-  if (theme === 'system') delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  try {
-    if (theme === 'system') localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, theme);
-  } catch {
-    // Without storage the choice lasts for this page.
-  }
+/** Another language; without its file the present one stays, and that is said. */
+export async function speak(language: Language): Promise<void> {
+  await choose(language).catch(() => toast(say('language.failed', { name: LANGUAGES[language] }), true));
 }
 
 export function UserMenu({
@@ -32,30 +28,33 @@ export function UserMenu({
 }: {
   me: Me;
   onKeyboard: () => void;
-  children: ReactNode;
+  children: ReactElement;
 }) {
-  const [theme, setTheme] = useState(storedTheme);
-  const choose = (next: Theme) => {
-    applyTheme(next);
-    setTheme(next);
-  };
-  const signOut = async () => {
-    // Even when the server cannot be told, this page must not go on as if signed in.
-    await api.signOut().catch(() => undefined);
-    reportSessionLost();
-  };
+  const times = useStored(clock);
+  const themes: [Theme, string][] = [
+    ['system', say('theme.system')],
+    ['light', say('theme.light')],
+    ['dark', say('theme.dark')],
+  ];
+  const clocks: [Clock, string][] = [
+    ['relative', say('clock.relative')],
+    ['local', say('clock.local')],
+    ['utc', say('clock.utc')],
+  ];
   return (
     <Menu
       trigger={children}
-      heading={me.description && me.description !== me.uid ? `${me.description} (${me.uid})` : `Signed in as ${me.uid}`}
-      groups={[
-        [
-          { text: 'As the system', checked: theme === 'system', onSelect: () => choose('system') },
-          { text: 'Light', checked: theme === 'light', onSelect: () => choose('light') },
-          { text: 'Dark', checked: theme === 'dark', onSelect: () => choose('dark') },
-        ],
-        [{ text: 'Keyboard', icon: <Keyboard size={15} />, onSelect: onKeyboard }],
-        [{ text: 'Sign out', icon: <LogOut size={15} />, onSelect: () => void signOut() }],
+      heading={me.description && me.description !== me.uid ? `${me.description} (${me.uid})` : say('user.signedIn', { name: me.uid })}
+      groups={() => [
+        themes.map(([theme, text]) => ({ text, checked: currentTheme() === theme, onSelect: () => applyTheme(theme) })),
+        clocks.map(([by, text]) => ({ text, checked: times === by, onSelect: () => clock.put(by) })),
+        (Object.keys(LANGUAGES) as Language[]).map((language) => ({
+          text: <span lang={language}>{LANGUAGES[language]}</span>,
+          checked: currentLanguage() === language,
+          onSelect: () => void speak(language),
+        })),
+        [{ text: say('user.keyboard'), icon: <Keyboard size={15} />, keys: '?', onSelect: onKeyboard }],
+        [{ text: say('user.signOut'), icon: <LogOut size={15} />, onSelect: () => void signOut() }],
       ]}
     />
   );

@@ -1,0 +1,31 @@
+// Points in time as the reader wants them: how long ago, by his own clock, or by UTC.
+import { currentLanguage } from '../words';
+import { duration } from './format';
+import { oneOf, Stored } from './stored';
+
+export type Clock = 'relative' | 'local' | 'utc';
+export const clock = new Stored<Clock>('clock', 'relative', oneOf('relative', 'local', 'utc'));
+
+function written(at: number, zone: 'local' | 'utc', options: Intl.DateTimeFormatOptions): string {
+  const inZone = zone === 'utc' ? { ...options, timeZone: 'UTC', hourCycle: 'h23' as const } : options;
+  return new Date(at).toLocaleString(currentLanguage(), inZone);
+}
+
+/** Date and time to the second, by both clocks. */
+export function fullTime(iso: string): string {
+  const at = Date.parse(iso);
+  const options = { dateStyle: 'medium', timeStyle: 'medium' } as const;
+  return `${written(at, 'local', options)} (${written(at, 'utc', options)} UTC)`;
+}
+
+/** As short as a list has room for: the time of today, the day of another one. */
+export function shortTime(at: number, now: number, zone: 'local' | 'utc'): string {
+  const day = { dateStyle: 'short' } as const;
+  const today = written(at, zone, day) === written(now, zone, day);
+  return written(at, zone, today ? { timeStyle: 'short' } : { month: 'short', day: 'numeric' });
+}
+
+/** `at` for a cell of a list. */
+export function timeText(at: number, now: number, by: Clock): string {
+  return by === 'relative' ? duration(now - at) : shortTime(at, now, by);
+}

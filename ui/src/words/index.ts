@@ -1,0 +1,106 @@
+// Every text of the page by its key, in the reader's language. `en.ts` says which keys there are and
+// what each needs to know; another language is fetched only when it is chosen.
+import { en } from './en';
+
+type Words = typeof en;
+export type Key = keyof Words;
+/** One text, or one for each way the language counts by `n`. */
+type Text = string | { readonly one: string; readonly other: string };
+/** What another language must bring: the same keys, counted where English counts. */
+export type Catalog = { readonly [K in Key]: Words[K] extends string ? string : Record<'one' | 'other', string> };
+
+/** The `{names}` in a text. */
+type Names<S> = S extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
+type Wants<T> = T extends { other: infer Other } ? 'n' | Names<Other> : Names<T>;
+type Values<K extends Key> = [Wants<Words[K]>] extends [never]
+  ? []
+  : [values: Record<Wants<Words[K]>, string | number>];
+
+/** How a language is called in itself. A new one is a line here and a file beside `de.ts`. */
+export const LANGUAGES = { en: 'English', de: 'Deutsch' } as const;
+export type Language = keyof typeof LANGUAGES;
+
+const KEY = 'tepui.language';
+const OTHERS: Record<Exclude<Language, 'en'>, () => Promise<Catalog>> = {
+  de: () => import('./de').then((file) => file.de),
+};
+
+let language: Language = 'en';
+let catalog: Catalog = en;
+let plurals = new Intl.PluralRules(language);
+let numbers = new Map<number, Intl.NumberFormat>();
+const listeners = new Set<() => void>();
+
+function isLanguage(text: string | null | undefined): text is Language {
+  return !!text && Object.hasOwn(LANGUAGES, text);
+}
+
+/** The one that was chosen, or the first that the browser asks for and we have. */
+function wanted(): Language {
+  try {
+    const stored = localStorage.getItem(KEY);
+    if (isLanguage(stored)) return stored;
+  } catch {
+    // Without storage the browser's wish counts.
+  }
+  return navigator.languages.map((tag) => tag.slice(0, 2)).find(isLanguage) ?? 'en';
+}
+
+async function speak(next: Language): Promise<void> {
+  catalog = next === 'en' ? en : await OTHERS[next]();
+  language = next;
+  plurals = new Intl.PluralRules(next);
+  numbers = new Map();
+  if (typeof document !== 'undefined') document.documentElement.lang = next;
+  for (const f of listeners) f();
+}
+
+/** Before the first paint: the reader's language. What cannot be fetched leaves English. */
+export function prepareWords(): Promise<void> {
+  return speak(wanted()).catch(() => undefined);
+}
+
+export async function choose(next: Language): Promise<void> {
+  await speak(next);
+  try {
+    localStorage.setItem(KEY, next);
+  } catch {
+    // Without storage the choice lasts for this page.
+  }
+}
+
+export const currentLanguage = (): Language => language;
+
+export function onLanguage(f: () => void): () => void {
+  listeners.add(f);
+  return () => listeners.delete(f);
+}
+
+/** A number as the reader's language writes it, with at most so many decimals. */
+export function number(value: number, decimals = 0): string {
+  let format = numbers.get(decimals);
+  if (!format) {
+    format = new Intl.NumberFormat(language, { maximumFractionDigits: decimals });
+    numbers.set(decimals, format);
+  }
+  return format.format(value);
+}
+
+function filled(text: Text, values: Record<string, string | number>): string {
+  const chosen = typeof text === 'string' ? text : text[plurals.select(Number(values.n)) === 'one' ? 'one' : 'other'];
+  return chosen.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = values[name];
+    return typeof value === 'number' ? number(value) : (value ?? '');
+  });
+}
+
+/** The text of `key` with its values; numbers are written as the language does. */
+export function say<K extends Key>(key: K, ...values: Values<K>): string {
+  return filled(catalog[key], values[0] ?? {});
+}
+
+/** The text of a key that is put together, such as a state's; undefined when there is none. */
+export function sayAny(key: string): string | undefined {
+  const text = Object.hasOwn(catalog, key) ? catalog[key as Key] : undefined;
+  return typeof text === 'string' ? text : undefined;
+}

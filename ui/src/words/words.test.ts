@@ -1,0 +1,66 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { cpus, mebibytes } from '../lib/format';
+import { APP_LOOK, appLook, NODE_LOOK } from '../lib/status';
+import { de } from './de';
+import { en } from './en';
+import { choose, currentLanguage, LANGUAGES, number, onLanguage, say, sayAny } from './index';
+
+const CATALOGS: Record<string, Record<string, unknown>> = { en, de };
+const forms = (text: unknown): string[] => (typeof text === 'string' ? [text] : Object.values(text as object));
+const names = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+
+afterEach(() => choose('en'));
+
+test('every language has a file that is tested here', () => {
+  expect(Object.keys(CATALOGS).sort()).toEqual(Object.keys(LANGUAGES).sort());
+});
+
+describe.each(Object.keys(CATALOGS))('%s', (language) => {
+  const catalog = CATALOGS[language] ?? {};
+
+  test('has the keys of English, no more and no fewer', () => {
+    expect(Object.keys(catalog).sort()).toEqual(Object.keys(en).sort());
+  });
+
+  test('fills in what English fills in, and leaves no text empty', () => {
+    for (const [key, text] of Object.entries(en)) {
+      const own = forms(catalog[key]);
+      expect(own.length, key).toBe(forms(text).length);
+      for (const form of own) {
+        expect(form.trim(), key).toBe(form);
+        expect(form, key).not.toBe('');
+        expect(names(form), key).toEqual(names(forms(text).at(-1) ?? ''));
+      }
+    }
+  });
+});
+
+test('each key is used somewhere', () => {
+  const sources = import.meta.glob<string>(['../**/*.{ts,tsx}', '!./*'], { query: '?raw', import: 'default', eager: true });
+  const text = Object.values(sources).join('\n');
+  expect(text.length).toBeGreaterThan(50_000);
+  // Keys that are put together: `state.…`, `theme.…` and the like stand as a template before a `$`.
+  const made = [...text.matchAll(/`([a-z.]+)\.\$\{/g)].map(([, start]) => `${start}.`);
+  const unused = Object.keys(en).filter((key) => !text.includes(`'${key}'`) && !made.some((start) => key.startsWith(start)));
+  expect(unused).toEqual([]);
+});
+
+test('every state of a service and a node has its word', () => {
+  for (const { word } of [...Object.values(APP_LOOK), ...Object.values(NODE_LOOK)]) {
+    expect(sayAny(`state.${word}`), word).toBe(word);
+  }
+});
+
+test('counts, numbers and quantities are those of the language', async () => {
+  expect([say('count.services', { n: 1 }), say('count.services', { n: 1200 })]).toEqual(['1 service', '1,200 services']);
+  expect([number(0.5, 2), mebibytes(1536), cpus(0.25)]).toEqual(['0.5', '1.5 GiB', '0.25']);
+  const told = vi.fn();
+  const stop = onLanguage(told);
+  await choose('de');
+  stop();
+  expect(told).toHaveBeenCalledTimes(1);
+  expect(currentLanguage()).toBe('de');
+  expect([say('count.services', { n: 1 }), say('count.services', { n: 1200 })]).toEqual(['1 Dienst', '1.200 Dienste']);
+  expect([number(0.5, 2), mebibytes(1536), cpus(0.001)]).toEqual(['0,5', '1,5 GiB', '<0,01']);
+  expect(appLook('running').word).toBe('Läuft');
+});
