@@ -71,3 +71,10 @@ fn a_browser_sees_what_is_broken_and_shuts_nobody_out() {
 fn the_kit_looks_as_it_did() {
     browse("gallery.mjs");
 }
+
+/// Dialogs, ways to other pages, lists, search box, filters, widths, themes, languages: by the keyboard,
+/// against made-up clusters.
+#[test]
+fn a_browser_gets_everywhere_by_keys() {
+    browse("keys.mjs");
+}

@@ -1,6 +1,7 @@
 // TEST ONLY. Serves ui/dist and a made-up cluster (world.mjs) on loopback, with the headers the
 // binary sends, so that the page can be developed and its browser test run without a server.
-//   node dev/fixture.mjs [--port 18700] [--world demo|empty|big]     login: admin / admin
+//   node dev/fixture.mjs [--port 18700] [--world demo|empty|broken|big|many] [--prefix /ops]
+//                                                                    login: admin / admin
 //   node dev/fixture.mjs --api http://127.0.0.1:8000     the page from dist, data of a real tepui
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -10,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { World } from './world.mjs';
 
-const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' } } });
+const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' }, prefix: { type: 'string', default: '' } } });
 const world = new World(values.world);
 const dist = join(import.meta.dirname, '..', 'dist');
 const TOKEN = 'fixture-token';
@@ -132,6 +133,16 @@ async function marathon(req, res, url) {
   }
   if (path.startsWith('queue/')) { const app = world.apps.get(`/${path.slice(6).replace(/\/delay$/, '')}`); if (app) { app.delayed = false; world.changed(app); } return json(res, 204); }
   if (path.startsWith('deployments/')) { const d = world.deployments.get(path.slice(12)); world.deployments.delete(d?.id); world.emit({ deployments: { removed: [d?.id] } }); return json(res, 200, { deploymentId: randomId(), version: new Date().toISOString() }); }
+  if (path.startsWith('groups/')) {
+    const group = `/${decodeURIComponent(path.slice(7)).replace(/^\/+/, '')}/`;
+    const members = [...world.apps.values()].filter((app) => app.id.startsWith(group));
+    if (members.length === 0) return json(res, 404, { message: `Group '${group}' does not exist` });
+    const held = [...world.deployments.values()].filter((d) => d.app_ids.some((id) => id.startsWith(group)));
+    if (held.length && url.searchParams.get('force') !== 'true') return json(res, 409, { message: `App is locked by one or more deployments. Override with the option '?force=true'.` });
+    if (req.method === 'DELETE') for (const app of members) world.remove(app);
+    else { const { scaleBy } = await body(req); for (const app of members) { app.spec.instances = Math.round(app.spec.instances * scaleBy); world.deploy(app, 'scale'); } }
+    return json(res, 200, { version: new Date().toISOString(), deploymentId: randomId() });
+  }
   if (path === 'apps' && req.method === 'POST') {
     const spec = await body(req);
     if (!spec.id) return json(res, 422, { message: 'Object is not valid', details: [{ path: '/id', errors: ['undefined'] }] });
@@ -161,11 +172,16 @@ async function marathon(req, res, url) {
 const randomId = () => crypto.randomUUID();
 
 const server = createServer(async (req, res) => {
+  // As a proxy that takes its own path off; what comes without it is not for us.
+  if (!req.url.startsWith(values.prefix)) return fail(res, 404, 'not_found', 'This is another site.');
+  req.url = req.url.slice(values.prefix.length) || '/';
   const url = new URL(req.url, 'http://fixture');
   const path = url.pathname;
   try {
     // Test control: end all streams and answer 502 for a while.
     if (path === '/__fixture/drop') { refuseUntil = Date.now() + Number(url.searchParams.get('ms') ?? 5000); for (const s of streams) s.destroy(); return json(res, 200, {}); }
+    // Test control: the cluster runs another version from now on.
+    if (path === '/__fixture/upgrade') { world.version = url.searchParams.get('to'); world.emit({}); return json(res, 200, {}); }
     const api = path.startsWith('/tepui/v1/') || path.startsWith('/service/') || path.startsWith('/acs/');
     if (!api) return asset(res, path);
     if (values.api) return forward(req, res);

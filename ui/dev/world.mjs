@@ -14,14 +14,16 @@ export class World {
     this.deployments = new Map();
     this.listeners = new Set();
     this.startedAt = ago(7300);
+    this.version = '0.1.0';
     const zones = ['a', 'a', 'b', 'b', 'c', 'c'];
-    const n = kind === 'big' ? 120 : kind === 'empty' ? 1 : 6;
+    const n = kind === 'big' ? 120 : kind === 'many' ? 40 : kind === 'empty' ? 1 : 6;
     for (let i = 0; i < n; i++) this.addNode(i, zones[i % 6]);
     if (kind !== 'empty') this.demo();
     if (kind === 'broken') this.broken();
-    if (kind === 'big') {
-      for (let i = 0; i < 1000; i++) this.addApp({ id: `/load/g${i % 20}/app-${i}`, image: 'busybox:1.36', cpus: 0.1, mem: 32, instances: 3 });
-    }
+    const load = { big: 1000, many: 3000 }[kind] ?? 0;
+    for (let i = 0; i < load; i++) this.addApp({ id: `/load/g${i % 20}/app-${i}`, image: 'busybox:1.36', cpus: 0.01, mem: 8, instances: 2, spread: i });
+    // A list so long is for looking at, not for watching.
+    if (kind === 'many') this.still = true;
   }
 
   addNode(i, zone) {
@@ -89,16 +91,27 @@ export class World {
   }
 
   allocated(node) {
-    const sum = { cpus: 0, mem_mb: 0, disk_mb: 0, gpus: 0 };
-    let instances = 0;
-    for (const app of this.apps.values()) for (const t of app.tasks) if (t.node_id === node.id && !t.ended) { sum.cpus += t.cpus; sum.mem_mb += t.mem_mb; instances++; }
-    sum.cpus = Math.round(sum.cpus * 1000) / 1000;
-    return { sum, instances };
+    this.sums ??= this.added();
+    return this.sums.get(node.id) ?? { sum: { cpus: 0, mem_mb: 0, disk_mb: 0, gpus: 0 }, instances: 0 };
+  }
+
+  /** What is promised on each node, by one look at all tasks. */
+  added() {
+    const all = new Map();
+    for (const app of this.apps.values()) for (const t of app.tasks) if (!t.ended) {
+      const at = all.get(t.node_id) ?? { sum: { cpus: 0, mem_mb: 0, disk_mb: 0, gpus: 0 }, instances: 0 };
+      at.sum.cpus = Math.round((at.sum.cpus + t.cpus) * 1000) / 1000;
+      at.sum.mem_mb += t.mem_mb;
+      at.instances++;
+      all.set(t.node_id, at);
+    }
+    return all;
   }
 
   place(app, condition) {
     const { spec } = app;
-    const fits = [...this.nodes.values()].filter((n) => n.condition === 'active').map((n) => ({ n, a: this.allocated(n) }))
+    const spread = app.spread === undefined ? undefined : [...this.nodes.values()][(app.spread + app.tasks.length) % this.nodes.size];
+    const fits = spread ? [{ n: spread }] : [...this.nodes.values()].filter((n) => n.condition === 'active').map((n) => ({ n, a: this.allocated(n) }))
       .filter(({ n, a }) => n.total.cpus - a.sum.cpus >= spec.cpus && n.total.mem_mb - a.sum.mem_mb >= spec.mem)
       .filter(({ n }) => !spec.constraints.length || !app.tasks.some((t) => !t.ended && this.nodes.get(t.node_id)?.attributes.rack === n.attributes.rack))
       .sort((x, y) => x.a.instances - y.a.instances);
@@ -116,6 +129,7 @@ export class World {
     };
     if (ok && app.health) { task.healthy = true; task.health = [{ alive: true, protocol: 'HTTP', consecutive_failures: 0, last_success_at: now() }]; }
     app.tasks.push(task);
+    if (!spread) this.sums = undefined;
     return task;
   }
 
@@ -208,7 +222,7 @@ export class World {
     for (const n of this.nodes.values()) for (const k of Object.keys(total)) { total[k] += n.total[k]; }
     for (const a of this.apps.values()) for (const t of this.living(a)) { allocated.cpus += t.cpus; allocated.mem_mb += t.mem_mb; }
     return {
-      cluster_id: '5b0a1f0e-7f0a-4a7e-9b7e-3f3f5d1c2b1a', name: 'fixture', version: '0.1.0', leader: { id: 'm1', address: '10.0.0.11:8000' },
+      cluster_id: '5b0a1f0e-7f0a-4a7e-9b7e-3f3f5d1c2b1a', name: 'fixture', version: this.version, leader: { id: 'm1', address: '10.0.0.11:8000' },
       started_at: this.startedAt, uptime_s: Math.round((Date.now() - Date.parse(this.startedAt)) / 1000),
       counts: {
         nodes: this.nodes.size, nodes_active: [...this.nodes.values()].filter((n) => n.condition === 'active').length,
@@ -229,6 +243,7 @@ export class World {
   }
 
   emit(delta) {
+    this.sums = undefined;
     this.revision++;
     const event = { revision: this.revision, at: now(), status: this.status(), ...delta };
     for (const kind of ['apps', 'nodes', 'deployments']) if (event[kind]) event[kind] = { set: [], removed: [], ...event[kind] };
@@ -252,6 +267,7 @@ export class World {
 
   /** One step of time: about 2 a second. */
   tick() {
+    this.sums = undefined;
     if (this.still) return;
     for (const app of this.apps.values()) {
       for (const t of this.living(app)) {

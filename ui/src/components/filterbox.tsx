@@ -5,7 +5,7 @@ import { type KeyboardEvent, type RefObject, useEffect, useId, useRef, useState 
 import { useKeys } from '../lib/keys';
 import { complete, type Fault, type Language } from '../lib/query';
 import { Stored, texts, useStored } from '../lib/stored';
-import { say } from '../words';
+import { number, say } from '../words';
 import css from './filterbox.module.css';
 
 /** The address follows the typing after this pause: a browser allows few changes of it in a second. */
@@ -152,7 +152,7 @@ export function FilterBox<T>({
               <button type="button" aria-pressed={line === query} onClick={() => onQuery(line === query ? '' : line)}>
                 <Star size={12} aria-hidden fill="currentColor" />
                 <span className="truncate">{line}</span>
-                <span className="nums">{count(line)}</span>
+                <span className="nums">{number(count(line))}</span>
               </button>
             </li>
           ))}

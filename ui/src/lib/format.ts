@@ -30,11 +30,24 @@ export function count(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 }
 
-const collator = new Intl.Collator('en', { numeric: true });
+/** Names with their numbers at one length: comparing them is many times as fast as a collation. */
+const keys = new Map<string, string>();
+const KEYS_MAX = 50_000;
+
+function orderKey(name: string): string {
+  let key = keys.get(name);
+  if (key === undefined) {
+    if (keys.size >= KEYS_MAX) keys.clear();
+    key = name.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(12, '0'));
+    keys.set(name, key);
+  }
+  return key;
+}
 
 /** The order of names with numbers in them: `web-2` before `web-10`. */
 export function byName(a: string, b: string): number {
-  return collator.compare(a, b);
+  const [x, y] = [orderKey(a), orderKey(b)];
+  return x < y ? -1 : x > y ? 1 : 0;
 }
 
 /** "12 s", "5 min", "3 h", "2 d": the largest whole unit. */

@@ -46,6 +46,8 @@ export function useKeys(bindings: Bindings): void {
       const action = current.current[name];
       if (!action) return;
       event.preventDefault();
+      // Here, not in `remember`: what the action draws may be drawn before that is called.
+      pressed = '';
       action();
     };
     window.addEventListener('keydown', down);

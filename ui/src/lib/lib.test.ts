@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AppSummary, Instance } from '../api/types';
 import { matches } from './filter';
-import { appHref, cpus, duration, mebibytes, percent, shortTask, splitId } from './format';
+import { appHref, byName, cpus, duration, mebibytes, percent, shortTask, splitId } from './format';
 import { returnOf } from '../shell/comeback';
 import { fromOldLink } from './oldlinks';
 
@@ -48,6 +48,11 @@ describe('old links', () => {
     ['#%', undefined],
     ['', undefined],
   ])('%s', (hash, wanted) => expect(fromOldLink(hash)).toBe(wanted));
+});
+
+test('names with numbers stand in the order of the numbers', () => {
+  const names = ['/web-10', '/web-2', '/App', '/web', '/app-1'];
+  expect(names.sort(byName)).toEqual(['/App', '/app-1', '/web', '/web-2', '/web-10']);
 });
 
 test('numbers and names as a reader sees them', () => {

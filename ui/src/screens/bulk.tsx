@@ -37,6 +37,11 @@ const WORDS: Record<Outcome['kind'], Key & `bulk.outcome.${string}`> = {
   failed: 'bulk.outcome.failed',
 };
 
+/** What the server said, or that a deployment is in the way. */
+function worded(error: Error): string {
+  return error instanceof ApiError && error.locked ? say('ask.locked') : error.message;
+}
+
 /** The steps of a change: one for each service, or one for the group where the server knows groups. */
 function stepsOf(what: BulkAsk, apps: readonly AppSummary[], group: string | undefined, by: number): Step[] {
   if (group && what === 'scale') return [{ id: group, run: (force) => api.scaleGroup(group, by, force) }];
@@ -174,7 +179,7 @@ function Steps({
               <span className={css.mark}>{outcome && <Mark look={LOOKS[outcome.kind]} label={say(WORDS[outcome.kind])} />}</span>
               <span className={css.id}>
                 {id}
-                {outcome?.kind === 'failed' && <span className={css.error}>{outcome.error.message}</span>}
+                {outcome?.kind === 'failed' && <span className={css.error}>{worded(outcome.error)}</span>}
               </span>
               {by !== undefined && wanted !== undefined && (
                 <span className="nums muted">

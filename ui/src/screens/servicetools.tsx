@@ -8,7 +8,7 @@ import { density } from '../components/table';
 import { Button } from '../components/ui';
 import { appLook, SEVERITY } from '../lib/status';
 import { oneOf, Stored, texts, useStored } from '../lib/stored';
-import { say } from '../words';
+import { number, say } from '../words';
 import type { BulkAsk } from './bulk';
 import css from './services.module.css';
 
@@ -60,7 +60,7 @@ export function Conditions({
           <button key={condition} type="button" aria-pressed={words.includes(word)} onClick={() => toggle(word)}>
             <Mark look={look} />
             {look.word}
-            <span className="nums">{counts.get(condition)}</span>
+            <span className="nums">{number(counts.get(condition) ?? 0)}</span>
           </button>
         );
       })}

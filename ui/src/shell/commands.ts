@@ -129,9 +129,10 @@ function meant(query: string, known: Known): { all: Found[]; words: string[] } {
   }
   if (action) return acted(action, rest, known.apps);
   const app = (one: AppSummary): Run => ({ kind: 'go', href: appHref(one.id) });
-  const all = [...pages(), ...services(known.apps, app), ...hosts(known.nodes)];
-  if (words.length > 0) all.push(...verbs(), ...themes(), ...languages());
-  return { all, words };
+  const commands = [...verbs(), ...themes(), ...languages()];
+  // Before anything is typed, only those that were chosen before.
+  const offered = words.length > 0 ? commands : commands.filter(({ id }) => known.recent.includes(id));
+  return { all: [...pages(), ...services(known.apps, app), ...hosts(known.nodes), ...offered], words };
 }
 
 /** What a verb can be done to. "scale api 5": the number at the end is how many. */
