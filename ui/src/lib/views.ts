@@ -1,10 +1,11 @@
 // The views of a service that have a word in the search box and a key in the list. A view that comes
 // later is a line here.
 import type { Key } from '../words';
+import { appHref } from './format';
 
 export interface View {
-  /** As the address has it. */
-  tab: string;
+  /** The address of it for a service. */
+  href: (id: string) => string;
   /** What may be typed before a service's name. */
   verbs: string[];
   /** On a row of the list. */
@@ -13,9 +14,9 @@ export interface View {
 }
 
 export const VIEWS: View[] = [
-  { tab: 'logs', verbs: ['logs', 'log'], key: 'l', about: 'key.logs' },
-  { tab: 'why', verbs: ['why'], key: 'w', about: 'key.why' },
-  { tab: 'config', verbs: ['config', 'configuration', 'edit'], key: 'e', about: 'key.config' },
+  { href: (id) => appHref(id, 'logs'), verbs: ['logs', 'log'], key: 'l', about: 'key.logs' },
+  { href: (id) => appHref(id, 'why'), verbs: ['why'], key: 'w', about: 'key.why' },
+  { href: (id) => appHref(id, 'config'), verbs: ['config', 'configuration', 'edit'], key: 'e', about: 'key.config' },
 ];
 
 export function viewOf(verb: string): View | undefined {

@@ -8,7 +8,7 @@ import { Check } from '../components/field';
 import { Menu } from '../components/menu';
 import { StatusLabel } from '../components/status';
 import { type Column, rowAction, type Sort, sorted, Table } from '../components/table';
-import { Age, Button, Empty, Panel } from '../components/ui';
+import { Age, Button, Copy, Empty, Panel } from '../components/ui';
 import { appHref, count, mebibytes, shortTask } from '../lib/format';
 import { ended, instanceLook } from '../lib/status';
 import { Change } from './actions';
@@ -20,6 +20,12 @@ function detail(task: Instance): string {
   if (task.pending) return task.pending;
   if (task.message) return task.message;
   return task.exit_code !== undefined ? `exit code ${task.exit_code}` : '';
+}
+
+/** Where the instance listens: its node's ports, or the container's own address when it has none. */
+function addresses(task: Instance): string[] {
+  if (task.host && task.ports.length > 0) return task.ports.map((port) => `${task.host}:${port}`);
+  return task.ip_addresses.filter((ip) => ip !== task.host);
 }
 
 function logHref(task: Instance): string {
@@ -46,14 +52,17 @@ export function instanceColumns(options: {
     : {
         id: 'id',
         head: 'Instance',
-        width: '92px',
+        width: '116px',
         phone: 'top',
         compare: (a, b) => (a.version ?? '').localeCompare(b.version ?? ''),
         cell: (task) => (
           <span className={css.id}>
-            <code title={task.task_id ?? task.id} data-task={task.id}>
-              {shortTask(task)}
-            </code>
+            <span className={css.short}>
+              <code title={task.task_id ?? task.id} data-task={task.id}>
+                {shortTask(task)}
+              </code>
+              <Copy text={task.task_id ?? task.id} label={`Copy id ${task.task_id ?? task.id}`} />
+            </span>
             {options.version !== undefined && (
               <span className={css.version}>
                 {task.version === options.version ? 'new version' : 'old version'}
@@ -92,16 +101,18 @@ export function instanceColumns(options: {
     {
       id: 'address',
       head: 'Address',
-      width: 'minmax(120px, 1fr)',
+      width: 'minmax(160px, 1fr)',
       phone: 'none',
       from: 870,
       cell: (task) => (
-        <span className="truncate">
-          {task.host && task.ports.length > 0 ? `${task.ports.map((port) => `:${port}`).join(' ')}` : ''}
-          {task.ip_addresses.length > 0 && (
-            <span className="muted"> {task.ip_addresses.filter((ip) => ip !== task.host).join(' ')}</span>
-          )}
-        </span>
+        <ul className={css.addresses}>
+          {addresses(task).map((address) => (
+            <li key={address}>
+              <code>{address}</code>
+              <Copy text={address} label={`Copy address ${address}`} />
+            </li>
+          ))}
+        </ul>
       ),
     },
     {

@@ -2,6 +2,7 @@
 import { EllipsisVertical, ExternalLink, RotateCw, Scaling } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
+import { here } from '../api/base';
 import { ApiError } from '../api/client';
 import { useApp, useRow } from '../api/hooks';
 import type { App, AppSummary, Verdict } from '../api/types';
@@ -20,6 +21,7 @@ import {
   Skeleton,
   TabLinks,
 } from '../components/ui';
+import { groupsOf } from '../lib/filter';
 import { appHref, count, cpus, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
 import { appLook, needsAttention } from '../lib/status';
 import { type Ask, AskDialog, appMenu } from './actions';
@@ -112,15 +114,16 @@ function Missing({ id, error, retry }: { id: string; error: unknown; retry: () =
 }
 
 function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
-  const { path, name } = splitId(app.id);
+  const { name } = splitId(app.id);
   const { running, wanted, healthy, unhealthy } = app.instances;
   return (
     <PageHead
       crumbs={[
         { href: '/services', text: 'Services' },
-        ...(path.length > 1
-          ? [{ href: `/services?${new URLSearchParams({ q: path })}`, text: path.slice(1, -1) }]
-          : []),
+        ...groupsOf(app.id).map((group) => ({
+          href: `/services?${new URLSearchParams({ q: `group:${group}` })}`,
+          text: splitId(group).name,
+        })),
       ]}
       title={name}
       sub={
@@ -141,7 +144,7 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
       actions={
         <>
           {app.service_url && (
-            <a className={css.open} href={app.service_url} target="_blank" rel="noreferrer">
+            <a className={css.open} href={here(app.service_url)} target="_blank" rel="noreferrer">
               <ExternalLink size={15} aria-hidden />
               Open
             </a>
@@ -241,7 +244,7 @@ function Facts({ app }: { app: App }) {
   const [name, ...otherNames] = app.dns_names ?? [];
   const endpoints: Endpoint[] = [
     ...(name ? [{ text: name, about: 'DNS name' }] : []),
-    ...(app.service_url ? [{ text: app.service_url, about: 'path on this host' }] : []),
+    ...(app.service_url ? [{ text: new URL(here(app.service_url), window.location.href).href, about: 'address on this host' }] : []),
   ];
   const vips = app.ports.flatMap((port) => (port.vip ? [port.vip] : []));
   const labels = Object.entries(app.labels);

@@ -8,7 +8,7 @@ import { FilterBox, useFilter } from '../components/filterbox';
 import { type Select, type Sort, Table } from '../components/table';
 import { Button, Command, Empty, PageHead, Panel, Skeleton } from '../components/ui';
 import { APPS } from '../lib/filter';
-import { appHref, byName } from '../lib/format';
+import { byName } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { parse } from '../lib/query';
 import { flags, Stored, useStored } from '../lib/stored';
@@ -116,7 +116,7 @@ export function Services() {
   const select = selectOf(chosen, setChosen);
   const onApp = (f: (app: AppSummary) => void) => (line: Line) => line.kind === 'app' && f(line.app);
   const keys: Record<string, (line: Line) => void> = {
-    ...Object.fromEntries(VIEWS.map(({ key, tab }) => [key, onApp((app) => go(appHref(app.id, tab)))])),
+    ...Object.fromEntries(VIEWS.map(({ key, href }) => [key, onApp((app) => go(href(app.id)))])),
     s: (line) => (line.kind === 'app' ? setAsked({ what: 'scale', id: line.id }) : askGroup('scale', line)),
     r: (line) => (line.kind === 'app' ? setAsked({ what: 'restart', id: line.id }) : askGroup('restart', line)),
     d: (line) => (line.kind === 'app' ? setAsked({ what: 'delete', id: line.id }) : askGroup('delete', line)),

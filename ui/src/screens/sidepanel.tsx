@@ -81,8 +81,8 @@ function About({ app }: { app: AppSummary }) {
         </div>
       )}
       <p className={css.links}>
-        {VIEWS.map(({ tab, about }) => (
-          <Link key={tab} href={appHref(app.id, tab)}>
+        {VIEWS.map(({ key, href, about }) => (
+          <Link key={key} href={href(app.id)}>
             {say(about)}
           </Link>
         ))}

@@ -125,7 +125,7 @@ function meant(query: string, known: Known): { all: Found[]; words: string[] } {
   const view = after ? viewOf(verb) : undefined;
   const action = after ? ACTIONS[verb] : undefined;
   if (view) {
-    return { all: services(known.apps, (app) => ({ kind: 'go', href: appHref(app.id, view.tab) }), `${view.tab}:`), words: rest };
+    return { all: services(known.apps, (app) => ({ kind: 'go', href: view.href(app.id) }), `${view.key}:`), words: rest };
   }
   if (action) return acted(action, rest, known.apps);
   const app = (one: AppSummary): Run => ({ kind: 'go', href: appHref(one.id) });
