@@ -20,10 +20,11 @@ const stops = [];
 
 /** Runs one check and says how it went; whether it went well. */
 export async function check(name, body) {
+  const start = Date.now();
   try {
     const note = await body();
     passed += 1;
-    console.log(`ok    ${name}${note ? `: ${note}` : ''}`);
+    console.log(`ok    ${name}${note ? `: ${note}` : ''} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
     return true;
   } catch (error) {
     failures.push(name);

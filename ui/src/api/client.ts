@@ -71,6 +71,21 @@ async function failure(answer: Response, call: string): Promise<ApiError> {
   return new ApiError(answer.status, own?.code ?? 'http', message, call, own?.hint, id, details);
 }
 
+declare global {
+  interface Window {
+    /** The first question, asked by the document itself before the scripts were there. */
+    tepuiMe?: Promise<Response> | undefined;
+  }
+}
+
+/** The answer that is on its way already, once; later the question is asked again. */
+function asked(path: string): Promise<Response> | undefined {
+  if (path !== `${OWN}/me` || typeof window === 'undefined') return undefined;
+  const early = window.tepuiMe;
+  window.tepuiMe = undefined;
+  return early;
+}
+
 /** One request on this origin. Throws `ApiError`, or the abort reason when `signal` fires. */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const method = init.method ?? 'GET';
@@ -79,7 +94,8 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
   const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
   let answer: Response;
   try {
-    answer = await fetch(here(path), { ...init, method, signal, credentials: 'same-origin' });
+    const early = asked(path);
+    answer = await (early ?? fetch(here(path), { ...init, method, signal, credentials: 'same-origin' }));
   } catch (cause) {
     if (init.signal?.aborted) throw cause;
     const text = deadline.aborted

@@ -4,6 +4,8 @@ export type Outcome = { kind: 'waiting' } | { kind: 'running' } | { kind: 'done'
 
 export interface Step {
   id: string;
+  /** As it is shown, when not by its id. */
+  name?: string;
   run: (force: boolean) => Promise<unknown>;
 }
 

@@ -12,6 +12,7 @@ import { Age, Button, Copy, Empty, Panel } from '../components/ui';
 import { appHref, count, mebibytes, shortTask } from '../lib/format';
 import { ended, instanceLook } from '../lib/status';
 import { Change } from './actions';
+import { InstanceBulk, useInstances } from './instancebulk';
 import css from './instances.module.css';
 
 function detail(task: Instance): string {
@@ -226,6 +227,11 @@ export function InstanceTable({
     [app, version, go],
   );
   const shown = useMemo(() => sorted(rows, columns, sort), [rows, columns, sort]);
+  const { select, picked } = useInstances(rows);
+  const keys = {
+    l: (task: Instance) => go(logHref(task)),
+    d: (task: Instance) => !ended(task) && task.task_id && setDoomed(task),
+  };
   return (
     <>
       <Table
@@ -236,7 +242,10 @@ export function InstanceTable({
         sort={sort}
         onSort={setSort}
         dim={ended}
+        keys={keys}
+        select={select}
       />
+      <InstanceBulk picked={picked} onClear={select.clear} />
       {doomed && <Kill task={doomed} onClose={() => setDoomed(undefined)} />}
     </>
   );

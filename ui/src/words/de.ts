@@ -133,6 +133,15 @@ export const de: Catalog = {
   'bulk.type': 'Zur Bestätigung {word} eingeben',
   'bulk.again': '{n} noch einmal versuchen',
 
+  'kill.label': 'Ausgewählte Instanzen',
+  'kill.stop…': 'Anhalten…',
+  'kill.title': { one: '{n} Instanz anhalten', other: '{n} Instanzen anhalten' },
+  'kill.about': 'Jede wird aus der Lastverteilung genommen und angehalten. Andere nehmen ihre Plätze ein.',
+  'kill.aboutScale': 'Jede wird aus der Lastverteilung genommen und angehalten. Keine wird ersetzt.',
+  'kill.scale': 'Auch die Anzahl um so viele senken',
+  'kill.steps': 'Instanzen, und wie es ausging',
+  'kill.done': { one: '{n} Instanz: wird angehalten', other: '{n} Instanzen: werden angehalten' },
+
   'panel.label': 'Dienst neben der Liste',
   'panel.close': 'Tafel schließen',
   'panel.choose': 'Hier steht der Dienst, auf dem der Zeiger der Liste steht.',

@@ -131,6 +131,15 @@ export const en = {
   'bulk.type': 'Type {word} to confirm',
   'bulk.again': 'Try {n} again',
 
+  'kill.label': 'Selected instances',
+  'kill.stop…': 'Stop…',
+  'kill.title': { one: 'Stop {n} instance', other: 'Stop {n} instances' },
+  'kill.about': 'Each is taken out of load balancing, then stopped. Others take their places.',
+  'kill.aboutScale': 'Each is taken out of load balancing, then stopped. None is replaced.',
+  'kill.scale': 'Also scale down by as many',
+  'kill.steps': 'Instances and how it went',
+  'kill.done': { one: '{n} instance: stopping', other: '{n} instances: stopping' },
+
   'panel.label': 'Service beside the list',
   'panel.close': 'Close the panel',
   'panel.choose': 'The service under the cursor is shown here.',
