@@ -138,6 +138,37 @@ function forced(force: boolean): string {
   return force ? '?force=true' : '';
 }
 
+/** What a change sends: for the page itself, and for whoever wants to send it from a shell. */
+export interface Call {
+  method: string;
+  path: string;
+  body?: unknown;
+}
+
+/** The call as a line for a POSIX shell; the token is the reader's to fill in. */
+export function curlOf({ method, path, body }: Call, origin = window.location.origin): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const url = new URL(here(path), origin).href;
+  const sent = body === undefined ? '' : ` -H 'content-type: application/json' -d ${quoted(JSON.stringify(body))}`;
+  return `curl -X ${method} -H "authorization: token=$TOKEN"${sent} ${quoted(url)}`;
+}
+
+/** The changes of a service as the calls that make them. */
+export const calls = {
+  change: (id: string, patch: Record<string, unknown>): Call => ({
+    method: 'PUT',
+    path: `${MARATHON}/apps${marathonPath(id)}`,
+    body: patch,
+  }),
+  restart: (id: string): Call => ({ method: 'POST', path: `${MARATHON}/apps${marathonPath(id)}/restart` }),
+  remove: (id: string): Call => ({ method: 'DELETE', path: `${MARATHON}/apps${marathonPath(id)}` }),
+};
+
+/** Makes a change, over a deployment that holds the service when `force`. */
+function make({ method, path, body }: Call, force: boolean): Promise<unknown> {
+  return send(method, path + forced(force), body);
+}
+
 export const api = {
   me: (signal?: AbortSignal) => get<Me>(`${OWN}/me`, signal),
   signIn: (uid: string, password: string) =>
@@ -155,12 +186,9 @@ export const api = {
     here(`${OWN}/tasks/${segment(task)}/files?${new URLSearchParams({ path, download: 'true' })}`),
 
   create: (spec: unknown) => send('POST', `${MARATHON}/apps`, spec),
-  change: (id: string, patch: Record<string, unknown>, force = false) =>
-    send('PUT', `${MARATHON}/apps${marathonPath(id)}${forced(force)}`, patch),
-  restart: (id: string, force = false) =>
-    send('POST', `${MARATHON}/apps${marathonPath(id)}/restart${forced(force)}`),
-  remove: (id: string, force = false) =>
-    send('DELETE', `${MARATHON}/apps${marathonPath(id)}${forced(force)}`),
+  change: (id: string, patch: Record<string, unknown>, force = false) => make(calls.change(id, patch), force),
+  restart: (id: string, force = false) => make(calls.restart(id), force),
+  remove: (id: string, force = false) => make(calls.remove(id), force),
   kill: (task: Instance, scale: boolean) =>
     send('POST', `${MARATHON}/tasks/delete${scale ? '?scale=true' : ''}`, { ids: [task.task_id] }),
   scaleGroup: (id: string, scaleBy: number, force = false) =>

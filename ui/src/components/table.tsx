@@ -167,7 +167,7 @@ function Head<T>({ columns, rows, sort, onSort, select }: Drawn<T>) {
         {select && (
           <div role="columnheader" className={css.check}>
             <Box
-              state={rows.every((row) => select.state(row) === true) || (select.any && 'some')}
+              state={(rows.length > 0 && rows.every((row) => select.state(row) === true)) || (select.any && 'some')}
               label={say('list.selectAll')}
               onChange={(on) => (on ? select.set(rows, true) : select.clear())}
             />

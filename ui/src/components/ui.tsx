@@ -117,7 +117,7 @@ export function Skeleton({ rows = 6 }: { rows?: number }) {
 }
 
 /** A button that puts `text` on the clipboard and says so. */
-export function Copy({ text, label }: { text: string; label: string }) {
+export function Copy({ text, label, word }: { text: string; label: string; word?: string }) {
   const [done, setDone] = useState(false);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
@@ -129,6 +129,7 @@ export function Copy({ text, label }: { text: string; label: string }) {
   };
   return (
     <button type="button" className={css.copy} onClick={copy} aria-label={done ? say('copy.done') : label} title={label}>
+      {word && <span aria-hidden="true">{word}</span>}
       {done ? <Check size={14} aria-hidden /> : <CopyIcon size={14} aria-hidden />}
     </button>
   );
@@ -145,12 +146,15 @@ export async function copyText(text: string): Promise<void> {
   area.remove();
 }
 
-/** A command line to copy. */
-export function Command({ text }: { text: string }) {
+/** A command line to copy, and the same as a call of the API when there is one. */
+export function Command({ text, curl }: { text: string; curl?: string | undefined }) {
   return (
     <div className={css.command}>
       <code>{text}</code>
-      <Copy text={text} label={say('copy.command', { text })} />
+      <span className={css.copies}>
+        {curl && <Copy text={curl} label={say('copy.curl')} word="curl" />}
+        <Copy text={text} label={say('copy.command', { text })} />
+      </span>
     </div>
   );
 }

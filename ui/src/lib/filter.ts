@@ -1,7 +1,7 @@
 // What the filter lines of the lists know of their rows.
-import type { AppSummary, NodeSummary } from '../api/types';
+import type { AppSummary, Instance, InstanceCondition, NodeCondition, NodeSummary } from '../api/types';
 import { type Language, parse } from './query';
-import { APP_LOOK, NODE_LOOK, needsAttention } from './status';
+import { ended, needsAttention, SEVERITY } from './status';
 
 /** A row's text in small letters, made once: rows never change, they are replaced. */
 function textOf<T extends object>(make: (row: T) => string): (row: T) => string {
@@ -41,7 +41,7 @@ export const APPS: Language<AppSummary> = {
   fields: {
     is: {
       test: (app, value) => APP_IS[value]?.(app) ?? app.condition === value,
-      values: () => [...Object.keys(APP_IS), ...Object.keys(APP_LOOK)],
+      values: () => [...Object.keys(APP_IS), ...SEVERITY],
       closed: true,
     },
     has: { test: (app, value) => !!APP_HAS[value]?.(app), values: () => Object.keys(APP_HAS), closed: true },
@@ -60,12 +60,14 @@ export const APPS: Language<AppSummary> = {
   },
 };
 
+const NODE_IS: NodeCondition[] = ['active', 'engine_down', 'draining', 'drained', 'deactivated', 'unreachable'];
+
 export const NODES: Language<NodeSummary> = {
   text: textOf((node) => `${node.host} ${node.id} ${node.roles.join(' ')}`),
   fields: {
     is: {
       test: (node, value) => node.condition === value,
-      values: () => Object.keys(NODE_LOOK),
+      values: () => NODE_IS,
       closed: true,
     },
     role: {
@@ -83,6 +85,44 @@ export const NODES: Language<NodeSummary> = {
     attribute: {
       test: (node, value) => pairs(node.attributes).some((pair) => pair.toLowerCase().includes(value)),
       values: (nodes) => nodes.flatMap((node) => pairs(node.attributes)).sort(),
+    },
+  },
+};
+
+const INSTANCE_CONDITIONS: InstanceCondition[] = [
+  'scheduled',
+  'staging',
+  'starting',
+  'running',
+  'killing',
+  'unreachable',
+  'finished',
+  'failed',
+  'killed',
+  'lost',
+  'gone',
+];
+const INSTANCE_IS: Record<string, (task: Instance) => boolean> = {
+  healthy: (task) => task.healthy === true,
+  unhealthy: (task) => task.healthy === false,
+  ended,
+};
+
+export const INSTANCES: Language<Instance> = {
+  text: textOf((task) => `${task.task_id ?? task.id} ${task.app_id} ${task.host ?? ''} ${task.message ?? ''}`),
+  fields: {
+    is: {
+      test: (task, value) => INSTANCE_IS[value]?.(task) ?? task.condition === value,
+      values: () => [...Object.keys(INSTANCE_IS), ...INSTANCE_CONDITIONS],
+      closed: true,
+    },
+    node: {
+      test: (task, value) => (task.host ?? '').toLowerCase().startsWith(value),
+      values: (tasks) => tasks.flatMap((task) => task.host ?? []).sort(),
+    },
+    version: {
+      test: (task, value) => (task.version ?? '').toLowerCase().startsWith(value),
+      values: (tasks) => tasks.flatMap((task) => task.version ?? []).sort().reverse(),
     },
   },
 };

@@ -2,7 +2,7 @@
 import { Copy, ExternalLink, Pause, Play, RotateCw, Scaling, Timer, Trash2 } from 'lucide-react';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { here } from '../api/base';
-import { ApiError, api } from '../api/client';
+import { ApiError, api, type Call, calls, curlOf } from '../api/client';
 import { useApp, useRows } from '../api/hooks';
 import type { App, AppSummary, NodeSummary } from '../api/types';
 import { Dialog } from '../components/dialog';
@@ -93,6 +93,7 @@ export function AskDialog({
         title={say('ask.restartTitle', { id: app.id })}
         verb={say('ask.restart')}
         command={`tepui app restart ${app.id}`}
+        call={calls.restart(app.id)}
         done={say('ask.restarting', { id: app.id })}
         change={(force) => api.restart(app.id, force)}
         onClose={onClose}
@@ -108,6 +109,7 @@ export function AskDialog({
       title={say('ask.suspendTitle', { id: app.id })}
       verb={say('ask.suspend')}
       command={`tepui app scale ${app.id} 0`}
+      call={calls.change(app.id, { instances: 0 })}
       done={say('ask.suspending', { id: app.id })}
       change={(force) => api.change(app.id, { instances: 0 }, force)}
       onClose={onClose}
@@ -154,6 +156,7 @@ function Delete({
       disabled={detail.isPending}
       typed={volumes.length > 0 ? app.id : undefined}
       command={`tepui app remove ${app.id}`}
+      call={calls.remove(app.id)}
       done={say('ask.deleted', { id: app.id })}
       change={async (force) => {
         await api.remove(app.id, force);
@@ -199,6 +202,7 @@ function Scale({ app, resume, onClose }: { app: AppSummary; resume?: boolean; on
       }
       disabled={!valid || more === 0}
       command={`tepui app scale ${app.id} ${valid ? wanted : 'N'}`}
+      call={valid ? calls.change(app.id, { instances: wanted }) : undefined}
       done={say('ask.scaling', { id: app.id, n: text })}
       undo={() => api.change(app.id, { instances: before }, true)}
       change={(force) => api.change(app.id, { instances: wanted }, force)}
@@ -264,6 +268,7 @@ export function Change({
   disabled,
   typed,
   command,
+  call,
   done,
   change,
   undo,
@@ -278,6 +283,8 @@ export function Change({
   /** A name that must be typed first. */
   typed?: string | undefined;
   command?: string;
+  /** The same as a call of the API. */
+  call?: Call | undefined;
   done: string;
   change: (force: boolean) => Promise<unknown>;
   /** What takes the change back again. */
@@ -335,7 +342,7 @@ export function Change({
             spellCheck={false}
           />
         )}
-        {command && <Command text={command} />}
+        {command && <Command text={command} curl={call && curlOf(call)} />}
         <div style={{ display: 'flex', justifyContent: 'flex-end', gap: 8 }}>
           <Button onClick={onClose} data-first={danger || undefined}>
             {say('dialog.cancel')}

@@ -12,7 +12,7 @@ import { Age, Button, Copy, Empty, Panel } from '../components/ui';
 import { appHref, count, mebibytes, shortTask } from '../lib/format';
 import { ended, instanceLook } from '../lib/status';
 import { Change } from './actions';
-import { InstanceBulk, useInstances } from './instancebulk';
+import { InstanceBulk, useInstanceFilter, useInstances } from './instancebulk';
 import css from './instances.module.css';
 
 function detail(task: Instance): string {
@@ -226,7 +226,8 @@ export function InstanceTable({
     () => instanceColumns({ app, version, kill: setDoomed, go }),
     [app, version, go],
   );
-  const shown = useMemo(() => sorted(rows, columns, sort), [rows, columns, sort]);
+  const { found, filter } = useInstanceFilter(rows);
+  const shown = sorted(found, columns, sort);
   const { select, picked } = useInstances(rows);
   const keys = {
     l: (task: Instance) => go(logHref(task)),
@@ -234,17 +235,20 @@ export function InstanceTable({
   };
   return (
     <>
-      <Table
-        label={label}
-        columns={columns}
-        rows={shown}
-        rowKey={(task) => task.id}
-        sort={sort}
-        onSort={setSort}
-        dim={ended}
-        keys={keys}
-        select={select}
-      />
+      {filter}
+      {shown.length > 0 && (
+        <Table
+          label={label}
+          columns={columns}
+          rows={shown}
+          rowKey={(task) => task.id}
+          sort={sort}
+          onSort={setSort}
+          dim={ended}
+          keys={keys}
+          select={select}
+        />
+      )}
       <InstanceBulk picked={picked} onClear={select.clear} />
       {doomed && <Kill task={doomed} onClose={() => setDoomed(undefined)} />}
     </>

@@ -133,6 +133,10 @@ export const de: Catalog = {
   'bulk.type': 'Zur Bestätigung {word} eingeben',
   'bulk.again': '{n} noch einmal versuchen',
 
+  'instances.filter': 'Instanzen filtern',
+  'instances.filterHint': 'Nach Kennung, node:, is:…',
+  'instances.none': 'Keine Instanz passt',
+  'instances.found': '{n} von {of}',
   'kill.label': 'Ausgewählte Instanzen',
   'kill.stop…': 'Anhalten…',
   'kill.title': { one: '{n} Instanz anhalten', other: '{n} Instanzen anhalten' },
@@ -198,7 +202,7 @@ export const de: Catalog = {
     one: '{n} Instanz mehr: zusammen {cpus} CPUs und {mem}.',
     other: '{n} Instanzen mehr: zusammen {cpus} CPUs und {mem}.',
   },
-  'ask.room': { one: 'Der Größe nach ist im Cluster Platz für {n}.', other: 'Der Größe nach ist im Cluster Platz für {n}.' },
+  'ask.room': { one: 'Der Größe nach ist im Cluster Platz für {n} weitere.', other: 'Der Größe nach ist im Cluster Platz für {n} weitere.' },
   'ask.fewer': { one: '{n} Instanz wird angehalten.', other: '{n} Instanzen werden angehalten.' },
   'ask.now': 'Jetzt {n}.',
   'ask.wholeNumber': 'Eine ganze Zahl, 0 oder mehr.',
@@ -332,6 +336,7 @@ export const de: Catalog = {
   'failure.request': 'Anfrage {id}',
   'copy.done': 'Kopiert',
   'copy.label': '{what} kopieren',
+  'copy.curl': 'Als curl kopieren',
   'copy.command': 'Befehl kopieren: {text}',
   'toast.dismiss': 'Ausblenden',
 

@@ -131,6 +131,10 @@ export const en = {
   'bulk.type': 'Type {word} to confirm',
   'bulk.again': 'Try {n} again',
 
+  'instances.filter': 'Filter instances',
+  'instances.filterHint': 'Filter by id, node:, is:…',
+  'instances.none': 'No instance matches',
+  'instances.found': '{n} of {of}',
   'kill.label': 'Selected instances',
   'kill.stop…': 'Stop…',
   'kill.title': { one: 'Stop {n} instance', other: 'Stop {n} instances' },
@@ -196,7 +200,7 @@ export const en = {
     one: '{n} more instance: {cpus} cpus and {mem} in all.',
     other: '{n} more instances: {cpus} cpus and {mem} in all.',
   },
-  'ask.room': { one: 'By size the cluster has room for {n}.', other: 'By size the cluster has room for {n}.' },
+  'ask.room': { one: 'By size the cluster has room for {n} more.', other: 'By size the cluster has room for {n} more.' },
   'ask.fewer': { one: '{n} instance will be stopped.', other: '{n} instances will be stopped.' },
   'ask.now': 'Now {n}.',
   'ask.wholeNumber': 'A whole number, 0 or more.',
@@ -330,6 +334,7 @@ export const en = {
   'failure.request': 'request {id}',
   'copy.done': 'Copied',
   'copy.label': 'Copy {what}',
+  'copy.curl': 'Copy as curl',
   'copy.command': 'Copy command: {text}',
   'toast.dismiss': 'Dismiss',
 
