@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{live::Live, view::View};
+use super::{live::Live, sessions::Sessions, view::View};
 use crate::{
     base::{
         clock::{Clock, Timestamp},
@@ -31,6 +31,8 @@ pub struct Api {
     /// them.
     pub streams: Tasks,
     pub live: Live,
+    /// Commands in tasks that browsers look at.
+    pub sessions: Arc<Sessions>,
     /// Writes a definition the way the Marathon dialect shows it.
     pub show_spec: fn(&WorkloadSpec) -> Value,
     pub started_at: Timestamp,
@@ -49,7 +51,17 @@ impl Api {
         let (tasks, streams) = (tasks.child("api"), tasks.child("streams"));
         let live = Live::start(cluster.clone(), clock.clone(), started_at, &streams);
         let renderings = Semaphore::new(RENDERINGS_MAX);
-        Arc::new(Self { cluster, clock, tasks, streams, live, show_spec, started_at, renderings })
+        Arc::new(Self {
+            cluster,
+            clock,
+            tasks,
+            streams,
+            live,
+            sessions: Arc::default(),
+            show_spec,
+            started_at,
+            renderings,
+        })
     }
 
     /// The newest state.

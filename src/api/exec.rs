@@ -1,7 +1,8 @@
 //! Commands inside a running task: an upgraded connection that carries frames.
 //!
 //! The session ends with the command, when the client goes away, with the credential it was opened
-//! with, or after a minute without any frame from the client.
+//! with, or after a minute without any frame from the client. For browsers, `socket` carries the same
+//! over a WebSocket, in sessions that outlive their connection for a while (`output`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,6 +31,11 @@ use crate::{
     },
 };
 
+mod output;
+mod socket;
+
+pub use socket::exec as exec_socket;
+
 /// The server's ping, and how long it waits for any sign of the client.
 const PING: Duration = Duration::from_secs(10);
 const CLIENT_SILENT_MAX: Duration = Duration::from_secs(60);
@@ -54,6 +60,13 @@ fn yes() -> bool {
     true
 }
 
+impl ExecRequest {
+    /// The terminal's size, if there is to be one.
+    fn size(&self) -> Option<(u16, u16)> {
+        self.rows.zip(self.cols).filter(|_| self.tty)
+    }
+}
+
 /// `{"rows":24,"cols":80}`.
 #[derive(Debug, Deserialize)]
 struct Size {
@@ -64,10 +77,35 @@ struct Size {
 pub async fn exec(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> {
     let asked: ExecRequest = call.json().await?;
     let upgrade = upgrade(&mut call)?;
+    let size = asked.size();
+    let session = start(&api, call.principal.uid(), call.param("id"), asked).await?;
+    let lease = call.parts.extensions.remove::<Lease>();
+    api.streams.connection("exec", async move {
+        // The session goes no further than the credential it was opened with.
+        tokio::select! {
+            () = serve(upgrade, session, size) => {}
+            () = ended(lease) => {}
+        }
+    });
+    let response = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
+    let response = reply::with_header(response, header::CONNECTION, "Upgrade");
+    Ok(reply::with_header(response, header::UPGRADE, PROTOCOL))
+}
+
+/// Resolves when the credential of a session counts no more; one without any never ends so.
+async fn ended(lease: Option<Lease>) {
+    match lease {
+        Some(lease) => lease.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Has the agent of a running task start a command.
+async fn start(api: &Api, uid: &str, task: &str, asked: ExecRequest) -> Result<Session, ApiError> {
     if asked.cmd.is_empty() || asked.cmd.iter().map(String::len).sum::<usize>() > CMD_BYTES_MAX {
         return Err(ApiError::invalid("cmd", "must hold a program and be at most 128 KiB long"));
     }
-    let found = tasks::locate(&api.state(), call.param("id"))?;
+    let found = tasks::locate(&api.state(), task)?;
     let node = found.node.clone().filter(|_| found.running).ok_or_else(|| {
         ApiError::new(
             StatusCode::CONFLICT,
@@ -77,8 +115,7 @@ pub async fn exec(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> {
         .hint("GET /tepui/v1/tasks shows which tasks run")
     })?;
     tracing::info!(
-        target: "audit", uid = call.principal.uid(), instance = %found.instance, cmd = ?asked.cmd,
-        "exec"
+        target: "audit", uid, instance = %found.instance, cmd = ?asked.cmd, "exec"
     );
     let question = Question::Exec {
         instance: found.instance,
@@ -87,25 +124,7 @@ pub async fn exec(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> {
         tty: asked.tty,
         stdin: asked.stdin,
     };
-    let session = api.cluster.exec(&node, question).await?;
-    let size = asked.rows.zip(asked.cols).filter(|_| asked.tty);
-    let lease = call.parts.extensions.remove::<Lease>();
-    api.streams.connection("exec", async move {
-        // The session goes no further than the credential it was opened with.
-        let ended = async {
-            match lease {
-                Some(lease) => lease.ended().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = serve(upgrade, session, size) => {}
-            () = ended => {}
-        }
-    });
-    let response = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
-    let response = reply::with_header(response, header::CONNECTION, "Upgrade");
-    Ok(reply::with_header(response, header::UPGRADE, PROTOCOL))
+    Ok(api.cluster.exec(&node, question).await?)
 }
 
 /// The connection to take over, when the request asks for our protocol.
@@ -162,7 +181,7 @@ pub async fn pump<Io: AsyncRead + AsyncWrite + Send>(io: Io, session: Session) {
                 piece = output.recv() => match piece {
                     Some(SessionOutput::Data(channel, bytes)) => data_frames(channel, &bytes),
                     Some(SessionOutput::End(code)) => return (to_client, end_frame(code)),
-                    None => return (to_client, lost_frame()),
+                    None => return (to_client, end_frame(None)),
                 },
                 Some(payload) = pong_queue.recv() => frame(channel::PONG, &payload),
                 _ = ping.tick() => {
@@ -200,15 +219,15 @@ fn data_frames(channel: Channel, bytes: &[u8]) -> Bytes {
 }
 
 fn end_frame(code: Option<i32>) -> Bytes {
-    match code {
-        Some(code) => frame(channel::END, format!(r#"{{"exit_code":{code}}}"#).as_bytes()),
-        None => lost_frame(),
-    }
+    frame(channel::END, end_text(code).as_bytes())
 }
 
-fn lost_frame() -> Bytes {
-    let text = r#"{"error":{"code":"agent_unreachable","message":"the session broke off before the command ended"}}"#;
-    frame(channel::END, text.as_bytes())
+/// What the end of a session says; without a code it broke off.
+fn end_text(code: Option<i32>) -> String {
+    match code {
+        Some(code) => format!(r#"{{"exit_code":{code}}}"#),
+        None => r#"{"error":{"code":"agent_unreachable","message":"the session broke off before the command ended"}}"#.to_owned(),
+    }
 }
 
 fn size_bytes(rows: u16, cols: u16) -> Vec<u8> {

@@ -18,6 +18,9 @@ pub mod channel {
     pub const END: u8 = 4;
     pub const PING: u8 = 5;
     pub const PONG: u8 = 6;
+    /// Of WebSockets alone: the first message of either side, and how much was received.
+    pub const OPEN: u8 = 7;
+    pub const RECEIVED: u8 = 8;
 }
 
 /// The next frame; `None` at the end, an error for one that is too large.

@@ -19,6 +19,7 @@ mod files;
 mod follow;
 pub mod frames;
 mod exec;
+mod sessions;
 mod level;
 mod nodes;
 mod events;

@@ -37,6 +37,7 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/tasks/{id}/files", Read, files::files),
         get("/tepui/v1/tasks/{id}/log", Read, follow::log),
         post("/tepui/v1/tasks/{id}/exec", Write, exec::exec),
+        get("/tepui/v1/tasks/{id}/exec/ws", Write, exec::exec_socket),
         get("/tepui/v1/nodes", Read, nodes::list),
         get("/tepui/v1/nodes/{id}", Read, nodes::show),
         delete("/tepui/v1/nodes/{id}", Admin, nodes::remove),

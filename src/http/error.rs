@@ -91,6 +91,26 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+
+    /// The same as text, for where there is no answer of HTTP any more. Our own fault goes to the log.
+    pub fn to_json(&self, request: RequestId) -> String {
+        let text = serde_json::to_string(&self.told(request));
+        text.unwrap_or_else(|_| r#"{"error":{}}"#.to_owned()) // texts alone: it cannot fail
+    }
+
+    fn told(&self, request: RequestId) -> Envelope<'_> {
+        if let Some(cause) = &self.cause {
+            tracing::error!(request = %request, error = %cause, "request failed");
+        }
+        let error = Fields {
+            code: self.code,
+            message: &self.message,
+            field: self.field.as_deref(),
+            hint: self.hint.as_deref(),
+            request_id: request.to_string(),
+        };
+        Envelope { error }
+    }
 }
 
 #[derive(Serialize)]
@@ -111,17 +131,7 @@ struct Fields<'a> {
 
 impl Reply for ApiError {
     fn reply(self, request: RequestId) -> Response {
-        if let Some(cause) = &self.cause {
-            tracing::error!(request = %request, error = %cause, "request failed");
-        }
-        let error = Fields {
-            code: self.code,
-            message: &self.message,
-            field: self.field.as_deref(),
-            hint: self.hint.as_deref(),
-            request_id: request.to_string(),
-        };
-        let response = reply::json(self.status, &Envelope { error });
+        let response = reply::json(self.status, &self.told(request));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             return reply::with_header(response, header::RETRY_AFTER, RETRY_AFTER_S);
         }

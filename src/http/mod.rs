@@ -13,6 +13,7 @@
 //! | answers | `reply::{json, text, html, empty, redirect}` |
 //! | own API errors | `error::ApiError::{not_found, conflict, invalid, …}` |
 //! | live streams | `stream::channel(capacity)` with `stream::event(…)` → `stream::response(body)` |
+//! | a WebSocket | `websocket::accept(&mut call.parts, protocol)` → the answer, then `websocket::open` |
 //! | a file piece by piece | `download::response(&tasks, name, size, first, next)` |
 //! | who is calling | `auth::{Tokens, TokenGuard, Passwords, Principal}` |
 //! | pass the frequent ones on by the short road | `road::Guide`, told by `Handler::guide` |
@@ -45,6 +46,7 @@ mod tcp;
 mod tries;
 pub mod tunnel;
 pub mod upstream;
+pub mod websocket;
 
 pub use body::Body;
 pub use id::RequestId;

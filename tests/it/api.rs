@@ -23,6 +23,7 @@ use super::world::World;
 
 mod contract;
 mod golden;
+mod sockets;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 

@@ -82,6 +82,12 @@ impl Asked<'_> {
         }
     }
 
+    /// Whether the browser says that a page of another origin asked. Clients that are no browsers say
+    /// nothing of the kind.
+    pub fn is_foreign(&self) -> bool {
+        self.trusts_password() == Err(Refusal::Foreign)
+    }
+
     /// Whether the browser says that a page of this very origin asked. `Sec-Fetch-Site` is sent to
     /// trustworthy addresses only, `Origin` with every change, `Referer` by old browsers.
     fn comes_from_our_page(&self) -> bool {

@@ -356,6 +356,7 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/tasks/{id}/log", format!("/tasks/{web}/log")),
         ("/tasks/{id}/log", format!("/tasks/{web}/log?offset=x")),
         ("/tasks/{id}/log", format!("/tasks/{web}/log?file=nope")),
+        ("/tasks/{id}/exec/ws", format!("/tasks/{web}/exec/ws")),
         ("/nodes", "/nodes".into()),
         ("/nodes/{id}", "/nodes/a1".into()),
         ("/nodes/{id}", "/nodes/nope".into()),
