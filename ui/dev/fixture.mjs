@@ -86,6 +86,19 @@ function forward(req, res) {
   req.pipe(onward);
 }
 
+/** The same for a connection that becomes a WebSocket. */
+function forwardUpgrade(req, near) {
+  const onward = request(new URL(req.url, values.api), { method: req.method, headers: req.headers });
+  onward.on('upgrade', (answer, far) => {
+    const head = answer.rawHeaders.reduce((text, part, i) => text + part + (i % 2 ? '\r\n' : ': '), '');
+    near.write(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n`);
+    for (const [a, b] of [[near, far], [far, near]]) { a.on('error', () => b.destroy()); a.on('close', () => b.destroy()); a.pipe(b); }
+  });
+  onward.on('response', (answer) => near.end(`HTTP/1.1 ${answer.statusCode} refused\r\n\r\n`));
+  onward.on('error', () => near.destroy());
+  onward.end();
+}
+
 async function body(req) {
   const parts = [];
   for await (const part of req) parts.push(part);
@@ -201,4 +214,4 @@ const server = createServer(async (req, res) => {
   } catch (error) {
     if (!res.headersSent) fail(res, 500, 'internal', String(error));
   }
-}).listen(Number(values.port), '127.0.0.1', () => console.log(`fixture ready http://127.0.0.1:${server.address().port} admin admin`));
+}).on('upgrade', (req, socket) => (values.api ? forwardUpgrade(req, socket) : socket.destroy())).listen(Number(values.port), '127.0.0.1', () => console.log(`fixture ready http://127.0.0.1:${server.address().port} admin admin`));

@@ -1,6 +1,6 @@
 // Requests to the server: one deadline, one error type, one reaction to a lost session.
 import { here } from './base';
-import type { App, DrainRequest, Error as ErrorBody, Instance, Me, Moves, Node, Why } from './types';
+import type { App, DrainRequest, Error as ErrorBody, FileEntry, Instance, LogChunk, Me, Moves, Node, Why } from './types';
 
 const OWN = '/tepui/v1';
 const MARATHON = '/service/marathon/v2';
@@ -180,6 +180,17 @@ export const api = {
   node: (id: string, signal?: AbortSignal) => get<Node>(`${OWN}/nodes/${segment(id)}`, signal),
   drain: (id: string, body: DrainRequest) =>
     send('POST', `${OWN}/nodes/${segment(id)}/drain`, body) as Promise<Moves>,
+  files: (task: string, path: string, signal?: AbortSignal) =>
+    get<{ path: string; entries: FileEntry[] }>(
+      `${OWN}/tasks/${segment(task)}/files?${new URLSearchParams({ path })}`,
+      signal,
+    ),
+  /** A piece of a file as text; an offset below 0 counts from its end. */
+  piece: (task: string, file: string, offset: number, limit: number, signal?: AbortSignal) =>
+    get<LogChunk>(
+      `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams({ file, offset: `${offset}`, limit: `${limit}` })}`,
+      signal,
+    ),
   logPath: (task: string, query: Record<string, string>) =>
     `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams(query)}`,
   downloadPath: (task: string, path: string) =>

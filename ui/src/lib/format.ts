@@ -20,6 +20,13 @@ export function mebibytes(value: number): string {
   return `${number(n, n >= 100 ? 0 : 1)} ${units[unit]}`;
 }
 
+/** A number of bytes. */
+export function bytes(value: number): string {
+  if (value < 1024) return `${value} B`;
+  const kib = value / 1024;
+  return kib < 1024 ? `${kib >= 100 ? Math.round(kib) : kib.toFixed(1)} KiB` : mebibytes(kib / 1024);
+}
+
 export function percent(part: number, whole: number): string {
   if (whole <= 0) return '–';
   const value = (part / whole) * 100;

@@ -1,5 +1,5 @@
 // Instances of a service: where each is, how it is, what can be done to it.
-import { EllipsisVertical, FileText, OctagonX } from 'lucide-react';
+import { EllipsisVertical, FileText, FolderOpen, OctagonX, SquareTerminal } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { api } from '../api/client';
@@ -9,8 +9,10 @@ import { Menu } from '../components/menu';
 import { StatusLabel } from '../components/status';
 import { type Column, rowAction, type Sort, sorted, Table } from '../components/table';
 import { Age, Button, Copy, Empty, Panel } from '../components/ui';
+import { type Kind, openTab, useDock } from '../dock/dock';
 import { appHref, count, mebibytes, shortTask } from '../lib/format';
 import { ended, instanceLook } from '../lib/status';
+import { useKeys } from '../lib/keys';
 import { Change } from './actions';
 import { InstanceBulk, useInstanceFilter, useInstances } from './instancebulk';
 import css from './instances.module.css';
@@ -34,12 +36,32 @@ function logHref(task: Instance): string {
   return task.task_id ? `${href}&${new URLSearchParams({ task: task.task_id })}` : href;
 }
 
+/** Whether a shell can be opened: the container is there. */
+function hasShell(task: Instance): boolean {
+  return !ended(task) && task.condition === 'running';
+}
+
+/** `x` and `f` are meant for the row under the focus or the pointer, or for the only one there is. */
+function useRowKeys(rows: readonly Instance[], shells: boolean): void {
+  const open = (kind: Kind) => {
+    const row =
+      document.querySelector('[role="row"]:focus-within [data-task]') ??
+      document.querySelector('[role="row"]:hover [data-task]');
+    const id = row?.getAttribute('data-task');
+    const task = id ? rows.find((other) => other.id === id) : rows.length === 1 ? rows[0] : undefined;
+    if (task && (kind === 'files' ? task.task_id : shells && hasShell(task))) openTab(kind, task);
+  };
+  useKeys({ x: () => open('shell'), f: () => open('files') });
+}
+
 export function instanceColumns(options: {
   app: boolean;
   /** The present version, when instances of another run beside it. */
   version?: string | undefined;
   kill: (task: Instance) => void;
   go: (href: string) => void;
+  /** Whether the user may open shells. */
+  shells: boolean;
 }): Column<Instance>[] {
   const name: Column<Instance> = options.app
     ? {
@@ -48,7 +70,11 @@ export function instanceColumns(options: {
         width: 'minmax(160px, 2fr)',
         phone: 'top',
         compare: (a, b) => a.app_id.localeCompare(b.app_id),
-        cell: (task) => <Link href={appHref(task.app_id)}>{task.app_id}</Link>,
+        cell: (task) => (
+          <Link href={appHref(task.app_id)} data-task={task.id}>
+            {task.app_id}
+          </Link>
+        ),
       }
     : {
         id: 'id',
@@ -152,13 +178,19 @@ export function instanceColumns(options: {
               <FileText size={15} aria-hidden />
             </Link>
           )}
-          {!ended(task) && task.task_id && (
+          {task.task_id && (
             <Menu
               groups={[
                 [
+                  ...(options.shells && hasShell(task)
+                    ? [{ text: 'Shell', icon: <SquareTerminal size={15} />, onSelect: () => openTab('shell', task) }]
+                    : []),
                   { text: 'Log', icon: <FileText size={15} />, onSelect: () => options.go(logHref(task)) },
-                  { text: 'Stop…', icon: <OctagonX size={15} />, danger: true, onSelect: () => options.kill(task) },
+                  { text: 'Files', icon: <FolderOpen size={15} />, onSelect: () => openTab('files', task) },
                 ],
+                ended(task)
+                  ? []
+                  : [{ text: 'Stop…', icon: <OctagonX size={15} />, danger: true, onSelect: () => options.kill(task) }],
               ]}
               trigger={
                 <button type="button" aria-label={`Actions for instance ${shortTask(task)}`}>
@@ -222,10 +254,12 @@ export function InstanceTable({
   const [, go] = useLocation();
   const [sort, setSort] = useState<Sort>();
   const [doomed, setDoomed] = useState<Instance>();
+  const shells = useDock().mayWrite;
   const columns = useMemo(
-    () => instanceColumns({ app, version, kill: setDoomed, go }),
-    [app, version, go],
+    () => instanceColumns({ app, version, kill: setDoomed, go, shells }),
+    [app, version, go, shells],
   );
+  useRowKeys(rows, shells);
   const { found, filter } = useInstanceFilter(rows);
   const shown = sorted(found, columns, sort);
   const { select, picked } = useInstances(rows);

@@ -28,6 +28,9 @@ const list = (): Rows => [
   ['r', say('key.restart')],
   ['d', say('key.delete')],
   ['p', say('layout.panel')],
+  ['x', say('key.shell')],
+  ['f', say('key.files')],
+  ['F6', say('key.dock')],
 ];
 
 export default function Keyboard({ onClose }: { onClose: () => void }) {

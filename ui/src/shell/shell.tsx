@@ -5,6 +5,7 @@ import { Link, Route, Switch, useLocation } from 'wouter';
 import { useConnection, useFromRows, useRow, useStatus } from '../api/hooks';
 import type { Me } from '../api/types';
 import { Skeleton } from '../components/ui';
+import { allowShells, useDock } from '../dock/dock';
 import { useBeat } from '../lib/beat';
 import { type Ask, AskDialog } from '../screens/actions';
 import { Dashboard } from '../screens/dashboard';
@@ -26,6 +27,7 @@ const NodePage = lazy(() => import('../screens/node'));
 const Deployments = lazy(() => import('../screens/deployments'));
 const NotFound = lazy(() => import('../screens/notfound'));
 const Keyboard = lazy(() => import('./keyboard'));
+const Drawer = lazy(() => import('../dock/drawer'));
 
 interface Section {
   href: string;
@@ -57,6 +59,8 @@ export function Shell({ me }: { me: Me }) {
     window.scrollTo(0, 0);
   }, [page]);
 
+  useEffect(() => allowShells(me.superuser), [me.superuser]);
+  const docked = useDock().tabs.length > 0;
   const { phase } = useConnection();
   useFavicon();
   useBeat();
@@ -106,6 +110,7 @@ export function Shell({ me }: { me: Me }) {
             </Switch>
           </Suspense>
         </main>
+        <Suspense>{docked && <Drawer />}</Suspense>
       </div>
       {overlay === 'palette' && (
         <Palette
