@@ -12,7 +12,7 @@ use crate::{
         clock::{Clock, Timestamp},
         task::Tasks,
     },
-    control::cluster::Cluster,
+    control::{cluster::Cluster, definitions::Definitions},
     core::State,
     http::{Response, error::ApiError, reply},
     model::WorkloadSpec,
@@ -35,6 +35,8 @@ pub struct Api {
     pub sessions: Arc<Sessions>,
     /// Writes a definition the way the Marathon dialect shows it.
     pub show_spec: fn(&WorkloadSpec) -> Value,
+    /// How the definitions of apps are read and described.
+    pub definitions: Arc<dyn Definitions>,
     pub started_at: Timestamp,
     renderings: Semaphore,
 }
@@ -46,6 +48,7 @@ impl Api {
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
         show_spec: fn(&WorkloadSpec) -> Value,
+        definitions: Arc<dyn Definitions>,
     ) -> Arc<Self> {
         let started_at = clock.now();
         let (tasks, streams) = (tasks.child("api"), tasks.child("streams"));
@@ -59,6 +62,7 @@ impl Api {
             live,
             sessions: Arc::default(),
             show_spec,
+            definitions,
             started_at,
             renderings,
         })

@@ -22,6 +22,7 @@ mod exec;
 mod sessions;
 mod level;
 mod nodes;
+mod plan;
 mod events;
 pub mod live;
 pub mod ui;

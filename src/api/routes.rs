@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{StatusCode, request::Parts};
 
 use super::{
-    apps, cluster, context::Api, events, exec, files, follow, level, metrics, nodes, tasks, tokens,
+    apps, cluster, context::Api, events, exec, files, follow, level, metrics, nodes, plan, tasks,
+    tokens,
 };
 use crate::{
     control::cluster as control,
@@ -31,6 +32,8 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/apps", Read, apps::list),
         get("/tepui/v1/apps/{id...}", Read, apps::show),
         get("/tepui/v1/apps/{id...}/why", Read, apps::why),
+        get("/tepui/v1/schema/app", Read, plan::schema),
+        post("/tepui/v1/plan", Read, plan::plan),
         get("/tepui/v1/deployments", Read, apps::deployments),
         get("/tepui/v1/tasks", Read, tasks::list),
         get("/tepui/v1/tasks/{id}", Read, tasks::show),

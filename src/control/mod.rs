@@ -15,11 +15,13 @@
 //! | `board` | memory: what each did last and what it waits for |
 //! | `heard` | memory: when each node was last heard of |
 //! | `cluster` | the handle of everybody who reads, changes or asks the cluster |
+//! | `definitions` | how a dialect's definitions are read and described, for the others |
 //! | `questions` | agents are asked from any master |
 //! | `links` | agents know what should run and the leader what does |
 
 pub mod board;
 pub mod cluster;
+pub mod definitions;
 pub mod deploy;
 pub mod drain;
 pub mod driver;

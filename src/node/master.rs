@@ -266,6 +266,7 @@ impl Doors {
             instances_max: config.max_instances_per_app,
             ..Default::default()
         };
+        let definitions = Arc::new(marathon::Apps::new(settings.clone()));
         let mut dialect = marathon::Marathon::new(
             shared.clone(),
             written.clone(),
@@ -287,7 +288,7 @@ impl Doors {
         let strangers = direct.strangers.clone();
         let direct_marathon =
             direct.door(Arc::new(marathon::Dialect::new(dialect, Some(strangers))));
-        let own = api::Api::new(shared.clone(), written.clone(), tasks, definition);
+        let own = api::Api::new(shared.clone(), written.clone(), tasks, definition, definitions);
         let streams = own.streams.clone();
         streams.vital("marathon-events", follow_events(hub, follower, streams.cancelled()));
         let guard =

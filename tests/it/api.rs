@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tepui::{
     api::{Api, routes},
     base::task::Tasks,
+    compat::marathon::Apps,
     http::{
         Body, Response,
         auth::{Principal, Rights, Trusted},
@@ -32,7 +33,7 @@ fn show(spec: &WorkloadSpec) -> Value {
 }
 
 fn table(world: &Arc<World>, tasks: &Tasks) -> Table<Api> {
-    let api = Api::new(world.clone(), world.clock.clone(), tasks, show);
+    let api = Api::new(world.clone(), world.clock.clone(), tasks, show, Arc::new(Apps::default()));
     routes::table(api).guard(Arc::new(Trusted(Principal::new("admin", Rights::All))))
 }
 

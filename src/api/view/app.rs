@@ -75,7 +75,7 @@ struct Waiting {
 }
 
 #[derive(Serialize)]
-struct PortRow<'a> {
+pub struct PortRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     protocol: &'static str,
@@ -227,7 +227,7 @@ fn command_text(command: &Command) -> Option<String> {
     }
 }
 
-fn port_row(port: &Port) -> PortRow<'_> {
+pub fn port_row(port: &Port) -> PortRow<'_> {
     PortRow {
         name: port.name.as_deref(),
         protocol: port.protocol.as_str(),
@@ -250,7 +250,7 @@ fn vip(label: &str) -> String {
 }
 
 /// Names that answer with where the app runs (docs/compat/dns.md, "Labels").
-fn dns_names(id: &AppId) -> Vec<String> {
+pub fn dns_names(id: &AppId) -> Vec<String> {
     let mut label = String::new();
     push_label(&id.task_name(), LABEL_MAX, &mut label);
     let zone = "dcos.thisdcos.directory";

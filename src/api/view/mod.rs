@@ -8,6 +8,7 @@ pub mod deployment;
 mod health;
 pub mod instance;
 pub mod node;
+pub mod plan;
 pub mod reconciler;
 pub mod status;
 pub mod tally;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{json::Violations, normalize::Conflict};
 use crate::{
+    base::clock::Timestamp,
     control::cluster,
     core::{Rejected, Subject, Thing},
     http::{
@@ -14,7 +15,7 @@ use crate::{
         reply::{self, Reply},
     },
     log::ProposeError,
-    model::deployment::DeploymentId,
+    model::{deployment::DeploymentId, path::AppId},
 };
 
 /// Why a request is not served.
@@ -45,6 +46,9 @@ pub enum Error {
     /// 409 with a text.
     #[error("{0}")]
     Exists(String),
+    /// 409: somebody else changed the app after the change was begun.
+    #[error("App '{app}' was changed at {now}, after the version {base} this change was made from")]
+    Changed { app: AppId, base: Timestamp, now: Timestamp },
     #[error(transparent)]
     Rejected(#[from] Rejected),
     #[error("{0}")]
@@ -104,6 +108,10 @@ impl Error {
             Self::Argument(_) => plain(StatusCode::UNPROCESSABLE_ENTITY, &text),
             Self::NotFound(_) => body(StatusCode::NOT_FOUND, &text, Some([(); 0])),
             Self::Exists(_) => plain(StatusCode::CONFLICT, &text),
+            Self::Changed { now, .. } => {
+                let body = serde_json::json!({"message": text, "version": now.to_string()});
+                reply::json(StatusCode::CONFLICT, &body)
+            }
             Self::Rejected(rejected) => self::rejected(rejected),
             Self::Undecided(cluster::Error::Log(ProposeError::TooLarge { .. })) => {
                 plain(StatusCode::PAYLOAD_TOO_LARGE, &text)

@@ -4,16 +4,23 @@
 //! (docs/compat/marathon.md, "Errors"). Hence this small reader over `serde_json::Value`: each
 //! value knows where it stands (`At`), each failure is noted and reading goes on with `None`.
 //! An absent key and a `null` are the same everywhere; unknown keys are ignored.
+//!
+//! The same readers draw what they take (`draw`): they are led over nothing, and each question they
+//! ask leaves its mark. So the schema that is served cannot say anything else than what is checked.
+
+mod sketch;
 
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap},
     fmt, io,
+    sync::LazyLock,
 };
 
 use serde::{Serialize, ser::SerializeSeq as _};
 use serde_json::{Map, Value};
 
+use self::sketch::Sketch;
 use crate::base::limit::{LIST_ITEMS_MAX, VIOLATIONS_TOLD_MAX};
 
 /// Bytes of a client's own object repeated in an answer. Enough to recognise it by; a body of many
@@ -77,6 +84,11 @@ impl Violations {
         self.list.is_empty()
     }
 
+    /// Each path with its texts, in the order in which they were found.
+    pub fn list(&self) -> &[(String, Vec<String>)] {
+        &self.list
+    }
+
     /// `Ok` when there is none.
     pub fn into_result(self) -> Result<(), Self> {
         if self.is_empty() { Ok(()) } else { Err(self) }
@@ -136,6 +148,8 @@ pub struct At<'a> {
     pub value: &'a Value,
     path: &'a Path<'a>,
     found: &'a RefCell<Violations>,
+    /// Where a reader only draws what it takes. Every question is then answered with `None`.
+    sketch: Option<&'a Sketch>,
 }
 
 /// A type that is read from one value. `None` after noting at least one violation.
@@ -146,14 +160,52 @@ pub trait Read: Sized {
 /// Reads a whole document.
 pub fn read<T: Read>(value: &Value) -> Result<T, Violations> {
     let found = RefCell::default();
-    let read = T::read(At { value, path: &Path::Root, found: &found });
+    let read = T::read(At { value, path: &Path::Root, found: &found, sketch: None });
     match (read, found.into_inner()) {
         (Some(read), found) if found.is_empty() => Ok(read),
         (_, found) => Err(found),
     }
 }
 
+/// The JSON schema of what a reader takes.
+pub fn draw<T>(reader: impl FnOnce(At<'_>) -> Option<T>) -> Value {
+    let (sketch, found) = (Sketch::default(), RefCell::default());
+    reader(At { value: &Value::Null, path: &Path::Root, found: &found, sketch: Some(&sketch) });
+    sketch.into_schema()
+}
+
+/// What an object holds over which a reader is led that draws.
+static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+
 impl<'a> At<'a> {
+    /// Goes on where there is a value, and leaves a mark where there is none.
+    fn ask(self, mark: impl FnOnce(&Sketch)) -> Option<()> {
+        match self.sketch {
+            Some(sketch) => {
+                mark(sketch);
+                None
+            }
+            None => Some(()),
+        }
+    }
+
+    /// One form or the other, by what is there.
+    pub fn either<T>(
+        self,
+        is_first: impl FnOnce(&Value) -> bool,
+        first: impl FnOnce(At<'_>) -> Option<T>,
+        second: impl FnOnce(At<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let Some(sketch) = self.sketch else {
+            return if is_first(self.value) { first(self) } else { second(self) };
+        };
+        let forms = [Sketch::default(), Sketch::default()];
+        first(At { sketch: Some(&forms[0]), ..self });
+        second(At { sketch: Some(&forms[1]), ..self });
+        sketch.any_of(forms);
+        None
+    }
+
     /// Notes a violation here.
     pub fn fail<T>(self, code: impl Into<String>) -> Option<T> {
         let mut found = self.found.borrow_mut();
@@ -164,6 +216,7 @@ impl<'a> At<'a> {
 
     /// Text of `min..=max` characters.
     pub fn text(self, min: usize, max: usize) -> Option<String> {
+        self.ask(|sketch| sketch.text(min, max))?;
         let Value::String(text) = self.value else { return self.fail("error.expected.jsstring") };
         let n = text.chars().count();
         if n < min {
@@ -177,12 +230,14 @@ impl<'a> At<'a> {
 
     /// A number of `min..=max`.
     pub fn number(self, min: f64, max: f64) -> Option<f64> {
+        self.ask(|sketch| sketch.number(min, max))?;
         let Some(number) = self.value.as_f64() else { return self.fail("error.expected.jsnumber") };
         self.within(number, min, max)
     }
 
     /// A whole number of `min..=max`; `128.0` counts as whole.
     pub fn whole<T: TryFrom<i64>>(self, min: i64, max: i64) -> Option<T> {
+        self.ask(|sketch| sketch.whole(min, max))?;
         let number = match self.value.as_i64() {
             Some(number) => Some(number),
             #[allow(clippy::cast_possible_truncation)] // whole and within 53 bits, just checked
@@ -212,6 +267,7 @@ impl<'a> At<'a> {
 
     /// One of the names, in any letter case.
     pub fn one_of<T: Copy>(self, names: &[(&str, T)]) -> Option<T> {
+        self.ask(|sketch| sketch.one_of(names.iter().map(|(name, _)| *name)))?;
         let Value::String(text) = self.value else { return self.fail("error.expected.jsstring") };
         match names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
             Some((_, value)) => Some(*value),
@@ -226,6 +282,11 @@ impl<'a> At<'a> {
 
     /// As `list`, of at most `max` elements.
     pub fn list_of<T>(self, max: usize, each: impl Fn(At<'_>) -> Option<T>) -> Option<Vec<T>> {
+        self.ask(|sketch| {
+            let item = Sketch::default();
+            each(At { sketch: Some(&item), ..self });
+            sketch.list(max, item);
+        })?;
         let Value::Array(items) = self.value else { return self.fail("error.expected.jsarray") };
         if items.len() > max {
             return self.fail(too_many(items.len(), max));
@@ -233,15 +294,18 @@ impl<'a> At<'a> {
         let read: Vec<Option<T>> = items
             .iter()
             .enumerate()
-            .map(|(i, value)| {
-                each(At { value, path: &Path::Item(self.path, i), found: self.found })
-            })
+            .map(|(i, value)| each(At { value, path: &Path::Item(self.path, i), ..self }))
             .collect();
         read.into_iter().collect()
     }
 
     /// A map from text.
     pub fn map<T>(self, each: impl Fn(At<'_>) -> Option<T>) -> Option<BTreeMap<String, T>> {
+        self.ask(|sketch| {
+            let value = Sketch::default();
+            each(At { sketch: Some(&value), ..self });
+            sketch.map(LIST_ITEMS_MAX, value);
+        })?;
         let Value::Object(items) = self.value else { return self.fail("error.expected.jsobject") };
         if items.len() > LIST_ITEMS_MAX {
             return self.fail(too_many(items.len(), LIST_ITEMS_MAX));
@@ -249,7 +313,7 @@ impl<'a> At<'a> {
         let read: Vec<Option<(String, T)>> = items
             .iter()
             .map(|(key, value)| {
-                let at = At { value, path: &Path::Key(self.path, key), found: self.found };
+                let at = At { value, path: &Path::Key(self.path, key), ..self };
                 each(at).map(|value| (key.clone(), value))
             })
             .collect();
@@ -258,8 +322,13 @@ impl<'a> At<'a> {
 
     /// An object with fields.
     pub fn object(self) -> Option<Object<'a>> {
+        let Self { path, found, sketch, .. } = self;
         match self.value {
-            Value::Object(map) => Some(Object { map, path: self.path, found: self.found }),
+            Value::Object(map) => Some(Object { map, path, found, sketch }),
+            _ if sketch.is_some() => {
+                sketch?.object();
+                Some(Object { map: &NOTHING, path, found, sketch })
+            }
             _ => self.fail("error.expected.jsobject"),
         }
     }
@@ -271,6 +340,7 @@ pub struct Object<'a> {
     pub map: &'a Map<String, Value>,
     path: &'a Path<'a>,
     found: &'a RefCell<Violations>,
+    sketch: Option<&'a Sketch>,
 }
 
 impl Object<'_> {
@@ -281,8 +351,26 @@ impl Object<'_> {
 
     /// As `opt`, with bounds of its own.
     pub fn opt_with<T>(&self, key: &str, read: impl FnOnce(At<'_>) -> Option<T>) -> Option<T> {
+        if let Some(sketch) = self.sketch {
+            return self.draw(sketch, key, false, read);
+        }
         let value = self.map.get(key).filter(|value| !value.is_null())?;
-        read(At { value, path: &Path::Key(self.path, key), found: self.found })
+        let path = &Path::Key(self.path, key);
+        read(At { value, path, found: self.found, sketch: None })
+    }
+
+    /// Leaves the mark of a field.
+    fn draw<T>(
+        &self,
+        sketch: &Sketch,
+        key: &str,
+        is_needed: bool,
+        read: impl FnOnce(At<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let (below, path) = (Sketch::default(), &Path::Key(self.path, key));
+        read(At { value: &Value::Null, path, found: self.found, sketch: Some(&below) });
+        sketch.property(key, is_needed, below);
+        None
     }
 
     /// A field that must be there, of an object without bounds.
@@ -307,6 +395,9 @@ impl Object<'_> {
         read: impl FnOnce(At<'_>) -> Option<T>,
         missing: impl FnOnce() -> String,
     ) -> Option<T> {
+        if let Some(sketch) = self.sketch {
+            return self.draw(sketch, key, true, read);
+        }
         if self.map.get(key).is_none_or(Value::is_null) {
             let mut found = self.found.borrow_mut();
             if found.is_full() {
@@ -353,6 +444,7 @@ impl Read for String {
 
 impl Read for bool {
     fn read(at: At<'_>) -> Option<Self> {
+        at.ask(Sketch::boolean)?;
         match at.value {
             Value::Bool(value) => Some(*value),
             _ => at.fail("error.expected.jsboolean"),
@@ -395,84 +487,4 @@ impl fmt::Display for Num {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug)]
-    struct Pair;
-
-    impl Read for Pair {
-        fn read(at: At<'_>) -> Option<Self> {
-            let o = at.object()?;
-            let a = o.need::<String>("a");
-            let b = o.opt_with("b", |at| at.whole::<u16>(1, 9));
-            let list = o.opt_with("list", |at| at.list(|at| at.number(0.0, 1.0)));
-            o.defined("d", bool::read);
-            let _ = (a, b, list);
-            Some(Self)
-        }
-    }
-
-    fn found(json: &str) -> String {
-        let value = serde_json::from_str(json).unwrap();
-        serde_json::to_string(&read::<Pair>(&value).map(|_| ()).unwrap_err()).unwrap()
-    }
-
-    #[test]
-    fn every_violation_is_told_with_its_path() {
-        assert_eq!(
-            found(r#"{"b":10,"list":[0.5,"x",2]}"#),
-            r#"[{"path":"/a","errors":["error.path.missing"]},{"path":"/b","errors":["error.max"]},{"path":"/list(1)","errors":["error.expected.jsnumber"]},{"path":"/list(2)","errors":["error.max"]},{"path":"/d","errors":["'d' is undefined on object: {\"b\":10,\"list\":[0.5,\"x\",2]}"]}]"#
-        );
-        assert_eq!(found("3"), r#"[{"path":"/","errors":["error.expected.jsobject"]}]"#);
-        assert_eq!(
-            found(r#"{"a":1,"b":1.5,"d":null}"#),
-            r#"[{"path":"/a","errors":["error.expected.jsstring"]},{"path":"/b","errors":["error.expected.jsnumber"]},{"path":"/d","errors":["'d' is undefined on object: {\"a\":1,\"b\":1.5,\"d\":null}"]}]"#
-        );
-    }
-
-    #[test]
-    fn the_hundred_and_first_violation_is_only_more() {
-        let list = vec!["2"; LIST_ITEMS_MAX].join(",");
-        let value = serde_json::from_str(&format!(r#"{{"a":"","d":true,"list":[{list}]}}"#));
-        let found = read::<Pair>(&value.unwrap()).map(|_| ()).unwrap_err();
-        let shown = serde_json::to_value(&found).unwrap();
-        let shown = shown.as_array().unwrap();
-        assert_eq!(shown.len(), VIOLATIONS_TOLD_MAX + 1);
-        assert_eq!(shown[99]["path"], "/list(99)");
-        assert_eq!(shown[100]["errors"][0], "there are more; these are the first 100");
-        let mut whole = Violations::default();
-        whole.add_below("/apps(0)", found);
-        assert_eq!(serde_json::to_value(&whole).unwrap().as_array().unwrap().len(), 101);
-    }
-
-    #[test]
-    fn one_path_told_twice_is_one_entry() {
-        let mut v = Violations::default();
-        for (path, text) in [("/a", "x"), ("/b", "x"), ("/a", "y"), ("/a", "x")] {
-            v.add(path, text);
-        }
-        let text = serde_json::to_string(&v).unwrap();
-        let expected = r#"[{"path":"/a","errors":["x","y"]},{"path":"/b","errors":["x"]}]"#;
-        assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn lists_and_echoes_have_an_end() {
-        let list = vec!["1"; LIST_ITEMS_MAX + 1].join(",");
-        let text = found(&format!(r#"{{"a":"","list":[{list}]}}"#));
-        assert!(
-            text.contains(
-                r#"{"path":"/list","errors":["has 10001 elements, the maximum is 10000"]}"#
-            )
-        );
-        assert!(text.len() < ECHO_BYTES_MAX + 1024, "{}", text.len());
-    }
-
-    #[test]
-    fn numbers_print_whole_when_they_are() {
-        let text = serde_json::to_string(&[Num(128.0), Num(0.1), Num(1.15)]).unwrap();
-        assert_eq!(text, "[128,0.1,1.15]");
-        assert_eq!(Num(1.0).to_string(), "1.0");
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ pub mod json;
 pub mod spec;
 pub mod normalize;
 pub mod validate;
+pub mod schema;
 pub mod convert;
 pub mod roles;
 pub mod prepare;
@@ -24,10 +25,12 @@ pub mod render;
 pub mod select;
 pub mod request;
 pub mod handlers;
+pub mod definitions;
 pub mod routes;
 #[cfg(test)]
 mod tests;
 
+pub use definitions::Apps;
 pub use events::Hub;
 pub use routes::Dialect;
 pub use service::Marathon;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{error::Error, json};
 use crate::{
-    base::{limit, task::heavy},
+    base::{clock::Timestamp, limit, task::heavy},
     http::{Call, body::check_values},
     model::path::PathId,
 };
@@ -58,6 +58,15 @@ pub fn takes_json(call: &Call) -> bool {
 /// A switch of the query: `true` in any letter case is on, anything else off.
 pub fn flag(call: &Call, key: &str, default: bool) -> bool {
     call.query().get(key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
+}
+
+/// The version a change was made from (`If-Match: "2026-11-28T08:00:00.000Z"`), where it says so.
+pub fn made_from(call: &Call) -> Result<Option<Timestamp>, Error> {
+    let Some(text) = call.header(header::IF_MATCH) else { return Ok(None) };
+    let version = Timestamp::parse(text.trim().trim_matches('"'));
+    version
+        .map(Some)
+        .ok_or_else(|| Error::BadRequest(format!("If-Match names no version of an app: {text}")))
 }
 
 /// The path id in the URL.

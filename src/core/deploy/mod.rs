@@ -8,6 +8,7 @@ pub mod drain;
 pub mod graph;
 pub mod kill;
 pub mod plan;
+pub mod preview;
 pub mod progress;
 pub mod wait;
 

@@ -6,9 +6,7 @@
 
 use super::{
     advice,
-    constraint::{self, Peers, Rules},
-    cursor::Cursor,
-    field::Fields,
+    constraint::{self, Rules},
     fit::Needs,
     ledger::{Ledger, NodeIx},
     limits::Limits,
@@ -20,11 +18,8 @@ use crate::{
         clock::Timestamp,
         units::{self, Milli},
     },
-    core::State,
     model::{
         access::Role,
-        framework::Lease,
-        instance::InstanceId,
         node::Node,
         resource::Scalars,
         workload::{Constraint, WorkloadSpec},
@@ -394,14 +389,21 @@ pub(super) fn sentence(report: &Report) -> String {
         Some(Hold::Guaranteed { resource, owed }) => {
             format!("what is free is guaranteed to other roles ({})", amount(*owed, resource))
         }
-        None if report.funnel.is_empty() => "no node fits".to_owned(),
-        None if report.n_nodes == 0 => "the cluster has no nodes".to_owned(),
-        None => of_nodes(report),
+        None => stands_in_the_way(report),
     };
     let waits = if report.n_waiting == 1 { "waits" } else { "wait" };
     match report.advice.first() {
         Some(advice) => format!("{who} {waits}: {why}. To place one more: {}", advice.sentence),
         None => format!("{who} {waits}: {why}"),
+    }
+}
+
+/// Why no node takes one more.
+pub(super) fn stands_in_the_way(report: &Report) -> String {
+    match report {
+        report if report.funnel.is_empty() => "no node fits".to_owned(),
+        report if report.n_nodes == 0 => "the cluster has no nodes".to_owned(),
+        report => of_nodes(report),
     }
 }
 
@@ -441,56 +443,4 @@ fn of_nodes(report: &Report) -> String {
 
 fn instances(n: u32) -> String {
     units::count(n as usize, "instance")
-}
-
-/// What would happen to a workload that is not deployed yet: how many of its instances would find
-/// a place beside what runs now, and what stands in the way of one more.
-pub fn explain_spec(
-    state: &State,
-    leases: &[Lease],
-    spec: &WorkloadSpec,
-    now: Timestamp,
-    limits: &Limits,
-) -> Report {
-    let mut spec = spec.clone();
-    match state.spec(&spec.id).filter(|known| !known.config_differs(&spec)) {
-        Some(known) => spec.last_config_change_at = known.last_config_change_at,
-        // A new configuration is compared with no instance.
-        None => spec.last_config_change_at = Timestamp::from_ms(i64::MAX),
-    }
-    let n_there = constraint::compared(state, &spec).count();
-    let n_missing = spec.instances.saturating_sub(u32::try_from(n_there).unwrap_or(u32::MAX));
-    let mut ledger = Ledger::of(state, leases, now);
-    let mut fields = Fields::default();
-    let needs = Needs::of(&spec, &ledger, limits.gpus_are_scarce);
-    let mut rules = Rules::of(&spec, &ledger, &mut fields);
-    Peers::of(state, &spec, &ledger).count(&mut rules);
-    let local = limits.home_nodes(&ledger);
-    let mut cursor = Cursor::new(
-        &ledger,
-        needs,
-        rules,
-        limits.policy,
-        local.as_deref(),
-        Default::default(),
-        n_missing,
-    );
-    let mut n_placed = 0;
-    let n_tried = n_missing.min(u32::try_from(limits.launches_max).unwrap_or(u32::MAX));
-    while n_placed < n_tried {
-        let id = InstanceId::new(format!("{}.instance-{n_placed}", spec.id.safe()));
-        if cursor.place(&mut ledger, &id, 0).is_none() {
-            break;
-        }
-        n_placed += 1;
-    }
-    let mut report = blank(&spec, now, now, n_placed, n_missing - n_placed);
-    if n_placed == n_tried && n_tried < n_missing {
-        report.hold = Some(Hold::NextRound);
-    }
-    let (needs, rules) = (cursor.needs, cursor.rules);
-    let mut explainer = Explainer { ledger: &mut ledger, limits, local: local.as_deref() };
-    explainer.explain(&spec, &needs, &rules, &mut report);
-    report.sentence = sentence(&report);
-    report
 }

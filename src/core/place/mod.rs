@@ -24,13 +24,14 @@ mod waiting;
 pub mod report;
 mod advice;
 mod explain;
+mod forecast;
 mod plan;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
 mod tests;
 
-pub use explain::explain_spec;
+pub use forecast::{Forecast, Place, Room, explain_spec, forecast};
 pub use ledger::Ledger;
 pub use limits::{Limits, Policy};
 pub use plan::{Plan, Planner, plan};

@@ -51,6 +51,8 @@ impl Stage for Theatre {
     fn masked(&self, text: &str) -> String {
         let document = include_str!("../../../docs/api/openapi.yaml").trim_end();
         let text = text.replace(document, "<docs/api/openapi.yaml>");
+        let schema = serde_json::to_string(tepui::compat::marathon::schema::app()).unwrap();
+        let text = text.replace(&schema, "<the schema of an app>");
         let request = Regex::new(r#""request_id":"[0-9a-f]+""#).unwrap();
         request.replace_all(&text, r#""request_id":"<request>""#).into_owned()
     }

@@ -96,7 +96,13 @@ impl Cluster for Prompt {
 /// What the admin router does with the paths these tests use.
 fn front(world: &Arc<World>, tasks: &Tasks) -> impl Handler {
     let guard = || Arc::new(Trusted(Principal::new("admin", Rights::All)));
-    let api = Api::new(world.clone(), world.clock.clone(), tasks, show);
+    let api = Api::new(
+        world.clone(),
+        world.clock.clone(),
+        tasks,
+        show,
+        Arc::new(tepui::compat::marathon::Apps::default()),
+    );
     let api = Arc::new(routes::table(api).guard(guard()));
     let (rng, settings, hub) = (Rng::from_seed(1), Settings::default(), Arc::new(Hub::default()));
     let prompt = Arc::new(Prompt(world.clone()));

@@ -223,6 +223,71 @@ export interface App extends AppSummary {
   deployment_progress: Deployment[];
 }
 
+export interface PlanAnswer {
+  /** Why the definition is refused; empty when it is not. */
+  problems: Fault[];
+  /** Fields that mean nothing, as JSON pointers. They are taken and lost. */
+  unknown: string[];
+  plan?: Plan;
+}
+
+export interface Fault {
+  /** JSON pointer to the place; empty for the whole. */
+  path: string;
+  /** A sentence that names the field. */
+  message: string;
+}
+
+export interface Plan {
+  app_id: string;
+  /** `update` changes the definition and no instance. */
+  action: 'create' | 'restart' | 'scale' | 'update' | 'none';
+  /** What happens to instances, and in which order. */
+  sentence: string;
+  /** Of what is there now; absent when nothing is. */
+  version?: Time;
+  /** Fields that differ from what is there now, defaults included. */
+  changes: {
+    /** JSON pointer. */
+    path: string;
+    /** As JSON; absent when the field is new. */
+    before?: string;
+    /** As JSON; absent when the field goes. */
+    after?: string;
+  }[];
+  /** Instances that start. */
+  starts: number;
+  /** Instances that end. */
+  stops: number;
+  /** Instances that stay healthy meanwhile. */
+  healthy_min: number;
+  /** Instances that are there at the same time at most. */
+  at_most: number;
+  /** Ids of those that end, the first one first; at most 100. */
+  stops_first: string[];
+  requirement: Resources;
+  /** Nodes that would get instances now. */
+  places: {
+    node_id: string;
+    host: string;
+    instances: number;
+  }[];
+  /** Instances that would find no place. */
+  waiting: number;
+  /** Instances beyond the wanted ones that would fit; at most 1000 are tried. */
+  room: number;
+  /** Why there is no place for one more than those. */
+  limit?: string;
+  dns_names: string[];
+  ports: AppPort[];
+  warnings: {
+    code: 'locked' | 'no_place' | 'stuck' | 'gap' | 'no_health_check' | 'image_latest';
+    /** JSON pointer to what would help. */
+    path?: string;
+    message: string;
+  }[];
+}
+
 /**
  * On the way: `scheduled`, `staging` (fetching, pulling), `starting`. Up: `running`.
  * Going: `killing`. Silent: `unreachable`. Ended: `finished`, `failed`, `killed`, `lost`,

@@ -205,12 +205,14 @@ pub async fn update(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
     let force = request::flag(&call, "force", false);
     let is_patch = call.method() == http::Method::PATCH;
     let partial = is_patch || request::flag(&call, "partialUpdate", true);
+    let made_from = request::made_from(&call)?;
     let app: App = request::body_as(&mut call).await?;
     let id = request::id(&call);
     let caller = Caller::of(&call);
     let creates = std::sync::atomic::AtomicBool::new(false);
     let started_as = marathon
         .deploy_of(&call.principal, call.n_read(), |state, deployment| {
+            is_unchanged(state, &id, made_from)?;
             let is_new = !state.apps.contains_key(&id);
             if is_patch && is_new {
                 return Err(missing(&id));
@@ -229,6 +231,13 @@ pub async fn update(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
         return Ok(located(started(StatusCode::CREATED, &started_as), id.as_str()));
     }
     Ok(started(StatusCode::OK, &started_as))
+}
+
+/// That nobody has changed an app since the version somebody looked at.
+fn is_unchanged(state: &State, id: &AppId, made_from: Option<Timestamp>) -> Result<(), Error> {
+    let Some(base) = made_from else { return Ok(()) };
+    let now = state.spec(id).ok_or_else(|| missing(id))?.version;
+    if now == base { Ok(()) } else { Err(Error::Changed { app: id.clone(), base, now }) }
 }
 
 /// `DELETE /v2/apps/{id}`: the one change that forces unless told otherwise.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     INT_MAX,
@@ -152,11 +153,11 @@ pub enum EnvValue {
 
 impl Read for EnvValue {
     fn read(at: At<'_>) -> Option<Self> {
-        if at.value.is_object() {
-            Some(Self::Secret { secret: at.object()?.need("secret")? })
-        } else {
-            at.text(0, usize::MAX).map(Self::Text)
-        }
+        at.either(
+            Value::is_object,
+            |at| Some(Self::Secret { secret: at.object()?.need("secret")? }),
+            |at| at.text(0, usize::MAX).map(Self::Text),
+        )
     }
 }
 

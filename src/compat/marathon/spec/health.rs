@@ -1,6 +1,7 @@
 //! Health checks, informing checks, readiness checks.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{INT_MAX, names};
 use crate::compat::marathon::json::{At, Object, Read};
@@ -192,11 +193,12 @@ impl Read for ExecCheck {
 
 impl Read for Command {
     fn read(at: At<'_>) -> Option<Self> {
-        let o = at.object()?;
-        match o.opt("argv") {
-            Some(argv) => Some(Self::Argv(argv)),
-            None => o.need("shell").map(Self::Shell),
-        }
+        let has_argv = |value: &Value| value.get("argv").is_some_and(|argv| !argv.is_null());
+        at.either(
+            has_argv,
+            |at| at.object()?.need("argv").map(Self::Argv),
+            |at| at.object()?.need("shell").map(Self::Shell),
+        )
     }
 }
 

@@ -146,10 +146,11 @@ impl Read for ResourceLimits {
 
 impl Read for Limit {
     fn read(at: At<'_>) -> Option<Self> {
-        match at.value {
-            Value::String(_) => at.one_of(&[("unlimited", Self::Unlimited)]),
-            _ => at.number(0.0, LIMIT_MAX).map(|n| Self::At(Num(n))),
-        }
+        at.either(
+            Value::is_string,
+            |at| at.one_of(&[("unlimited", Self::Unlimited)]),
+            |at| at.number(0.0, LIMIT_MAX).map(|n| Self::At(Num(n))),
+        )
     }
 }
 
@@ -185,16 +186,17 @@ fn number(at: At<'_>) -> Option<f64> {
     at.number(f64::MIN, f64::MAX)
 }
 
+fn read_after(at: At<'_>) -> Option<Unreachable> {
+    let o = at.object()?;
+    let seconds = |key: &str| o.opt_with(key, |at| at.whole(0, INT_MAX)).unwrap_or(0);
+    Some(Unreachable::After {
+        inactive_s: seconds("inactiveAfterSeconds"),
+        expunge_s: seconds("expungeAfterSeconds"),
+    })
+}
+
 impl Read for Unreachable {
     fn read(at: At<'_>) -> Option<Self> {
-        if at.value.is_string() {
-            return at.one_of(&[("disabled", Self::Disabled)]);
-        }
-        let o = at.object()?;
-        let seconds = |key: &str| o.opt_with(key, |at| at.whole(0, INT_MAX)).unwrap_or(0);
-        Some(Self::After {
-            inactive_s: seconds("inactiveAfterSeconds"),
-            expunge_s: seconds("expungeAfterSeconds"),
-        })
+        at.either(Value::is_string, |at| at.one_of(&[("disabled", Self::Disabled)]), read_after)
     }
 }

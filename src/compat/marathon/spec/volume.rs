@@ -91,8 +91,9 @@ impl External {
 impl Read for Volume {
     fn read(at: At<'_>) -> Option<Self> {
         let o = at.object()?;
+        let container_path = o.defined("containerPath", |at| at.text(1, usize::MAX));
         let volume = Self {
-            container_path: o.defined("containerPath", |at| at.text(1, usize::MAX))?,
+            container_path: String::new(),
             mode: o.opt("mode"),
             host_path: o.opt_with("hostPath", |at| at.text(1, usize::MAX)),
             persistent: o.opt("persistent"),
@@ -101,10 +102,10 @@ impl Read for Volume {
         };
         // By what was sent: what of it cannot be read is told already.
         let says = |key: &str| o.map.get(key).is_some_and(|value| !value.is_null());
-        if !says("secret") && !says("persistent") {
+        if container_path.is_some() && !says("secret") && !says("persistent") {
             o.defined("mode", Access::read)?;
         }
-        Some(volume)
+        Some(Self { container_path: container_path?, ..volume })
     }
 }
 
@@ -139,9 +140,9 @@ impl Read for External {
 }
 
 fn options(at: At<'_>, is_csi: bool) -> Option<Map<String, Value>> {
-    if !is_csi {
+    let texts = |at: At<'_>| {
         let texts = at.map(String::read)?;
-        return Some(texts.into_iter().map(|(k, v)| (k, Value::String(v))).collect());
-    }
-    at.object().map(|o| o.map.clone())
+        Some(texts.into_iter().map(|(k, v)| (k, Value::String(v))).collect())
+    };
+    at.either(|_| !is_csi, texts, |at| at.object().map(|o| o.map.clone()))
 }
