@@ -186,15 +186,24 @@ async function scaleTo(page, n) {
   await page.getByTestId('instances').getByText(`${n} of ${n}`).waitFor();
 }
 
+/** Runs a definition that is pasted as JSON. */
+async function write(page, spec) {
+  await page.goto(`${base}/ui/services/create?view=json`);
+  await page.getByRole('button', { name: /^From scratch/ }).click();
+  const editor = page.getByTestId('editor').getByRole('textbox');
+  await editor.click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.press('Delete');
+  await page.keyboard.insertText(JSON.stringify(spec));
+  await page.getByTestId('plan').getByText(/starts?\./).waitFor();
+  await page.getByRole('button', { name: 'Run', exact: true }).click();
+}
+
 async function runOwn(page) {
-  await page.goto(`${base}/ui/services/create`);
   const spec = { id: own, cmd: 'while true; do date; sleep 1; done', cpus: 0.01, mem: 16, instances: 1 };
-  await page.getByLabel('Definition').fill(JSON.stringify(spec));
-  await page.getByRole('button', { name: 'Run', exact: true }).click();
+  await write(page, spec);
   await page.getByTestId('instances').getByText('1 of 1').waitFor();
-  await page.goto(`${base}/ui/services/create`);
-  await page.getByLabel('Definition').fill(JSON.stringify({ ...spec, id: stuck, cpus: 100_000 }));
-  await page.getByRole('button', { name: 'Run', exact: true }).click();
+  await write(page, { ...spec, id: stuck, cpus: 100_000 });
   await page.getByText('Waiting', { exact: true }).waitFor();
 }
 

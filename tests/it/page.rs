@@ -47,6 +47,24 @@ fn a_browser_signs_in_sees_the_demo_scales_it_and_watches_the_number_change() {
     eprintln!("{text}");
 }
 
+/// Services are made by form, by YAML and from Compose text, and changed while somebody else does.
+#[test]
+fn a_browser_makes_services_and_changes_them_without_loss() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let system = System::start();
+    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
+    let out = Command::new("node")
+        .arg(format!("{root}tests/browser/edit.mjs"))
+        .env("TEPUI_URL", format!("http://{}", system.router))
+        .env("TEPUI_USER", "admin")
+        .env("TEPUI_PASSWORD", password.expect("password file").trim())
+        .output()
+        .expect("node runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    eprintln!("{text}");
+}
+
 /// Shells and files: real containers, a connection that is cut, a page that is loaded anew.
 #[test]
 fn a_browser_opens_shells_loses_them_has_them_again_and_reads_files() {

@@ -112,6 +112,16 @@ async function own(req, res, url) {
   if (path === 'me') return json(res, 200, { uid: 'admin', description: 'Fixture admin', superuser: true });
   if (path === 'status') return json(res, 200, world.status());
   if (path === 'events') return events(req, res);
+  // Anything goes in a made-up cluster, and fits on its first node.
+  if (path === 'schema/app') return json(res, 200, { type: 'object' });
+  if (path === 'plan') {
+    const spec = await body(req);
+    const n = spec.instances ?? 1;
+    const [node] = world.nodes.values();
+    const old = world.apps.get(spec.id);
+    const plan = { app_id: spec.id, action: old ? 'restart' : 'create', sentence: old ? `${n} instances are replaced.` : `${n} instances start.`, version: old?.version, changes: [], starts: n, stops: 0, healthy_min: 0, at_most: n, stops_first: [], requirement: { cpus: spec.cpus ?? 1, mem_mb: spec.mem ?? 128, disk_mb: 0, gpus: 0 }, places: node ? [{ node_id: node.id, host: node.host, instances: n }] : [], waiting: 0, room: 3, dns_names: [], ports: [], warnings: [] };
+    return json(res, 200, { problems: spec.id ? [] : [{ path: '/id', message: 'id is missing' }], unknown: [], plan });
+  }
   if (path === 'apps') return json(res, 200, { revision: world.revision, apps: world.snapshot().apps });
   if (parts[0] === 'apps') {
     const sub = parts.length > 2 && parts.at(-1) === 'why';

@@ -1,6 +1,18 @@
 // Requests to the server: one deadline, one error type, one reaction to a lost session.
 import { here } from './base';
-import type { App, DrainRequest, Error as ErrorBody, FileEntry, Instance, LogChunk, Me, Moves, Node, Why } from './types';
+import type {
+  App,
+  DrainRequest,
+  Error as ErrorBody,
+  FileEntry,
+  Instance,
+  LogChunk,
+  Me,
+  Moves,
+  Node,
+  PlanAnswer,
+  Why,
+} from './types';
 
 const OWN = '/tepui/v1';
 const MARATHON = '/service/marathon/v2';
@@ -114,10 +126,16 @@ async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await answer.json()) as T;
 }
 
-async function send(method: string, path: string, body?: unknown): Promise<unknown> {
+async function send(
+  method: string,
+  path: string,
+  body?: unknown,
+  init: { headers?: Record<string, string>; signal?: AbortSignal } = {},
+): Promise<unknown> {
   const answer = await request(path, {
+    ...init,
     method,
-    headers: { accept: 'application/json', 'content-type': 'application/json' },
+    headers: { accept: 'application/json', 'content-type': 'application/json', ...init.headers },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const text = await answer.text();
@@ -196,6 +214,16 @@ export const api = {
   downloadPath: (task: string, path: string) =>
     here(`${OWN}/tasks/${segment(task)}/files?${new URLSearchParams({ path, download: 'true' })}`),
 
+  /** What may stand in a definition, as JSON Schema. */
+  schema: (signal?: AbortSignal) => get<unknown>(`${OWN}/schema/app`, signal),
+  /** What a definition would do if it were run now. */
+  plan: (spec: unknown, signal: AbortSignal) =>
+    send('POST', `${OWN}/plan`, spec, { signal }) as Promise<PlanAnswer>,
+  /** The definition whole in place of a version of it; refused when that is not the present one. */
+  replace: (id: string, spec: unknown, version: string, force: boolean) =>
+    send('PUT', `${MARATHON}/apps${marathonPath(id)}?partialUpdate=false&force=${force}`, spec, {
+      headers: { 'if-match': `"${version}"` },
+    }),
   create: (spec: unknown) => send('POST', `${MARATHON}/apps`, spec),
   change: (id: string, patch: Record<string, unknown>, force = false) => make(calls.change(id, patch), force),
   restart: (id: string, force = false) => make(calls.restart(id), force),

@@ -78,6 +78,11 @@ export function appHref(id: string, tab?: string): string {
   return `/services/-${path}${tab ? `?tab=${tab}` : ''}`;
 }
 
+/** Address of the page on which an app is changed. */
+export function editHref(id: string): string {
+  return appHref(id).replace('/services/-', '/services/edit/-');
+}
+
 /** A sentence of the server with its times as the reader's clock shows them. */
 export function humanise(sentence: string): string {
   return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (iso) => {

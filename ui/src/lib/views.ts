@@ -1,7 +1,7 @@
 // The views of a service that have a word in the search box and a key in the list. A view that comes
 // later is a line here.
 import type { Key } from '../words';
-import { appHref } from './format';
+import { appHref, editHref } from './format';
 
 export interface View {
   /** The address of it for a service. */
@@ -16,7 +16,8 @@ export interface View {
 export const VIEWS: View[] = [
   { href: (id) => appHref(id, 'logs'), verbs: ['logs', 'log'], key: 'l', about: 'key.logs' },
   { href: (id) => appHref(id, 'why'), verbs: ['why'], key: 'w', about: 'key.why' },
-  { href: (id) => appHref(id, 'config'), verbs: ['config', 'configuration', 'edit'], key: 'e', about: 'key.config' },
+  { href: editHref, verbs: ['edit'], key: 'e', about: 'key.edit' },
+  { href: (id) => appHref(id, 'config'), verbs: ['config', 'configuration'], key: 'c', about: 'key.config' },
 ];
 
 export function viewOf(verb: string): View | undefined {

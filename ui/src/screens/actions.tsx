@@ -1,6 +1,7 @@
 // What can be done to a service: each action asks, shows the same as a command, and reports back.
-import { Copy, ExternalLink, Pause, Play, RotateCw, Scaling, Timer, Trash2 } from 'lucide-react';
+import { Copy, CopyPlus, ExternalLink, Pause, Pencil, Play, RotateCw, Scaling, Timer, Trash2 } from 'lucide-react';
 import { type FormEvent, type ReactNode, useState } from 'react';
+import { navigate } from 'wouter/use-browser-location';
 import { here } from '../api/base';
 import { ApiError, api, type Call, calls, curlOf } from '../api/client';
 import { useApp, useRows } from '../api/hooks';
@@ -10,7 +11,7 @@ import { Check, TextField } from '../components/field';
 import type { MenuItem } from '../components/menu';
 import { type Action, toast } from '../components/toast';
 import { Button, Command, copyText, Notice } from '../components/ui';
-import { cpus, mebibytes } from '../lib/format';
+import { cpus, editHref, mebibytes } from '../lib/format';
 import { say } from '../words';
 
 export type Ask = 'scale' | 'resume' | 'restart' | 'suspend' | 'delete';
@@ -40,6 +41,7 @@ export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][]
   return [
     [...open, ...delayed],
     [
+      { text: say('ask.edit'), icon: <Pencil size={15} />, keys: 'e', onSelect: () => goTo(editHref(app.id)) },
       { text: say('ask.scale…'), icon: <Scaling size={15} />, keys: 's', onSelect: () => ask('scale') },
       {
         text: say('ask.restart…'),
@@ -54,6 +56,11 @@ export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][]
     ],
     [
       {
+        text: say('ask.copyOf'),
+        icon: <CopyPlus size={15} />,
+        onSelect: () => goTo(`/services/create?${new URLSearchParams({ copy: app.id })}`),
+      },
+      {
         text: say('ask.copyId'),
         icon: <Copy size={15} />,
         onSelect: () => void run(say('ask.copied', { id: app.id }), () => copyText(app.id)),
@@ -61,6 +68,11 @@ export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][]
     ],
     [{ text: say('ask.delete…'), icon: <Trash2 size={15} />, danger: true, keys: 'd', onSelect: () => ask('delete') }],
   ];
+}
+
+/** To a page of ours, below the path under which the page lives. */
+function goTo(path: string): void {
+  navigate(`${new URL(document.baseURI).pathname.replace(/\/$/, '')}/ui${path}`);
 }
 
 /** Runs a change without a question; says how it went. */

@@ -1,103 +1,124 @@
-// A definition written here and sent as it is; the server's objections stand at the field.
-import { type FormEvent, useState } from 'react';
-import { Link, useLocation } from 'wouter';
-import { ApiError, api } from '../api/client';
-import { CodeField } from '../components/field';
-import { toast } from '../components/toast';
-import { Button, Command, PageHead, Panel } from '../components/ui';
-import { appHref } from '../lib/format';
-import css from './create.module.css';
+// Run a new service, or change one that is there: the same workbench over another beginning.
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import { api } from '../api/client';
+import { Failure, PageHead, Panel, Skeleton } from '../components/ui';
+import { type Kept, keepDraft, keptDraft } from '../edit/draft';
+import { fromValue, writeYaml } from '../edit/document';
+import css from '../edit/edit.module.css';
+import { type Schema, withoutDefaults } from '../edit/schema';
+import { Start } from '../edit/start';
+import { copyOf, present, Workbench } from '../edit/workbench';
+import { appHref, duration, splitId } from '../lib/format';
 import { Title } from './services';
 
-const EXAMPLE = `{
-  "id": "/hello",
-  "cmd": "while true; do date; sleep 1; done",
-  "cpus": 0.1,
-  "mem": 32,
-  "instances": 1
-}
-`;
-/** A draft survives a reload, but not the session of the browser. */
-const DRAFT = 'tepui.draft.app';
+/** Under this name the draft of a new service is kept. */
+const NEW = 'new';
 
-function draft(): string {
-  try {
-    return sessionStorage.getItem(DRAFT) ?? EXAMPLE;
-  } catch {
-    return EXAMPLE;
-  }
-}
-
-function keepDraft(text: string | undefined): void {
-  try {
-    if (text === undefined) sessionStorage.removeItem(DRAFT);
-    else sessionStorage.setItem(DRAFT, text);
-  } catch {
-    // Without storage there is no draft.
-  }
-}
-
-function explain(error: unknown): string {
-  if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
-  const details = error.details.map(({ path, errors }) => `${path}: ${errors.join(', ')}`);
-  return [error.message, ...details, error.hint].filter(Boolean).join('\n');
+function useSchema() {
+  return useQuery({ queryKey: ['schema'], queryFn: ({ signal }) => api.schema(signal) as Promise<Schema> });
 }
 
 export default function Create() {
-  const [text, setText] = useState(draft);
-  const [error, setError] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  const [, go] = useLocation();
-
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    let spec: { id?: unknown };
+  const schema = useSchema();
+  const [search, setSearch] = useSearchParams();
+  const [kept, setKept] = useState(() => keptDraft(NEW));
+  const [yaml, setYaml] = useState(kept?.yaml);
+  const [error, setError] = useState<unknown>();
+  const begin = (text: string) => {
+    keepDraft(NEW, { yaml: text, at: Date.now() });
+    setKept(undefined);
+    setYaml(text);
+  };
+  const copy = async (id: string) => {
     try {
-      spec = JSON.parse(text) as { id?: unknown };
+      const there = await present(id, schema.data);
+      if (there) begin(copyOf(there.value).yaml);
     } catch (cause) {
-      setError(`This is not JSON: ${cause instanceof Error ? cause.message : cause}`);
-      return;
-    }
-    setBusy(true);
-    try {
-      await api.create(spec);
-      keepDraft(undefined);
-      const id = `/${String(spec.id).replace(/^\/+/, '')}`;
-      toast(`${id}: starting`);
-      go(appHref(id));
-    } catch (cause) {
-      setBusy(false);
-      setError(explain(cause));
+      setError(cause);
     }
   };
-
+  const from = search.get('copy');
+  const asked = useQuery({
+    queryKey: ['copy', from],
+    enabled: from !== null && yaml === undefined && !schema.isPending,
+    queryFn: async () => {
+      await copy(from ?? '');
+      setSearch({}, { replace: true });
+      return true;
+    },
+  });
+  const over = () => {
+    keepDraft(NEW, undefined);
+    setYaml(undefined);
+    setSearch({}, { replace: true });
+  };
   return (
     <>
       <Title text="Run a service" />
       <PageHead crumbs={[{ href: '/services', text: 'Services' }]} title="Run a service" />
-      <Panel className={css.panel}>
-        <form onSubmit={submit} className={css.form}>
-          <CodeField
-            label="Definition"
-            value={text}
-            rows={18}
-            error={error}
-            hint="Marathon's app format, in JSON."
-            onChange={(event) => {
-              setText(event.target.value);
-              setError(undefined);
-              keepDraft(event.target.value);
-            }}
-          />
-          <Command text="tepui app deploy app.json" />
-          <div className={css.buttons}>
-            <Link href="/services">Cancel</Link>
-            <Button kind="primary" type="submit" busy={busy}>
-              Run
-            </Button>
-          </div>
-        </form>
-      </Panel>
+      {error !== undefined && <Failure error={error} />}
+      {schema.isPending || asked.isFetching ? (
+        <Skeleton />
+      ) : yaml === undefined ? (
+        <Start onYaml={begin} onCopy={(id) => void copy(id)} />
+      ) : (
+        <Workbench key={yaml} draftId={NEW} yaml={yaml} schema={schema.data} aside={<Over kept={kept} onOver={over} />} />
+      )}
+    </>
+  );
+}
+
+function Over({ kept, onOver }: { kept: Kept | undefined; onOver: () => void }) {
+  return (
+    <span className={css.over}>
+      {kept && <span className="muted">Your draft of {duration(Date.now() - kept.at)} ago.</span>}
+      <button type="button" className={css.link} onClick={onOver}>
+        Start over
+      </button>
+    </span>
+  );
+}
+
+export function Edit({ id }: { id: string }) {
+  const schema = useSchema();
+  const kept = keptDraft(id);
+  const start = useQuery({
+    queryKey: ['edit', id],
+    enabled: !schema.isPending,
+    gcTime: 0,
+    queryFn: async ({ signal }) => {
+      const app = await api.app(id, signal);
+      return { value: withoutDefaults(app.spec as never, schema.data) as never, version: app.version };
+    },
+  });
+  const { path, name } = splitId(id);
+  return (
+    <>
+      <Title text={`Edit ${id}`} />
+      <PageHead
+        crumbs={[
+          { href: '/services', text: 'Services' },
+          { href: appHref(id), text: `${path.slice(1)}${name}` },
+        ]}
+        title={`Edit ${name}`}
+      />
+      {start.isPending || schema.isPending ? (
+        <Skeleton />
+      ) : start.data ? (
+        <Workbench
+          draftId={id}
+          yaml={kept?.version && kept.base ? kept.yaml : writeYaml(fromValue(start.data.value))}
+          base={kept?.version && kept.base ? { value: kept.base, version: kept.version } : start.data}
+          schema={schema.data}
+        />
+      ) : (
+        <Panel>
+          <Failure error={start.error} retry={() => void start.refetch()} />
+          <Link href="/services">All services</Link>
+        </Panel>
+      )}
     </>
   );
 }

@@ -1,5 +1,5 @@
 // One service: instances, output, why it waits, definition.
-import { EllipsisVertical, ExternalLink, RotateCw, Scaling } from 'lucide-react';
+import { EllipsisVertical, ExternalLink, Pencil, RotateCw, Scaling } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import { here } from '../api/base';
@@ -22,7 +22,7 @@ import {
   TabLinks,
 } from '../components/ui';
 import { groupsOf } from '../lib/filter';
-import { appHref, count, cpus, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
+import { appHref, count, cpus, editHref, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
 import { appLook, needsAttention } from '../lib/status';
 import { type Ask, AskDialog, appMenu } from './actions';
 import { DeploymentRow } from './deployment';
@@ -149,6 +149,10 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
               Open
             </a>
           )}
+          <Link className={css.open} href={editHref(app.id)}>
+            <Pencil size={15} aria-hidden />
+            Edit
+          </Link>
           <Button onClick={() => ask('restart')} disabled={wanted === 0}>
             <RotateCw size={15} aria-hidden />
             Restart

@@ -22,6 +22,7 @@ import { type Key, say } from '../words';
 
 const Service = lazy(() => import('../screens/service'));
 const Create = lazy(() => import('../screens/create'));
+const Edit = lazy(() => import('../screens/create').then((it) => ({ default: it.Edit })));
 const Nodes = lazy(() => import('../screens/nodes'));
 const NodePage = lazy(() => import('../screens/node'));
 const Deployments = lazy(() => import('../screens/deployments'));
@@ -98,6 +99,9 @@ export function Shell({ me }: { me: Me }) {
               <Route path="/" component={Dashboard} />
               <Route path="/services" component={Services} />
               <Route path="/services/create" component={Create} />
+              <Route path="/services/edit/-/*">
+                {(params) => <Edit key={params['*']} id={`/${decodeURIComponent(params['*'] ?? '')}`} />}
+              </Route>
               <Route path="/services/-/*">
                 {(params) => <Service key={params['*']} id={`/${decodeURIComponent(params['*'] ?? '')}`} />}
               </Route>
