@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tepui::{
     api::{Api, frames::channel, routes},
     base::{clock::SystemClock, task::Tasks},
+    compat::marathon::Apps,
     http::{
         Body, Request,
         auth::{Account, Accounts, Asked, Rights, TOKEN_LIFE, TokenGuard, Tokens},
@@ -69,7 +70,13 @@ impl Rig {
         let guard = Arc::new(TokenGuard::new(tokens.clone(), clock.clone(), |refusal, _| {
             reply::text(http::StatusCode::UNAUTHORIZED, refusal.to_string())
         }));
-        let table = Arc::new(routes::table(Api::new(world.clone(), clock, &tasks, show)));
+        let table = Arc::new(routes::table(Api::new(
+            world.clone(),
+            clock,
+            &tasks,
+            show,
+            Arc::new(Apps::default()),
+        )));
         // As the front door does: the caller is known before the table is asked.
         let handler = move |mut request: Request| {
             let (guard, table) = (guard.clone(), table.clone());
