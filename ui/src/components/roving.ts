@@ -11,6 +11,7 @@ export interface Roving {
   /** For the element around the rows, each of which has its key in `data-row`. */
   onKeyDown: (event: KeyboardEvent) => void;
   onFocus: (event: { target: EventTarget }) => void;
+  onBlur: (event: { target: EventTarget; relatedTarget: EventTarget | null }) => void;
 }
 
 export interface RowKeys<T> {
@@ -55,9 +56,9 @@ export function useRoving<T>(
     [...(box.current?.querySelectorAll<HTMLElement>('[data-row]') ?? [])].find((row) => row.dataset.row === key);
 
   useLayoutEffect(() => {
-    // What had the focus is gone, by somebody else's hand: its place keeps it.
-    if (place.current >= 0 && index < 0 && document.activeElement === document.body) {
-      const heir = rows[Math.min(place.current, rows.length - 1)];
+    // What had the focus is gone, by somebody else's hand, or drawn anew: its place keeps it.
+    if (place.current >= 0 && document.activeElement === document.body) {
+      const heir = index >= 0 ? first : rows[Math.min(place.current, rows.length - 1)];
       if (heir !== undefined) wanted.current = rowKey(heir);
     }
     if (wanted.current !== undefined) {
@@ -104,7 +105,16 @@ export function useRoving<T>(
     place.current = rows.findIndex((row) => rowKey(row) === key);
     if (key !== undefined) setChosen(key);
   };
-  return { current, onKeyDown, onFocus };
+  // Left on purpose, by the tab key or a click elsewhere: then nothing is given back.
+  const onBlur = ({ target: element, relatedTarget: to }: { target: EventTarget; relatedTarget: EventTarget | null }) => {
+    if (to) place.current = box.current?.contains(to as Node) ? place.current : -1;
+    else {
+      setTimeout(() => {
+        if ((element as HTMLElement).isConnected && document.activeElement === document.body) place.current = -1;
+      });
+    }
+  };
+  return { current, onKeyDown, onFocus, onBlur };
 }
 
 /** What a key does within a row; false when it is none of ours. */

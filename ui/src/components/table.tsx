@@ -271,7 +271,7 @@ function Line<T>({
 function PlainBody<T>(props: Drawn<T>) {
   const { rows, rowKey, roving } = props;
   return (
-    <div role="rowgroup" onKeyDown={roving.onKeyDown} onFocus={roving.onFocus}>
+    <div role="rowgroup" onKeyDown={roving.onKeyDown} onFocus={roving.onFocus} onBlur={roving.onBlur}>
       {rows.map((row, i) => (
         <Line key={rowKey(row)} {...props} at={i} row={row} />
       ))}
@@ -313,6 +313,7 @@ function LongBody<T>(props: Drawn<T>) {
       style={{ height: virtual.getTotalSize() }}
       onKeyDown={roving.onKeyDown}
       onFocus={roving.onFocus}
+      onBlur={roving.onBlur}
     >
       {virtual.getVirtualItems().map((item) => {
         const row = rows[item.index];
