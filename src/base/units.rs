@@ -5,6 +5,7 @@ use std::{
     fmt,
     iter::Sum,
     ops::{Add, AddAssign, Sub, SubAssign},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -114,37 +115,76 @@ impl fmt::Debug for Milli {
     }
 }
 
-/// `1 node`, `2 nodes`.
+/// `1 node`, `2 nodes`, `1,515 services`.
 pub fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+    if n == 1 { format!("1 {what}") } else { format!("{} {what}s", grouped(n)) }
 }
 
-/// Thousandths of a MiB in a tenth of a GiB. Amounts are divided by it and never multiplied first:
-/// what a definition asks for may be as large as can be counted.
-const GIB_TENTH: i64 = 1024 * 100;
+/// A whole number with a comma every three digits.
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
 
-/// Mebibytes for people: `512 MiB`, `0.5 MiB`, from 1 GiB on in GiB with one decimal.
+/// `50 %`; what is not nothing never reads as 0, and what is not all never as 100.
+pub fn percent(part: f64, whole: f64) -> String {
+    if whole <= 0.0 {
+        return "–".to_owned();
+    }
+    match part / whole * 100.0 {
+        share if share > 0.0 && share < 1.0 => "<1 %".to_owned(),
+        share if share < 100.0 => format!("{} %", share.round().min(99.0)),
+        share => format!("{} %", share.round()),
+    }
+}
+
+/// `12 s`, `5 min`, `3 h`, `2 d`: the largest whole unit.
+pub fn duration(time: Duration) -> String {
+    match time.as_secs() {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3600 => format!("{} min", s / 60),
+        s @ 3600..86_400 => format!("{} h", s / 3600),
+        s => format!("{} d", s / 86_400),
+    }
+}
+
+/// Thousandths of a MiB in a tenth of a MiB, of a GiB and of a TiB. Amounts are divided by them and
+/// never multiplied first: what a definition asks for may be as large as can be counted.
+const TENTHS: [(i64, &str); 3] = [(100, "MiB"), (100 * 1024, "GiB"), (100 * 1024 * 1024, "TiB")];
+
+/// Mebibytes for people: `512 MiB`, `0.5 MiB`, from 1 GiB on in GiB and from 1 TiB on in TiB, with
+/// one decimal.
 pub fn memory(mib: Milli) -> String {
-    if mib.get() < 1024 * 1000 {
+    if mib < Milli::whole(1) {
         return format!("{mib} MiB");
     }
-    gibibytes(mib.get() / GIB_TENTH)
+    let (tenth, unit) = unit_of(mib);
+    tenths(mib.get() / tenth, unit)
 }
 
 /// As `memory`, never less than `mib`: what must be there.
 pub fn memory_needed(mib: Milli) -> String {
-    if mib.get() < 1024 * 1000 {
+    let (tenth, unit) = unit_of(mib);
+    if unit == TENTHS[0].1 {
         return format!("{mib} MiB");
     }
-    gibibytes(mib.get() / GIB_TENTH + i64::from(mib.get() % GIB_TENTH != 0))
+    tenths(mib.get() / tenth + i64::from(mib.get() % tenth != 0), unit)
 }
 
-fn gibibytes(tenths: i64) -> String {
-    if tenths % 10 == 0 {
-        format!("{} GiB", tenths / 10)
-    } else {
-        format!("{}.{} GiB", tenths / 10, tenths % 10)
-    }
+fn unit_of(mib: Milli) -> (i64, &'static str) {
+    let fits = |(tenth, _): &&(i64, &str)| mib.get() >= tenth * 10;
+    *TENTHS.iter().rev().find(fits).unwrap_or(&TENTHS[0])
+}
+
+fn tenths(n: i64, unit: &str) -> String {
+    if n % 10 == 0 { format!("{} {unit}", n / 10) } else { format!("{}.{} {unit}", n / 10, n % 10) }
 }
 
 /// Two amounts that differ, so that the difference shows.
@@ -169,17 +209,30 @@ mod tests {
         }
     }
 
+    /// The page is held to the same table (ui/src/lib/format.test.ts).
     #[test]
-    fn memory_is_told_in_the_unit_that_reads_best() {
-        for (mib, text) in [
-            (Milli::whole(32), "32 MiB"),
-            (Milli::new(500), "0.5 MiB"),
-            (Milli::whole(1024), "1 GiB"),
-            (Milli::whole(65_536), "64 GiB"),
-            (Milli::new(16_062_750), "15.6 GiB"),
-        ] {
-            assert_eq!(memory(mib), text);
-        }
+    fn quantities_are_told_as_the_table_says() {
+        let table = include_str!("../../tests/golden/quantities.json");
+        let table: serde_json::Value = serde_json::from_str(table).unwrap();
+        let told = |kind: &str, tell: &dyn Fn(&[f64], &str) -> String| {
+            for row in table[kind].as_array().unwrap() {
+                let row = row.as_array().unwrap();
+                let (text, given) = row.split_last().unwrap();
+                let numbers: Vec<f64> = given.iter().filter_map(|v| v.as_f64()).collect();
+                let word = given.iter().find_map(|v| v.as_str()).unwrap_or_default();
+                assert_eq!(tell(&numbers, word), text.as_str().unwrap(), "{kind} {row:?}");
+            }
+        };
+        let whole = |n: f64| Milli::from_f64(n).floor().unsigned_abs();
+        told("memory_mib", &|n, _| memory(Milli::from_f64(n[0])));
+        told("cpus", &|n, _| Milli::from_f64(n[0]).to_string());
+        told("percent", &|n, _| percent(n[0], n[1]));
+        told("duration_ms", &|n, _| duration(Duration::from_millis(whole(n[0]))));
+        told("count", &|n, what| count(usize::try_from(whole(n[0])).unwrap(), what));
+    }
+
+    #[test]
+    fn what_is_needed_is_never_told_as_less_and_differences_show() {
         assert_eq!(
             (memory(Milli::whole(3800)), memory_needed(Milli::whole(3800))),
             ("3.7 GiB".into(), "3.8 GiB".into())
@@ -187,8 +240,6 @@ mod tests {
         assert_eq!(memory_needed(Milli::whole(4096)), "4 GiB");
         let near = memories(Milli::whole(16_063), Milli::new(16_062_750));
         assert_eq!(near, ("16063 MiB".to_owned(), "16062.75 MiB".to_owned()));
-        assert_eq!(count(1, "node"), "1 node");
-        assert_eq!(count(0, "node"), "0 nodes");
     }
 
     #[test]
@@ -197,24 +248,33 @@ mod tests {
         assert_eq!(sum, Milli::whole(1));
     }
 
+    fn unit_size(unit: &str) -> i128 {
+        match unit {
+            "TiB" => 1024 * 1024,
+            "GiB" => 1024,
+            _ => 1,
+        }
+    }
+
     /// Thousandths of a MiB that a text of `memory` stands for.
     fn read_back(text: &str) -> i128 {
         let (number, unit) = text.split_once(' ').unwrap();
         let (whole, rest) = number.split_once('.').unwrap_or((number, ""));
         let thousandths: i128 = format!("{whole}{rest:0<3}").parse().unwrap();
-        thousandths * if unit == "GiB" { 1024 } else { 1 }
+        thousandths * unit_size(unit)
     }
 
     proptest::proptest! {
         /// What a node has is never told as more, what is needed never as less, and either is right
-        /// to a tenth of a GiB; whatever number somebody wrote into a definition.
+        /// to a tenth of its unit; whatever number somebody wrote into a definition.
         #[test]
         fn memory_is_rounded_to_the_safe_side(bits in 0..63_u32, any in 0..i64::MAX) {
             let mib = Milli::new(any >> bits);
             let exact = i128::from(mib.get());
             let (has, needs) = (read_back(&memory(mib)), read_back(&memory_needed(mib)));
             proptest::prop_assert!(has <= exact && exact <= needs, "{mib}: {has} {needs}");
-            proptest::prop_assert!(needs - has <= 1024 * 100, "{mib}: {has} {needs}");
+            let unit = memory_needed(mib).rsplit(' ').next().map_or(1, unit_size);
+            proptest::prop_assert!(needs - has <= unit * 100, "{mib}: {has} {needs}");
             let (a, b) = memories(mib, mib + Milli::new(1));
             proptest::prop_assert!(a != b || mib + Milli::new(1) == mib, "{a} {b}");
         }

@@ -2,22 +2,26 @@
 import type { Instance } from '../api/types';
 import { currentLanguage, number } from '../words';
 
-/** CPU shares: at most two decimals, none when whole; what is not nothing never reads as 0. */
+/** CPU shares: at most three decimals, none when whole; what is not nothing never reads as 0. */
 export function cpus(value: number): string {
-  if (value > 0 && value < 0.005) return `<${number(0.01, 2)}`;
-  return number(value, 2);
+  if (value > 0 && value < 0.0005) return `<${number(0.001, 3)}`;
+  return number(Math.round(value * 1000) / 1000, 3, false);
 }
 
-/** MiB as a binary quantity of at most four digits. */
+const UNITS = ['MiB', 'GiB', 'TiB'];
+
+/** MiB as a binary quantity with at most one decimal, never told as more than it is. */
 export function mebibytes(value: number): string {
-  const units = ['MiB', 'GiB', 'TiB', 'PiB'];
-  let n = value;
+  const exact = Math.round(value * 1000);
+  if (exact < 1000) return `${number(exact / 1000, 3)} MiB`;
   let unit = 0;
-  while (n >= 1024 && unit < units.length - 1) {
-    n /= 1024;
+  // Tenths of a unit in thousandths of a MiB: whole numbers, as on the server.
+  let tenth = 100;
+  while (unit < UNITS.length - 1 && exact >= tenth * 10 * 1024) {
+    tenth *= 1024;
     unit += 1;
   }
-  return `${number(n, n >= 100 ? 0 : 1)} ${units[unit]}`;
+  return `${number(Math.floor(exact / tenth) / 10, 1, false)} ${UNITS[unit]}`;
 }
 
 /** A number of bytes. */
@@ -27,10 +31,12 @@ export function bytes(value: number): string {
   return kib < 1024 ? `${kib >= 100 ? Math.round(kib) : kib.toFixed(1)} KiB` : mebibytes(kib / 1024);
 }
 
+/** What is not nothing never reads as 0, and what is not all never as 100. */
 export function percent(part: number, whole: number): string {
   if (whole <= 0) return '–';
   const value = (part / whole) * 100;
-  return `${value > 0 && value < 1 ? '<1' : number(value)} %`;
+  if (value > 0 && value < 1) return '<1 %';
+  return `${number(value < 100 ? Math.min(99, Math.round(value)) : Math.round(value))} %`;
 }
 
 export function count(n: number, one: string, many = `${one}s`): string {
@@ -59,7 +65,7 @@ export function byName(a: string, b: string): number {
 
 /** "12 s", "5 min", "3 h", "2 d": the largest whole unit. */
 export function duration(ms: number): string {
-  const s = Math.max(0, Math.round(ms / 1000));
+  const s = Math.max(0, Math.floor(ms / 1000));
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   if (s < 86_400) return `${Math.floor(s / 3600)} h`;

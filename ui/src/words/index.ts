@@ -77,11 +77,12 @@ export function onLanguage(f: () => void): () => void {
 }
 
 /** A number as the reader's language writes it, with at most so many decimals. */
-export function number(value: number, decimals = 0): string {
-  let format = numbers.get(decimals);
+export function number(value: number, decimals = 0, useGrouping = true): string {
+  const key = useGrouping ? decimals : -1 - decimals;
+  let format = numbers.get(key);
   if (!format) {
-    format = new Intl.NumberFormat(language, { maximumFractionDigits: decimals });
-    numbers.set(decimals, format);
+    format = new Intl.NumberFormat(language, { maximumFractionDigits: decimals, useGrouping });
+    numbers.set(key, format);
   }
   return format.format(value);
 }

@@ -61,6 +61,6 @@ test('counts, numbers and quantities are those of the language', async () => {
   expect(told).toHaveBeenCalledTimes(1);
   expect(currentLanguage()).toBe('de');
   expect([say('count.services', { n: 1 }), say('count.services', { n: 1200 })]).toEqual(['1 Dienst', '1.200 Dienste']);
-  expect([number(0.5, 2), mebibytes(1536), cpus(0.001)]).toEqual(['0,5', '1,5 GiB', '<0,01']);
+  expect([number(0.5, 2), mebibytes(1536), cpus(0.001)]).toEqual(['0,5', '1,5 GiB', '0,001']);
   expect(appLook('running').word).toBe('Läuft');
 });
