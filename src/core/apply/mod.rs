@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod node;
 pub mod task;
 pub mod workload;
+pub mod fork;
 mod instance;
 mod past;
 mod tx;

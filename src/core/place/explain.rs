@@ -10,7 +10,7 @@ use super::{
     fit::Needs,
     ledger::{Ledger, NodeIx},
     limits::Limits,
-    report::{ConstraintRow, FunnelRow, Hold, NodeRow, Reason, Report, Shortage},
+    report::{ADVICE_HEAD, ConstraintRow, FunnelRow, Hold, NodeRow, Reason, Report, Shortage},
     share::pick,
 };
 use crate::{
@@ -393,7 +393,7 @@ pub(super) fn sentence(report: &Report) -> String {
     };
     let waits = if report.n_waiting == 1 { "waits" } else { "wait" };
     match report.advice.first() {
-        Some(advice) => format!("{who} {waits}: {why}. To place one more: {}", advice.sentence),
+        Some(advice) => format!("{who} {waits}: {why}{ADVICE_HEAD}{}", advice.sentence),
         None => format!("{who} {waits}: {why}"),
     }
 }

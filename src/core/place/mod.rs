@@ -26,6 +26,7 @@ mod advice;
 mod explain;
 mod forecast;
 mod plan;
+pub mod preview;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]

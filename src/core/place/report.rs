@@ -221,10 +221,21 @@ pub struct Lower {
     pub to: Milli,
 }
 
+/// What stands between what was found and the advice.
+pub(super) const ADVICE_HEAD: &str = ". To place one more: ";
+
 impl Report {
     /// Whether something waits that could have been placed if the cluster or the spec were other.
     pub fn is_blocked(&self) -> bool {
         self.n_waiting > 0 && !matches!(self.hold, Some(Hold::Backoff { .. } | Hold::NextRound))
+    }
+
+    /// The sentence without its advice.
+    pub fn found(&self) -> &str {
+        let advice = self.advice.first().and_then(|advice| {
+            self.sentence.strip_suffix(advice.sentence.as_str())?.strip_suffix(ADVICE_HEAD)
+        });
+        advice.unwrap_or(&self.sentence)
     }
 
     /// The row of a reason; zeros when nodes were not looked at.
