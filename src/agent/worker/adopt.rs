@@ -34,6 +34,8 @@ use crate::{
     model::{InstanceId, instance::Condition, workload::NetworkMode},
 };
 
+/// What is known of an engine before anybody asked it again.
+const STREAM_ENDED: &str = "the container engine ended its event stream";
 /// All containers are listed this often, whatever the events said.
 const LIST_EVERY: Duration = Duration::from_secs(60);
 /// An engine that has just come up may not have looked at all its containers yet, and what ended
@@ -101,7 +103,7 @@ async fn hand_on(
                 lost.notify_one();
             }
         }
-        "the container engine ended its event stream".to_owned()
+        STREAM_ENDED.to_owned()
     };
     let give = async {
         while let Some(event) = taken.recv().await {
@@ -180,7 +182,10 @@ impl Worker {
             let now = self.clock.now();
             self.actual.happened(&key, Event::Progress(format!("waiting: {text}")), now);
         }
-        self.engine_away = Some(text);
+        // Whoever tries again learns more than that the stream ended, and each try begins with one.
+        if text != STREAM_ENDED || self.engine_away.is_none() {
+            self.engine_away = Some(text);
+        }
     }
 
     /// A start that found the engine away waits for it.
