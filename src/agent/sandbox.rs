@@ -19,6 +19,7 @@ pub mod output;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs::{self, DirBuilder, Metadata},
     io::{self, Read as _, Seek as _, SeekFrom},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
@@ -27,7 +28,10 @@ use std::{
 
 use nix::errno::Errno;
 
-use self::beneath::{Dir, Owner};
+use self::{
+    beneath::{Dir, Owner},
+    output::times::is_index,
+};
 use super::desired::Key;
 use crate::{
     base::{clock::Timestamp, limit},
@@ -210,19 +214,21 @@ impl Sandboxes {
         let inside = Path::new(path.trim_matches('/'));
         let dir = sandbox.view_dir(inside).map_err(|e| failed(path, &e))?;
         let mut entries = BTreeMap::new();
-        let mut add = |dir: &Dir, is_wanted: fn(&Metadata) -> bool| {
+        let mut add = |dir: &Dir, is_wanted: fn(&OsStr, &Metadata) -> bool| {
             for name in dir.names(ENTRIES_MAX)? {
                 // Of a link its own properties: its target may lie outside.
-                if let Some(meta) = dir.stat(Path::new(&name)).ok().filter(is_wanted) {
+                let meta = dir.stat(Path::new(&name)).ok();
+                if let Some(meta) = meta.filter(|meta| is_wanted(&name, meta)) {
                     let path = inside.join(name).to_string_lossy().into_owned();
                     entries.insert(path.clone(), entry(path, &meta));
                 }
             }
             Ok::<_, io::Error>(())
         };
-        add(&dir, |_| true).map_err(|e| failed(path, &e))?;
+        add(&dir, |_, _| true).map_err(|e| failed(path, &e))?;
         if let Some(output) = output.and_then(|output| output.dir(inside).ok()) {
-            add(&output, Metadata::is_file).map_err(|e| failed(path, &e))?;
+            add(&output, |name, meta| meta.is_file() && !is_index(name))
+                .map_err(|e| failed(path, &e))?;
         }
         Ok(Answer::Files(entries.into_values().collect()))
     }

@@ -12,7 +12,7 @@
 //! mark names the file it counts in by inode number, so a crash between the two steps is seen.
 //!
 //! The files lie where no task can write; `rotated` shows them in the sandbox. `repeat` knows what
-//! the engine sends twice.
+//! the engine sends twice, `times` keeps when each part was said.
 //!
 //! The engine passes bytes on as they are but cuts long lines into parts. Engines before version 23
 //! leave out the line break behind the last part; it is put back when the next piece comes, which
@@ -39,6 +39,7 @@ use crate::{
 mod mark;
 mod repeat;
 mod rotated;
+pub mod times;
 #[cfg(test)]
 mod tests;
 
@@ -114,6 +115,8 @@ impl Output {
                 self.append(piece)?;
             }
         }
+        self.stdout.write_times();
+        self.stderr.write_times();
         if self.marked.elapsed() >= MARK_EVERY {
             self.save_mark()?;
         }
@@ -157,10 +160,10 @@ impl Output {
             let (at, lacks_break) = (piece.at.clone(), before.is_some() && goes_on.is_none());
             written.cut = is_open.then_some(Cut { at, n_parts, is_full });
             if lacks_break {
-                self.put(piece.is_stderr, b"\n")?;
+                self.put(piece.is_stderr, b"\n", &piece.at)?;
             }
         }
-        self.put(piece.is_stderr, &piece.bytes)?;
+        self.put(piece.is_stderr, &piece.bytes, &piece.at)?;
         self.mark.count(&piece.at);
         let (file, written, skip) = self.stream(piece.is_stderr);
         if file.bytes() >= limit::LOG_FILE_BYTES_MAX && *skip == 0 {
@@ -171,14 +174,14 @@ impl Output {
     }
 
     /// Writes what is not in the file yet.
-    fn put(&mut self, is_stderr: bool, bytes: &[u8]) -> io::Result<()> {
+    fn put(&mut self, is_stderr: bool, bytes: &[u8], at: &str) -> io::Result<()> {
         let (file, written, skip) = self.stream(is_stderr);
         let n = bytes.len() as u64;
         let known = n.min(*skip);
         *skip -= known;
         written.total += n;
         let fresh = bytes.get(usize::try_from(known).unwrap_or(usize::MAX)..);
-        fresh.filter(|f| !f.is_empty()).map_or(Ok(()), |fresh| file.write(fresh))
+        fresh.filter(|f| !f.is_empty()).map_or(Ok(()), |fresh| file.write(fresh, at))
     }
 
     fn stream(&mut self, is_stderr: bool) -> (&mut Rotated, &mut Written, &mut u64) {
@@ -201,9 +204,12 @@ impl Output {
             let (_, written, _) = self.stream(is_stderr);
             // A full part without its line break would have been followed by an empty one.
             if written.cut.take().is_some_and(|cut| cut.n_parts > 1 && !cut.is_full) {
-                self.put(is_stderr, b"\n")?;
+                let at = self.mark.last.clone();
+                self.put(is_stderr, b"\n", &at)?;
             }
         }
+        self.stdout.write_times();
+        self.stderr.write_times();
         self.save_mark()
     }
 

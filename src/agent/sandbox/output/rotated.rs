@@ -13,7 +13,11 @@ use std::{
     path::Path,
 };
 
-use super::{Files, mark::Written};
+use super::{
+    Files,
+    mark::Written,
+    times::{Times, index_name},
+};
 use crate::agent::sandbox::beneath::{Dir, give};
 
 /// One file with its older part.
@@ -23,6 +27,7 @@ pub(super) struct Rotated {
     name: &'static str,
     file: File,
     bytes: u64,
+    times: Times,
 }
 
 impl Rotated {
@@ -33,7 +38,8 @@ impl Rotated {
         let file = dir.append(Path::new(name), 0o644, owner)?;
         give(&file, owner)?; // an image's user was not known when it was made
         let bytes = file.metadata()?.len();
-        let rotated = Self { files: files.clone(), name, file, bytes };
+        let times = Times::open(&dir, name, bytes)?;
+        let rotated = Self { files: files.clone(), name, file, bytes, times };
         rotated.show(&dir);
         Ok(rotated)
     }
@@ -42,10 +48,17 @@ impl Rotated {
         self.bytes
     }
 
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes what was said at `at`.
+    pub fn write(&mut self, bytes: &[u8], at: &str) -> io::Result<()> {
         self.file.write_all(bytes)?;
+        self.times.note(self.bytes, at);
         self.bytes += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Writes down when what was written was said.
+    pub fn write_times(&mut self) {
+        self.times.write();
     }
 
     /// Bytes in the files beyond the mark; points the mark at the file there is now.
@@ -69,12 +82,15 @@ impl Rotated {
     /// Makes the file the older one and begins a new one.
     pub fn rotate(&mut self, written: &mut Written) -> io::Result<()> {
         let dir = Dir::open(&self.files.dir)?;
+        self.times.write();
+        dir.rename(&index_name(self.name), &index_name(&older(self.name)))?;
         dir.rename(self.name, &older(self.name))?;
         let owner = Some(Dir::open(&self.files.sandbox)?.owner()?);
         self.file = dir.append(Path::new(self.name), 0o644, owner)?;
         written.base += self.bytes;
         written.inode = self.file.metadata()?.ino();
         self.bytes = 0;
+        self.times = Times::open(&dir, self.name, 0)?;
         self.show(&dir);
         Ok(())
     }

@@ -102,6 +102,9 @@ fn files_rotate_and_go_on_after_a_crash() {
     assert_eq!(len("stdout.1"), limit::LOG_FILE_BYTES_MAX);
     open(temp.path()).take(&pieces).unwrap();
     assert_eq!(len("stdout"), 3 << 20);
+    // Each file has the times of what is in it: every piece here is a minute after the other.
+    assert_eq!(len(".stdout.1.times"), n_max * times::RECORD_BYTES as u64);
+    assert_eq!(len(".stdout.times"), 3 * times::RECORD_BYTES as u64);
 }
 
 /// A piece at `ns` nanoseconds of a second.
