@@ -17,6 +17,7 @@ mod tasks;
 mod tokens;
 mod files;
 mod follow;
+mod logs;
 pub mod frames;
 mod exec;
 mod sessions;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{StatusCode, request::Parts};
 
 use super::{
-    apps, cluster, context::Api, events, exec, files, follow, level, metrics, nodes, plan, tasks,
-    tokens,
+    apps, cluster, context::Api, events, exec, files, follow, level, logs, metrics, nodes, plan,
+    tasks, tokens,
 };
 use crate::{
     control::cluster as control,
@@ -39,6 +39,7 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/tasks/{id}", Read, tasks::show),
         get("/tepui/v1/tasks/{id}/files", Read, files::files),
         get("/tepui/v1/tasks/{id}/log", Read, follow::log),
+        get("/tepui/v1/logs", Read, logs::logs),
         post("/tepui/v1/tasks/{id}/exec", Write, exec::exec),
         get("/tepui/v1/tasks/{id}/exec/ws", Write, exec::exec_socket),
         get("/tepui/v1/nodes", Read, nodes::list),

@@ -24,6 +24,7 @@ use super::world::World;
 
 mod contract;
 mod golden;
+mod logs;
 mod sockets;
 
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -335,6 +335,7 @@ async fn answers_are_what_the_document_says_field_by_field() {
     let mut c = Check { contract: &contract, seen: BTreeSet::new(), problems: Vec::new() };
     let web = world.task_id("/web");
     let none = "/apps/nope";
+    super::logs::time(&world, "stdout", &[(0, 1_000), (4, 3_000)]);
     for (template, path) in [
         ("/status", "/status".to_owned()),
         ("/me", "/me".into()),
@@ -358,6 +359,10 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/tasks/{id}/log", format!("/tasks/{web}/log?file=nope")),
         ("/tasks/{id}/exec/ws", format!("/tasks/{web}/exec/ws")),
         ("/schema/app", "/schema/app".into()),
+        ("/logs", "/logs?of=/web".into()),
+        ("/logs", "/logs?of=/web&limit=1&stream=stdout".into()),
+        ("/logs", format!("/logs?of={web}&grep=(")),
+        ("/logs", "/logs?of=/nope".into()),
         ("/nodes", "/nodes".into()),
         ("/nodes/{id}", "/nodes/a1".into()),
         ("/nodes/{id}", "/nodes/nope".into()),

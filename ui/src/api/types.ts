@@ -575,6 +575,41 @@ export interface LogChunk {
   eof?: boolean;
 }
 
+/** `before` is absent when nothing is older. */
+export interface Logs {
+  lines: LogLine[];
+  before?: Time;
+  searched_bytes: number;
+  streams: LogStream[];
+  histogram?: LogHistogram;
+}
+
+export interface LogLine {
+  at?: Time;
+  task: string;
+  stream: 'stdout' | 'stderr';
+  /** Without its line break; at most 64 KiB. */
+  text: string;
+}
+
+export interface LogStream {
+  task: string;
+  host: string;
+  stream: 'stdout' | 'stderr';
+  /** Where the file goes on after this answer. */
+  next_offset: number;
+  /** Why not all of it was looked at. */
+  cut?: 'lines' | 'bytes' | 'time' | 'not_kept' | 'unreachable';
+}
+
+/** How many of these lines fall into each part of their time. */
+export interface LogHistogram {
+  from: Time;
+  step_ms: number;
+  stdout: number[];
+  stderr: number[];
+}
+
 export interface ExecRequest {
   cmd: string[];
   tty?: boolean;
