@@ -377,12 +377,31 @@ pub struct Log {
     /// File of the sandbox
     #[arg(long, short = 'F', default_value = "stdout")]
     pub file: String,
-    /// How many of the last lines
-    #[arg(long, short = 'n', default_value_t = 100)]
-    pub lines: usize,
+    /// How many of the last lines; 100, or all since a time
+    #[arg(long, short = 'n')]
+    pub lines: Option<usize>,
     /// Go on as they write
     #[arg(long, short)]
     pub follow: bool,
+    /// Only lines of the last 90s, 15m or 2h, of all instances in order
+    #[arg(long, short, value_name = "TIME", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Only lines that match a regular expression; (?i) before it ignores case
+    #[arg(long, short, value_name = "REGEX")]
+    pub grep: Option<String>,
+    /// Also what earlier attempts wrote, as far as it is kept
+    #[arg(long, short)]
+    pub previous: bool,
+    /// Put the time before each line
+    #[arg(long, short = 'T')]
+    pub times: bool,
+}
+
+impl Log {
+    /// Whether the cluster is to search and order the lines.
+    pub fn searches(&self) -> bool {
+        self.since.is_some() || self.grep.is_some() || self.previous || self.times
+    }
 }
 
 #[derive(Debug, Clone, Args)]

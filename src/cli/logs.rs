@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use regex::Regex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -14,6 +15,7 @@ use super::{
     client::{Ask, Client, segment},
     error::{CliError, Exit, Outcome},
     run::Context,
+    search,
     sse::Events,
     tasks,
     text::{field, list},
@@ -32,6 +34,9 @@ const FOLLOWED_MAX: usize = 50;
 pub async fn run(cx: &mut Context, log: Log) -> Outcome {
     let found = tasks::of_target(cx, &log.target).await?;
     let is_app = found.len() != 1 || field(&found[0], "app_id") == log.target;
+    if log.searches() {
+        return searched(cx, &log, &found, is_app).await;
+    }
     let mut running: Vec<&Value> =
         found.iter().filter(|t| !is_app || may_write(t)).take(FOLLOWED_MAX).collect();
     if running.is_empty() {
@@ -76,6 +81,35 @@ pub async fn run(cx: &mut Context, log: Log) -> Outcome {
     follow(cx, &log, streams, is_app).await
 }
 
+/// Lines of all instances in order, as the cluster finds them, and then on.
+async fn searched(cx: &mut Context, log: &Log, found: &[Value], is_app: bool) -> Outcome {
+    if log.file != "stdout" && log.file != "stderr" {
+        return Err(
+            CliError::usage("only stdout and stderr are searched").hint("leave --file away")
+        );
+    }
+    let grep = log.grep.as_deref().map(Regex::new).transpose();
+    let grep = grep.map_err(|error| CliError::usage(format!("--grep: {error}")))?;
+    let of = match found.first() {
+        Some(task) if is_app => field(task, "app_id").to_owned(),
+        Some(task) => tasks::id(task).to_owned(),
+        None => format!("/{}", log.target.trim_start_matches('/')),
+    };
+    let past = search::past(&cx.client, log, &of, cx.io.clock.now()).await?;
+    search::print(cx, &past, log.times)?;
+    if !log.follow {
+        return Ok(());
+    }
+    let living = found.iter().filter(|task| may_write(task)).take(FOLLOWED_MAX);
+    let streams = living.map(|task| {
+        let id = tasks::id(task);
+        let next = past.streams.iter().find(|(task, ..)| task == id).map_or(0, |(.., at)| *at);
+        Stream { grep: grep.clone(), ..Stream::new(id.to_owned(), prefix(task, is_app), next) }
+    });
+    let streams: Vec<Stream> = streams.collect();
+    follow(cx, log, streams, is_app).await
+}
+
 /// The agent's "no such file" in words that lead on.
 fn no_file(error: CliError, task: &Value, file: &str) -> CliError {
     if error.status != Some(404) {
@@ -111,6 +145,7 @@ struct Tail {
 
 /// The last lines of a task's file.
 async fn tail(client: &Client, id: &str, log: &Log) -> Outcome<Tail> {
+    let n_lines = log.lines.unwrap_or(search::LINES);
     let path = |offset: i64, limit: u64| {
         let (id, file) = (segment(id), segment(&log.file));
         format!("/tepui/v1/tasks/{id}/log?file={file}&offset={offset}&limit={limit}")
@@ -122,8 +157,8 @@ async fn tail(client: &Client, id: &str, log: &Log) -> Outcome<Tail> {
         let (text, next) = (field(&chunk, "data"), chunk["next_offset"].as_u64().unwrap_or(0));
         let lines = text.lines().count();
         let whole = chunk["offset"].as_u64() == Some(0);
-        if whole || lines > log.lines || wanted >= TAIL_BYTES_MAX {
-            return Ok(Tail { text: last_lines(text, log.lines).to_owned(), next });
+        if whole || lines > n_lines || wanted >= TAIL_BYTES_MAX {
+            return Ok(Tail { text: last_lines(text, n_lines).to_owned(), next });
         }
         wanted = (wanted * 4).min(TAIL_BYTES_MAX);
     }
@@ -154,9 +189,11 @@ struct Stream {
     prefix: String,
     next: u64,
     events: Option<Events>,
-    /// The unfinished last line, kept back while lines of several tasks are mixed.
+    /// The unfinished last line, kept back while lines of several tasks are mixed or looked at.
     partial: String,
     n_lost: u32,
+    /// Only lines that match are shown.
+    grep: Option<Regex>,
 }
 
 enum Heard {
@@ -168,7 +205,8 @@ enum Heard {
 
 impl Stream {
     fn new(id: String, prefix: String, next: u64) -> Self {
-        Self { id, prefix, next, events: None, partial: String::new(), n_lost: 0 }
+        let (events, partial) = (None, String::new());
+        Self { id, prefix, next, events, partial, n_lost: 0, grep: None }
     }
 
     /// The next piece of output; the stream comes back with it, so that many can be waited for.
@@ -214,7 +252,7 @@ impl Stream {
 
     /// What can be printed now: everything, or with a prefix whole lines.
     fn ready(&mut self, text: &str) -> String {
-        if self.prefix.is_empty() {
+        if self.prefix.is_empty() && self.grep.is_none() {
             return text.to_owned();
         }
         self.partial.push_str(text);
@@ -231,6 +269,7 @@ impl Stream {
 /// Prints what all streams say. Of an app, instances that come later join; a single task's end is
 /// the end.
 async fn follow(cx: &mut Context, log: &Log, streams: Vec<Stream>, is_app: bool) -> Outcome {
+    let grep = log.grep.as_deref().and_then(|text| Regex::new(text).ok());
     let mut known: BTreeSet<String> = streams.iter().map(|s| s.id.clone()).collect();
     let Context { client, printer, .. } = cx;
     let client = &*client;
@@ -248,7 +287,11 @@ async fn follow(cx: &mut Context, log: &Log, streams: Vec<Stream>, is_app: bool)
                     Heard::Nothing => (String::new(), false),
                     Heard::End => (std::mem::take(&mut stream.partial), true),
                 };
-                for line in text.split_inclusive('\n') {
+                let is_wanted = |line: &&str| {
+                    let text = line.trim_end_matches(['\n', '\r']);
+                    stream.grep.as_ref().is_none_or(|grep| grep.is_match(text))
+                };
+                for line in text.split_inclusive('\n').filter(is_wanted) {
                     printer.raw(stream.prefix.as_bytes())?;
                     printer.raw(line.as_bytes())?;
                 }
@@ -266,7 +309,8 @@ async fn follow(cx: &mut Context, log: &Log, streams: Vec<Stream>, is_app: bool)
                 let Some(now) = now else { return Ok(()) };
                 for (id, task) in now {
                     if heard.len() < FOLLOWED_MAX && known.insert(id.clone()) {
-                        let stream = Stream::new(id, prefix(&task, true), 0);
+                        let grep = grep.clone();
+                        let stream = Stream { grep, ..Stream::new(id, prefix(&task, true), 0) };
                         heard.push(stream.hear(client, &log.file));
                     }
                 }

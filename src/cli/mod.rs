@@ -32,6 +32,7 @@ mod tokens;
 mod deployments;
 mod files;
 mod logs;
+mod search;
 mod exec;
 mod why;
 mod status;

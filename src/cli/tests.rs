@@ -29,6 +29,7 @@ mod answers;
 mod arguments;
 mod changes;
 mod login;
+mod logs;
 mod places;
 
 /// 2026-01-01T00:00:00Z.
