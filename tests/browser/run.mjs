@@ -280,7 +280,7 @@ async function inView(view, first) {
       const log = page.getByRole('log');
       await page.getByText('Following', { exact: true }).waitFor();
       if (app !== own) return 'open';
-      await page.waitForFunction(() => document.querySelector('[role=log]').children.length > 1);
+      await page.waitForFunction(() => document.querySelectorAll('[role=log] [data-line]').length > 1);
       const before = await log.innerText();
       await page.waitForFunction((old) => document.querySelector('[role=log]').innerText !== old, before);
       return 'lines arrive';

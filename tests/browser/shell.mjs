@@ -87,7 +87,7 @@ async function open(view) {
   page.on('dialog', (dialog) => { problems.push(`a dialog: ${dialog.message()}`); void dialog.dismiss(); });
   page.on('console', (message) => {
     // Whether there is a session is asked first; a cut wire is what some checks are about.
-    const expected = /status of 401|WebSocket connection|net::ERR_/.test(message.text());
+    const expected = /status of 4(01|22)|WebSocket connection|net::ERR_/.test(message.text());
     if (message.type() === 'error' && !expected) problems.push(message.text());
   });
   await page.goto(`${base}/`);
@@ -182,7 +182,11 @@ async function shells(view) {
     must((await page.locator('.xterm img').count()) === 0, 'it became an element');
     must((await page.title()) === title, `it wrote the title: ${await page.title()}`);
     await screen(page).getByText('link', { exact: true }).first().click({ force: true });
-    const colour = await screen(page).getByText('true', { exact: true }).last().evaluate((at) => getComputedStyle(at).color);
+    // Asked for in one go: the terminal puts new elements into its rows at any moment.
+    const colour = await screen(page).evaluate((rows) => {
+      const found = [...rows.querySelectorAll('span')].filter((span) => span.textContent === 'true').at(-1);
+      return found ? getComputedStyle(found).color : 'not there';
+    });
     // Its contrast is seen to; that it is an orange stays.
     const [red, green, blue] = [...colour.matchAll(/\d+/g)].map(Number);
     must(red > green + 50 && green > blue + 20, `true colour is ${colour}`);
@@ -266,6 +270,22 @@ async function files(view) {
     must((await download).suggestedFilename() === 'stdout', 'the download has another name');
     await examine(page, view, 'files');
   });
+  await check(`${view.name}: what all attempts wrote is one list, searched by the cluster`, async () => {
+    await page.goto(`${service(ends)}?tab=logs&previous=true`);
+    const log = page.getByRole('log');
+    await log.getByText('said at the end').first().waitFor();
+    await log.getByText(HOSTILE).first().waitFor();
+    must((await log.locator('img').count()) === 0, 'a line became an element');
+    const search = page.getByLabel('Search with a regular expression');
+    await search.fill('SAID.*end$');
+    await log.locator('mark', { hasText: 'said at the end' }).first().waitFor();
+    must((await log.getByText(HOSTILE).count()) === 0, 'a line that does not match is shown');
+    await search.fill('(');
+    await log.getByText(/regex parse error/).waitFor();
+    await search.fill('');
+    await log.getByText(HOSTILE).first().waitFor();
+    await examine(page, view, 'logs');
+  });
   await check(`${view.name}: nothing broke the page's policy`, () => must(problems.length === 0, problems.slice(0, 3).join('\n')));
   await context.close();
 }
@@ -275,7 +295,7 @@ await run(page, { id: stays, cmd: 'sleep 100000' });
 await run(page, {
   id: ends,
   backoffSeconds: 600,
-  cmd: `mkdir -p data; printf '${HOSTILE}' > data/hostile; head -c 3000 /dev/urandom > blob; echo said at the end; exit 3`,
+  cmd: `mkdir -p data; printf '${HOSTILE}' > data/hostile; head -c 3000 /dev/urandom > blob; echo '${HOSTILE}'; echo said at the end; exit 3`,
 });
 await page.goto(service(stays));
 await page.getByTestId('instances').getByText('1 of 1').waitFor();

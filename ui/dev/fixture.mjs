@@ -130,6 +130,17 @@ async function own(req, res, url) {
     if (!app) return fail(res, 404, 'not_found', `There is no app ${id}.`, 'Its id may have changed; look at the list.');
     return json(res, 200, sub ? world.why(app) : world.detail(app));
   }
+  if (path === 'logs') {
+    const of = url.searchParams.get('of') ?? '';
+    const found = world.apps.has(of) ? world.apps.get(of).tasks : [findTask(of)].filter(Boolean);
+    if (!world.apps.has(of) && found.length === 0) return fail(res, 404, 'not_found', `app ${of} does not exist`);
+    const grep = url.searchParams.get('grep')?.replace('(?i)', '');
+    const [since, before] = [url.searchParams.get('since') ?? '', url.searchParams.get('before') ?? '9'];
+    const wanted = url.searchParams.get('stream') !== 'stderr';
+    const all = found.filter((t) => t.task_id && wanted).flatMap((t) => t.log.join('').split('\n').slice(0, -1).map((text) => ({ at: text.slice(0, 24), task: t.task_id, stream: 'stdout', text }))).filter((l) => l.at >= since && l.at < before && (!grep || new RegExp(grep, 'i').test(l.text))).sort((a, b) => (a.at < b.at ? -1 : 1));
+    const lines = all.slice(-Number(url.searchParams.get('limit') ?? 500));
+    return json(res, 200, { lines, ...(lines.length < all.length && { before: lines[0].at }), searched_bytes: 0, streams: found.map((t) => ({ task: t.task_id, host: t.host, stream: 'stdout', next_offset: 0 })) });
+  }
   if (parts[0] === 'nodes' && parts[1]) {
     const node = [...world.nodes.values()].find((n) => n.id === parts[1] || n.host === parts[1]);
     if (!node) return fail(res, 404, 'not_found', `There is no node ${parts[1]}.`);

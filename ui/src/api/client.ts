@@ -7,6 +7,7 @@ import type {
   FileEntry,
   Instance,
   LogChunk,
+  Logs,
   Me,
   Moves,
   Node,
@@ -209,6 +210,8 @@ export const api = {
       `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams({ file, offset: `${offset}`, limit: `${limit}` })}`,
       signal,
     ),
+  logs: (query: Record<string, string>, signal?: AbortSignal) =>
+    get<Logs>(`${OWN}/logs?${new URLSearchParams(query)}`, signal),
   logPath: (task: string, query: Record<string, string>) =>
     `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams(query)}`,
   downloadPath: (task: string, path: string) =>
