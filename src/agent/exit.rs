@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use super::desired::{Exit, Known};
 use crate::model::{
     container::{Command, ContainerSpec, EnvValue, Limit},
+    instance::OUT_OF_MEMORY,
     workload::Kind,
 };
 
@@ -44,7 +45,7 @@ pub fn text(exit: &Exit, seen: MemorySeen, is_plain: bool, spec: Option<&Contain
         let limit = spec.and_then(limit_mb);
         let limit = limit.map(|mb| format!(" of {mb} MB")).unwrap_or_default();
         let hint = node_hint(spec);
-        return format!("Memory limit exceeded: the limit{limit} was reached{hint}");
+        return format!("{OUT_OF_MEMORY}: the limit{limit} was reached{hint}");
     }
     let what = if is_plain { "Command" } else { "Container" };
     let end = match exit.code {

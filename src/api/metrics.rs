@@ -1,10 +1,11 @@
-//! `/tepui/v1/metrics`: every family of the answering process, for Prometheus (docs/metrics.md).
+//! `/tepui/v1/metrics`: every family of the answering process, for Prometheus (docs/metrics.md), or with
+//! `of` what was measured over time (`measured`).
 
 use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::context::Api;
+use super::{context::Api, measured};
 use crate::{
     agent,
     base::metrics::{
@@ -12,7 +13,7 @@ use crate::{
         text::{MEDIA_TYPE, render},
     },
     control, dns,
-    http::{self as web, Call, Response, auth, reply},
+    http::{self as web, Call, Response, auth, error::ApiError, reply},
     log,
 };
 
@@ -32,6 +33,10 @@ pub fn families() -> impl Iterator<Item = &'static dyn Family> {
     .copied()
 }
 
-pub async fn metrics(_: Arc<Api>, _: Call) -> Response {
-    reply::content(StatusCode::OK, MEDIA_TYPE, render(families()))
+pub async fn metrics(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
+    let query = call.query();
+    if measured::is_asked(&query) {
+        return measured::answer(&api, &query);
+    }
+    Ok(reply::content(StatusCode::OK, MEDIA_TYPE, render(families())))
 }

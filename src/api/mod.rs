@@ -11,6 +11,7 @@ mod context;
 pub mod view;
 pub mod routes;
 mod cluster;
+mod measured;
 pub mod metrics;
 mod apps;
 mod tasks;

@@ -139,3 +139,6 @@ pub const LOG_FILE_BYTES_MAX: u64 = 10 << 20;
 pub const FILE_READ_BYTES_MAX: usize = 1 << 20;
 /// Invitations of nodes that wait at a time; each is a row of the state for an hour.
 pub const INVITATIONS_MAX: usize = 1_000;
+/// Series of numbers over time that a leader keeps, 3.7 kB each. A service takes five to eleven, an
+/// instance two or three.
+pub const SERIES_MAX: usize = 20_000;

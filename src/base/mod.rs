@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod oncall;
 pub mod pace;
 pub mod rng;
+pub mod series;
 pub mod task;
 pub mod trust;
 pub mod units;

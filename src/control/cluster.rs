@@ -8,7 +8,7 @@ use std::{fmt, fmt::Write as _, net::IpAddr, sync::Arc};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use super::{board::Note, links::Session};
+use super::{board::Note, links::Session, series::Recorded};
 use crate::{
     base::{clock::Timestamp, error::Retry},
     core::{Accepted, Command, Rejected, State, place::Report as Attempt},
@@ -173,6 +173,11 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The latest sample of a node's resource use.
     fn usage(&self, _node: &NodeId) -> Option<Arc<Usage>> {
+        None
+    }
+
+    /// What was measured over time; only the leading master has that.
+    fn recorded(&self) -> Option<Arc<Recorded>> {
         None
     }
 

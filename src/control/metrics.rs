@@ -51,6 +51,24 @@ families! {
         "tepui_control_reports_total",
         "Reports of tasks received from agents.",
     );
+    SERIES: Gauge<()> = new("tepui_control_series", "Series of numbers over time that are kept.");
+    SERIES_REFUSED: Counter<()> = new(
+        "tepui_control_series_refused_total",
+        "Series that found no room, each counted whenever it is tried.",
+    );
+    SERIES_ROUND: Histogram<()> = new(
+        "tepui_control_series_round_duration_seconds",
+        "What measuring everything once takes.",
+        &QUICK,
+    );
+}
+
+/// Everything was measured once: there are so many series, and so many found no room so far.
+pub(super) fn measured(took: Duration, n_series: usize, n_refused: u64) {
+    SERIES_ROUND.observe((), took);
+    SERIES.set((), n_series as u64);
+    SERIES_REFUSED.add((), n_refused.saturating_sub(SERIES_REFUSED.get(())));
+    tracing::trace!(?took, n_series, n_refused, "measured");
 }
 
 /// A reconciler ran for `took` and proposed `n` commands; `refused` says why not all were taken.

@@ -18,6 +18,7 @@
 //! | `definitions` | how a dialect's definitions are read and described, for the others |
 //! | `questions` | agents are asked from any master |
 //! | `links` | agents know what should run and the leader what does |
+//! | `series` | memory: what the leader measured over time |
 
 pub mod board;
 pub mod cluster;
@@ -33,6 +34,7 @@ pub mod place;
 pub mod questions;
 pub mod reconciler;
 pub mod reconcilers;
+pub mod series;
 
 #[cfg(test)]
 mod tests;

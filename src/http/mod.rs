@@ -29,6 +29,7 @@ pub mod error;
 pub mod head;
 mod id;
 pub mod io;
+pub mod meter;
 pub mod metrics;
 mod origin;
 pub mod pattern;

@@ -35,6 +35,7 @@ pub use super::upstream::{ConnectError, Upstream};
 use super::{
     Body, Origin, Request, Response,
     auth::Lease,
+    meter::Meter,
     metrics,
     pool::{Conn, Pool},
     relay::Relay,
@@ -69,12 +70,14 @@ pub struct Target {
     /// What the client knows the upstream under (`/service/web`): put in front of the path of a
     /// `Location` that points back to the upstream or to ourselves.
     pub prefix: Option<Arc<str>>,
+    /// Counts the answer and the time to it.
+    pub meter: Option<Arc<Meter>>,
 }
 
 impl Target {
     /// `upstream`, with nothing changed.
     pub fn plain(upstream: Upstream) -> Self {
-        Self { upstream, spare: None, path: None, prefix: None }
+        Self { upstream, spare: None, path: None, prefix: None, meter: None }
     }
 }
 
@@ -138,8 +141,9 @@ impl Proxy {
         let is_https = request.extensions().get().is_some_and(|origin: &Origin| origin.tls);
         let began = Instant::now();
         let exchanged = self.exchange(request, to).await;
-        metrics::UPSTREAM.observe((), began.elapsed());
-        match exchanged {
+        let took = began.elapsed();
+        metrics::UPSTREAM.observe((), took);
+        let response = match exchanged {
             Ok((response, conn)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 self.switch(response, conn, tunnel, lease).await
             }
@@ -158,7 +162,11 @@ impl Proxy {
                 if goes_on { leased(response, lease) } else { response }
             }
             Err(failure) => self.fail(&failure, to.upstream),
+        };
+        if let Some(meter) = &to.meter {
+            meter.answered(response.status(), took);
         }
+        response
     }
 
     /// Sends the request until it is answered or must not be sent again.

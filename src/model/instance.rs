@@ -100,6 +100,9 @@ pub struct Placement {
     pub launched_at: Timestamp,
 }
 
+/// How the message of a task begins that was ended at its memory limit.
+pub const OUT_OF_MEMORY: &str = "Memory limit exceeded";
+
 /// A wish to end an incarnation.
 #[derive(Clone, PartialEq, Debug)]
 pub struct KillOrder {

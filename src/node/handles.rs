@@ -13,6 +13,7 @@ use crate::{
         cluster::{self, Cluster, Error, Invitation, Leader, Member, Trouble},
         links::{Links, Session},
         questions,
+        series::Recorded,
     },
     core::{Accepted, Command, State, place::Report as Attempt},
     http::auth::Principal,
@@ -30,6 +31,7 @@ pub struct Handles {
     pub log: Log<State>,
     pub links: Links,
     pub board: Board,
+    pub recorded: Arc<Recorded>,
     pub door: Arc<Door>,
     pub tasks: Tasks,
     pub me: Arc<Me>,
@@ -129,6 +131,10 @@ impl Cluster for Handles {
 
     fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
         self.links.usage(node)
+    }
+
+    fn recorded(&self) -> Option<Arc<Recorded>> {
+        self.log.is_leader().then(|| self.recorded.clone())
     }
 
     fn last_heard(&self, node: &NodeId) -> Option<Timestamp> {

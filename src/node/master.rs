@@ -29,7 +29,13 @@ use crate::{
         task::Tasks,
     },
     compat::{dcos, marathon, mesos},
-    control::{board::Board, cluster, driver::Driver, links::Links},
+    control::{
+        board::Board,
+        cluster,
+        driver::Driver,
+        links::Links,
+        series::{self, Recorder},
+    },
     core::{ClusterCommand, State, place::Limits},
     dns,
     host::pki::Authority,
@@ -37,6 +43,7 @@ use crate::{
         Body, Request, Response,
         auth::{Basic, Passwords, TokenGuard, Tokens},
         crowd::Crowd,
+        meter::Meters,
         metrics::Door as DoorName,
         proxy::Proxy,
         reply,
@@ -145,6 +152,18 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     };
     driver.start(&tasks.child("control"));
 
+    let (meters, recorded) = (Arc::<Meters>::default(), Arc::default());
+    let recorder = Recorder {
+        log: log.clone(),
+        links: links.clone(),
+        clock: written.clone(),
+        meters: meters.clone(),
+        recorded: Arc::clone(&recorded),
+        file: series::path(&config.data_dir),
+    };
+    let measuring = tasks.child("series");
+    measuring.vital("series", recorder.run(measuring.cancelled()));
+
     let peers_port = bound.peers.local_addr()?.port();
     let authority = open_authority(config, &log, &clock)?;
     let door = open_door(config, &authority, &log, &clock, &rng)?;
@@ -161,8 +180,8 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     };
     register(&log, addresses.clone(), tasks);
     let me = Me { address: config.address, addresses };
-    let handles =
-        Handles { log: log.clone(), links, board, door, tasks: tasks.clone(), me: Arc::new(me) };
+    let (log_of, tasks_of, me) = (log.clone(), tasks.clone(), Arc::new(me));
+    let handles = Handles { log: log_of, links, board, recorded, door, tasks: tasks_of, me };
     let accounts = Arc::new(dcos::Known(Arc::new(handles.clone())));
     let tokens = Arc::new(Tokens::new(accounts));
     let realm = Realm {
@@ -184,7 +203,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         _ => Some(authority.certificate_pem()),
     };
     let (front, tls) = front.unzip();
-    let how = How { marathon_port, over_tls: tls.is_some(), ca: ca.clone() };
+    let how = How { marathon_port, over_tls: tls.is_some(), ca: ca.clone(), meters };
     let doors = Doors::open(&handles, config, clocks, &rng, proofs, how, tasks)?;
     let listener = match tls {
         Some(tls) => bound.router.with_tls(tls),
@@ -237,6 +256,8 @@ struct How {
     over_tls: bool,
     /// What clients may trust it by.
     ca: Option<String>,
+    /// What counts requests to services.
+    meters: Arc<Meters>,
 }
 
 /// The handlers behind the listeners.
@@ -254,7 +275,7 @@ impl Doors {
         (clock, written): (&Arc<dyn Clock>, &Arc<dyn Clock>),
         rng: &Rng,
         (tokens, passwords): (Arc<Tokens>, Arc<Passwords>),
-        How { marathon_port, over_tls, ca }: How,
+        How { marathon_port, over_tls, ca, meters }: How,
         tasks: &Tasks,
     ) -> anyhow::Result<Self> {
         let shared = Arc::new(handles.clone());
@@ -336,6 +357,7 @@ impl Doors {
             clock: clock.clone(),
             rng: rng.child("gateway"),
             proxy: Proxy::new(tasks),
+            meters,
             checks_tokens: true,
             mounts,
         });

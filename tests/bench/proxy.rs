@@ -251,6 +251,7 @@ pub fn serve_door(args: &[String]) -> anyhow::Result<()> {
             clock: SystemClock::shared(),
             rng: Rng::from_seed(1),
             proxy: Proxy::new(tasks),
+            meters: Arc::default(),
             checks_tokens: true,
             mounts: Mounts::default(),
         };

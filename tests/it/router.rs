@@ -476,7 +476,7 @@ async fn redirects_get_the_prefix_of_the_service() {
     });
     let upstream = Upstream { addr: upstream.local_addr(), tls: false };
     let (path, prefix) = (Some("/in/".parse().unwrap()), Some("/service/web".into()));
-    let (front, _) = front_to(&tasks, Target { upstream, spare: None, path, prefix });
+    let (front, _) = front_to(&tasks, Target { path, prefix, ..Target::plain(upstream) });
     let answer = exchange(front.local_addr(), &get("/service/web/in/")).await;
     assert!(answer.contains("\r\nlocation: /service/web/in/next\r\n"), "{answer}");
 }

@@ -25,6 +25,7 @@ use tepui::{
         cluster::{Cluster, Error, Leader, Member},
         links::{Session, SessionOutput, SessionReader},
         reconciler::{Report as Told, Wait},
+        series::Recorded,
     },
     core::{
         self, Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
@@ -64,6 +65,8 @@ pub struct World {
     /// What the Mesos dialect remembers of ended tasks.
     pub history: Arc<History>,
     pub usage: Mutex<BTreeMap<NodeId, Arc<Usage>>>,
+    /// What was measured.
+    pub recorded: Arc<Recorded>,
     /// Agents that answer nothing.
     pub away: Mutex<BTreeSet<NodeId>>,
 }
@@ -93,6 +96,7 @@ impl World {
             reports: Mutex::default(),
             history: Arc::default(),
             usage: Mutex::default(),
+            recorded: Arc::default(),
             away: Mutex::default(),
         });
         let admin = User {
@@ -448,6 +452,10 @@ impl Cluster for World {
 
     fn usage(&self, node: &NodeId) -> Option<Arc<Usage>> {
         self.usage.lock().get(node).cloned()
+    }
+
+    fn recorded(&self) -> Option<Arc<Recorded>> {
+        Some(self.recorded.clone())
     }
 
     fn last_heard(&self, _: &NodeId) -> Option<Timestamp> {

@@ -13,6 +13,8 @@ const HEAD =
   '// The shapes of /tepui/v1: made from docs/api/openapi.yaml by `npm run types`, not by hand.\n';
 const WIDTH = 100;
 const REF = '#/components/schemas/';
+/** A value that may be nothing is written so: `type: [number, 'null']`. */
+const OR_NULL = 'null';
 const SCALARS = { string: 'string', integer: 'number', number: 'number', boolean: 'boolean' };
 /** Words of a schema that say something about a value which TypeScript has no type for. */
 const UNTYPED = ['format', 'minimum', 'maximum', 'minItems', 'default'];
@@ -57,6 +59,7 @@ function value(schema, before, indent) {
 
 /** The type of a value; what is inside an object is indented by one more than `indent`. */
 function typeOf(schema, indent = '') {
+  if (Array.isArray(schema.type)) return orNull(schema, indent);
   const kind = kindOf(schema);
   switch (kind) {
     case '$ref':
@@ -66,7 +69,7 @@ function typeOf(schema, indent = '') {
       return schema.enum.map((word) => `'${word}'`).join(' | ');
     case 'array': {
       const items = typeOf(schema.items, indent);
-      return schema.items.enum ? `(${items})[]` : `${items}[]`;
+      return / \| /.test(items) && !items.startsWith('{') ? `(${items})[]` : `${items}[]`;
     }
     case 'object':
       if (schema.properties) return body(schema, indent);
@@ -77,6 +80,13 @@ function typeOf(schema, indent = '') {
       if (!SCALARS[kind]) throw new Error(`only with a name: ${JSON.stringify(schema)}`);
       return SCALARS[kind];
   }
+}
+
+/** The type of a value that may be nothing. */
+function orNull(schema, indent) {
+  const [type, or, ...more] = schema.type;
+  if (or !== OR_NULL || more.length > 0) throw new Error(`no kind: ${JSON.stringify(schema)}`);
+  return `${typeOf({ ...schema, type }, indent)} | null`;
 }
 
 /** The fields of an object, in braces. */

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Decimal, Iso, Resources, View, cpus, health, mib};
 use crate::{
+    base::clock::Timestamp,
     core::State,
     model::{
         Instance, InstanceId, NodeId, WorkloadSpec,
@@ -24,6 +25,8 @@ pub struct InstanceRow<'a> {
     condition: &'static str,
     since: Iso,
     #[serde(skip_serializing_if = "Option::is_none")]
+    launched_at: Option<Iso>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<Iso>,
     version: Iso,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +37,8 @@ pub struct InstanceRow<'a> {
     ip_addresses: Vec<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     healthy: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healthy_since: Option<Iso>,
     /// It runs, and a health check has no result yet or a readiness check has not passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<String>,
@@ -96,6 +101,7 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         app_id: instance.app().map_or("", |app| app.as_str()),
         condition: condition_word(instance.condition()),
         since: Iso(instance.since),
+        launched_at: place.map(|p| Iso(p.launched_at)),
         started_at: instance.started_at().map(Iso),
         version: Iso(instance.version),
         node_id: place.map(|p| p.node.as_str()),
@@ -103,6 +109,7 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         ports: place.map(|p| p.host_ports.iter().flatten().copied().collect()).unwrap_or_default(),
         ip_addresses: addresses(instance),
         healthy: view.state.healthy(instance),
+        healthy_since: healthy_since(view.state, instance).map(Iso),
         pending: spec
             .filter(|_| instance.condition() == Condition::Running)
             .and_then(|spec| health::pending(instance, spec)),
@@ -141,6 +148,12 @@ fn addresses(instance: &Instance) -> Vec<IpAddr> {
     } else {
         instance.addresses().to_vec()
     }
+}
+
+/// When the last of its checks passed for the first time, while all of them do.
+fn healthy_since(state: &State, instance: &Instance) -> Option<Timestamp> {
+    state.healthy(instance).filter(|is_healthy| *is_healthy)?;
+    instance.health().iter().map(|check| check.first_success).max().flatten()
 }
 
 fn health_row<'a>(status: &'a CheckStatus, spec: Option<&WorkloadSpec>) -> HealthRow<'a> {

@@ -31,6 +31,7 @@ use crate::{
             self, AUTH_COOKIE, Asked, Lease, Memo, Passwords, Principal, Rights, TokenGuard, Tokens,
         },
         error::ApiError,
+        meter::{Meter, Meters},
         proxy::{Proxy, Target, Upstream},
         reply::{self, Reply as _},
         road::{self, Guide, Way},
@@ -58,6 +59,8 @@ pub struct GatewayParts {
     pub clock: Arc<dyn Clock>,
     pub rng: Rng,
     pub proxy: Arc<Proxy>,
+    /// Counts what is sent to services.
+    pub meters: Arc<Meters>,
     /// Off: everybody may do everything, for closed networks.
     pub checks_tokens: bool,
     pub mounts: Mounts,
@@ -98,7 +101,8 @@ pub struct Gateway {
 impl Gateway {
     /// Puts the parts together.
     pub fn new(parts: GatewayParts) -> Self {
-        let GatewayParts { cluster, facts, tokens, passwords, clock, rng, proxy, .. } = parts;
+        let GatewayParts { cluster, facts, tokens, passwords, clock, rng, proxy, meters, .. } =
+            parts;
         let (checks_tokens, mounts) = (parts.checks_tokens, parts.mounts);
         let iam = iam::table(iam::Iam {
             cluster: cluster.clone(),
@@ -114,7 +118,7 @@ impl Gateway {
             checks_tokens,
         });
         let guard = TokenGuard::new(tokens, clock, challenge::refuse);
-        let services = Services::default();
+        let services = Services::new(meters);
         let names = names::table(names::Names { cluster: cluster.clone() });
         Self { cluster, guard, checks_tokens, proxy, services, mounts, iam, system, names }
     }
@@ -202,7 +206,7 @@ impl Gateway {
             "marathon" => self.mounts.marathon.clone().map(Goal::Part),
             "metronome" => self.mounts.metronome.clone().map(Goal::Part),
             name => self.services.lookup(&state, name, |service| {
-                Goal::Service(service.upstreams(), service.strips_prefix)
+                Goal::Service(service.upstreams(), service.strips_prefix, service.meter())
             }),
         });
         let Some((goal, name, rest)) = found else {
@@ -216,7 +220,7 @@ impl Gateway {
                 }
                 own(request, |request| handler.call(request)).await
             }
-            Goal::Service((upstream, spare), strips_prefix) => {
+            Goal::Service((upstream, spare), strips_prefix, meter) => {
                 let path = if strips_prefix { &rest } else { request.uri().path() };
                 let Ok(path) = with_query(path, request.uri().query()) else {
                     return bad_path();
@@ -224,7 +228,8 @@ impl Gateway {
                 serve::note_route(SERVICE_ROUTE);
                 hand_over_token(request.headers_mut());
                 let prefix = Some(format!("/service/{name}").into());
-                let target = Target { upstream, spare, path: Some(path), prefix };
+                let (path, meter) = (Some(path), Some(meter));
+                let target = Target { upstream, spare, path, prefix, meter };
                 self.proxy.forward(request, &target).await
             }
         }
@@ -272,17 +277,20 @@ impl Guide for Gateway {
         let path = n_path.map_or(asked.target, |n| &asked.target[..n]);
         let after = path.strip_prefix(SERVICES)?;
         let state = self.cluster.state();
-        let (name, (upstream, spare), strips_prefix) = plain_names(after).find_map(|name| {
-            let found = |service: &Service| (name, service.upstreams(), service.strips_prefix);
-            self.services.lookup(&state, name, found)
-        })?;
+        let (name, (upstream, spare), strips_prefix, meter) =
+            plain_names(after).find_map(|name| {
+                let found = |service: &Service| {
+                    (name, service.upstreams(), service.strips_prefix, service.meter())
+                };
+                self.services.lookup(&state, name, found)
+            })?;
         let n_prefix = SERVICES.len() + name.len();
         // `//` is made one slash on the way: not here.
         if path[n_prefix..].starts_with("//") {
             return None;
         }
         let n_cut = if strips_prefix { n_prefix } else { 0 };
-        Some(Way { upstream, spare, n_cut, n_prefix })
+        Some(Way { upstream, spare, n_cut, n_prefix, meter: Some(meter) })
     }
 
     fn pattern(&self) -> &'static str {
@@ -304,7 +312,7 @@ fn plain_names(path: &str) -> impl Iterator<Item = &str> {
 /// Where a service name leads.
 enum Goal {
     Part(Arc<dyn Handler>),
-    Service((Upstream, Option<Upstream>), bool),
+    Service((Upstream, Option<Upstream>), bool, Arc<Meter>),
 }
 
 /// Answers a request by a part of this process: with a record of what may have changed something,

@@ -21,7 +21,10 @@ use tokio::time::{Duration, Instant};
 
 use crate::{
     core::{State, state::App},
-    http::proxy::Upstream,
+    http::{
+        meter::{Meter, Meters},
+        proxy::Upstream,
+    },
     model::{
         Instance, WorkloadSpec,
         instance::{Condition, Goal},
@@ -44,6 +47,7 @@ pub struct Service {
     pub strips_prefix: bool,
     backends: Vec<SocketAddr>,
     next: AtomicUsize,
+    meter: Arc<Meter>,
 }
 
 impl Service {
@@ -53,6 +57,11 @@ impl Service {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % n;
         let at = |at: usize| Upstream { addr: self.backends[at], tls: self.tls };
         (at(turn), (n > 1).then(|| at((turn + 1) % n)))
+    }
+
+    /// What counts the answers to its requests.
+    pub fn meter(&self) -> Arc<Meter> {
+        self.meter.clone()
     }
 }
 
@@ -70,6 +79,7 @@ struct Table {
 #[derive(Debug, Default)]
 pub struct Services {
     table: ArcSwap<Table>,
+    meters: Arc<Meters>,
 }
 
 /// Tries the first segment of `path` as a name, then the first two, and so on. Answers what was
@@ -104,6 +114,11 @@ pub fn absolute(rest: &str) -> String {
 }
 
 impl Services {
+    /// None known yet; what is sent to them is counted in `meters`.
+    pub fn new(meters: Arc<Meters>) -> Self {
+        Self { table: ArcSwap::default(), meters }
+    }
+
     /// Calls `with` on the service of that name. A name that is not there is looked for in the
     /// newest state before the answer is no.
     pub fn lookup<T>(
@@ -115,7 +130,7 @@ impl Services {
         let mut table = self.table.load();
         if table.revision != state.revision && (!table.by_name.contains_key(name) || table.is_due())
         {
-            self.table.store(Arc::new(Table::build(state, &table)));
+            self.table.store(Arc::new(Table::build(state, &table, &self.meters)));
             table = self.table.load();
         }
         table.by_name.get(name).map(with)
@@ -127,11 +142,11 @@ impl Table {
         self.built_at.is_none_or(|at| at.elapsed() >= (self.took * REBUILD_SHARE).min(LATE_MAX))
     }
 
-    fn build(state: &State, before: &Self) -> Self {
+    fn build(state: &State, before: &Self, meters: &Meters) -> Self {
         let started = Instant::now();
         let mut by_name = HashMap::default();
         for app in offering(state) {
-            let Some((name, service)) = service(state, &app.spec) else { continue };
+            let Some((name, service)) = service(state, &app.spec, meters) else { continue };
             let turn = before.by_name.get(&name).map_or(0, |s| s.next.load(Ordering::Relaxed));
             service.next.store(turn, Ordering::Relaxed);
             by_name.insert(name, service);
@@ -162,7 +177,7 @@ fn offering(state: &State) -> impl Iterator<Item = &App> {
 }
 
 /// The service an app offers; `None` without the labels or without a running instance.
-fn service(state: &State, spec: &WorkloadSpec) -> Option<(String, Service)> {
+fn service(state: &State, spec: &WorkloadSpec, meters: &Meters) -> Option<(String, Service)> {
     let label = |name: &str| spec.run.labels.get(name).map(|value| value.trim());
     let name = spec.service_name()?;
     let tls = match label("DCOS_SERVICE_SCHEME")? {
@@ -183,8 +198,8 @@ fn service(state: &State, spec: &WorkloadSpec) -> Option<(String, Service)> {
     if backends.is_empty() {
         return None;
     }
-    let next = AtomicUsize::new(0);
-    Some((name.to_owned(), Service { tls, strips_prefix, backends, next }))
+    let (next, meter) = (AtomicUsize::new(0), meters.of(&spec.id));
+    Some((name.to_owned(), Service { tls, strips_prefix, backends, next, meter }))
 }
 
 fn is_running(state: &State, instance: &Instance) -> bool {

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    RequestId, auth::Memo, crowd::Seat, io::Guarded, metrics::Door, proxy::Proxy,
+    RequestId, auth::Memo, crowd::Seat, io::Guarded, meter::Meter, metrics::Door, proxy::Proxy,
     upstream::Upstream,
 };
 
@@ -91,6 +91,8 @@ pub struct Way {
     pub n_cut: usize,
     /// Bytes in front of the target that the client knows the upstream under.
     pub n_prefix: usize,
+    /// As `proxy::Target::meter`.
+    pub meter: Option<Arc<Meter>>,
 }
 
 /// The listener's side of one connection.

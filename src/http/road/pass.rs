@@ -93,7 +93,12 @@ pub async fn pass(client: &mut Client, door: &Doorway<'_>, plan: Plan, lent: Len
     let now = Instant::now();
     let took = now - began;
     metrics::UPSTREAM.observe((), took);
-    let tell = |status| span.in_scope(|| metrics::answered(door.door, status, took));
+    let tell = |status| {
+        if let Some(meter) = &plan.way.meter {
+            meter.answered(status, took);
+        }
+        span.in_scope(|| metrics::answered(door.door, status, took));
+    };
     match exchanged {
         Ok((line, Some(begun))) => {
             tell(begun.status);

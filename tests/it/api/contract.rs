@@ -12,9 +12,11 @@ use serde_json::Value;
 use tepui::{
     api::routes,
     base::{clock::Clock as _, level::LEVEL, task::Tasks, units::Milli},
+    control::series::{Measure, Subject, store::Sample},
     core::{ClusterCommand, NodeCommand},
     http::route::Access,
     model::{
+        AppId,
         container::{Probe, ProbePort},
         instance::{CheckStatus, Condition, ContainerStatus},
         link::{EngineAway, TaskUsage, Usage},
@@ -124,15 +126,20 @@ impl Check<'_> {
         {
             self.problems.push(format!("{name} is {value}, which is no word of the document"));
         }
-        let fits = match resolved["type"].as_str() {
+        let fits = |kind: Option<&str>| match kind {
             Some("string") => value.is_string(),
             Some("integer") => value.is_i64() || value.is_u64(),
             Some("number") => value.is_number(),
             Some("boolean") => value.is_boolean(),
             Some("array") => value.is_array(),
+            Some("null") => value.is_null(),
             _ => value.is_object(),
         };
-        if !fits {
+        let is_fit = match resolved["type"].as_array() {
+            Some(kinds) => kinds.iter().any(|kind| fits(kind.as_str())),
+            None => fits(resolved["type"].as_str()),
+        };
+        if !is_fit {
             self.problems.push(format!("{name} is {value}, not {}", resolved["type"]));
             return;
         }
@@ -243,7 +250,8 @@ pub fn everything() -> Arc<World> {
     });
     for instance in world.state().instances.keys() {
         world.report(instance.as_str(), Condition::Running, |r| {
-            r.health = vec![CheckStatus { alive: true, ..CheckStatus::default() }];
+            let first_success = Some(world.clock.now());
+            r.health = vec![CheckStatus { alive: true, first_success, ..CheckStatus::default() }];
         });
     }
     world.settle(); // deployed
@@ -312,6 +320,7 @@ pub fn everything() -> Arc<World> {
     };
     let usages = [(a1.clone(), usage(&a1, None)), (a2.clone(), usage(&a2, engine_away))];
     world.usage.lock().extend(usages);
+    measured(&world, web.as_str());
     world.files.lock().insert("stdout".into(), b"one\ntwo\n".to_vec());
     // The last word, so that its delay lies ahead.
     world.app("/job", 1, |_| {});
@@ -319,6 +328,23 @@ pub fn everything() -> Arc<World> {
         r.message = "Command exited with status 3".into();
     });
     world
+}
+
+/// A minute of numbers of everything, with a gap.
+fn measured(world: &World, instance: &str) {
+    let now = world.clock.now();
+    let node = world.state().instances[instance].placement().unwrap().node.clone();
+    let service = Subject::Service(AppId::parse("/web"));
+    let instance = Subject::Instance(instance.into());
+    for n in [0, 1, 3] {
+        let used = vec![(Measure::CpusUsed, 100 * n), (Measure::MemUsed, 2_048)];
+        let sample = |subject: &Subject| Sample { subject: subject.clone(), values: used.clone() };
+        let mut samples = [&Subject::Cluster, &Subject::Node(node.clone()), &service, &instance]
+            .map(sample)
+            .to_vec();
+        samples[2].values.extend([(Measure::Requests, 1_500), (Measure::Restarts, n)]);
+        world.recorded.add(now - Duration::from_secs(30 - 10 * n), &samples);
+    }
 }
 
 /// Fields that no answer of `everything` has, each for a reason.
@@ -338,6 +364,11 @@ async fn answers_are_what_the_document_says_field_by_field() {
     super::logs::time(&world, "stdout", &[(0, 1_000), (4, 3_000)]);
     for (template, path) in [
         ("/status", "/status".to_owned()),
+        ("/metrics", "/metrics?of=service:/web".into()),
+        ("/metrics", format!("/metrics?of=instance:{web}&range=24h")),
+        ("/metrics", "/metrics?of=services".into()),
+        ("/metrics", "/metrics?of=nope".into()),
+        ("/metrics", "/metrics?of=service:/nope".into()),
         ("/me", "/me".into()),
         ("/apps", "/apps".into()),
         ("/apps/{id}", "/apps/web".into()),

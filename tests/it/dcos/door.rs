@@ -247,6 +247,7 @@ impl Door {
             clock: ManualClock::new(NOW),
             rng: Rng::from_seed(2),
             proxy: Proxy::new(&tasks),
+            meters: Arc::default(),
             checks_tokens: true,
             mounts: Mounts {
                 ui: part("ui"),

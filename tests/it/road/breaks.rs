@@ -231,7 +231,8 @@ async fn a_client_that_reads_nothing_is_cut() {
     let (listener, addr) = listener().await;
     let proxy = Proxy::new(&tasks);
     let to = tepui::http::proxy::Upstream { addr, tls: false };
-    let door = super::Front { proxy, upstream: to, spare: None, is_short: true };
+    let meter = Arc::default();
+    let door = super::Front { proxy, upstream: to, spare: None, is_short: true, meter };
     let limits = Limits { write_stall: Duration::from_millis(200), ..Limits::default() };
     let server = serve(&tasks, limits, door);
     let mut client = connect(server.local_addr()).await;

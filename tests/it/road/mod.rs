@@ -13,6 +13,7 @@ use tepui::{
     http::{
         Handler, Request, Response,
         auth::Memo,
+        meter::Meter,
         proxy::{Proxy, Target, Upstream},
         road::{Asked, Guide, Way},
         serve::{Limits, Listener, Server},
@@ -26,6 +27,7 @@ use tokio::{
 use super::router::{Client, DEADLINE, loopback};
 
 mod breaks;
+mod measured;
 mod same;
 mod service;
 
@@ -38,6 +40,7 @@ pub struct Front {
     pub upstream: Upstream,
     pub spare: Option<Upstream>,
     pub is_short: bool,
+    pub meter: Arc<Meter>,
 }
 
 impl Handler for Front {
@@ -45,8 +48,9 @@ impl Handler for Front {
         let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
         let path = path.strip_prefix(PREFIX).unwrap_or(&path).parse().ok();
         let (upstream, spare, prefix) = (self.upstream, self.spare, Some(PREFIX.into()));
+        let meter = Some(self.meter.clone());
         Box::pin(async move {
-            self.proxy.forward(request, &Target { upstream, spare, path, prefix }).await
+            self.proxy.forward(request, &Target { upstream, spare, path, prefix, meter }).await
         })
     }
 
@@ -64,7 +68,8 @@ impl Guide for Front {
         let n_prefix = PREFIX.len();
         asked.target.strip_prefix(PREFIX)?.starts_with('/').then_some(())?;
         let (upstream, spare) = (self.upstream, self.spare);
-        Some(Way { upstream, spare, n_cut: n_prefix, n_prefix })
+        let meter = Some(self.meter.clone());
+        Some(Way { upstream, spare, n_cut: n_prefix, n_prefix, meter })
     }
 
     fn pattern(&self) -> &'static str {
@@ -86,7 +91,7 @@ pub fn front_to(
 ) -> (Server, Arc<Proxy>) {
     let to = |addr| Upstream { addr, tls: false };
     let (upstream, spare) = (to(upstream), spare.map(to));
-    let front = Front { proxy: proxy.clone(), upstream, spare, is_short };
+    let front = Front { proxy: proxy.clone(), upstream, spare, is_short, meter: Arc::default() };
     let limits = Limits { read: Duration::from_secs(20), ..Limits::default() };
     let listener = Listener::bind(loopback()).unwrap().with_limits(limits);
     (listener.serve(Arc::new(front), tasks), proxy)
@@ -213,7 +218,7 @@ async fn a_silent_client_is_cut() {
     let upstream = super::router::serve(&tasks, Limits::default(), super::router::mirror);
     let to = Upstream { addr: upstream.local_addr(), tls: false };
     let proxy = Proxy::new(&tasks);
-    let door = Front { proxy, upstream: to, spare: None, is_short: true };
+    let door = Front { proxy, upstream: to, spare: None, is_short: true, meter: Arc::default() };
     let server = listener.with_limits(limits).serve(Arc::new(door), &tasks);
     for start in ["", "G", "GET /service/web/ HTTP/1.1\r\nHo"] {
         let mut client = connect(server.local_addr()).await;
@@ -238,12 +243,19 @@ async fn tls_is_spoken_on_both_sides() {
     let service = tls().serve(Arc::new(super::router::mirror), &tasks);
     let proxy = Proxy::new(&tasks);
     let upstream = Upstream { addr: service.local_addr(), tls: true };
-    let door = Front { proxy: proxy.clone(), upstream, spare: None, is_short: true };
+    let door = Front {
+        proxy: proxy.clone(),
+        upstream,
+        spare: None,
+        is_short: true,
+        meter: Arc::default(),
+    };
     let door = tls().serve(Arc::new(door), &tasks);
     // The outer proxy speaks TLS to the door; its own client needs none.
     let outer = Proxy::new(&tasks);
     let to = Upstream { addr: door.local_addr(), tls: true };
-    let outer = Front { proxy: outer, upstream: to, spare: None, is_short: true };
+    let outer =
+        Front { proxy: outer, upstream: to, spare: None, is_short: true, meter: Arc::default() };
     let outer = super::router::serve(&tasks, Limits::default(), outer);
     let mut client = connect(outer.local_addr()).await;
     for n in 0..3 {

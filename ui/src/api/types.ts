@@ -51,6 +51,66 @@ export interface Resources {
   gpus: number;
 }
 
+/** What was measured over time, in `series` of one thing or in `rows` of a list. */
+export interface Measured {
+  /** As it was asked for. */
+  of: string;
+  range: '1h' | '24h';
+  /** When the first step begins. */
+  start: string;
+  /** Seconds of a step. */
+  step_s: number;
+  /**
+   * By name. `cpus_used`, `mem_used`, `disk_used`; of services `cpus_reserved` and `mem_limit` of
+   * what runs, `running` instances, and where requests come through the front door `requests`,
+   * `errors` (answers of 500 and more) and `latency_p50`, `latency_p99` to the head of the answer;
+   * `restarts` and `oom_kills`, which are not there before the first.
+   */
+  series?: MeasuredSeries[];
+  total?: MeasuredTotal;
+  /** Of a service, when it became another; the newest last, at most 100. */
+  marks?: {
+    at: string;
+    kind: 'version';
+  }[];
+  /** Of a list, by id, at most 500. */
+  rows?: MeasuredRow[];
+  /** There are more; ask for some by `id`. */
+  truncated?: boolean;
+}
+
+export interface MeasuredSeries {
+  name: string;
+  unit: 'cpus' | 'MiB' | 'count' | '1/s' | 'ms';
+  /**
+   * A number for each step, or null where nothing was measured. The mean of the step; of what is
+   * counted (`count` of restarts and kills) the sum; of `latency_p99` the greatest.
+   */
+  values: (number | null)[];
+}
+
+/** What the cluster or the node has, or the instance has reserved. */
+export interface MeasuredTotal {
+  cpus: number;
+  mem_mb: number;
+  disk_mb: number;
+}
+
+export interface MeasuredRow {
+  id: string;
+  /** Of `cpus_used`, `mem_used` and `requests` those there are. */
+  series: {
+    name: string;
+    unit: 'cpus' | 'MiB' | 'count' | '1/s' | 'ms';
+    /** The newest. */
+    last?: number;
+    /** The greatest of the points. */
+    max: number;
+    /** Thirty, each the mean of a part of the range in hundredths of `max`, or null. */
+    points: (number | null)[];
+  }[];
+}
+
 export interface Me {
   uid: string;
   description?: string;
@@ -314,6 +374,7 @@ export interface Instance {
   app_id: string;
   condition: InstanceCondition;
   since: Time;
+  launched_at?: Time;
   started_at?: Time;
   version: Time;
   node_id?: string;
@@ -324,6 +385,8 @@ export interface Instance {
   ip_addresses: string[];
   /** All checks pass; absent without checks or before the first result. */
   healthy?: boolean;
+  /** When the last of its checks passed for the first time; only while all of them pass. */
+  healthy_since?: string;
   /**
    * It runs, and a health check has no result yet or a readiness check has not passed; says which.
    */

@@ -31,7 +31,7 @@ impl Guide for One {
         let n_prefix = "/service/web".len();
         asked.target.strip_prefix("/service/web")?.starts_with('/').then_some(())?;
         let upstream = Upstream { addr: ([192, 0, 2, 7], 80).into(), tls: false };
-        Some(Way { upstream, spare: None, n_cut: n_prefix, n_prefix })
+        Some(Way { upstream, spare: None, n_cut: n_prefix, n_prefix, meter: None })
     }
 
     fn pattern(&self) -> &'static str {
