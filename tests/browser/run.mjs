@@ -213,6 +213,7 @@ async function screens(page, view) {
     ['services', `${base}/ui/services`],
     ['filtered', `${base}/ui/services?q=no-such-service`],
     ['service', address()],
+    ['instances', address('instances')],
     ['logs', address('logs')],
     ['why', address('why')],
     ['configuration', address('config')],
@@ -261,7 +262,7 @@ async function inView(view, first) {
       await row.waitFor();
     });
     await check(`${view.name}: scaling shows without a reload`, async () => {
-      await page.goto(address());
+      await page.goto(address('instances'));
       await page.getByTestId('instances').waitFor();
       const { wanted } = await instances(page);
       await page.evaluate(() => {
@@ -274,6 +275,28 @@ async function inView(view, first) {
       await scaleTo(page, wanted);
       must(await page.evaluate(() => globalThis.notReloaded), 'the page was loaded anew');
       return `${wanted} to ${wanted + 2} and back`;
+    });
+    await check(`${view.name}: every instance is a square that tells of itself`, async () => {
+      await page.goto(address());
+      const squares = page.getByRole('option');
+      await squares.first().waitFor();
+      const { running } = await instances(page);
+      must((await squares.count()) === running, `${await squares.count()} squares, ${running} run`);
+      await squares.first().focus();
+      await page.keyboard.press('End');
+      await page.locator('[aria-live]').getByRole('link', { name: 'Log' }).waitFor();
+      return `${running} squares`;
+    });
+    await check(`${view.name}: charts share a cursor that the keyboard moves`, async () => {
+      const charts = page.getByRole('group', { name: /^Charts/ });
+      await charts.getByRole('img', { name: /^CPU: used / }).waitFor({ timeout: 30_000 });
+      await charts.focus();
+      await page.keyboard.press('End');
+      const cursors = () => charts.locator('svg[role=img]:has(circle)').count();
+      must((await cursors()) >= 2, `${await cursors()} charts show the cursor`);
+      await page.screenshot({ path: join(shots, `${view.name}-cursor.png`) });
+      await page.keyboard.press('Escape');
+      must((await cursors()) === 0, 'the cursor stays');
     });
     await check(`${view.name}: the log follows`, async () => {
       await page.goto(address('logs'));

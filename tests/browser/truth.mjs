@@ -132,7 +132,7 @@ async function truth(page, view) {
     await page.keyboard.press('Escape');
   });
   await check(`${view}: an instance without a check result is not green, and old is told from new`, async () => {
-    await page.goto(service('/shop/rolling'));
+    await page.goto(service('/shop/rolling', 'instances'));
     await page.getByText('Check pending').waitFor();
     await page.getByText('its HTTP check has no result yet').waitFor();
     await page.getByText('old version').waitFor();
@@ -215,9 +215,14 @@ async function access(page) {
   for (const width of [320, 390, 720, 721, 800, 1024, 1180, 1440]) {
     await check(`width ${width}: nothing is wider, actions are on screen`, async () => {
       await page.setViewportSize({ width, height: 900 });
-      for (const [name, url] of [['services', `${base}/ui/services`], ['service', service('/demo/web')], ['nodes', `${base}/ui/nodes`]]) {
+      for (const [name, url, role = 'table'] of [
+        ['services', `${base}/ui/services`],
+        ['service', service('/demo/web'), 'option'],
+        ['instances', service('/demo/web', 'instances')],
+        ['nodes', `${base}/ui/nodes`],
+      ]) {
         await page.goto(url);
-        await page.getByRole('table').first().waitFor();
+        await page.getByRole(role).first().waitFor();
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         must(wide <= 0, `${name} is ${wide} px wider than the screen`);
         const cut = await page.evaluate(() => {

@@ -9,6 +9,7 @@ import { createServer, request } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { measured } from './measured.mjs';
 import { World } from './world.mjs';
 
 const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' }, prefix: { type: 'string', default: '' } } });
@@ -122,6 +123,7 @@ async function own(req, res, url) {
     const plan = { app_id: spec.id, action: old ? 'restart' : 'create', sentence: old ? `${n} instances are replaced.` : `${n} instances start.`, version: old?.version, changes: [], starts: n, stops: 0, healthy_min: 0, at_most: n, stops_first: [], requirement: { cpus: spec.cpus ?? 1, mem_mb: spec.mem ?? 128, disk_mb: 0, gpus: 0 }, places: node ? [{ node_id: node.id, host: node.host, instances: n }] : [], waiting: 0, room: 3, dns_names: [], ports: [], warnings: [] };
     return json(res, 200, { problems: spec.id ? [] : [{ path: '/id', message: 'id is missing' }], unknown: [], plan });
   }
+  if (path === 'metrics') return json(res, 200, measured(world, url.searchParams));
   if (path === 'apps') return json(res, 200, { revision: world.revision, apps: world.snapshot().apps });
   if (parts[0] === 'apps') {
     const sub = parts.length > 2 && parts.at(-1) === 'why';

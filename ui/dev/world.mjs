@@ -122,12 +122,12 @@ export class World {
     const ok = condition === 'running';
     const task = {
       id: `${name}.instance-${uuid}`, task_id: `${name}.instance-${uuid}._app.1`, app_id: app.id, condition,
-      since: ok ? ago(600) : now(), started_at: ok ? ago(600) : undefined, version: app.version, node_id: node.id, host: node.host,
+      since: ok ? ago(600) : now(), launched_at: ok ? ago(606) : now(), started_at: ok ? ago(600) : undefined, version: app.version, node_id: node.id, host: node.host,
       ports: app.image ? [31000 + Math.floor(Math.random() * 999)] : [], ip_addresses: [app.image ? `172.17.0.${2 + Math.floor(Math.random() * 200)}` : node.host],
       health: [], restarts: 0, cpus: spec.cpus, mem_mb: spec.mem, disk_mb: 0, gpus: 0,
       used: { cpus: spec.cpus * 0.3, mem_mb: spec.mem * 0.5 }, log: [], logStart: 0, born: Date.now() - (ok ? 600_000 : 0),
     };
-    if (ok && app.health) { task.healthy = true; task.health = [{ alive: true, protocol: 'HTTP', consecutive_failures: 0, last_success_at: now() }]; }
+    if (ok && app.health) { task.healthy = true; task.healthy_since = ago(596); task.health = [{ alive: true, protocol: 'HTTP', consecutive_failures: 0, last_success_at: now() }]; }
     app.tasks.push(task);
     if (!spread) this.sums = undefined;
     return task;
@@ -285,7 +285,7 @@ export class World {
     if (old) {
       old.condition = old.condition === 'staging' ? 'starting' : 'running';
       old.since = now();
-      if (old.condition === 'running') { old.started_at = now(); if (app.health) { old.healthy = true; old.health = [{ alive: true, protocol: 'HTTP', consecutive_failures: 0, last_success_at: now() }]; } }
+      if (old.condition === 'running') { old.started_at = now(); if (app.health) { old.healthy = true; old.healthy_since = now(); old.health = [{ alive: true, protocol: 'HTTP', consecutive_failures: 0, last_success_at: now() }]; } }
     }
     const fresh = live.filter((t) => !t.goal);
     if (!app.delayed && fresh.length < app.spec.instances) {

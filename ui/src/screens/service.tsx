@@ -1,4 +1,4 @@
-// One service: instances, output, why it waits, definition.
+// One service: how it does, its instances, output, why it waits, definition.
 import { EllipsisVertical, ExternalLink, Pencil, RotateCw, Scaling } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
@@ -25,7 +25,6 @@ import { groupsOf } from '../lib/filter';
 import { appHref, count, cpus, editHref, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
 import { appLook, needsAttention } from '../lib/status';
 import { type Ask, AskDialog, appMenu } from './actions';
-import { DeploymentRow } from './deployment';
 import { Instances } from './instances';
 import css from './service.module.css';
 import { Title } from './services';
@@ -33,9 +32,11 @@ import { Title } from './services';
 const Logs = lazy(() => import('./logs'));
 const WhyView = lazy(() => import('./why'));
 const Configuration = lazy(() => import('./configuration'));
+const Overview = lazy(() => import('./overview'));
 
 const TABS = [
-  { id: '', text: 'Instances' },
+  { id: '', text: 'Overview' },
+  { id: 'instances', text: 'Instances' },
   { id: 'logs', text: 'Logs' },
   { id: 'why', text: 'Why' },
   { id: 'config', text: 'Configuration' },
@@ -70,7 +71,15 @@ export default function Service({ id }: { id: string }) {
       />
       {detail.data ? (
         <Suspense fallback={<Skeleton />}>
-          {tab === '' && <Overview app={detail.data} row={app} />}
+          {tab === '' && (
+            <>
+              <News app={detail.data} row={app} />
+              <Overview app={detail.data} row={app}>
+                <Facts app={detail.data} />
+              </Overview>
+            </>
+          )}
+          {tab === 'instances' && <Instances app={detail.data} />}
           {tab === 'logs' && <Logs app={detail.data} />}
           {tab === 'why' && <WhyView app={app} />}
           {tab === 'config' && <Configuration app={detail.data} />}
@@ -175,7 +184,8 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
   );
 }
 
-function Overview({ app, row }: { app: App; row: AppSummary }) {
+/** What is wrong now, and what went wrong last. */
+function News({ app, row }: { app: App; row: AppSummary }) {
   return (
     <>
       {!row.waiting && row.verdict && needsAttention(row) && <Trouble verdict={row.verdict} id={app.id} />}
@@ -190,20 +200,7 @@ function Overview({ app, row }: { app: App; row: AppSummary }) {
           </div>
         </Notice>
       )}
-      {app.deployment_progress.length > 0 && (
-        <Panel title="Deployment" flush aside={<Link href="/deployments">Details</Link>}>
-          <ul>
-            {app.deployment_progress.map((deployment) => (
-              <DeploymentRow key={deployment.id} deployment={deployment} app={app.id} />
-            ))}
-          </ul>
-        </Panel>
-      )}
       {app.last_failure && <LastFailure failure={app.last_failure} />}
-      <div className={css.columns}>
-        <Instances app={app} />
-        <Facts app={app} />
-      </div>
     </>
   );
 }

@@ -3,7 +3,8 @@ import { ChevronRight, EllipsisVertical, ExternalLink } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import { here } from '../api/base';
-import type { AppSummary } from '../api/types';
+import type { AppSummary, MeasuredRow } from '../api/types';
+import { Sparkline } from '../charts/sparkline';
 import { Marked } from '../components/marked';
 import { Menu, type MenuItem } from '../components/menu';
 import { Mark, StatusLabel } from '../components/status';
@@ -24,6 +25,8 @@ export interface Told {
   isOpen: (id: string) => boolean;
   /** What was looked for. */
   words: readonly string[];
+  /** What was measured, by service, once it is here. */
+  sparks: ReadonlyMap<string, MeasuredRow> | undefined;
   /** Ids in full, as where no group stands above them. */
   full: boolean;
 }
@@ -40,6 +43,18 @@ function Total({ line, text }: { line: Line; text: string }): ReactNode {
 }
 
 const runs = (line: Line) => (line.kind === 'app' ? whatRuns(line.app) : '');
+
+/** Use of processors in the last hour, and now. */
+function Load({ measured }: { measured: MeasuredRow | undefined }) {
+  const used = measured?.series.find((series) => series.name === 'cpus_used');
+  if (used?.last === undefined) return <span className="muted">–</span>;
+  return (
+    <span className={css.load}>
+      <Sparkline points={used.points} hue="cpu" />
+      {cpus(used.last)}
+    </span>
+  );
+}
 
 export function columns(told: Told): Column<Line>[] {
   return [
@@ -86,6 +101,16 @@ export function columns(told: Told): Column<Line>[] {
       optional: true,
       compare: byNumber(CPUS),
       cell: (line) => <Total line={line} text={cpus(CPUS(line))} />,
+    },
+    {
+      id: 'load',
+      head: say('list.load'),
+      width: '112px',
+      align: 'end',
+      phone: 'none',
+      from: 1080,
+      optional: true,
+      cell: (line) => line.kind === 'app' && <Load measured={told.sparks?.get(line.id)} />,
     },
     {
       id: 'mem',

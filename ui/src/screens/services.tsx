@@ -4,6 +4,7 @@ import { lazy, Suspense, useDeferredValue, useMemo, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import { useLoaded, useRows } from '../api/hooks';
 import type { AppSummary } from '../api/types';
+import { useSparks } from '../charts/measured';
 import { FilterBox, useFilter } from '../components/filterbox';
 import { type Select, type Sort, Table } from '../components/table';
 import { Button, Command, Empty, PageHead, Panel, Skeleton } from '../components/ui';
@@ -97,7 +98,9 @@ export function Services() {
 
   const isOpen = (id: string) => opened[id] ?? apps.length <= OPEN_MAX;
   const fold = (group: GroupLine) => openGroups.put({ ...opened, [group.id]: !isOpen(group.id) });
+  const { data: sparks } = useSparks('services');
   const table = columns({
+    sparks,
     ask: (what, app) => setAsked({ what, id: app.id }),
     groupMenu: (group) => groupMenu(() => setTyped(`group:${group.id}`), (what) => setBulk({ what, apps: group.members, group: group.id })),
     fold,

@@ -75,6 +75,7 @@ export function Layout({ beside }: { beside: boolean }) {
   const hidden = useStored(hiddenColumns);
   const optional = [
     ['cpus', say('list.cpu')],
+    ['load', say('list.load')],
     ['mem', say('list.memory')],
     ['runs', say('list.runs')],
     ['ports', say('list.ports')],

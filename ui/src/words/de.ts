@@ -56,6 +56,7 @@ export const de: Catalog = {
   'list.status': 'Zustand',
   'list.instances': 'Instanzen',
   'list.cpu': 'CPU',
+  'list.load': 'CPU benutzt, 1 h',
   'list.memory': 'Speicher',
   'list.disk': 'Platte',
   'list.gpu': 'GPU',

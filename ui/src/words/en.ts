@@ -54,6 +54,7 @@ export const en = {
   'list.status': 'Status',
   'list.instances': 'Instances',
   'list.cpu': 'CPU',
+  'list.load': 'CPU used, 1 h',
   'list.memory': 'Memory',
   'list.disk': 'Disk',
   'list.gpu': 'GPU',

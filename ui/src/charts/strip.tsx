@@ -1,0 +1,99 @@
+// The strip of a rollout: a row an instance, from its place on a node to its first good check.
+import { Link } from 'wouter';
+import type { Deployment, Instance } from '../api/types';
+import { Panel, useNow } from '../components/ui';
+import { count, duration, shortTask } from '../lib/format';
+import css from './strip.module.css';
+import { type Phase, remaining, type Row, rolloutRows } from './rollout';
+
+/** Rows that are drawn; of more the rest is a number. */
+const ROWS_MAX = 12;
+/** A strip is never shorter in time: the first seconds would fly by. */
+const SPAN_MIN_MS = 10_000;
+
+const WORDS: Record<Phase, string> = {
+  placed: 'image and start',
+  check: 'first check',
+  ready: 'ready',
+  old: 'old version',
+  leaving: 'stopping',
+};
+
+export function Rollout({
+  deployment,
+  app,
+  version,
+  instances,
+}: {
+  deployment: Deployment;
+  app: string;
+  version: string;
+  instances: readonly Instance[];
+}) {
+  const now = useNow();
+  const from = Date.parse(deployment.started_at);
+  const rows = rolloutRows(instances, version, from, now);
+  const span = Math.max(SPAN_MIN_MS, now - from);
+  const action = deployment.actions.find((action) => action.app_id === app);
+  const left = action && remaining(action.done, action.of, from, now);
+  const phases = [...new Set(rows.flatMap((row) => row.segments.map(({ phase }) => phase)))];
+  return (
+    <Panel
+      title="Rollout"
+      aside={
+        <span className={css.state}>
+          {action && (
+            <span className="nums">
+              {action.done} of {action.of} done
+            </span>
+          )}
+          <span className="muted">
+            {duration(now - from)} so far{left !== undefined && `, about ${duration(left)} left`}
+          </span>
+          <Link href="/deployments">Details</Link>
+        </span>
+      }
+    >
+      {action?.blocked && <p className={css.blocked}>{action.blocked}</p>}
+      <ul className={css.legend}>
+        {phases.map((phase) => (
+          <li key={phase}>
+            <i className={css[phase]} aria-hidden /> {WORDS[phase]}
+          </li>
+        ))}
+      </ul>
+      <ul className={css.rows}>
+        {rows.slice(0, ROWS_MAX).map((row) => (
+          <Strip key={`${row.instance.id}${row.instance.task_id ?? ''}`} row={row} from={from} span={span} />
+        ))}
+      </ul>
+      {rows.length > ROWS_MAX && <p className="muted">{count(rows.length - ROWS_MAX, 'more instance')}</p>}
+    </Panel>
+  );
+}
+
+function Strip({ row: { instance, isNew, segments }, from, span }: { row: Row; from: number; span: number }) {
+  const share = (ms: number) => `${(100 * ms) / span}%`;
+  return (
+    <li className={css.row}>
+      <code className={isNew ? undefined : css.before}>{shortTask(instance)}</code>
+      <div className={css.track}>
+        {segments.length === 0 && <span className={css.waits}>waits for a place</span>}
+        {segments.map((segment) => {
+          const took = segment.to - segment.from;
+          const text = `${WORDS[segment.phase]}${segment.phase === 'ready' || segment.phase === 'old' ? '' : ` ${duration(took)}`}`;
+          return (
+            <span
+              key={segment.phase}
+              className={`${css.segment} ${css[segment.phase]}`}
+              style={{ left: share(segment.from - from), width: share(took) }}
+              title={text}
+            >
+              <span className={css.text}>{text}</span>
+            </span>
+          );
+        })}
+      </div>
+    </li>
+  );
+}
