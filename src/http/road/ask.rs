@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{
     Asked, Doorway, Way, field,
     head::{self, First, Head, Method, Room, Seen, VERSION},
+    last::{Last, place},
     window::{Lent, WINDOW_BYTES},
 };
 use crate::http::auth::Memo;
@@ -21,50 +22,6 @@ pub struct Plan {
     pub prefix: Range<usize>,
 }
 
-/// The header lines that came last on a connection and what was made of them. Clients say the same
-/// with each request: lines that are byte for byte those of before mean what they meant, and only the
-/// first line is read.
-#[derive(Debug, Default)]
-pub struct Last {
-    /// From behind the first line to the end of the head; empty when none are remembered.
-    lines: Vec<u8>,
-    /// What goes to the upstream behind the first line.
-    written: Vec<u8>,
-    /// Places in `lines`.
-    host: Range<usize>,
-    authorization: Option<Range<usize>>,
-    n_body: usize,
-}
-
-/// More than this is not remembered: it is held while the connection waits.
-const LAST_BYTES_MAX: usize = 1 << 10;
-
-impl Last {
-    /// The head in front of `bytes`, if its lines are those remembered.
-    fn again<'a>(&self, bytes: &'a [u8]) -> Option<First<'a>> {
-        if self.lines.is_empty() {
-            return None;
-        }
-        let first = First::read(bytes)?;
-        bytes[first.n_bytes..].starts_with(&self.lines).then_some(first)
-    }
-
-    /// Remembers the lines of `head`, of which `written` was made.
-    fn remember(&mut self, head: &Head<'_, '_>, n_first: usize, written: &[u8]) {
-        let lines = &head.text[n_first..];
-        self.lines.clear();
-        if lines.len().max(written.len()) > LAST_BYTES_MAX {
-            return;
-        }
-        self.lines.extend_from_slice(lines);
-        self.written.clear();
-        self.written.extend_from_slice(written);
-        self.host = place(lines, head.host);
-        self.authorization = head.authorization.map(|text| place(lines, text));
-        self.n_body = head.n_body;
-    }
-}
-
 /// Looks at what a client sent. `Whole(None)`: the head is plain, its body is still to come.
 /// `Whole(Some(…))`: what goes to the upstream is in the output. `memo` and `last` are the
 /// connection's, so `door` has to be the same each time.
@@ -75,12 +32,12 @@ pub fn plan(
     last: &mut Last,
 ) -> Seen<Option<(Plan, Lent)>> {
     if let Some(First { method, target, n_bytes }) = last.again(bytes) {
-        let n_head = n_bytes + last.lines.len();
+        let n_head = n_bytes + last.lines().len();
         let lines = &bytes[n_bytes..n_head];
-        let authorization = last.authorization.clone().map(|at| &lines[at]);
-        let taken = Taken { method, target, authorization, n_head, n_body: last.n_body };
-        let host = n_bytes + last.host.start..n_bytes + last.host.end;
-        return taken.plan(bytes, door, memo, host, |out| out.extend_from_slice(&last.written));
+        let authorization = last.authorization().map(|at| &lines[at]);
+        let taken = Taken { method, target, authorization, n_head, n_body: last.n_body() };
+        let host = n_bytes + last.host().start..n_bytes + last.host().end;
+        return taken.plan(bytes, door, memo, host, |out| out.extend_from_slice(last.written()));
     }
     let mut room = Room::default();
     let head = match head::read(bytes, &mut room) {
@@ -96,12 +53,6 @@ pub fn plan(
         let n_first = method.as_str().len() + 1 + target.len() + VERSION.len();
         last.remember(&head, n_first, &out[at..]);
     })
-}
-
-/// Where `part` of `whole` lies in it.
-fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
-    let at = field::offset(whole, part);
-    at..at + part.len()
 }
 
 /// What is taken from a head, whichever way it was read.

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{ask, deadline::Deadline, window::Window};
+use super::{deadline::Deadline, last::Last, window::Window};
 use crate::{
     base::oncall::OnCall,
     http::{auth::Memo, io::Guarded},
@@ -30,7 +30,7 @@ pub struct Client {
     /// Who asked last.
     pub memo: Memo,
     /// What was asked with last.
-    pub last: ask::Last,
+    pub last: Last,
     /// Of whatever is waited for: a request, an upstream.
     pub wait: Deadline,
     drain: CancellationToken,
@@ -43,8 +43,7 @@ pub struct Gone;
 
 impl Client {
     pub fn new(io: Guarded, first_by: Instant, drain: CancellationToken) -> Self {
-        let (input, memo, last) =
-            (Window::new(WAITING_BYTES), Memo::default(), ask::Last::default());
+        let (input, memo, last) = (Window::new(WAITING_BYTES), Memo::default(), Last::default());
         let drained = OnCall::new(drain.clone().cancelled_owned());
         Self { io, input, memo, last, wait: Deadline::new(first_by), drain, drained }
     }

@@ -42,6 +42,7 @@ mod date;
 mod deadline;
 mod field;
 mod head;
+mod last;
 mod lines;
 mod pass;
 mod window;

@@ -115,14 +115,3 @@ fn what_came_before_changes_nothing() {
     });
     assert!(n_again.get() > 200, "{n_again:?}");
 }
-
-#[test]
-fn many_lines_are_not_remembered() {
-    let text = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(LAST_BYTES_MAX));
-    let mut room = Room::default();
-    let Seen::Whole(head) = head::read(text.as_bytes(), &mut room) else { panic!("{text}") };
-    let mut last = Last::default();
-    last.remember(&head, "GET / HTTP/1.1\r\n".len(), b"host: a\r\n\r\n");
-    assert!(last.again(text.as_bytes()).is_none());
-    assert_eq!(last.lines.capacity(), 0);
-}
