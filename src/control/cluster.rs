@@ -11,7 +11,10 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use super::{board::Note, links::Session, series::Recorded};
 use crate::{
     base::{clock::Timestamp, error::Retry},
-    core::{Accepted, Command, Rejected, State, place::Report as Attempt},
+    core::{
+        Accepted, Command, Rejected, State,
+        place::{Limits, Report as Attempt},
+    },
     http::auth::Principal,
     log::{self, Log},
     model::{
@@ -164,6 +167,11 @@ pub trait Cluster: Send + Sync + 'static {
     /// The latest attempt to place a workload that waits.
     fn attempt(&self, _app: &AppId) -> Option<Arc<Attempt>> {
         None
+    }
+
+    /// How places are chosen.
+    fn limits(&self) -> Limits {
+        Limits::default()
     }
 
     /// What the reconcilers did last and what they wait for.

@@ -15,7 +15,10 @@ use crate::{
         questions,
         series::Recorded,
     },
-    core::{Accepted, Command, State, place::Report as Attempt},
+    core::{
+        Accepted, Command, State,
+        place::{Limits, Report as Attempt},
+    },
     http::auth::Principal,
     log::Log,
     model::{
@@ -35,6 +38,8 @@ pub struct Handles {
     pub door: Arc<Door>,
     pub tasks: Tasks,
     pub me: Arc<Me>,
+    /// How the leader chooses places.
+    pub limits: Limits,
 }
 
 /// Where this master is reached.
@@ -95,6 +100,10 @@ impl Cluster for Handles {
             false => self.log.state().masters.get(&id)?.addresses.clone(),
         };
         Some(Leader { id, addresses, since: None })
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits.clone()
     }
 
     fn leads(&self) -> bool {

@@ -147,7 +147,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         links: links.clone(),
         clock: steady,
         rng: rng.child("control"),
-        limits,
+        limits: limits.clone(),
         board: board.clone(),
     };
     driver.start(&tasks.child("control"));
@@ -180,8 +180,16 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     };
     register(&log, addresses.clone(), tasks);
     let me = Me { address: config.address, addresses };
-    let (log_of, tasks_of, me) = (log.clone(), tasks.clone(), Arc::new(me));
-    let handles = Handles { log: log_of, links, board, recorded, door, tasks: tasks_of, me };
+    let handles = Handles {
+        log: log.clone(),
+        links,
+        board,
+        recorded,
+        door,
+        tasks: tasks.clone(),
+        me: Arc::new(me),
+        limits,
+    };
     let accounts = Arc::new(dcos::Known(Arc::new(handles.clone())));
     let tokens = Arc::new(Tokens::new(accounts));
     let realm = Realm {

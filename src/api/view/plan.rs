@@ -15,7 +15,7 @@ use crate::{
         Rejected, Stamped, State, WorkloadCommand, apply,
         command::{Edit, PutApps},
         deploy::preview::{Preview, preview},
-        place::{Forecast, Limits, Place, Room, forecast},
+        place::{Forecast, Place, Room, forecast},
     },
     model::{
         WorkloadSpec,
@@ -170,8 +170,7 @@ impl Outlook {
         after: &WorkloadSpec,
     ) -> Self {
         let preview = preview(state, before, after);
-        // Which nodes are preferred is told by the plan of the leader; that something fits is not.
-        let limits = Limits::default();
+        let limits = view.cluster.limits();
         let look = |room| forecast(state, &[], after, view.now, &limits, room);
         let beside = look(Room { without_old: false, more: MORE_MAX });
         let n_beside = beside.report.n_placed;

@@ -171,3 +171,6 @@ impl Places {
         self.nodes.iter().map(place).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

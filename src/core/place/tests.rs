@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-const NOW: Timestamp = Timestamp::from_ms(1_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_ms(1_000_000);
 
 fn star(cpus: f64, mem: f64) -> Pools {
     pool("*", cpus, mem)
@@ -76,7 +76,7 @@ fn constraint(text: &str) -> Constraint {
     }
 }
 
-fn app(id: &str, n: u32, cpus: f64, mem: f64, constraints: &[&str]) -> WorkloadSpec {
+pub(super) fn app(id: &str, n: u32, cpus: f64, mem: f64, constraints: &[&str]) -> WorkloadSpec {
     WorkloadSpec {
         run: Arc::new(RunSpec {
             containers: vec![ContainerSpec {
@@ -106,7 +106,7 @@ fn with_role(id: &str, role: &str, n: u32) -> WorkloadSpec {
 }
 
 /// A state with all instances of `apps` waiting.
-fn state(nodes: Vec<Node>, apps: Vec<WorkloadSpec>) -> State {
+pub(super) fn state(nodes: Vec<Node>, apps: Vec<WorkloadSpec>) -> State {
     let mut state = State { at: NOW, ..State::default() };
     for node in nodes {
         state.nodes.insert(node.id().clone(), Arc::new(node));
@@ -130,7 +130,7 @@ fn put(state: &mut State, spec: WorkloadSpec) {
     state.apps.insert(spec.id.clone(), Arc::new(app));
 }
 
-fn run(state: &mut State, limits: &Limits) -> Plan {
+pub(super) fn run(state: &mut State, limits: &Limits) -> Plan {
     let plan = plan(state, &[], NOW, limits);
     launch(state, &plan.launches);
     plan
@@ -152,7 +152,7 @@ fn spread(state: &State, app: &str, field: &str) -> Vec<(String, usize)> {
     counts.into_iter().collect()
 }
 
-fn racks() -> Vec<Node> {
+pub(super) fn racks() -> Vec<Node> {
     (0..6).map(|n| node(n, star(8.0, 8192.0), &[("rack", ["a", "b", "c"][n % 3])])).collect()
 }
 
