@@ -109,6 +109,8 @@ pub enum Command {
         #[command(flatten)]
         watch: Watch,
     },
+    /// What uses the processors and the memory now
+    Top(Top),
     /// Sign in and remember it
     Login(Login),
     /// Forget the login
@@ -132,6 +134,29 @@ pub struct Watch {
     /// Repeat every two seconds until interrupted
     #[arg(long, short)]
     pub watch: bool,
+}
+
+/// What a list begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum By {
+    #[default]
+    Cpu,
+    Mem,
+}
+
+#[derive(Debug, Args)]
+pub struct Top {
+    /// Show single tasks instead of apps
+    #[arg(long, short)]
+    pub tasks: bool,
+    /// What comes first
+    #[arg(long, value_enum, default_value_t)]
+    pub by: By,
+    /// Rows that are shown at most
+    #[arg(long, short = 'n', default_value_t = 20)]
+    pub rows: usize,
+    #[command(flatten)]
+    pub watch: Watch,
 }
 
 #[derive(Debug, Subcommand)]

@@ -36,6 +36,7 @@ mod search;
 mod exec;
 mod why;
 mod status;
+mod top;
 mod login;
 mod complete;
 mod doctor;

@@ -166,6 +166,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::Exec(exec) => return exec::run(cx, exec).await,
         Command::Why { app, nodes } => why::run(cx, &app, nodes).await?,
         Command::Status { watch } => status::run(cx, watch).await?,
+        Command::Top(top) => top::run(cx, top).await?,
         Command::Version => status::version(cx).await?,
         Command::Dev(_)
         | Command::Node(NodeCommand { verb: None, .. })
