@@ -161,8 +161,8 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         recorded: Arc::clone(&recorded),
         file: series::path(&config.data_dir),
     };
-    let measuring = tasks.child("series");
-    measuring.vital("series", recorder.run(measuring.cancelled()));
+    // Of this group itself, whose end is waited for: it keeps what it has at the end.
+    tasks.vital("series", recorder.run(tasks.cancelled()));
 
     let peers_port = bound.peers.local_addr()?.port();
     let authority = open_authority(config, &log, &clock)?;

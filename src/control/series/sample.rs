@@ -47,6 +47,8 @@ pub struct Sampler {
 #[derive(Debug, Default)]
 struct Sums {
     running: u64,
+    /// How many have a place.
+    n_placed: u64,
     cpus_reserved: u64,
     /// `None`: of one of them there is no limit.
     mem_limit: Option<u64>,
@@ -198,6 +200,7 @@ impl Sums {
         if instance.placement().is_none() || instance.condition().is_terminal() {
             return;
         }
+        self.n_placed += 1;
         self.running += u64::from(instance.started_at().is_some());
         if let Some(run) = run {
             self.cpus_reserved += Measure::CpusReserved.whole(run.demand().cpus.as_f64());
@@ -206,12 +209,12 @@ impl Sums {
     }
 
     fn values(&self) -> Vec<(Measure, u64)> {
-        let mut values = vec![
-            (Measure::Running, self.running),
-            (Measure::CpusReserved, self.cpus_reserved),
-            (Measure::Restarts, self.restarts),
-        ];
-        values.extend(self.mem_limit.map(|limit| (Measure::MemLimit, limit)));
+        let mut values = vec![(Measure::Running, self.running), (Measure::Restarts, self.restarts)];
+        // A bound of nothing would pull down the mean of a step in which something starts anew.
+        if self.n_placed > 0 {
+            values.push((Measure::CpusReserved, self.cpus_reserved));
+            values.extend(self.mem_limit.map(|limit| (Measure::MemLimit, limit)));
+        }
         if self.n_measured > 0 {
             values.push((Measure::CpusUsed, Measure::CpusUsed.whole(self.cpus_used)));
             values.push((Measure::MemUsed, self.mem_used));
@@ -361,6 +364,10 @@ mod tests {
         };
         assert_eq!(count(&told), [1, 1]);
         assert_eq!(count(&stage.round()), [0, 0]);
+        let bound = |told: &BTreeMap<Subject, BTreeMap<Measure, u64>>| {
+            told[&web()].get(&Measure::MemLimit).copied()
+        };
+        assert_eq!(bound(&stage.round()), Some(128 << 10));
         stage.report(Condition::Failed, "Command exited with status 1");
         stage.again();
         assert_eq!(count(&stage.round()), [1, 0]);
