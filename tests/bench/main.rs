@@ -20,6 +20,7 @@ mod place;
 mod proxy;
 mod reads;
 mod report;
+mod series;
 mod system;
 mod world;
 
@@ -81,8 +82,9 @@ impl Plan {
 type Subject = fn(&Plan) -> anyhow::Result<Section>;
 
 /// In the order they run: short ones first.
-const SUBJECTS: [(&str, Subject); 7] = [
+const SUBJECTS: [(&str, Subject); 8] = [
     ("place", place::run),
+    ("series", series::run),
     ("reads", reads::run),
     ("dns", dns::run),
     ("proxy", proxy::run),
