@@ -27,8 +27,6 @@ export interface Told {
   words: readonly string[];
   /** What was measured, by service, once it is here. */
   sparks: ReadonlyMap<string, MeasuredRow> | undefined;
-  /** Ids in full, as where no group stands above them. */
-  full: boolean;
 }
 
 const wantedOf = (line: Line, of: (app: AppSummary) => number) => sum(line, (app) => of(app) * app.instances.wanted);
@@ -175,7 +173,9 @@ function ports(app: AppSummary): string {
 
 function Name({ line, told }: { line: Line; told: Told }) {
   const { path, name } = splitId(line.name);
-  const indent = { paddingLeft: line.level * 18 + (told.full ? 0 : line.kind === 'app' ? 24 : 0) };
+  // In a flat list the name is the whole id; below groups there is room for what folds them.
+  const beside = line.kind === 'app' && !line.name.startsWith('/') ? 24 : 0;
+  const indent = { paddingLeft: line.level * 18 + beside };
   if (line.kind === 'group') {
     const open = told.isOpen(line.id);
     return (

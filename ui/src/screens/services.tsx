@@ -106,15 +106,14 @@ export function Services() {
     fold,
     isOpen,
     words: query.words,
-    full: !grouped,
   }).filter((column) => !column.optional || !hidden.includes(column.id));
   const compare = table.find((column) => column.id === sort.by)?.compare;
   const order = (a: Line, b: Line) => (compare ? (sort.down ? -1 : 1) * compare(a, b) : 0) || byName(a.id, b.id);
-  const rows = useMemo(
-    () => (grouped ? tree(found, isOpen, order) : [...flat(found)].sort(order)),
+  const rows = useMemo(() => {
+    const lines = grouped ? tree(found, isOpen, order) : [];
+    return lines.some((line) => line.kind === 'group') ? lines : flat(found).sort(order);
     // The order is made anew with each render, but is another one only with these.
-    [found, grouped, opened, sort],
-  );
+  }, [found, grouped, opened, sort]);
 
   const select = selectOf(chosen, setChosen);
   const onApp = (f: (app: AppSummary) => void) => (line: Line) => line.kind === 'app' && f(line.app);

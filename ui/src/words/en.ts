@@ -243,7 +243,7 @@ export const en = {
   'nodes.noMatch': 'No node matches',
   'nodes.start': 'Start one on a machine:',
   'node.gone': 'There is no node {id}',
-  'node.seen': 'seen',
+  'node.seen': 'last seen',
   'node.takeBack': 'Take work again',
   'node.takenBack': '{host}: takes work again',
   'node.drain': 'Drain',
