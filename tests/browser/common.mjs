@@ -75,6 +75,11 @@ export async function signedIn(browser, base, options = {}) {
 export async function sound(page, name, without = []) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   must(wide <= 0, `${name} is ${wide} px wider than the window`);
+  // What is half faded in has half of its contrast.
+  await page.evaluate(() => {
+    const short = document.getAnimations().filter((animation) => animation.effect.getComputedTiming().endTime < 1_000);
+    return Promise.allSettled(short.map((animation) => animation.finished));
+  });
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe.source);
   const rules = Object.fromEntries(without.map((rule) => [rule, { enabled: false }]));
   const { violations } = await page.evaluate(([values, off]) => globalThis.axe.run(document, { runOnly: values, rules: off }), [RULES, rules]);

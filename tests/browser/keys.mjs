@@ -261,7 +261,9 @@ async function filtering(page) {
     await press(page, 'ArrowDown', 'Enter');
     must((await box.inputValue()) === 'is:unhealthy', await box.inputValue());
     await box.fill('indexer OR "demo/re"');
-    await page.locator('mark', { hasText: 'indexer' }).first().waitFor();
+    await page.locator('mark', { hasText: 'indexer' }).first().waitFor().catch(async (error) => {
+      throw new Error(`${error.message}: ${await box.inputValue()} at ${page.url()}`);
+    });
     await page.locator('[data-row="/prod/search/indexer"]').waitFor();
     must((await page.locator('[data-row]').count()) === 2, `${await page.locator('[data-row]').count()} rows`);
     await page.waitForURL(/q=indexer/);
@@ -271,6 +273,7 @@ async function filtering(page) {
     await page.getByText('is:asleep means nothing here.').waitFor();
     await sound(page, 'fault');
     await picture(page, 'filter');
+    await page.waitForURL(/q=is%3Aasleep/);
     await page.reload();
     await page.getByRole('list', { name: 'Kept filters' }).getByRole('button').click();
     await page.locator('[data-row="/demo/redis"]').waitFor();

@@ -15,23 +15,30 @@ const SAVED_MAX = 12;
 /** What is typed, at once; the address has it once the typing rests. */
 export function useFilter(address: string, setAddress: (query: string) => void): [string, (query: string) => void] {
   const [typed, setTyped] = useState(address);
-  const told = useRef(address);
+  /** What the address was last seen as, and what it was told and has not shown yet. */
+  const seen = useRef(address);
+  const told = useRef(new Set<string>());
   useEffect(() => {
-    // The address was changed by something else, such as a link or the way back.
-    if (address !== told.current) {
-      told.current = address;
-      setTyped(address);
-    }
+    if (address === seen.current) return;
+    seen.current = address;
+    // Not by us: by a link, or by the way back.
+    if (!told.current.delete(address)) setTyped(address);
   }, [address]);
   const tell = useRef(setAddress);
   tell.current = setAddress;
   useEffect(() => {
-    if (typed === told.current) return;
-    const timer = setTimeout(() => {
-      told.current = typed;
+    if (typed === seen.current) return;
+    const settle = () => {
+      told.current.add(typed);
       tell.current(typed);
-    }, SETTLE_MS);
-    return () => clearTimeout(timer);
+    };
+    const timer = setTimeout(settle, SETTLE_MS);
+    // A page that is loaded anew right after the last letter has it too.
+    window.addEventListener('pagehide', settle);
+    return () => {
+      clearTimeout(timer);
+      window.removeEventListener('pagehide', settle);
+    };
   }, [typed]);
   return [typed, setTyped];
 }
