@@ -140,6 +140,8 @@ pub struct Exit {
     pub at: Option<Timestamp>,
     /// A text for people, without what happens on a kill.
     pub message: String,
+    /// The last it wrote.
+    pub tail: String,
 }
 
 /// Results of an incarnation's checks.
@@ -257,9 +259,14 @@ impl Known {
         asked.unwrap_or(KILL_GRACE)
     }
 
+    fn is_unhealthy(&self) -> bool {
+        matches!(self.kill, Some(Kill { why: Why::Unhealthy(_), .. }))
+    }
+
     fn end(&mut self, exit: Exit, containers: Vec<ContainerStatus>, now: Timestamp) {
         // The engine's clock may be another one: an end is never told for later than now.
         let at = exit.at.unwrap_or(now).min(now);
+        let is_unhealthy = self.is_unhealthy();
         let report = &mut self.report;
         let (condition, message) = match &self.kill {
             Some(kill) => (Condition::Killed, end_message(kill, &exit)),
@@ -267,7 +274,10 @@ impl Known {
             None if exit.code == Some(0) => (Condition::Finished, exit.message),
             None => (Condition::Failed, exit.message),
         };
-        report.unhealthy = matches!(self.kill, Some(Kill { why: Why::Unhealthy(_), .. }));
+        report.exit_code = exit.code;
+        let is_bad = condition == Condition::Failed || is_unhealthy;
+        report.tail = if is_bad { exit.tail } else { String::new() };
+        report.unhealthy = is_unhealthy;
         report.condition = condition;
         report.message = message;
         report.containers = containers;

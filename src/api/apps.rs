@@ -52,6 +52,6 @@ pub async fn deployments(api: Arc<Api>, _: Call) -> Result<Response, ApiError> {
     .await
 }
 
-fn no_such_app(id: &AppId) -> ApiError {
+pub fn no_such_app(id: &AppId) -> ApiError {
     ApiError::not_found(format!("app {id}")).hint("GET /tepui/v1/apps lists the apps there are")
 }

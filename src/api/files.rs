@@ -49,7 +49,7 @@ struct Entry {
 }
 
 pub async fn files(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
-    let found = tasks::locate(&api.state(), call.param("id"))?;
+    let found = tasks::find(&api, call.param("id")).await?;
     let query = call.query();
     let path = relative(query.get("path").unwrap_or_default())?;
     if query.flag("download") {

@@ -37,7 +37,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const AGENT_GONE_MAX: Duration = Duration::from_secs(30);
 
 pub async fn log(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
-    let found = tasks::locate(&api.state(), call.param("id"))?;
+    let found = tasks::find(&api, call.param("id")).await?;
     let query = call.query();
     let path = files::relative(query.get("file").unwrap_or("stdout"))?;
     let offset = files::number(&query, "offset")?.unwrap_or(0);

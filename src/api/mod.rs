@@ -14,6 +14,8 @@ mod cluster;
 mod measured;
 pub mod metrics;
 mod apps;
+mod history;
+mod versions;
 mod tasks;
 mod tokens;
 mod files;

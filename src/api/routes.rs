@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{StatusCode, request::Parts};
 
 use super::{
-    apps, cluster, context::Api, events, exec, files, follow, level, logs, metrics, nodes, plan,
-    tasks, tokens,
+    apps, cluster, context::Api, events, exec, files, follow, history, level, logs, metrics, nodes,
+    plan, tasks, tokens, versions,
 };
 use crate::{
     control::cluster as control,
@@ -34,6 +34,10 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/apps/{id...}/why", Read, apps::why),
         get("/tepui/v1/schema/app", Read, plan::schema),
         post("/tepui/v1/plan", Read, plan::plan),
+        get("/tepui/v1/apps/{id...}/attempts", Read, history::attempts),
+        get("/tepui/v1/apps/{id...}/versions", Read, versions::list),
+        post("/tepui/v1/apps/{id...}/rollback", Write, versions::rollback),
+        get("/tepui/v1/history", Read, history::list),
         get("/tepui/v1/deployments", Read, apps::deployments),
         get("/tepui/v1/tasks", Read, tasks::list),
         get("/tepui/v1/tasks/{id}", Read, tasks::show),

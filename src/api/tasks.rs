@@ -12,10 +12,16 @@ use super::{
     },
 };
 use crate::{
-    core::State,
+    core::{
+        State,
+        history::{Kind, Query},
+    },
     http::{Call, Response, error::ApiError, reply},
-    model::{AppId, Instance, NodeId},
+    model::{AppId, Instance, InstanceId, NodeId},
 };
+
+/// Attempts of one instance that are looked through for one.
+const ATTEMPTS_MAX: usize = 10_000;
 
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let query = call.query();
@@ -54,6 +60,42 @@ pub fn locate(state: &State, id: &str) -> Result<Located, ApiError> {
     instance::locate(state, id).ok_or_else(|| {
         ApiError::not_found(format!("task {id}")).hint("GET /tepui/v1/tasks?all lists the tasks")
     })
+}
+
+/// The task named by a path, or 404. What ended long ago is found in the history.
+pub async fn find(api: &Api, id: &str) -> Result<Located, ApiError> {
+    let state = api.state();
+    let known = instance::locate(&state, id);
+    if let Some(found) = known.as_ref().filter(|found| !found.ended || found.incarnation.is_none())
+    {
+        return Ok(found.clone());
+    }
+    let parts = instance::split_task_id(id);
+    let (instance, container, number) = match parts.filter(|_| state.instances.get(id).is_none()) {
+        Some((instance, container, number)) => (instance, container, Some(number)),
+        None => (id, "", None),
+    };
+    let query = Query {
+        of: Some(instance.to_owned()),
+        kinds: vec![Kind::Attempt],
+        limit: ATTEMPTS_MAX,
+        ..Query::default()
+    };
+    let page = api.cluster.history(query).await?;
+    let mut attempts = page.found.into_iter().filter_map(|found| found.record.attempt);
+    let attempt = attempts.find(|a| number.is_none_or(|number| number == a.incarnation));
+    match (attempt, known) {
+        (Some(attempt), _) => Ok(Located {
+            instance: InstanceId::from(instance),
+            incarnation: Some(attempt.incarnation),
+            container: if container == "_app" { String::new() } else { container.to_owned() },
+            node: Some(attempt.node),
+            running: false,
+            ended: true,
+        }),
+        (None, Some(found)) => Ok(found),
+        (None, None) => locate(&state, id),
+    }
 }
 
 fn no_such(call: &Call) -> ApiError {

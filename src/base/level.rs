@@ -10,10 +10,13 @@
 //! |---|---|---|
 //! | 1 | 0.1.0 | everything before the next |
 //! | 2 | 0.1.0 | agents are told the names of the cluster |
+//! | 3 | 0.1.0 | what is done is recorded beside the state (`core::history`) |
 
 /// The highest level this release can do.
-pub const LEVEL: u32 = if cfg!(feature = "next") { NAMES + 1 } else { NAMES };
+pub const LEVEL: u32 = if cfg!(feature = "next") { HISTORY + 1 } else { HISTORY };
 /// From here on agents are told the names of the cluster (`model::names`).
 pub const NAMES: u32 = 2;
+/// From here on what is done is recorded (`core::history`), in rows that older releases cannot read.
+pub const HISTORY: u32 = 3;
 /// What a node, a master or a state is at that does not say.
 pub const FIRST: u32 = 1;

@@ -137,6 +137,12 @@ pub const CONTAINER_STARTS_MAX: usize = 8;
 pub const LOG_FILE_BYTES_MAX: u64 = 10 << 20;
 /// Bytes returned by one file read (Mesos agents page at this size too).
 pub const FILE_READ_BYTES_MAX: usize = 1 << 20;
+/// What the history of the cluster may take on a master's disk, unless the configuration says
+/// otherwise (`history_mb`): some 200,000 records of 300 bytes, twice a week of a busy cluster.
+pub const HISTORY_BYTES_DEFAULT: u64 = 64 << 20;
+/// Of the last output of a task that ended badly this much is told and kept in the history: a few
+/// lines, so that a crash loop stays cheap.
+pub const TAIL_BYTES_MAX: usize = 600;
 /// Invitations of nodes that wait at a time; each is a row of the state for an hour.
 pub const INVITATIONS_MAX: usize = 1_000;
 /// Series of numbers over time that a leader keeps, 3.7 kB each. A service takes five to eleven, an

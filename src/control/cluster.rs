@@ -13,6 +13,7 @@ use crate::{
     base::{clock::Timestamp, error::Retry},
     core::{
         Accepted, Command, Rejected, State,
+        history::{Page, Query},
         place::{Limits, Report as Attempt},
     },
     http::auth::Principal,
@@ -130,6 +131,11 @@ pub trait Cluster: Send + Sync + 'static {
         command: Command,
     ) -> BoxFuture<'a, Result<Accepted, Error>>;
 
+    /// What was done that a query asks for, as this master keeps it.
+    fn history(&self, _query: Query) -> BoxFuture<'static, Result<Page, Error>> {
+        std::future::ready(Ok(Page::default())).boxed()
+    }
+
     /// Resolves when the state's revision is past `revision`; at once when it is already.
     fn newer_than(&self, _revision: u64) -> BoxFuture<'static, ()> {
         std::future::pending().boxed()
@@ -238,12 +244,16 @@ pub fn audited(by: &Principal, kind: &str, outcome: &Result<Accepted, Error>) {
     }
 }
 
-/// Has a command decided, at most `limit::PROPOSE` long.
+/// Has a command of `by` decided, at most `limit::PROPOSE` long.
 ///
 /// # Errors
 /// When the state refuses it or the log gives no outcome.
-pub async fn propose(log: &Log<State>, command: impl Into<Command>) -> Result<Accepted, Error> {
-    Ok(log.propose(command.into()).await??)
+pub async fn propose(
+    log: &Log<State>,
+    by: &Principal,
+    command: impl Into<Command>,
+) -> Result<Accepted, Error> {
+    Ok(log.propose_by(Some(by.by()), command.into()).await??)
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Stage {
     fn apply(&mut self, command: impl Into<Command>) -> Outcome {
         let command = command.into();
         self.now = Timestamp::from_ms(self.now.as_ms() + 10);
-        let entry = Stamped { at: self.now, request: None, command };
+        let entry = Stamped { at: self.now, request: None, by: None, command };
         let (outcome, changes) = core::apply(&mut self.state, &entry);
         assert_eq!(invariant::check(&self.state), []);
         self.tell_names(&changes);
@@ -172,6 +172,8 @@ impl Stage {
             check: None,
             containers: Vec::new(),
             unhealthy: false,
+            exit_code: None,
+            tail: String::new(),
         };
         let node = instance.placement().expect("a place").node.clone();
         self.ok(TaskCommand::Report { node, reports: vec![report] });

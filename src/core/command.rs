@@ -15,7 +15,7 @@ pub use super::{
 };
 use crate::{
     base::clock::Timestamp,
-    model::{deployment::DeploymentId, node::NodeId},
+    model::{by::By, deployment::DeploymentId, node::NodeId},
 };
 
 /// Identifies a proposal over retries; its outcome is remembered for a while.
@@ -31,6 +31,9 @@ pub struct Stamped<C = Command> {
     /// Set by callers that may have to ask again; reconcilers leave it out. A repeated id is
     /// answered with its first outcome, for a while.
     pub request: Option<RequestId>,
+    /// On whose word; `None` for what the cluster does by itself. Of no effect on the state: it is
+    /// kept in the history (`core::history`).
+    pub by: Option<By>,
     pub command: C,
 }
 

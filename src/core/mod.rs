@@ -18,6 +18,7 @@ pub mod invariant;
 pub mod env;
 pub mod naming;
 pub mod past;
+pub mod history;
 mod shapes;
 
 pub use apply::{

@@ -30,7 +30,7 @@ message!(Past { 1: revision, 2: version, 3: apps, 4: groups, 5: n_bytes });
 message!(Delay { 1: config, 2: delay_ms, 3: failed_at, 4: until, 5: n_failures });
 
 transparent!(RequestId(u128) element);
-message!(Stamped<C> { 1: at, 2: request, 3: command });
+message!(Stamped<C> { 1: at, 2: request, 3: command, 4: by });
 numbers!(Expect { 1: Absent, 2: Present, 3: Any });
 message!(Accepted { 1: node, 2: deployment, 3: n_done });
 
@@ -44,6 +44,7 @@ mod tests {
             command::{
                 DeployStep, Edit, GroupChange, GroupEdit, Init, Join, Launch, PutApps, Scale,
             },
+            history,
         },
     };
 
@@ -77,6 +78,10 @@ mod tests {
                 shape::<Stamped>(),
                 shape::<Outcome>(),
                 shape::<(RequestId, Outcome)>(),
+                shape::<history::Record>(),
+                shape::<history::Attempt>(),
+                shape::<history::Dropped>(),
+                numbered::<history::Kind>(),
             ],
         );
     }

@@ -28,6 +28,10 @@ use crate::{
 /// Rows of before this version were never in a release.
 pub(super) const FIRST_VERSION: u8 = 2;
 
+/// First byte of the keys of the history's rows (`core::history`); behind the numbers of all tables,
+/// so that a walk over the state ends before it.
+pub const HISTORY_BYTE: u8 = 200;
+
 /// The key of a row, its table's number first.
 pub type RowKey = Vec<u8>;
 
@@ -203,6 +207,9 @@ impl State {
     /// When the row is of a format that is not read or broken; the state must then not be used.
     pub fn load_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError> {
         let (&number, key) = key.split_first().ok_or(RowError::Empty(Table::Head))?;
+        if number == HISTORY_BYTE {
+            return Ok(()); // no part of the state
+        }
         let table = Table::from_byte(number).ok_or(RowError::NoTable(number))?;
         match table {
             Table::Head => {

@@ -16,7 +16,10 @@ use http::{HeaderMap, header, request::Parts};
 use tokio::sync::Semaphore;
 
 use super::{Response, query::cookie};
-use crate::base::{pace, rng::Rng};
+use crate::{
+    base::{pace, rng::Rng},
+    model::by::{By, Way},
+};
 
 mod attempts;
 mod basic;
@@ -45,6 +48,8 @@ const HASHES_AT_ONCE_MAX: usize = 2;
 pub struct Principal {
     uid: Arc<str>,
     rights: Rights,
+    way: Way,
+    peer: Option<IpAddr>,
 }
 
 impl Principal {
@@ -52,7 +57,17 @@ impl Principal {
     pub const ANONYMOUS: &'static str = "anonymous";
 
     pub fn new(uid: impl Into<Arc<str>>, rights: Rights) -> Self {
-        Self { uid: uid.into(), rights }
+        Self { uid: uid.into(), rights, way: Way::default(), peer: None }
+    }
+
+    /// The same one, who came from there by this door.
+    pub fn came(self, way: Way, peer: Option<IpAddr>) -> Self {
+        Self { way, peer, ..self }
+    }
+
+    /// How it is told of in the history.
+    pub fn by(&self) -> By {
+        By { uid: self.uid.to_string(), way: self.way, peer: self.peer }
     }
 
     /// Nobody, who reaches what is open.

@@ -7,11 +7,11 @@
 //!
 //! A panic in a handler is a 500 with a request id and a log line, not the end of the connection.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
@@ -27,7 +27,7 @@ use super::{
     reply::{self, Reply},
     serve::{self, Handler},
 };
-use crate::base::limit;
+use crate::{base::limit, model::by::Way};
 
 /// One line of a route table.
 pub struct Route<S> {
@@ -235,6 +235,7 @@ impl<S: Send + Sync + 'static> Table<S> {
             tracing::debug!(uid, path, access = ?route.access, "not allowed");
             return (self.denied)(&parts);
         }
+        let principal = principal.came(way(&parts, &route.pattern), peer(&parts));
         let (body_max, n_read, hold) = (route.body_max, 0, None);
         let call = Call { parts, body, params, principal, body_max, n_read, hold };
         let id = call.request_id();
@@ -245,6 +246,27 @@ impl<S: Send + Sync + 'static> Table<S> {
             reply::text(StatusCode::INTERNAL_SERVER_ERROR, text)
         })
     }
+}
+
+/// What a request was made with, as far as it tells: browsers name the page that asked, our command
+/// line itself.
+fn way(request: &Parts, pattern: &Pattern) -> Way {
+    const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    let headers = &request.headers;
+    let is_browser = headers.contains_key(header::ORIGIN) || headers.contains_key(FETCH_SITE);
+    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    match pattern.as_str() {
+        _ if is_browser => Way::Page,
+        _ if agent.is_some_and(|agent| agent.starts_with(b"tepui/")) => Way::Cli,
+        path if path.starts_with("/tepui/") => Way::Api,
+        path if path.starts_with("/v2/") => Way::Marathon,
+        path if path.starts_with("/acs/") || path.starts_with("/system/") => Way::Dcos,
+        _ => Way::Mesos,
+    }
+}
+
+fn peer(request: &Parts) -> Option<IpAddr> {
+    request.extensions.get::<Origin>().map(|origin| origin.peer.ip())
 }
 
 impl<S: Send + Sync + 'static> Handler for Table<S> {

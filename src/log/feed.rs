@@ -190,7 +190,8 @@ mod tests {
         let mut state = (*feed.latest()).clone();
         let n = u32::try_from(state.revision()).unwrap();
         let at = Timestamp::from_ms(ms);
-        let done = state.apply(Stamped { at, request: None, command: Op { client: 1, n } });
+        let done =
+            state.apply(Stamped { at, request: None, by: None, command: Op { client: 1, n } });
         feed.publish(Arc::new(state), done.changes);
     }
 
@@ -241,7 +242,7 @@ mod tests {
         let mut ahead = (*feed.latest()).clone();
         for n in 0..9 {
             let at = Timestamp::EPOCH;
-            ahead.apply(Stamped { at, request: None, command: Op { client: 2, n } });
+            ahead.apply(Stamped { at, request: None, by: None, command: Op { client: 2, n } });
         }
         feed.reset(Arc::new(ahead));
         assert_eq!(revisions(&mut follower), [1_000_010]);

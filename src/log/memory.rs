@@ -3,7 +3,7 @@
 //! A `MemoryDisk` outlives the logs that use it, as a disk outlives processes. It remembers which
 //! writes were not yet synced, so that a simulated power loss can take any suffix of them away.
 
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use imbl::OrdMap;
@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 
 use super::{
     machine::RowKey,
-    store::{Done, Marks, RowSet, Store, StoreError, Visit, Write},
+    store::{Done, Look, Marks, Order, RowSet, Store, StoreError, Visit, Write},
 };
+use crate::core::history;
 
 /// States between two syncs that are remembered for a power loss to choose from.
 const UNSYNCED_MAX: usize = 64;
@@ -133,7 +134,24 @@ impl Store for MemoryStore {
                 RowSet::Staged => disk.now.staged.clone(),
             }
         };
-        rows.iter().try_for_each(|(key, value)| visit(key, value))
+        let mut rows = rows.iter().take_while(|(key, _)| !history::is_row(key));
+        rows.try_for_each(|(key, value)| visit(key, value))
+    }
+
+    fn walk(
+        &self,
+        (from, to): (&[u8], &[u8]),
+        order: Order,
+        look: Look<'_>,
+    ) -> Result<(), StoreError> {
+        let rows = self.disk.inner.lock().now.rows.clone();
+        let mut range = rows.range::<_, [u8]>((Bound::Included(from), Bound::Excluded(to)));
+        let look = |(key, value): (&RowKey, &Vec<u8>)| look(key, value);
+        let _ended = match order {
+            Order::Up => range.all(look),
+            Order::Down => range.rev().all(look),
+        };
+        Ok(())
     }
 
     fn close(&self) {
@@ -178,6 +196,14 @@ impl Disk {
                     };
                 }
                 now.marks.applied = Some(marker);
+            }
+            Write::DropRows { from, to, put: (key, value) } => {
+                let gone: Vec<RowKey> =
+                    now.rows.range(from..to).map(|(key, _)| key.clone()).collect();
+                for key in gone {
+                    now.rows.remove(&key);
+                }
+                now.rows.insert(key, value);
             }
             Write::StageBegin => now.staged = OrdMap::new(),
             Write::StageRows(rows) => now.staged.extend(rows),

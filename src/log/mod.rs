@@ -23,6 +23,7 @@ pub mod rocks;
 pub mod journal;
 pub mod replica;
 pub mod feed;
+pub mod history;
 pub mod metrics;
 pub mod peer;
 pub mod network;

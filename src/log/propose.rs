@@ -35,7 +35,10 @@ use super::{
     store::Store,
     types::{Payload, Types},
 };
-use crate::base::{error::Retry, limit, wire};
+use crate::{
+    base::{error::Retry, limit, wire},
+    model::by::By,
+};
 
 /// Entries submitted and not yet applied. More would only make each smaller; fewer would leave the
 /// disk idle while a follower writes.
@@ -92,8 +95,18 @@ impl<M: Machine> Log<M> {
     /// master: a follower passes it on, and has applied it itself when this returns. Asked again
     /// inside until there is an outcome, which is safe as the command carries a request id.
     pub async fn propose(&self, command: M::Command) -> Result<M::Outcome, ProposeError> {
-        let request = self.new_request();
-        metrics::timed(self.propose_as(request, command, limit::PROPOSE)).await
+        self.propose_by(None, command).await
+    }
+
+    /// As [`Self::propose`], on somebody's word.
+    pub async fn propose_by(
+        &self,
+        by: Option<By>,
+        command: M::Command,
+    ) -> Result<M::Outcome, ProposeError> {
+        let request = Some(self.new_request());
+        let encoded = self.encode(request, by, command)?;
+        metrics::timed(self.decided(encoded, limit::PROPOSE)).await
     }
 
     /// As [`Self::propose`], for callers who may have to repeat a request themselves.
@@ -103,8 +116,17 @@ impl<M: Machine> Log<M> {
         command: M::Command,
         deadline: Duration,
     ) -> Result<M::Outcome, ProposeError> {
+        let encoded = self.encode(Some(request), None, command)?;
+        self.decided(encoded, deadline).await
+    }
+
+    async fn decided(
+        &self,
+        encoded: Bytes,
+        deadline: Duration,
+    ) -> Result<M::Outcome, ProposeError> {
         let until = Instant::now() + deadline;
-        let commands = [self.encode(Some(request), command)?];
+        let commands = [encoded];
         let mut unknown = false;
         loop {
             let attempt = timeout_at(until, self.core.attempt(&commands)).await;
@@ -129,7 +151,7 @@ impl<M: Machine> Log<M> {
         &self,
         commands: Vec<M::Command>,
     ) -> Vec<Result<M::Outcome, ProposeError>> {
-        let encoded: Vec<_> = commands.into_iter().map(|c| self.encode(None, c)).collect();
+        let encoded: Vec<_> = commands.into_iter().map(|c| self.encode(None, None, c)).collect();
         let sound: Vec<Bytes> = encoded.iter().filter_map(|e| e.clone().ok()).collect();
         let mut answers = Vec::with_capacity(sound.len());
         let mut rest = &sound[..];
@@ -154,10 +176,11 @@ impl<M: Machine> Log<M> {
     fn encode(
         &self,
         request: Option<RequestId>,
+        by: Option<By>,
         command: M::Command,
     ) -> Result<Bytes, ProposeError> {
         let at = self.core.clock.now();
-        let bytes = codec::encode_command::<M>(&Stamped { at, request, command });
+        let bytes = codec::encode_command::<M>(&Stamped { at, request, by, command });
         if bytes.len() > COMMAND_BYTES_MAX {
             let (n_bytes, n_bytes_max) = (bytes.len(), COMMAND_BYTES_MAX);
             return Err(ProposeError::TooLarge { n_bytes, n_bytes_max });

@@ -17,6 +17,7 @@ use super::{
     compare::{self, Comparison},
     desk::Desk,
     feed::{Feed, Follower},
+    history::History,
     journal::{Installing, Journal, OpenError},
     machine::{Machine, RequestId, Revision},
     memory::MemoryDisk,
@@ -186,6 +187,7 @@ pub struct Core<M: Machine> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) comparison: Comparison,
     pub(super) desk: Desk,
+    history: History,
     progress: watch::Receiver<Progress>,
     pub(super) metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
     store: Arc<dyn Store>,
@@ -253,6 +255,7 @@ impl<M: Machine> Log<M> {
             clock,
             comparison: Comparison::default(),
             desk: Desk::default(),
+            history: History::new(store.clone()),
             progress: progress.clone(),
             metrics: raft.metrics(),
             store: store.clone(),
@@ -282,6 +285,11 @@ impl<M: Machine> Log<M> {
     /// The change feed.
     pub fn feed(&self) -> &Feed<M> {
         &self.core.feed
+    }
+
+    /// What was done, as this master keeps it.
+    pub fn history(&self) -> &History {
+        &self.core.history
     }
 
     /// Follows the changes after `from`; without it, those after now.
@@ -390,6 +398,10 @@ impl<M: Machine> Core<M> {
         if timeout(pause, metrics.wait_for(|m| m.current_leader != leader)).await.is_err() {
             tracing::trace!("leader unchanged");
         }
+    }
+
+    pub(super) fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
     }
 
     pub(super) fn disk_is_low(&self) -> bool {

@@ -25,6 +25,7 @@ use super::{
     codec::{self, CodecError, Origin},
     compare::{Place, Places},
     feed::Feed,
+    history,
     journal::{Installing, OpenError},
     machine::{Applied, Machine, Revision, RowKey, RowWrites},
     metrics,
@@ -83,6 +84,8 @@ pub(super) struct AppliedMark {
 struct Taken<M: Machine> {
     mark: AppliedMark,
     machine: M,
+    /// Holds the history, which is in no memory.
+    store: Arc<dyn Store>,
 }
 
 /// The state machine of one master.
@@ -232,7 +235,8 @@ impl<M: Machine> Replica<M> {
     }
 
     fn take(&self) -> Taken<M> {
-        Taken { mark: self.mark.clone(), machine: self.machine.clone() }
+        let (mark, machine) = (self.mark.clone(), self.machine.clone());
+        Taken { mark, machine, store: self.store.clone() }
     }
 }
 
@@ -316,7 +320,8 @@ impl<M: Machine> RaftSnapshotBuilder<Types> for Builder<M> {
 
 impl<M: Machine> View for Taken<M> {
     fn rows(&self) -> Rows<'_> {
-        self.machine.rows()
+        let history = history::Rows::new(self.store.clone(), self.machine.revision());
+        Box::new(self.machine.rows().chain(history))
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `log` | index, 8 bytes big-endian | one entry |
 //! | `meta` | `vote`, `purged`, `applied`, `rows` | marks; which row set is in force |
-//! | `rows-0`, `rows-1` | table byte and key | rows of the state, one set in force, one staged |
+//! | `rows-0`, `rows-1` | table byte and key | rows of the state and of the history, one set in force, one staged |
 //!
 //! The writing thread takes everything that waits in its queue, joins it into one atomic write and
 //! syncs the write-ahead log once, if any part needs it. Row changes of an applied entry ride along
@@ -26,7 +26,10 @@ use rocksdb::{
 };
 use tokio::sync::mpsc;
 
-use super::store::{Done, FREE_BYTES_MIN, Marks, RowSet, Store, StoreError, Visit, Write};
+use super::store::{
+    Done, FREE_BYTES_MIN, Look, Marks, Order, RowSet, Store, StoreError, Visit, Write,
+};
+use crate::core::history;
 
 const LOG: &str = "log";
 const META: &str = "meta";
@@ -47,6 +50,8 @@ const ROWS_BUFFER_BYTES: usize = 8 << 20;
 const META_BUFFER_BYTES: usize = 256 << 10;
 /// Write-ahead files kept at most; past that RocksDB flushes the family that holds them back.
 const WAL_BYTES_MAX: u64 = 64 << 20;
+/// Read in one go while rows are walked through.
+const READ_AHEAD_BYTES: usize = 1 << 20;
 /// How often a full disk is asked whether it has space again.
 const ROOM_LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -182,12 +187,43 @@ impl Store for RocksStore {
         };
         let mut options = ReadOptions::default();
         options.fill_cache(false);
+        options.set_iterate_upper_bound([history::FIRST_BYTE]);
         let rows = family(&db, ROWS[at]);
         for item in db.iterator_cf_opt(rows, options, IteratorMode::Start) {
             let (key, value) = item.map_err(failure)?;
             visit(&key, &value)?;
         }
         Ok(())
+    }
+
+    fn walk(
+        &self,
+        (from, to): (&[u8], &[u8]),
+        order: Order,
+        look: Look<'_>,
+    ) -> Result<(), StoreError> {
+        let db = self.db()?;
+        let rows = family(&db, ROWS[in_force(&db)?]);
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_readahead_size(READ_AHEAD_BYTES);
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        let mut at = db.raw_iterator_cf_opt(rows, options);
+        match order {
+            Order::Up => at.seek_to_first(),
+            Order::Down => at.seek_to_last(),
+        }
+        while let Some((key, value)) = at.item() {
+            if !look(key, value) {
+                return Ok(());
+            }
+            match order {
+                Order::Up => at.next(),
+                Order::Down => at.prev(),
+            }
+        }
+        at.status().map_err(failure)
     }
 
     fn close(&self) {
@@ -319,6 +355,11 @@ fn add(db: &DB, batch: &mut WriteBatch, in_force: &mut usize, write: Write) {
                 }
             }
             batch.put_cf(meta, APPLIED, marker);
+        }
+        Write::DropRows { from, to, put: (key, value) } => {
+            let rows_in_force = family(db, ROWS[*in_force]);
+            batch.delete_range_cf(rows_in_force, from, to);
+            batch.put_cf(rows_in_force, key, value);
         }
         Write::StageBegin => batch.delete_range_cf(staged, &[][..], &[u8::MAX; 64][..]),
         Write::StageRows(rows) => {

@@ -18,7 +18,8 @@ impl Machine for State {
 
     fn apply(&mut self, entry: Stamped<Command>) -> Applied<Self> {
         let (outcome, changes) = core::apply(self, &entry);
-        let rows = self.head_rows();
+        let mut rows = self.head_rows();
+        rows.extend(core::history::rows(self, &entry, &outcome, &changes));
         Applied { outcome, changes, rows }
     }
 

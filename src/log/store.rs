@@ -58,6 +58,8 @@ pub enum Write {
     /// Changes rows of the state in force together with its applied mark. Not synced: what is
     /// lost is applied again from the log.
     Rows { rows: RowWrites, marker: Vec<u8> },
+    /// Removes rows in force from one key up to another and without it, and puts one in.
+    DropRows { from: RowKey, to: RowKey, put: (RowKey, Vec<u8>) },
     /// Empties the staging area.
     StageBegin,
     /// Adds rows to the staging area.
@@ -75,7 +77,9 @@ impl Write {
             | Self::Truncate { .. }
             | Self::Purge { .. }
             | Self::Install { .. } => true,
-            Self::Rows { .. } | Self::StageBegin | Self::StageRows(_) => false,
+            Self::Rows { .. } | Self::DropRows { .. } | Self::StageBegin | Self::StageRows(_) => {
+                false
+            }
         }
     }
 }
@@ -95,6 +99,15 @@ pub enum RowSet {
     Staged,
 }
 
+/// Which way a walk goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    Up,
+    Down,
+}
+
+/// Told one row; says whether the walk goes on.
+pub type Look<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> bool;
 /// Told one row; an error ends the walk.
 pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>;
 
@@ -118,7 +131,11 @@ pub trait Store: Send + Sync + 'static {
     /// Index and bytes of the last entry.
     fn last_entry(&self) -> Result<Option<(u64, Bytes)>, StoreError>;
 
-    /// Shows every row of a set.
+    /// Shows rows in force, from the first key up to the second and without it, in their order or
+    /// against it.
+    fn walk(&self, range: (&[u8], &[u8]), order: Order, look: Look<'_>) -> Result<(), StoreError>;
+
+    /// Shows every row of a set but the history's.
     fn rows(&self, set: RowSet, visit: Visit<'_>) -> Result<(), StoreError>;
 
     /// Finishes the queued writes and lets go of the disk. Later writes fail, and so do those that

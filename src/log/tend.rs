@@ -1,4 +1,4 @@
-//! Keeps the log short and watches the disk.
+//! Keeps the log and the history short and watches the disk.
 //!
 //! Entries older than a bounded tail are dropped, by count and by bytes. The state needs none of
 //! them, it is written through; the tail is for followers that were away for a while. One that was
@@ -12,19 +12,22 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{machine::Machine, raft::Core, replica::Progress, types::Types};
+use super::{history, machine::Machine, raft::Core, replica::Progress, types::Types};
+use crate::base::limit;
 
 /// How much of the applied log is kept for followers that lag.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     pub n_entries: u64,
     pub n_bytes: u64,
+    /// What the history may take on the disk.
+    pub history_bytes: u64,
 }
 
 impl Default for Retention {
     /// Seconds to minutes of a busy cluster, at the price of a few table files.
     fn default() -> Self {
-        Self { n_entries: 4_096, n_bytes: 32 << 20 }
+        Self { n_entries: 4_096, n_bytes: 32 << 20, history_bytes: limit::HISTORY_BYTES_DEFAULT }
     }
 }
 
@@ -37,6 +40,7 @@ pub fn start<M: Machine>(
     retention: Retention,
 ) {
     let tasks = core.tasks().clone();
+    tasks.connection("log history", history::keep_within(core.store(), retention.history_bytes));
     tasks.connection("log retention", retain(core.raft.clone(), progress, retention));
     tasks.connection("log disk space", watch_space(core));
 }
@@ -112,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_bounded_by_count_and_by_bytes() {
-        let retention = Retention { n_entries: 100, n_bytes: 1_000 };
+        let retention = Retention { n_entries: 100, n_bytes: 1_000, ..Retention::default() };
         let check = |per_entry: u64, expected: &[Option<u64>]| {
             let mut marks = VecDeque::new();
             let mut got = Vec::new();

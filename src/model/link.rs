@@ -182,6 +182,10 @@ pub struct Report {
     pub containers: Vec<ContainerStatus>,
     /// Ended because a health check failed (then the message says which).
     pub unhealthy: bool,
+    /// Of one that ended, where that is known.
+    pub exit_code: Option<i32>,
+    /// Of one that ended badly: the last it wrote.
+    pub tail: String,
 }
 
 impl Report {
@@ -206,6 +210,8 @@ impl Report {
             check: None,
             containers: Vec::new(),
             unhealthy: false,
+            exit_code: None,
+            tail: String::new(),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod credential;
 pub mod framework;
 pub mod names;
 pub mod link;
+pub mod by;
 mod shapes;
 #[cfg(test)]
 mod tests;

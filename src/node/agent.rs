@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How long dead containers and their sandboxes are kept while there is room.
-const KEEP: Duration = Duration::from_secs(3600);
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What an agent needs to start.
 pub struct Parts<'a> {

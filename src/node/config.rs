@@ -85,6 +85,8 @@ pub struct Config {
     pub max_instances_per_app: u32,
     /// Life of the cluster's own DNS records, in seconds.
     pub dns_ttl_s: u32,
+    /// What the history may take on the disk.
+    pub history_bytes: u64,
     pub masters: Vec<String>,
     pub join_token: Option<String>,
     pub docker: PathBuf,
@@ -186,6 +188,7 @@ impl Config {
             open_reads: c.networks("open_reads", raw.open_reads.as_deref().unwrap_or_default()),
             max_instances_per_app: c.instances_max(raw.max_instances_per_app),
             dns_ttl_s: c.dns_ttl(raw.dns_ttl_s),
+            history_bytes: c.history_bytes(raw.history_mb),
             masters: c.masters(raw.masters.as_deref().unwrap_or_default(), &roles),
             join_token: c.join_token(raw.join_token.as_deref(), &roles),
             docker: raw.docker.clone().unwrap_or_default(),
@@ -408,6 +411,17 @@ impl Checker<'_> {
             self.fail("dns_ttl_s", format!("must be 0 to {MAX}"), hint);
         }
         value
+    }
+
+    fn history_bytes(&mut self, mib: Option<u64>) -> u64 {
+        const MIB_MAX: u64 = 64 << 10;
+        let Some(mib) = mib else { return limit::HISTORY_BYTES_DEFAULT };
+        if !(1..=MIB_MAX).contains(&mib) {
+            let hint = "leave it out for the built-in value";
+            self.fail("history_mb", format!("must be 1 to {MIB_MAX}"), hint);
+            return limit::HISTORY_BYTES_DEFAULT;
+        }
+        mib << 20
     }
 
     fn positive(&mut self, key: &'static str, value: Option<f64>) -> Option<f64> {

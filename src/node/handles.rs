@@ -17,10 +17,11 @@ use crate::{
     },
     core::{
         Accepted, Command, State,
+        history::{Page, Query},
         place::{Limits, Report as Attempt},
     },
     http::auth::Principal,
-    log::Log,
+    log::{Log, ProposeError, store::StoreError},
     model::{
         AppId, NodeId,
         link::{Answer, Question, Usage},
@@ -63,6 +64,12 @@ impl Cluster for Handles {
         .boxed()
     }
 
+    fn history(&self, query: Query) -> BoxFuture<'static, Result<Page, Error>> {
+        let history = self.log.history().clone();
+        let stopped = |error: StoreError| ProposeError::Stopped(error.to_string()).into();
+        async move { history.search(query).await.map_err(stopped) }.boxed()
+    }
+
     fn propose<'a>(
         &'a self,
         by: &'a Principal,
@@ -70,7 +77,7 @@ impl Cluster for Handles {
     ) -> BoxFuture<'a, Result<Accepted, Error>> {
         async move {
             let kind = cluster::kind(&command);
-            let outcome = cluster::propose(&self.log, command).await;
+            let outcome = cluster::propose(&self.log, by, command).await;
             cluster::audited(by, &kind, &outcome);
             outcome
         }

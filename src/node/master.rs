@@ -449,7 +449,8 @@ fn register(log: &Log<State>, addresses: Addresses, tasks: &Tasks) {
         let (log, master) = (log.clone(), master.clone());
         async move {
             if log.state().masters.get(&master.id).is_none_or(|known| **known != master) {
-                cluster::propose(&log, ClusterCommand::RegisterMaster(Box::new(master))).await?;
+                let command = ClusterCommand::RegisterMaster(Box::new(master));
+                log.propose(command.into()).await??;
             }
             Ok(())
         }
@@ -463,7 +464,8 @@ async fn open_log(
     tasks: &Tasks,
 ) -> anyhow::Result<Log<State>> {
     let disk = Disk::at(config.data_dir.join("log"));
-    let log_config = LogConfig::single(&config.cluster_name, disk, rng.child("log"));
+    let mut log_config = LogConfig::single(&config.cluster_name, disk, rng.child("log"));
+    log_config.retention.history_bytes = config.history_bytes;
     let log = Log::open(log_config, None, clock.clone(), tasks.child("log"))
         .await
         .with_context(|| format!("opening the log in {}", config.data_dir.display()))?;

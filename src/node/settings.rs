@@ -101,6 +101,9 @@ pub struct Raw {
     /// Life of the cluster's own DNS records, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns_ttl_s: Option<u32>,
+    /// What the history of the cluster may take on a master's disk, in MiB; the oldest goes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_mb: Option<u64>,
     /// Networks that may read at the direct ports without signing in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_reads: Option<Vec<String>>,
@@ -350,7 +353,7 @@ fn stranger(name: &str, key: &str) -> Option<String> {
 pub const SECRETS: [&str; 1] = ["join_token"];
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 35] = [
+pub const KEYS: [&str; 36] = [
     "roles",
     "data_dir",
     "cluster_name",
@@ -370,6 +373,7 @@ pub const KEYS: [&str; 35] = [
     "compat_ports",
     "max_instances_per_app",
     "dns_ttl_s",
+    "history_mb",
     "open_reads",
     "masters",
     "join_token",
@@ -408,6 +412,7 @@ fn environment_value(key: &str, text: &str) -> Value {
         | "peer_port"
         | "max_instances_per_app"
         | "dns_ttl_s"
+        | "history_mb"
         | "cpus"
         | "mem_mb"
         | "disk_mb" => serde_yaml::from_str(text).unwrap_or_else(|_| Value::from(text)),

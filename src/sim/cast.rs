@@ -225,7 +225,8 @@ mod tests {
             let at = build::START + past;
             let command = cast.next(&state, at, Moment::START + past);
             let kind = format!("{command:?}");
-            let (outcome, changes) = apply(&mut state, &Stamped { at, request: None, command });
+            let (outcome, changes) =
+                apply(&mut state, &Stamped { at, request: None, by: None, command });
             if outcome.is_ok() && !changes.is_empty() {
                 let kind = kind.split(['(', ' ']).next().unwrap_or_default();
                 *counts.entry(kind.to_owned()).or_default() += 1;

@@ -243,7 +243,7 @@ impl World {
     pub fn ask(&mut self, command: impl Into<Command>) -> Outcome {
         let command = command.into();
         let request = Some(RequestId(self.request_rng.uuid().as_u128()));
-        let entry = Stamped { at: self.leader.steady.now(), request, command };
+        let entry = Stamped { at: self.leader.steady.now(), request, by: None, command };
         let outcome = self.commit_entry(&entry);
         self.asked = Some((entry, outcome.clone()));
         outcome
@@ -340,7 +340,12 @@ impl World {
     /// A command of the leader's own.
     fn commit(&mut self, command: impl Into<Command>) -> Outcome {
         let command = command.into();
-        self.commit_entry(&Stamped { at: self.leader.steady.now(), request: None, command })
+        self.commit_entry(&Stamped {
+            at: self.leader.steady.now(),
+            request: None,
+            by: None,
+            command,
+        })
     }
 
     /// One command through the state machine, and what follows from its changes.

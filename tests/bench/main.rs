@@ -15,6 +15,7 @@ mod commits;
 mod dns;
 mod engine;
 mod footprint;
+mod history;
 mod launch;
 mod place;
 mod proxy;
@@ -86,6 +87,7 @@ const SUBJECTS: [(&str, Subject); 8] = [
     ("place", place::run),
     ("series", series::run),
     ("reads", reads::run),
+    ("history", history::run),
     ("dns", dns::run),
     ("proxy", proxy::run),
     ("log", commits::run),

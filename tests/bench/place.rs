@@ -95,7 +95,7 @@ fn measure(
 }
 
 fn launch(state: &mut State, command: Command) -> anyhow::Result<()> {
-    let entry = Stamped { at: NOW, request: None, command };
+    let entry = Stamped { at: NOW, request: None, by: None, command };
     let (outcome, _) = apply(state, &entry);
     outcome?;
     Ok(())

@@ -35,7 +35,7 @@ const PROPOSERS: u32 = 16;
 async fn open(dir: &Path, tasks: &Tasks) -> Log<Recorded> {
     let disk = Disk::at(dir.to_path_buf());
     // Short, so that purges happen in every round.
-    let retention = Retention { n_entries: 64, n_bytes: 1 << 20 };
+    let retention = Retention { n_entries: 64, n_bytes: 1 << 20, ..Retention::default() };
     let config = LogConfig { retention, ..LogConfig::single("crash", disk, Rng::from_os()) };
     let log = Log::open(config, None, SystemClock::shared(), tasks.clone()).await.unwrap();
     log.ready(Duration::from_secs(20)).await.unwrap();

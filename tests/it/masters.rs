@@ -91,7 +91,7 @@ impl Cluster {
             members: self.addresses.iter().map(|(id, a)| (*id, member(a))).collect(),
             disk: Disk::at(self.dir.path().join(id.to_string())),
             timing: self.timing,
-            retention: Retention { n_entries: 64, n_bytes: 1 << 20 },
+            retention: Retention { n_entries: 64, n_bytes: 1 << 20, ..Retention::default() },
             rng: Rng::from_os(),
             level: tepui::base::level::LEVEL,
         };

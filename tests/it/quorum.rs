@@ -351,7 +351,11 @@ async fn master<M: Counting>(
             election_max: Duration::from_millis(380),
             compare: Duration::from_millis(700),
         },
-        retention: Retention { n_entries: world.n_entries_kept, n_bytes: 1 << 20 },
+        retention: Retention {
+            n_entries: world.n_entries_kept,
+            n_bytes: 1 << 20,
+            ..Retention::default()
+        },
         rng: rng.child("log"),
         level: tepui::base::level::LEVEL,
     };

@@ -131,9 +131,9 @@ impl Machine for Recorded {
     const COMMAND_VERSION: u8 = State::COMMAND_VERSION;
 
     fn apply(&mut self, entry: Stamped<Self::Command>) -> Applied<Self> {
-        let Stamped { at, request, command: (op, command) } = entry;
-        let counted = self.tally.apply(Stamped { at, request, command: op });
-        let entry = Stamped { at, request, command };
+        let Stamped { at, request, by, command: (op, command) } = entry;
+        let counted = self.tally.apply(Stamped { at, request, by: None, command: op });
+        let entry = Stamped { at, request, by, command };
         let bytes: Arc<[u8]> = codec::encode_command::<State>(&entry)[..].into();
         let Applied { outcome, changes, rows } = Machine::apply(&mut self.state, entry);
         let state = rows.into_iter().map(|(key, value)| (row_key(STATE, &key), value));

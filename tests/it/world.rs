@@ -31,13 +31,16 @@ use tepui::{
         self, Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
         WorkloadCommand,
         command::{DeployStep, Edit, Expect, Init, PutApps, Scale},
-        deploy, place,
+        deploy,
+        history::{self, Page, Query, Search},
+        place,
     },
     http::auth::Principal,
     model::{
         AppId, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, RunSpec, Scalars,
         WorkloadSpec,
         access::User,
+        by::By,
         container::{
             Command as Run, ContainerSpec, HealthCheck, Image, Port, Probe, ReadinessCheck,
         },
@@ -64,6 +67,8 @@ pub struct World {
     reports: Mutex<BTreeMap<AppId, Arc<place::Report>>>,
     /// What the Mesos dialect remembers of ended tasks.
     pub history: Arc<History>,
+    /// Rows of the cluster's own history.
+    past: Mutex<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
     pub usage: Mutex<BTreeMap<NodeId, Arc<Usage>>>,
     /// What was measured.
     pub recorded: Arc<Recorded>,
@@ -95,6 +100,7 @@ impl World {
             files: Mutex::default(),
             reports: Mutex::default(),
             history: Arc::default(),
+            past: Mutex::default(),
             usage: Mutex::default(),
             recorded: Arc::default(),
             away: Mutex::default(),
@@ -128,11 +134,17 @@ impl World {
 
     pub fn apply(&self, command: impl Into<Command>) -> Outcome {
         let command = command.into();
+        self.apply_by(None, command)
+    }
+
+    pub fn apply_by(&self, by: Option<By>, command: Command) -> Outcome {
         self.clock.advance(Duration::from_millis(10));
         let at = self.clock.now();
         let mut state = self.state.lock();
         let mut next = (**state).clone();
-        let (outcome, changes) = core::apply(&mut next, &Stamped { at, request: None, command });
+        let entry = Stamped { at, request: None, by, command };
+        let (outcome, changes) = core::apply(&mut next, &entry);
+        self.past.lock().extend(history::rows(&next, &entry, &outcome, &changes));
         self.history.take(&changes, &next);
         *state = Arc::new(next);
         self.revision.send_replace(state.revision);
@@ -269,6 +281,8 @@ impl World {
             check: None,
             containers: Vec::new(),
             unhealthy: false,
+            exit_code: None,
+            tail: String::new(),
         };
         change(&mut report);
         self.must(TaskCommand::Report { node, reports: vec![report] });
@@ -367,11 +381,22 @@ impl Cluster for World {
 
     fn propose<'a>(
         &'a self,
-        _: &'a Principal,
+        by: &'a Principal,
         command: Command,
     ) -> BoxFuture<'a, Result<Accepted, Error>> {
-        let outcome = self.apply(command).map_err(Into::into);
+        let outcome = self.apply_by(Some(by.by()), command).map_err(Into::into);
         std::future::ready(outcome).boxed()
+    }
+
+    fn history(&self, query: Query) -> BoxFuture<'static, Result<Page, Error>> {
+        let past = self.past.lock();
+        let (from, to) = query.range();
+        let mut search = Search::new(query);
+        let rows = past.iter().filter_map(|(key, row)| Some((key, row.as_ref()?)));
+        let mut within = rows.clone().rev().filter(|(key, _)| **key >= from && **key < to);
+        let _ended = within.all(|(key, row)| search.row(key, row));
+        let _ended = rows.clone().all(|(key, row)| search.beginning(key, row));
+        std::future::ready(Ok(search.page())).boxed()
     }
 
     fn ask(&self, node: &NodeId, question: Question) -> BoxFuture<'static, Result<Answer, Error>> {

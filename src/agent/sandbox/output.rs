@@ -36,6 +36,7 @@ use crate::{
     },
 };
 
+mod last;
 mod mark;
 mod repeat;
 mod rotated;
@@ -43,6 +44,7 @@ pub mod times;
 #[cfg(test)]
 mod tests;
 
+pub use last::last;
 use mark::{Cut, Mark, Replay, Written};
 use repeat::Recent;
 use rotated::Rotated;

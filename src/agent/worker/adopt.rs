@@ -338,7 +338,7 @@ impl Worker {
                     code: end.exit_code.or(told),
                     out_of_memory: end.out_of_memory,
                     at: end.finished_at,
-                    message: String::new(),
+                    ..Exit::default()
                 },
                 Err(EngineError::NoSuch(_)) => Exit { code: told, ..Exit::default() },
                 Err(error) => {

@@ -6,7 +6,7 @@
 //! of a failure.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,7 +16,12 @@ use std::{
 use nix::sys::statvfs::statvfs;
 
 use crate::{
-    agent::{desired::Key, record::Record, runtime::Runtime, sandbox::Sandboxes},
+    agent::{
+        desired::Key,
+        record::Record,
+        runtime::Runtime,
+        sandbox::{Sandboxes, beneath::Dir},
+    },
     base::clock::Timestamp,
     model::{AppId, InstanceId},
 };
@@ -27,6 +32,16 @@ const CONTAINER_KEEP: Duration = Duration::from_secs(3600);
 const CONTAINERS_MAX: usize = 50;
 /// Sandboxes kept whatever the disk says.
 const SANDBOXES_MIN: usize = 10;
+/// At most this many sandboxes of ended incarnations stay, and of one instance: a crash loop must not
+/// push out the last output of everything else.
+const SANDBOXES_MAX: usize = 1_000;
+const SANDBOXES_PER_INSTANCE_MAX: usize = 200;
+/// What they may take together; the newest few may take more.
+const SANDBOX_BYTES_MAX: u64 = 4 << 30;
+/// Files of one sandbox that are measured; one with more counts as what these take.
+const MEASURED_MAX: usize = 2_000;
+/// Directories held open while one is measured.
+const OPEN_DIRS_MAX: usize = 32;
 /// How long the volumes of an instance that is gone stay: long enough to notice that it was removed
 /// by mistake. Counted in rounds of collection, so that no step of the clock ends it.
 const VOLUMES_KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -62,23 +77,62 @@ pub struct Garbage {
     pub sandboxes: Vec<Key>,
 }
 
-/// Decides what goes. `used` is the fill of the disk, 0 to 1.
-pub fn plan(graves: &[Grave], now: Timestamp, keep: Duration, used: f64) -> Garbage {
+/// Decides what goes. `used` is the fill of the disk, 0 to 1; `measure` tells the bytes of a sandbox.
+pub fn plan(
+    graves: &[Grave],
+    now: Timestamp,
+    keep: Duration,
+    used: f64,
+    measure: impl Fn(&Grave) -> u64,
+) -> Garbage {
     let mut newest: Vec<&Grave> = graves.iter().collect();
     newest.sort_by_key(|g| std::cmp::Reverse(g.at));
     let allowed = keep.mul_f64((1.0 - HEADROOM - used).clamp(0.0, 1.0));
     let mut garbage = Garbage::default();
+    let (mut n_kept, mut n_bytes) = (0, 0);
+    let mut of_instance: BTreeMap<&InstanceId, usize> = BTreeMap::new();
     for (rank, grave) in newest.into_iter().enumerate() {
         let age = now.since(grave.at);
-        let sandbox_goes = rank >= SANDBOXES_MIN && age > allowed;
+        let n_of_instance = of_instance.entry(&grave.key.0).or_default();
+        let is_over = n_kept >= SANDBOXES_MAX
+            || *n_of_instance >= SANDBOXES_PER_INSTANCE_MAX
+            || n_bytes > SANDBOX_BYTES_MAX;
+        let sandbox_goes = rank >= SANDBOXES_MIN && (age > allowed || is_over);
         if sandbox_goes || rank >= CONTAINERS_MAX || age > CONTAINER_KEEP {
             garbage.containers.extend(grave.containers.iter().cloned());
         }
         if sandbox_goes {
             garbage.sandboxes.push(grave.key.clone());
+        } else {
+            (n_kept, n_bytes) = (n_kept + 1, n_bytes + measure(grave));
+            *n_of_instance += 1;
         }
     }
     garbage
+}
+
+/// The bytes of an incarnation's output and of what lies in its sandbox. What a task has put there is
+/// looked at by open directories, and no link is followed.
+fn measure(sandboxes: &Sandboxes, grave: &Grave) -> u64 {
+    let tops = [sandboxes.output(&grave.app, &grave.key), sandboxes.dir(&grave.app, &grave.key)];
+    let mut dirs: Vec<Dir> = tops.iter().filter_map(|dir| Dir::open(dir).ok()).collect();
+    let (mut n_seen, mut n_bytes) = (0, 0);
+    while let Some(dir) = dirs.pop() {
+        for name in dir.names(MEASURED_MAX).unwrap_or_default() {
+            n_seen += 1;
+            if n_seen > MEASURED_MAX {
+                return n_bytes;
+            }
+            let name = Path::new(&name);
+            let Ok(meta) = dir.stat(name) else { continue };
+            if meta.is_file() {
+                n_bytes += meta.len();
+            } else if meta.is_dir() && dirs.len() < OPEN_DIRS_MAX {
+                dirs.extend(dir.dir(name));
+            }
+        }
+    }
+    n_bytes
 }
 
 /// One collection.
@@ -98,7 +152,12 @@ impl Job {
     /// Removes what has to go; returns the incarnations of which nothing is left.
     pub async fn run(self, graves: Vec<Grave>) -> Vec<Key> {
         let used = used(&self.data_dir).unwrap_or(0.0);
-        let garbage = plan(&graves, self.now, self.keep, used);
+        let (now, keep, sandboxes) = (self.now, self.keep, self.sandboxes.clone());
+        let planned = tokio::task::spawn_blocking(move || {
+            let garbage = plan(&graves, now, keep, used, |grave| measure(&sandboxes, grave));
+            (graves, garbage)
+        });
+        let Ok((graves, garbage)) = planned.await else { return Vec::new() };
         for id in &garbage.containers {
             if let Err(error) = self.runtime.remove(id).await {
                 tracing::debug!(container = id, %error, "dead container not removed");
@@ -186,6 +245,7 @@ fn used(path: &Path) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::sandbox::Shape;
 
     #[test]
     fn age_and_disk_decide_but_the_newest_stay() {
@@ -199,12 +259,49 @@ mod tests {
                 at: now - Duration::from_secs(3600) * i,
             })
             .collect();
-        let gone = |keep, used| plan(&graves, now, keep, used).sandboxes.len();
+        let gone = |keep, used| plan(&graves, now, keep, used, |_| 0).sandboxes.len();
         assert_eq!(gone(day * 2, 0.1), 0);
         assert_eq!(gone(day * 2, 0.95), 10, "a full disk leaves the newest ten");
         assert_eq!(gone(Duration::from_secs(15 * 3600), 0.0), 6, "14.. h with 10 % headroom");
-        let containers = plan(&graves, now, day * 2, 0.1).containers;
+        let containers = plan(&graves, now, day * 2, 0.1, |_| 0).containers;
         assert_eq!(containers.len(), 18, "containers go after an hour");
+    }
+
+    #[test]
+    fn a_crash_loop_leaves_room_for_the_last_output_of_others() {
+        let day = Duration::from_secs(86_400);
+        let now = Timestamp::EPOCH + day * 100;
+        let grave = |instance: &str, n: u32, s: u32| Grave {
+            key: (InstanceId::from(instance), n),
+            app: AppId::parse("/a"),
+            containers: Vec::new(),
+            at: now - Duration::from_secs(1) * s,
+        };
+        let mut graves: Vec<Grave> = (0..1_500).map(|n| grave("loop", n, n)).collect();
+        graves.push(grave("other", 1, 2_000));
+        let gone = plan(&graves, now, day * 7, 0.1, |_| 1 << 10).sandboxes;
+        assert_eq!(gone.len(), 1_300, "its newest 200 stay");
+        assert!(!gone.contains(&(InstanceId::from("other"), 1)));
+        let gone = plan(&graves, now, day * 7, 0.1, |_| 1 << 30).sandboxes;
+        assert_eq!(graves.len() - gone.len(), 10, "the newest ten stay whatever they take");
+        let many: Vec<Grave> = (0..1_200).map(|n| grave(&format!("i{n}"), 1, n)).collect();
+        assert_eq!(plan(&many, now, day * 7, 0.1, |_| 0).sandboxes.len(), 200);
+    }
+
+    #[test]
+    fn a_sandbox_is_measured_without_following_links() {
+        let temp = tempfile::tempdir().unwrap();
+        let sandboxes = Sandboxes::new(temp.path());
+        let (app, key) = (AppId::parse("/a"), (InstanceId::from("i"), 1));
+        let dir = sandboxes.create(&app, &key, &Shape::default()).unwrap();
+        fs::create_dir(dir.join("data")).unwrap();
+        fs::write(dir.join("data/x"), vec![0; 1_000]).unwrap();
+        fs::write(sandboxes.output(&app, &key).join("stdout"), vec![0; 500]).unwrap();
+        fs::write(temp.path().join("large"), vec![0; 9_000]).unwrap();
+        std::os::unix::fs::symlink(temp.path().join("large"), dir.join("link")).unwrap();
+        std::os::unix::fs::symlink("/usr", dir.join("usr")).unwrap();
+        let grave = Grave { key, app, containers: Vec::new(), at: Timestamp::EPOCH };
+        assert_eq!(measure(&sandboxes, &grave), 1_500);
     }
 
     #[test]

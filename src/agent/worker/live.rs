@@ -349,6 +349,10 @@ impl Worker {
         let infra: Vec<String> =
             live.members.iter().filter(|m| m.name == INFRA).map(|m| m.id.clone()).collect();
         let followers = std::mem::take(&mut live.followers);
+        let failed = exit.code != Some(0);
+        let of = live.work().find(|m| live.exits.get(&m.id).is_some_and(|e| e.code == exit.code));
+        let of = of.map(|member| member.name.clone()).unwrap_or_default();
+        let output = self.sandboxes.output(&live.app, key);
         let (runtime, inbox, key) = (self.runtime.clone(), self.inbox.clone(), key.clone());
         self.tasks.connection("end", async move {
             for id in infra {
@@ -363,6 +367,11 @@ impl Worker {
             };
             if tokio::time::timeout(OUTPUT_REST, rest).await.is_err() {
                 tracing::debug!(instance = %key.0, "end reported before all output was read");
+            }
+            let mut exit = exit;
+            if failed {
+                let last = move || output::last(&output.join(of));
+                exit.tail = tokio::task::spawn_blocking(last).await.unwrap_or_default();
             }
             drop(inbox.send(Input::Task(key, Event::Exited { exit, containers })).await);
         });

@@ -5,6 +5,9 @@
 
 pub mod app;
 pub mod deployment;
+pub mod differ;
+pub mod effect;
+pub mod history;
 mod health;
 pub mod instance;
 pub mod node;

@@ -38,7 +38,10 @@ fn played(seed: u64, n_steps: u32, mut look: impl FnMut(&State, Timestamp)) -> S
     for step in 0..n_steps {
         let past = Duration::from_millis(u64::from(step) * 50);
         let command = cast.next(&state, START + past, Moment::START + past);
-        let _ = core::apply(&mut state, &Stamped { at: START + past, request: None, command });
+        let _ = core::apply(
+            &mut state,
+            &Stamped { at: START + past, request: None, by: None, command },
+        );
         if step % 5 == 0 {
             look(&state, START + past);
         }
@@ -97,7 +100,7 @@ fn launches(state: &State, planner: &mut Planner, now: Timestamp) -> Vec<Command
 }
 
 fn apply(state: &mut State, command: &Command, at: Timestamp) -> (Outcome, Vec<Change>) {
-    core::apply(state, &Stamped { at, request: None, command: command.clone() })
+    core::apply(state, &Stamped { at, request: None, by: None, command: command.clone() })
 }
 
 fn kind(command: &Command) -> String {

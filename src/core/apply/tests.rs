@@ -431,7 +431,7 @@ fn a_repeated_request_gets_its_first_outcome_and_happens_once() {
         vec![Edit { expect: Expect::Absent, ..edit(&PathId::parse("/a"), Some(app("/a", 1))) }];
     let command = WorkloadCommand::PutApps(Box::new(put(&id, edits))).into();
     let request = Some(crate::core::command::RequestId(42));
-    let stamped = Stamped { at: Timestamp::from_ms(5_000), request, command };
+    let stamped = Stamped { at: Timestamp::from_ms(5_000), request, by: None, command };
     let (first, changes) = apply(&mut w.state, &stamped);
     assert!(!changes.is_empty());
     let (second, changes) = apply(&mut w.state, &stamped);
@@ -471,6 +471,7 @@ fn time_never_runs_back() {
     let late = Stamped {
         at: Timestamp::from_ms(1),
         request: None,
+        by: None,
         command: AccessCommand::DeleteUser("nobody".to_owned()).into(),
     };
     let before = w.state.at;

@@ -138,7 +138,7 @@ pub(super) fn run(state: &mut State, limits: &Limits) -> Plan {
 
 fn launch(state: &mut State, launches: &[Launch]) {
     let command = TaskCommand::Launch(launches.to_vec()).into();
-    let (outcome, _) = apply(state, &Stamped { at: NOW, request: None, command });
+    let (outcome, _) = apply(state, &Stamped { at: NOW, request: None, by: None, command });
     assert_eq!(outcome.unwrap().n_done as usize, launches.len(), "apply refused a launch");
 }
 

@@ -4,6 +4,7 @@ use crate::{
     message,
     model::{
         access::{Quota, QuotaLimit, Role, RoleSettings, User},
+        by::{By, Way},
         credential::{Certificate, Invitation, Joined, Revoked, Serial, Why},
     },
     numbers, text_ids,
@@ -28,5 +29,7 @@ message!(Joined { 1: key, 2: node });
 message!(Certificate { 1: node, 2: serial, 3: issued_at, 4: expires_at, 5: revoked });
 message!(Revoked { 1: at, 2: why });
 numbers!(Why { 1: Removed, 2: Renewed });
+message!(By { 1: uid, 2: way, 3: peer });
+numbers!(Way { 1: Page, 2: Cli, 3: Api, 4: Marathon, 5: Mesos, 6: Dcos });
 
 text_ids!(Role: Role::from, Serial: Serial::from);

@@ -47,6 +47,8 @@ message!(Report {
     11: check,
     12: containers,
     13: unhealthy,
+    14: tail,
+    15: exit_code,
 });
 message!(Usage {
     1: cpus,

@@ -3,7 +3,7 @@
 use crate::{
     base::wire::sample::{ReadsLess, hold_less, numbered, shape},
     model::{
-        access, container, credential, deployment, instance, link, master, names, node, owner,
+        access, by, container, credential, deployment, instance, link, master, names, node, owner,
         resource, workload,
     },
 };
@@ -103,6 +103,8 @@ fn what_is_written_of_the_domain_stays_readable() {
             numbered::<deployment::ActionKind>(),
             numbered::<node::NodeKind>(),
             numbered::<credential::Why>(),
+            shape::<by::By>(),
+            numbered::<by::Way>(),
             numbered::<link::Channel>(),
         ],
         &[ORDERS],

@@ -27,6 +27,7 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("compat_ports", "true", "off", "false"),
     ("max_instances_per_app", "500", "7", "7"),
     ("dns_ttl_s", "5", "0", "0"),
+    ("history_mb", "64", "128", "128"),
     ("open_reads", "[10.0.0.0/8]", "10.1.0.0/16", "[10.1.0.0/16]"),
     ("masters", "['a:5070']", "b:1, c:2", "['b:1', 'c:2']"),
     ("join_token", "abc", "123", "'123'"),

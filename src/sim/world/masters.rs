@@ -139,7 +139,7 @@ mod tests {
         for n in 0..5 {
             let command =
                 NodeCommand::RegisterNode(Box::new(build::node(n, 1.0, 64.0, &[]))).into();
-            let entry = Stamped { at: build::START, request: None, command };
+            let entry = Stamped { at: build::START, request: None, by: None, command };
             masters.commit(&entry);
             drop(state.apply(entry));
         }

@@ -326,6 +326,8 @@ pub fn everything() -> Arc<World> {
     world.app("/job", 1, |_| {});
     world.report(world.first("/job").id.as_str(), Condition::Failed, |r| {
         r.message = "Command exited with status 3".into();
+        r.started_at = Some(at);
+        (r.exit_code, r.tail) = (Some(3), "FATAL: no disk".into());
     });
     world
 }
@@ -348,7 +350,9 @@ fn measured(world: &World, instance: &str) {
 }
 
 /// Fields that no answer of `everything` has, each for a reason.
-const UNSEEN: [&str; 3] = [
+const UNSEEN: [&str; 4] = [
+    // Nor do its requests come from anywhere.
+    "HistoryBy.peer",
     // The world of these tests invites nobody.
     "/nodes/invite.token",
     "/nodes/invite.master",
@@ -401,6 +405,14 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/debug/tasks", "/debug/tasks".into()),
         ("/level", "/level".into()),
         ("/debug/reconcilers", "/debug/reconcilers".into()),
+        ("/history", "/history?limit=3".into()),
+        ("/history", "/history?kind=nonsense".into()),
+        ("/apps/{id}/attempts", "/apps/job/attempts".into()),
+        ("/apps/{id}/attempts", format!("{none}/attempts")),
+        ("/apps/{id}/attempts", "/apps/job/attempts?since=x".into()),
+        ("/apps/{id}/versions", "/apps/stopped/versions".into()),
+        ("/apps/{id}/versions", "/apps/job/versions?from=x".into()),
+        ("/apps/{id}/versions", format!("{none}/versions")),
     ] {
         c.ask(&world, Method::GET, template, &path, "").await;
     }
@@ -425,6 +437,7 @@ async fn answers_are_what_the_document_says_field_by_field() {
     ] {
         c.ask(&world, Method::POST, template, path, body).await;
     }
+    rolled_back(&mut c, &world, "stopped").await;
     for path in ["/nodes/a1", "/nodes/p1", "/nodes/nope"] {
         c.ask(&world, Method::DELETE, "/nodes/{id}", path, "").await;
     }
@@ -451,6 +464,33 @@ async fn answers_are_what_the_document_says_field_by_field() {
         documented.difference(&c.seen).filter(|name| !UNSEEN.contains(&name.as_str())).collect();
     assert!(unseen.is_empty(), "documented and never answered: {unseen:#?}");
     assert!(UNSEEN.iter().all(|name| documented.contains(*name)), "UNSEEN names what is not there");
+}
+
+/// Asks for a way back to the first version of an app, and for what the history says then.
+async fn rolled_back(c: &mut Check<'_>, world: &Arc<World>, app: &str) {
+    let path = format!("/apps/{app}/versions");
+    let (_, answer) = ask(world, Method::GET, &path, "").await;
+    let versions = answer["versions"].as_array().unwrap();
+    let [last, first] = [versions.first(), versions.last()].map(|v| v.unwrap()["version"].clone());
+    let diff = format!("{path}?from={}", first.as_str().unwrap());
+    c.ask(world, Method::GET, "/apps/{id}/versions", &diff, "").await;
+    let path = format!("/apps/{app}/rollback");
+    for body in [
+        serde_json::json!({"to": first, "dry_run": true}),
+        serde_json::json!({"to": "x"}),
+        serde_json::json!({"to": "2020-01-01T00:00:00.000Z"}),
+        serde_json::json!({"to": first}),
+        // Now a deployment works on it.
+        serde_json::json!({"to": last}),
+        serde_json::json!({"to": last, "keep_instances": true}),
+    ] {
+        c.ask(world, Method::POST, "/apps/{id}/rollback", &path, &body.to_string()).await;
+    }
+    c.ask(world, Method::POST, "/apps/{id}/rollback", &path, "{").await;
+    let body = serde_json::json!({"to": first}).to_string();
+    c.ask(world, Method::POST, "/apps/{id}/rollback", "/apps/nope/rollback", &body).await;
+    c.ask(world, Method::GET, "/apps/{id}/versions", &format!("/apps/{app}/versions"), "").await;
+    c.ask(world, Method::GET, "/history", "/history", "").await;
 }
 
 /// The live view: everything, then what changes.

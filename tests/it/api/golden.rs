@@ -1,12 +1,12 @@
 //! The golden stories of `tests/golden/api`, in a cluster with something of everything. `{task:/app}`
-//! is the task of an app's first instance.
+//! is the task of an app's first instance, `{first:/app}` the first version of an app.
 //!
 //! Directive: `away` (no agent answers any more).
 
 use std::sync::Arc;
 
 use regex::Regex;
-use tepui::{api::Api, base::task::Tasks, http::route::Table};
+use tepui::{api::Api, base::task::Tasks, http::route::Table, model::AppId};
 
 use super::{contract::everything, table};
 use crate::{
@@ -45,7 +45,13 @@ impl Stage for Theatre {
     fn filled(&self, text: &str) -> String {
         let task = Regex::new(r"\{task:([^}]*)\}").unwrap();
         let id = |found: &regex::Captures<'_>| self.world.task_id(&found[1]);
-        task.replace_all(text, id).into_owned()
+        let text = task.replace_all(text, id);
+        let first = Regex::new(r"\{first:([^}]*)\}").unwrap();
+        let version = |found: &regex::Captures<'_>| {
+            let (state, app) = (self.world.state(), AppId::parse(&found[1]));
+            state.versions_of(&app).next().unwrap().version.to_string()
+        };
+        first.replace_all(&text, version).into_owned()
     }
 
     fn masked(&self, text: &str) -> String {
@@ -53,6 +59,9 @@ impl Stage for Theatre {
         let text = text.replace(document, "<docs/api/openapi.yaml>");
         let schema = serde_json::to_string(tepui::compat::marathon::schema::app()).unwrap();
         let text = text.replace(&schema, "<the schema of an app>");
+        // Of what the API itself begins; ids of the world are drawn from its seed.
+        let by_time = Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}");
+        let text = by_time.unwrap().replace_all(&text, "<uuid>");
         let request = Regex::new(r#""request_id":"[0-9a-f]+""#).unwrap();
         request.replace_all(&text, r#""request_id":"<request>""#).into_owned()
     }

@@ -33,12 +33,12 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster show",
         expect![[r#"
-            level 1 of 2: older releases have to be upgraded, or removed, first
-            held back by master 2 (tepui 0.0.1)
+            level 1 of 3: older releases have to be upgraded, or removed, first
+            held back by master 2 (tepui 0.0.2)
 
             MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
-            1       0.0.2    2      10.0.0.1:443  10.0.0.1:5070
-            2       0.0.1    1      10.0.0.2:443  10.0.0.2:5070
+            1       0.0.3    3      10.0.0.1:443  10.0.0.1:5070
+            2       0.0.2    2      10.0.0.2:443  10.0.0.2:5070
             exit 0
         "#]],
     )
@@ -55,7 +55,7 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster raise --yes",
         expect![[r#"
-        ! error: level 2 is held back by master 2 (tepui 0.0.1): upgrade them first
+        ! error: level 3 is held back by master 2 (tepui 0.0.2): upgrade them first
         exit 5
     "#]],
     )
@@ -64,7 +64,7 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster raise --yes",
         expect![[r#"
-        ! level 2, the highest this release knows
+        ! level 3, the highest this release knows
         exit 0
     "#]],
     )
@@ -72,11 +72,11 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster show",
         expect![[r#"
-        level 2, the highest this release knows
+        level 3, the highest this release knows
 
         MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
-        1       0.0.2    2      10.0.0.1:443  10.0.0.1:5070
-        2       0.0.2    2      10.0.0.2:443  10.0.0.2:5070
+        1       0.0.3    3      10.0.0.1:443  10.0.0.1:5070
+        2       0.0.3    3      10.0.0.2:443  10.0.0.2:5070
         exit 0
     "#]],
     )

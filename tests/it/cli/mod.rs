@@ -68,10 +68,10 @@ struct Prompt(Arc<World>);
 impl Cluster for Prompt {
     fn propose<'a>(
         &'a self,
-        _: &'a Principal,
+        by: &'a Principal,
         command: Command,
     ) -> BoxFuture<'a, Result<Accepted, Error>> {
-        let outcome = self.0.apply(command);
+        let outcome = self.0.apply_by(Some(by.by()), command);
         self.0.settle();
         std::future::ready(outcome.map_err(Into::into)).boxed()
     }

@@ -61,7 +61,7 @@ impl Cluster for World {
         _: &'a Principal,
         command: Command,
     ) -> BoxFuture<'a, Result<Accepted, Error>> {
-        let entry = Stamped { at: NOW, request: None, command };
+        let entry = Stamped { at: NOW, request: None, by: None, command };
         let (outcome, _) = apply(&mut self.state.lock(), &entry);
         Box::pin(async move { outcome.map_err(Into::into) })
     }

@@ -119,7 +119,8 @@ impl Cluster {
         self.clock.advance(Duration::from_millis(10));
         let at = self.clock.now();
         let mut state = (**self.state.lock()).clone();
-        let (outcome, changes) = core::apply(&mut state, &Stamped { at, request: None, command });
+        let (outcome, changes) =
+            core::apply(&mut state, &Stamped { at, request: None, by: None, command });
         let state = Arc::new(state);
         *self.state.lock() = state.clone();
         for event in translate(&self.hub, &changes, &state, at) {
@@ -231,6 +232,8 @@ impl Cluster {
             check: None,
             containers: Vec::new(),
             unhealthy: false,
+            exit_code: None,
+            tail: String::new(),
         };
         self.ok(TaskCommand::Report { node, reports: vec![report] });
     }

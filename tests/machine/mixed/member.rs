@@ -70,7 +70,7 @@ impl Told {
             members: self.addresses.iter().map(|(id, a)| (*id, member(a))).collect(),
             disk: Disk::at(self.dir.join("store")),
             timing: Timing { compare: Duration::from_secs(1), ..Timing::default() },
-            retention: Retention { n_entries: 64, n_bytes: 1 << 20 },
+            retention: Retention { n_entries: 64, n_bytes: 1 << 20, ..Retention::default() },
             rng: Rng::from_os(),
             level: LEVEL,
         };

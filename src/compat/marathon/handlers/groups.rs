@@ -209,7 +209,7 @@ fn rehearse(
     let edits = regroup::edits(World::new(&state, &marathon.settings, force), id, update)?;
     let command =
         WorkloadCommand::PutApps(Box::new(put(marathon.deployment_id(), force, edits))).into();
-    let entry = Stamped { at: marathon.now(), request: None, command };
+    let entry = Stamped { at: marathon.now(), request: None, by: None, command };
     let (outcome, changes) = core::apply(&mut state, &entry);
     outcome.map_err(|rejected: Rejected| Error::Rejected(rejected))?;
     let started = changes.iter().find_map(|change| match change {

@@ -56,7 +56,7 @@ impl Large {
         self.world.now += 10;
         let at = Timestamp::from_ms(self.world.now);
         let (outcome, changes) =
-            apply(&mut self.world.state, &Stamped { at, request: None, command });
+            apply(&mut self.world.state, &Stamped { at, request: None, by: None, command });
         outcome.expect("accepted");
         let n_looked = looked::take();
         self.work.n_commands += 1;

@@ -52,7 +52,7 @@ impl World {
         let command = command.into();
         self.now += 10;
         let at = Timestamp::from_ms(self.now);
-        let result = apply(&mut self.state, &Stamped { at, request: None, command });
+        let result = apply(&mut self.state, &Stamped { at, request: None, by: None, command });
         assert_eq!(invariant::check(&self.state), []);
         assert_eq!(invariant::check_touched(&self.state, &result.1), []);
         if let Err(rejected) = &result.0 {
