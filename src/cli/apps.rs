@@ -11,6 +11,7 @@ use super::{
     output::Table,
     run::{Context, confirm, repeat},
     text::{age, count, field, list, mem, number},
+    versions::{self, Back},
     wait,
 };
 use crate::{base::alike, model::AppId};
@@ -28,8 +29,19 @@ pub async fn run(cx: &mut Context, app: App) -> Outcome {
         App::Scale { app, instances, change } => scale(cx, &app, instances, &change).await,
         App::Restart { app, change } => restart(cx, &app, &change).await,
         App::Remove { app, yes, change } => remove(cx, &app, yes, &change).await,
-        App::Versions { app } => versions(cx, &app).await,
-        App::Rollback { app, to, change } => rollback(cx, &app, to, &change).await,
+        App::Versions { app, watch } => {
+            must_exist(cx, &app).await?;
+            versions::versions(cx, &app, watch).await
+        }
+        App::Diff { app, from, to } => {
+            must_exist(cx, &app).await?;
+            versions::diff(cx, &app, from.as_deref(), to.as_deref()).await
+        }
+        App::Rollback { app, to, keep_instances, dry_run, yes, change } => {
+            must_exist(cx, &app).await?;
+            let back = Back { to, keep_instances, dry_run, yes };
+            versions::rollback(cx, &app, back, &change).await
+        }
     }
 }
 
@@ -173,39 +185,6 @@ async fn own_deployments(cx: &mut Context, app: &Value) -> Outcome<Vec<String>> 
     };
     let own = holding.iter().all(|id| is_own(id));
     Ok(if own { holding.into_iter().map(str::to_owned).collect() } else { Vec::new() })
-}
-
-async fn versions(cx: &mut Context, app: &str) -> Outcome {
-    must_exist(cx, app).await?;
-    let answer = cx.client.get(format!("{MARATHON}/apps{}/versions", app_path(app)?)).await?;
-    if cx.printer.json {
-        return Ok(cx.printer.value(&answer["versions"])?);
-    }
-    let mut table = Table::new(&["VERSION", "AGE"]);
-    for version in list(&answer, "versions").filter_map(Value::as_str) {
-        table.row([version.to_owned(), age(version, cx.io.clock.now())]);
-    }
-    Ok(cx.printer.table(&table)?)
-}
-
-async fn rollback(cx: &mut Context, app: &str, to: Option<String>, change: &Change) -> Outcome {
-    must_exist(cx, app).await?;
-    let version = match to {
-        Some(version) => version,
-        None => {
-            let path = format!("{MARATHON}/apps{}/versions", app_path(app)?);
-            let known = cx.client.get(path).await?;
-            let before = list(&known, "versions").nth(1).and_then(Value::as_str);
-            let before = before.ok_or_else(|| {
-                CliError::failure(format!("{app} has no earlier definition to go back to"))
-            })?;
-            before.to_owned()
-        }
-    };
-    let path = format!("{MARATHON}/apps{}?force={}", app_path(app)?, change.force);
-    let ask = Ask::new(Method::PUT, path).json(&json!({ "version": version }));
-    let result = cx.client.json(ask).await?;
-    wait::for_change(cx, &result, change, &[app], &format!("{app} goes back to {version}")).await
 }
 
 /// The app, or "not found" with names that look alike.

@@ -92,6 +92,8 @@ pub enum Command {
     /// Deployments: changes under way
     #[command(subcommand)]
     Deployment(Deployment),
+    /// What was done, by whom, and what became of it
+    History(History),
     /// Print what tasks write
     Log(Log),
     /// Run a command inside a task
@@ -213,14 +215,38 @@ pub enum App {
         #[command(flatten)]
         change: Change,
     },
-    /// Earlier definitions of an app
-    Versions { app: String },
+    /// Definitions an app has had: who made them, what differs, what came of it
+    Versions {
+        app: String,
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// What differs between two definitions, field by field
+    Diff {
+        app: String,
+        /// The older one; the one before the present one unless given
+        from: Option<String>,
+        /// The newer one; the present one unless given
+        to: Option<String>,
+    },
     /// Go back to an earlier definition
+    #[command(
+        after_help = "Examples:\n  tepui app rollback /web --dry-run\n  tepui app rollback /web --to 2026-11-22T13:14:11.042Z --keep-instances"
+    )]
     Rollback {
         app: String,
         /// Which one; the one before the present one unless given
         #[arg(long)]
         to: Option<String>,
+        /// As many instances as now, not as many as then
+        #[arg(long)]
+        keep_instances: bool,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
         #[command(flatten)]
         change: Change,
     },
@@ -392,6 +418,49 @@ pub enum Deployment {
         #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
         timeout: Duration,
     },
+}
+
+/// What of the past.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  tepui history                            the last hundred records\n  tepui history /shop --since 24h          a service, or a group with all below it\n  tepui history --who ann --kind change    what somebody changed\n  tepui history --grep FATAL -o jsonl      a JSON object a line"
+)]
+pub struct History {
+    /// A service, a group, a node, an instance, a deployment, a user
+    #[arg(value_name = "ID")]
+    pub of: Option<String>,
+    /// From then on: a time, or how long ago (90s, 15m, 24h, 7d)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Up to then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// On whose word
+    #[arg(long, value_name = "UID")]
+    pub who: Option<String>,
+    /// change, deployment, attempt, kill, health, node, access, cluster; may be repeated
+    #[arg(long)]
+    pub kind: Vec<String>,
+    /// Text that stands somewhere in it, in any letter case
+    #[arg(long, value_name = "TEXT")]
+    pub grep: Option<String>,
+    /// How many of the newest
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub lines: usize,
+    /// Go on as more happens
+    #[arg(long, short)]
+    pub follow: bool,
+    /// text, json (one answer) or jsonl (an object a line)
+    #[arg(long, short, value_enum)]
+    pub output: Option<Format>,
+}
+
+/// How records are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+    Jsonl,
 }
 
 /// Which stream of a task.

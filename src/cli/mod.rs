@@ -30,6 +30,8 @@ mod tasks;
 mod nodes;
 mod tokens;
 mod deployments;
+mod history;
+mod versions;
 mod files;
 mod logs;
 mod search;

@@ -162,6 +162,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::Cluster(cluster) => cluster::run(cx, cluster).await?,
         Command::Token(token) => tokens::run(cx, token).await?,
         Command::Deployment(deployment) => deployments::run(cx, deployment).await?,
+        Command::History(asked) => history::run(cx, asked).await?,
         Command::Log(log) => logs::run(cx, log).await?,
         Command::Exec(exec) => return exec::run(cx, exec).await,
         Command::Why { app, nodes } => why::run(cx, &app, nodes).await?,

@@ -58,6 +58,11 @@ pub fn share(used: &Value, total: &Value) -> String {
     format!("{} of {}", number(used), number(total))
 }
 
+/// Text of others on one line: what would move a terminal's cursor or colour it is shown as a sign.
+pub fn tame(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// One of many, or the count: `1 app`, `2 apps`.
 pub fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }

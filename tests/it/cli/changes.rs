@@ -85,8 +85,19 @@ async fn apps_are_deployed_changed_and_removed() {
     assert!(again.ends_with("exit 0\n"), "{shown}{again}");
     let versions = site.run("app versions /web").await;
     assert!(versions.lines().count() > 3, "{versions}");
-    let back = site.run("app rollback /web").await;
-    assert!(back.ends_with("! done\nexit 0\n"), "{back}");
+    let diff = site.run("app diff /web").await;
+    assert!(diff.contains(" → ") && diff.ends_with("exit 0\n"), "{diff}");
+    let told = site.run("app rollback /web --dry-run").await;
+    assert!(told.ends_with("exit 0\n") && site.world.state().deployments.is_empty(), "{told}");
+    let back = site.run("app rollback /web --no-wait").await;
+    assert!(back.ends_with("exit 0\n"), "{back}");
+    site.world.settle();
+    let past = site.run("history /web").await;
+    assert!(past.contains("/web created with ") && past.contains("(cli)"), "{past}");
+    let lines = site.run("history /web --kind change -n 1 -o jsonl").await;
+    assert!(lines.starts_with('{') && lines.lines().count() == 2, "{lines}");
+    let none = site.run("history --kind nonsense").await;
+    assert!(none.contains("is not one of change, deployment, attempt"), "{none}");
 }
 
 #[tokio::test]
