@@ -10,6 +10,7 @@ import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { measured } from './measured.mjs';
+import * as past from './past.mjs';
 import { World } from './world.mjs';
 
 const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' }, prefix: { type: 'string', default: '' } } });
@@ -125,11 +126,15 @@ async function own(req, res, url) {
   }
   if (path === 'metrics') return json(res, 200, measured(world, url.searchParams));
   if (path === 'apps') return json(res, 200, { revision: world.revision, apps: world.snapshot().apps });
+  if (path === 'history') return json(res, 200, past.history(world, url.searchParams));
   if (parts[0] === 'apps') {
-    const sub = parts.length > 2 && parts.at(-1) === 'why';
+    const sub = parts.length > 2 && ['why', 'versions', 'rollback'].includes(parts.at(-1)) && parts.at(-1);
     const id = `/${(sub ? parts.slice(1, -1) : parts.slice(1)).join('/').replace(/^\/+/, '')}`;
     const app = world.apps.get(id);
     if (!app) return fail(res, 404, 'not_found', `There is no app ${id}.`, 'Its id may have changed; look at the list.');
+    const { from, to } = Object.fromEntries(url.searchParams);
+    if (sub === 'versions') return json(res, 200, from ? { versions: [], diff: past.diff(from, to) } : { versions: past.versions(app) });
+    if (sub === 'rollback') return json(res, 200, past.rollback(app, await body(req)));
     return json(res, 200, sub ? world.why(app) : world.detail(app));
   }
   if (path === 'logs') {

@@ -5,6 +5,7 @@ import type {
   DrainRequest,
   Error as ErrorBody,
   FileEntry,
+  History,
   Instance,
   LogChunk,
   Logs,
@@ -12,6 +13,10 @@ import type {
   Moves,
   Node,
   PlanAnswer,
+  Rollback,
+  RollbackRequest,
+  VersionDiff,
+  Versions,
   Why,
 } from './types';
 
@@ -143,6 +148,24 @@ async function send(
   return text ? JSON.parse(text) : undefined;
 }
 
+/** What of the past is asked for. */
+export interface HistoryAsk {
+  of?: string | undefined;
+  since?: string;
+  who?: string;
+  kind?: string;
+  grep?: string;
+  before?: string;
+  after?: string;
+  limit?: number;
+  format?: 'jsonl';
+}
+
+function historyPath(ask: HistoryAsk): string {
+  const said = Object.entries(ask).filter(([, value]) => value !== undefined && value !== '');
+  return `${OWN}/history?${new URLSearchParams(said.map(([name, value]) => [name, String(value)]))}`;
+}
+
 /** An app id as one URL segment, so that no part of it can be read as a sub-resource. */
 function segment(id: string): string {
   return encodeURIComponent(id);
@@ -227,6 +250,23 @@ export const api = {
     send('PUT', `${MARATHON}/apps${marathonPath(id)}?partialUpdate=false&force=${force}`, spec, {
       headers: { 'if-match': `"${version}"` },
     }),
+  history: (ask: HistoryAsk, signal?: AbortSignal) => get<History>(historyPath(ask), signal),
+  historyPath,
+  versions: (id: string, signal?: AbortSignal) =>
+    get<Versions>(`${OWN}/apps/${segment(id)}/versions`, signal),
+  diff: async (id: string, from: string, to: string, signal?: AbortSignal) => {
+    const query = new URLSearchParams({ from, to });
+    const answer = await get<Versions>(`${OWN}/apps/${segment(id)}/versions?${query}`, signal);
+    return answer.diff as VersionDiff;
+  },
+  rollBack: (id: string, body: RollbackRequest) =>
+    send('POST', `${OWN}/apps/${segment(id)}/rollback`, body) as Promise<Rollback>,
+  /** The end of what a task wrote. */
+  logEnd: async (task: string, file: string) => {
+    const query = new URLSearchParams({ file, offset: '-65536', limit: '65536' });
+    return (await get<{ data: string }>(`${OWN}/tasks/${segment(task)}/log?${query}`)).data;
+  },
+
   create: (spec: unknown) => send('POST', `${MARATHON}/apps`, spec),
   change: (id: string, patch: Record<string, unknown>, force = false) => make(calls.change(id, patch), force),
   restart: (id: string, force = false) => make(calls.restart(id), force),

@@ -612,6 +612,135 @@ export interface DeploymentAction {
   blocked?: string;
 }
 
+export interface HistoryBounds {
+  /** The cursor where older ones go on; absent where there are none. */
+  next?: string;
+  since?: Time;
+  /** The beginning was dropped for want of room, nothing is known of before `since`. */
+  dropped: boolean;
+}
+
+export interface History extends HistoryBounds {
+  revision: Revision;
+  records: HistoryRecord[];
+}
+
+export interface HistoryRecord {
+  /** Its place, newer ones are greater by revision and number. */
+  cursor: string;
+  at: Time;
+  kind: 'change' | 'deployment' | 'attempt' | 'kill' | 'health' | 'node' | 'access' | 'cluster';
+  /** What it happened to, a service, a group, a node, a user; absent for the cluster. */
+  of?: string;
+  /** What happened, without its subject: `scaled from 2 to 5`. */
+  text: string;
+  by?: HistoryBy;
+  /** Why it was not done; absent where it was. */
+  refused?: string;
+  /** Bad news. */
+  bad: boolean;
+  version?: Time;
+  deployment_id?: string;
+  /** How long what ended took. */
+  took_ms?: number;
+  /** The same for people. */
+  took?: string;
+  instance_id?: string;
+  attempt?: Attempt;
+}
+
+/** On whose word; absent for what the cluster did by itself. */
+export interface HistoryBy {
+  uid: string;
+  way: 'page' | 'cli' | 'api' | 'marathon' | 'mesos' | 'dcos';
+  /** The address the request came from. */
+  peer?: string;
+}
+
+export interface Attempts extends HistoryBounds {
+  attempts: Attempt[];
+}
+
+export interface Attempt {
+  /** Counts the attempts of the instance from 1. */
+  number: number;
+  instance_id: string;
+  /** By this its files and its output are read. */
+  task_id: string;
+  node_id: string;
+  host: string;
+  version: Time;
+  placed_at: Time;
+  started_at?: Time;
+  ended_at: Time;
+  ran_ms: number;
+  end: 'finished' | 'failed' | 'killed' | 'lost' | 'gone' | 'unreachable';
+  exit_code?: number;
+  /** What its end means: `exit 137 = killed: the limit of 32 MB was reached`. */
+  exit: string;
+  bad: boolean;
+  /** The last lines it wrote. */
+  tail?: string;
+}
+
+export interface Versions {
+  versions: Version[];
+  diff?: VersionDiff;
+}
+
+export interface Version {
+  version: Time;
+  active: boolean;
+  /** How many it wants. */
+  instances: number;
+  /** How many instances of it there are. */
+  running: number;
+  /** What differs from the version before: `image 1.4 → 1.5, +1 variable`. */
+  summary: string;
+  /** What the history says of its making. */
+  text?: string;
+  by?: HistoryBy;
+  deployment_id?: string;
+  outcome: 'live' | 'deploying' | 'ended_early' | 'unknown';
+  outcome_text: string;
+  took_ms?: number;
+}
+
+export interface VersionDiff {
+  from: Time;
+  to: Time;
+  summary: string;
+  fields: FieldDiff[];
+}
+
+/** One field of the definition; texts stand as they are, all else as JSON. */
+export interface FieldDiff {
+  /** A JSON pointer into the definition. */
+  path: string;
+  /** Absent where it was not set. */
+  old?: string;
+  /** Absent where it is not set. */
+  new?: string;
+}
+
+export interface RollbackRequest {
+  to: Time;
+  dry_run?: boolean;
+  /** End a deployment that works on the app. */
+  force?: boolean;
+  /** As many instances as now, not as many as then. */
+  keep_instances?: boolean;
+}
+
+export interface Rollback extends VersionDiff {
+  /** What it does in sentences. */
+  effect: string[];
+  /** Nothing was done. */
+  dry_run: boolean;
+  deployment_id?: string;
+  version?: Time;
+}
+
 export interface FileEntry {
   name: string;
   /** Relative to the sandbox. */

@@ -1,5 +1,6 @@
 // Deployments on their way, and the way back.
 import { useState } from 'react';
+import { Link } from 'wouter';
 import { api } from '../api/client';
 import { useLoaded, useRows } from '../api/hooks';
 import type { Deployment } from '../api/types';
@@ -15,7 +16,11 @@ export default function Deployments() {
   return (
     <>
       <Title text="Deployments" />
-      <PageHead title="Deployments" sub="Changes that are being carried out now." />
+      <PageHead
+        title="Deployments"
+        sub="Changes that are being carried out now."
+        actions={<Link href="/activity?kind=deployment">Those that ended</Link>}
+      />
       {!loaded && <Skeleton />}
       {loaded && all.length === 0 && (
         <Panel>

@@ -33,12 +33,16 @@ const Logs = lazy(() => import('./logs'));
 const WhyView = lazy(() => import('./why'));
 const Configuration = lazy(() => import('./configuration'));
 const Overview = lazy(() => import('./overview'));
+const Versions = lazy(() => import('./versions'));
+const Activity = lazy(() => import('./activity').then(({ Activity }) => ({ default: Activity })));
 
 const TABS = [
   { id: '', text: 'Overview' },
   { id: 'instances', text: 'Instances' },
   { id: 'logs', text: 'Logs' },
   { id: 'why', text: 'Why' },
+  { id: 'activity', text: 'Activity' },
+  { id: 'versions', text: 'Versions' },
   { id: 'config', text: 'Configuration' },
 ];
 
@@ -82,6 +86,8 @@ export default function Service({ id }: { id: string }) {
           {tab === 'instances' && <Instances app={detail.data} />}
           {tab === 'logs' && <Logs app={detail.data} />}
           {tab === 'why' && <WhyView app={app} />}
+          {tab === 'activity' && <Activity of={id} />}
+          {tab === 'versions' && <Versions app={app} />}
           {tab === 'config' && <Configuration app={detail.data} />}
         </Suspense>
       ) : detail.error ? (

@@ -12,6 +12,7 @@ const everywhere = (): Rows => [
   ['g d', say('nav.dashboard')],
   ['g s', say('nav.services')],
   ['g n', say('nav.nodes')],
+  ['g a', say('nav.activity')],
   ['/', say('key.filter')],
   ['?', say('key.help')],
   ['Esc', say('dialog.close')],

@@ -1,5 +1,5 @@
 // Frame of every page: navigation, search, connection state, user.
-import { LayoutDashboard, Layers, Search, Server, UserRound } from 'lucide-react';
+import { History, LayoutDashboard, Layers, Search, Server, UserRound } from 'lucide-react';
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
 import { useConnection, useFromRows, useRow, useStatus } from '../api/hooks';
@@ -26,13 +26,14 @@ const Edit = lazy(() => import('../screens/create').then((it) => ({ default: it.
 const Nodes = lazy(() => import('../screens/nodes'));
 const NodePage = lazy(() => import('../screens/node'));
 const Deployments = lazy(() => import('../screens/deployments'));
+const Activity = lazy(() => import('../screens/activity'));
 const NotFound = lazy(() => import('../screens/notfound'));
 const Keyboard = lazy(() => import('./keyboard'));
 const Drawer = lazy(() => import('../dock/drawer'));
 
 interface Section {
   href: string;
-  text: Extract<Key, 'nav.dashboard' | 'nav.services' | 'nav.nodes'>;
+  text: Extract<Key, 'nav.dashboard' | 'nav.services' | 'nav.nodes' | 'nav.activity'>;
   icon: ComponentType<{ size?: number; 'aria-hidden'?: boolean }>;
 }
 
@@ -40,6 +41,7 @@ const SECTIONS: Section[] = [
   { href: '/', text: 'nav.dashboard', icon: LayoutDashboard },
   { href: '/services', text: 'nav.services', icon: Layers },
   { href: '/nodes', text: 'nav.nodes', icon: Server },
+  { href: '/activity', text: 'nav.activity', icon: History },
 ];
 
 export function Shell({ me }: { me: Me }) {
@@ -51,6 +53,7 @@ export function Shell({ me }: { me: Me }) {
     'g d': () => go('/'),
     'g s': () => go('/services'),
     'g n': () => go('/nodes'),
+    'g a': () => go('/activity'),
   });
 
   // A new page starts at its top, and says its name to screen readers through the title.
@@ -110,6 +113,7 @@ export function Shell({ me }: { me: Me }) {
                 {(params) => <NodePage key={params.id} id={decodeURIComponent(params.id)} />}
               </Route>
               <Route path="/deployments" component={Deployments} />
+              <Route path="/activity" component={Activity} />
               <Route component={NotFound} />
             </Switch>
           </Suspense>

@@ -9,6 +9,7 @@ export const de: Catalog = {
   'nav.dashboard': 'Übersicht',
   'nav.services': 'Dienste',
   'nav.nodes': 'Knoten',
+  'nav.activity': 'Verlauf',
   'nav.deployments': 'Ausrollungen',
   'nav.attention': { one: '{n} Dienst braucht Aufmerksamkeit', other: '{n} Dienste brauchen Aufmerksamkeit' },
   'nav.away': { one: '{n} Knoten nimmt keine Arbeit an', other: '{n} Knoten nehmen keine Arbeit an' },

@@ -7,6 +7,7 @@ export const en = {
   'nav.dashboard': 'Dashboard',
   'nav.services': 'Services',
   'nav.nodes': 'Nodes',
+  'nav.activity': 'Activity',
   'nav.deployments': 'Deployments',
   'nav.attention': { one: '{n} service needs attention', other: '{n} services need attention' },
   'nav.away': { one: '{n} node takes no work', other: '{n} nodes take no work' },

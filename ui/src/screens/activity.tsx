@@ -1,0 +1,298 @@
+// What was done, by whom, and what became of it: of the cluster, or of one service.
+import { Bomb, ChevronDown, ChevronRight, HeartPulse, Link2, Rocket, Server, Settings2, Skull, UserRound } from 'lucide-react';
+import { type ComponentType, type ReactNode, useEffect, useState } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import { type HistoryAsk, api } from '../api/client';
+import type { Attempt, HistoryRecord } from '../api/types';
+import { Button, Empty, Failure, PageHead, Panel, Skeleton } from '../components/ui';
+import { plain } from '../lib/ansi';
+import { appHref, count, humanise } from '../lib/format';
+import css from './activity.module.css';
+import { behind, folded, type Row, usePast } from './past';
+import { Title } from './services';
+
+type Kind = HistoryRecord['kind'];
+
+const KINDS: { id: Kind; text: string; icon: ComponentType<{ size?: number; 'aria-hidden'?: boolean }> }[] = [
+  { id: 'change', text: 'Changes', icon: Settings2 },
+  { id: 'deployment', text: 'Deployments', icon: Rocket },
+  { id: 'attempt', text: 'Attempts', icon: Bomb },
+  { id: 'kill', text: 'Ended on request', icon: Skull },
+  { id: 'health', text: 'Health', icon: HeartPulse },
+  { id: 'node', text: 'Nodes', icon: Server },
+  { id: 'access', text: 'Users', icon: UserRound },
+  { id: 'cluster', text: 'Cluster', icon: Server },
+];
+/** Kinds that a service has. */
+const OF_SERVICE: Kind[] = ['change', 'deployment', 'attempt', 'kill', 'health'];
+const WAYS = { page: 'page', cli: 'command line', api: 'API', marathon: 'Marathon API', mesos: 'Mesos API', dcos: 'DC/OS API' };
+const SPANS = [
+  { id: '', text: 'All time' },
+  { id: '1h', text: 'Last hour' },
+  { id: '24h', text: 'Last 24 hours' },
+  { id: '7d', text: 'Last 7 days' },
+];
+/** Dots of one loop that are drawn; older ones are counted. */
+const DOTS_MAX = 60;
+/** Keystrokes become an address, and a question, after this. */
+const TYPED_MS = 300;
+
+export default function ActivityPage() {
+  return (
+    <>
+      <Title text="Activity" />
+      <PageHead title="Activity" sub="What was done, by whom, and what became of it." />
+      <Activity />
+    </>
+  );
+}
+
+export function Activity({ of }: { of?: string }) {
+  const [search, setSearch] = useSearchParams();
+  const at = search.get('at') ?? undefined;
+  const filter = { kind: search.get('kind') ?? '', who: search.get('who') ?? '', grep: search.get('q') ?? '', since: search.get('since') ?? '' };
+  const ask: HistoryAsk = at ? { of, before: behind(at) } : { of, ...filter };
+  const past = usePast(ask, at !== undefined);
+  const set = (name: string, value: string) =>
+    setSearch((old) => {
+      const next = new URLSearchParams(old);
+      next.delete('at');
+      if (value) next.set(name, value);
+      else next.delete(name);
+      return next;
+    }, { replace: true });
+  const rows = folded(past.records);
+  const isFiltered = Object.values(filter).some(Boolean);
+  const kinds = of === undefined ? KINDS : KINDS.filter(({ id }) => OF_SERVICE.includes(id));
+  return (
+    <Panel flush className={css.panel}>
+      {at ? (
+        <div className={css.tools}>
+          <span>The record of this link and what was before it.</span>
+          <Button onClick={() => set('at', '')}>Show the newest</Button>
+        </div>
+      ) : (
+        <div className={css.tools} role="search" aria-label="Activity">
+          <Typed label="Text" value={filter.grep} onChange={(text) => set('q', text)} />
+          <Select label="Kind" value={filter.kind} onChange={(kind) => set('kind', kind)}
+            options={[{ id: '', text: 'Everything' }, ...kinds]} />
+          <Select label="Since" value={filter.since} onChange={(since) => set('since', since)} options={SPANS} />
+          <Typed label="Who" value={filter.who} onChange={(who) => set('who', who)} />
+          <a className={css.export} href={api.historyPath({ ...ask, format: 'jsonl', limit: 10_000 })} download="history.jsonl">
+            Export
+          </a>
+        </div>
+      )}
+      {past.error !== undefined && <Failure error={past.error} retry={past.retry} />}
+      {past.pending && rows.length === 0 && <Skeleton />}
+      {!past.pending && past.error === undefined && rows.length === 0 && (
+        <Empty title={isFiltered ? 'Nothing matches' : 'Nothing has happened yet'}>
+          {isFiltered ? 'Fewer words, or a longer time, find more.' : 'Whatever is done from now on stands here.'}
+        </Empty>
+      )}
+      <ol className={css.list} aria-label="Activity, newest first">
+        {rows.map((row) => (
+          <Entry key={row.id} row={row} of={of} marked={row.id === at} />
+        ))}
+      </ol>
+      <footer className={css.foot}>
+        {past.next ? (
+          <Button onClick={() => void past.more()}>Show older</Button>
+        ) : (
+          !past.pending && past.since && (
+            <span className="muted">
+              {past.dropped
+                ? `Older records were dropped for want of room. The history begins ${clock(past.since)}.`
+                : `The history begins ${clock(past.since)}.`}
+            </span>
+          )
+        )}
+      </footer>
+    </Panel>
+  );
+}
+
+function clock(at: string): string {
+  const time = new Date(at);
+  return time.toDateString() === new Date().toDateString() ? time.toLocaleTimeString() : time.toLocaleString();
+}
+
+function Entry({ row, of, marked }: { row: Row; of?: string | undefined; marked: boolean }) {
+  const [record] = row.records;
+  const [open, setOpen] = useState<number>();
+  if (!record) return null;
+  const Icon = KINDS.find(({ id }) => id === record.kind)?.icon ?? Settings2;
+  const attempt = open === undefined ? undefined : row.records[open]?.attempt;
+  const isLoop = row.records.length > 1;
+  return (
+    <li className={css.row} data-bad={record.bad || undefined} data-marked={marked || undefined} data-testid="record">
+      <time className={css.time} dateTime={record.at} title={new Date(record.at).toLocaleString()}>
+        {clock(record.at)}
+      </time>
+      <span className={css.icon}>
+        <Icon size={15} aria-hidden />
+      </span>
+      <div className={css.what}>
+        <div>
+          <Subject record={record} of={of} />
+          {isLoop ? `${count(row.records.length, 'attempt')} ended badly, the last: ${tail(record)}` : humanise(record.text)}
+          {record.kind === 'deployment' && record.took && <span className="muted">, took {record.took}</span>}
+          {record.refused && <span className={css.refused}> was refused: {humanise(record.refused)}</span>}
+        </div>
+        {!isLoop && record.bad && record.attempt?.tail && <LastLine text={record.attempt.tail} />}
+        {isLoop && <Dots row={row} open={open} onOpen={setOpen} />}
+        {attempt && <AttemptFacts attempt={attempt} />}
+      </div>
+      <div className={css.by}>
+        {record.by && (
+          <span title={record.by.peer ? `from ${record.by.peer}` : undefined}>
+            {record.by.uid} <span className="muted">· {WAYS[record.by.way] ?? record.by.way}</span>
+          </span>
+        )}
+        {record.attempt && !isLoop && (
+          <button type="button" className={css.fold} aria-expanded={open !== undefined}
+            aria-label={`Details of attempt ${record.attempt.number}`}
+            onClick={() => setOpen(open === undefined ? 0 : undefined)}>
+            {open === undefined ? <ChevronRight size={15} aria-hidden /> : <ChevronDown size={15} aria-hidden />}
+          </button>
+        )}
+        <a className={css.permalink} href={permalink(record.cursor)} aria-label={`Link to this record, ${clock(record.at)}`}>
+          <Link2 size={14} aria-hidden />
+        </a>
+      </div>
+    </li>
+  );
+}
+
+/** The same page with this record on top. */
+function permalink(cursor: string): string {
+  const { pathname, search } = window.location;
+  const tab = new URLSearchParams(search).get('tab');
+  return `${pathname}?${new URLSearchParams({ ...(tab && { tab }), at: cursor })}`;
+}
+
+function Subject({ record, of }: { record: HistoryRecord; of?: string | undefined }) {
+  // A node's own text begins with its name.
+  if (!record.of || record.of === of || record.kind === 'node') return null;
+  if (!record.of.startsWith('/')) return <strong>{record.of} </strong>;
+  return (
+    <>
+      <Link href={appHref(record.of)}>{record.of}</Link>{' '}
+    </>
+  );
+}
+
+function tail(record: HistoryRecord): string {
+  return humanise(record.attempt?.exit ?? record.text);
+}
+
+function LastLine({ text }: { text: string }) {
+  const lines = plain(text).split('\n');
+  return (
+    <div className={css.last}>
+      <span className="muted">last line: </span>
+      <code>{lines[lines.length - 1]}</code>
+    </div>
+  );
+}
+
+/** A dot per attempt, the newest first. */
+function Dots({ row, open, onOpen }: { row: Row; open: number | undefined; onOpen: (n?: number) => void }) {
+  const shown = row.records.slice(0, DOTS_MAX);
+  return (
+    <div className={css.dots} role="group" aria-label="Attempts, the newest first">
+      {shown.map((record, n) => (
+        <button key={record.cursor} type="button" aria-pressed={n === open}
+          aria-label={`Attempt ${record.attempt?.number}, ${clock(record.at)}, ${record.attempt?.exit ?? record.text}`}
+          title={`${clock(record.at)} · ${record.text}`}
+          onClick={() => onOpen(n === open ? undefined : n)} />
+      ))}
+      {row.records.length > DOTS_MAX && <span className="muted">and {row.records.length - DOTS_MAX} more</span>}
+    </div>
+  );
+}
+
+/** One attempt: where it ran, how it ended, the last it wrote, and its whole output on demand. */
+export function AttemptFacts({ attempt }: { attempt: Attempt }) {
+  return (
+    <div className={css.attempt}>
+      <dl>
+        <Fact name="Attempt">{attempt.number} of instance {attempt.instance_id.slice(-8)}</Fact>
+        <Fact name="Node"><Link href={`/nodes/${encodeURIComponent(attempt.node_id)}`}>{attempt.host}</Link></Fact>
+        <Fact name="Began">{clock(attempt.started_at ?? attempt.placed_at)}</Fact>
+        <Fact name="Ended">{clock(attempt.ended_at)}</Fact>
+        <Fact name="End">{humanise(attempt.exit)}</Fact>
+      </dl>
+      {attempt.tail && <pre className={css.tail}>{plain(attempt.tail)}</pre>}
+      <Output key={attempt.task_id} task={attempt.task_id} />
+    </div>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+/** What an attempt wrote, as long as its node keeps it. */
+function Output({ task }: { task: string }) {
+  const [shown, setShown] = useState<{ file: string; text: string }>();
+  const [error, setError] = useState<string>();
+  const read = async (file: string) => {
+    try {
+      setError(undefined);
+      setShown({ file, text: plain(await api.logEnd(task, file)) });
+    } catch (cause) {
+      setShown(undefined);
+      setError(cause instanceof Error ? cause.message : String(cause));
+    }
+  };
+  return (
+    <>
+      <div className={css.output}>
+        {['stderr', 'stdout'].map((file) => (
+          <Button key={file} aria-pressed={shown?.file === file} onClick={() => void read(file)}>
+            Show {file}
+          </Button>
+        ))}
+        {shown && <a href={api.downloadPath(task, shown.file)} download={`${task}.${shown.file}`}>Download</a>}
+      </div>
+      {error && <p role="alert" className={css.refused}>{error}: its node may have thrown it away.</p>}
+      {shown && <pre className={css.tail} tabIndex={0} aria-label={`End of ${shown.file}`}>{shown.text || `${shown.file} is empty`}</pre>}
+    </>
+  );
+}
+
+function Select({ label, value, options, onChange }: {
+  label: string; value: string; options: { id: string; text: string }[]; onChange: (id: string) => void;
+}) {
+  return (
+    <label className={css.field}>
+      <span>{label}</span>
+      <select value={value} onChange={(event) => onChange(event.target.value)}>
+        {options.map(({ id, text }) => <option key={id} value={id}>{text}</option>)}
+      </select>
+    </label>
+  );
+}
+
+/** Text that counts a moment after the last key. */
+function Typed({ label, value, onChange }: { label: string; value: string; onChange: (text: string) => void }) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    if (text === value) return;
+    const timer = setTimeout(() => onChange(text.trim()), TYPED_MS);
+    return () => clearTimeout(timer);
+  }, [text, value, onChange]);
+  return (
+    <label className={css.field}>
+      <span>{label}</span>
+      <input type="search" value={text} onChange={(event) => setText(event.target.value)} />
+    </label>
+  );
+}
