@@ -6,5 +6,5 @@
 
 mod access;
 mod cases;
-mod master;
+pub mod master;
 mod routes;

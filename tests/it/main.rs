@@ -15,6 +15,7 @@ mod fuzz;
 mod golden;
 mod marathon;
 mod masters;
+mod measured;
 mod mesos;
 mod page;
 mod quorum;

@@ -31,7 +31,7 @@ pub struct Running {
     pub master: Master,
     address: Ipv4Addr,
     tasks: Tasks,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// The direct ports are fixed, so each master of these tests has an address of its own.
@@ -43,7 +43,12 @@ fn own_address() -> Ipv4Addr {
 
 impl Running {
     pub async fn start() -> Self {
-        let (dir, address) = (tempfile::tempdir().unwrap(), own_address());
+        Self::start_in(tempfile::tempdir().unwrap()).await
+    }
+
+    /// One with this data directory.
+    pub async fn start_in(dir: tempfile::TempDir) -> Self {
+        let address = own_address();
         let mut layers = Layers::default();
         layers.over(&dev_defaults(), |_| Source::BuiltIn);
         let own = Raw {
@@ -62,7 +67,7 @@ impl Running {
         let bound = master::bind(&config, &rng).await.expect("free ports");
         let parts = Parts { config: &config, clock: SystemClock::shared(), rng, tasks: &tasks };
         let master = master::start(parts, bound).await.expect("a master");
-        let running = Self { master, address, tasks, _dir: dir };
+        let running = Self { master, address, tasks, dir };
         running.put_user(PLAIN, false).await;
         running
     }
@@ -142,9 +147,10 @@ impl Running {
         (answer[9..12].parse().expect("a status"), answer)
     }
 
-    /// Ends it and waits for its parts.
-    pub async fn stop(self) {
+    /// Ends it and waits for its parts; what it has stored is left.
+    pub async fn stop(self) -> tempfile::TempDir {
         self.master.drain(Duration::ZERO).await;
         self.tasks.stop(DEADLINE).await;
+        self.dir
     }
 }
