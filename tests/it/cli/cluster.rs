@@ -33,7 +33,7 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster show",
         expect![[r#"
-            level 1 of 3: older releases have to be upgraded, or removed, first
+            level 2 of 3: older releases have to be upgraded, or removed, first
             held back by master 2 (tepui 0.0.2)
 
             MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
