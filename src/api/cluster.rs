@@ -20,7 +20,7 @@ pub async fn openapi(_: Arc<Api>, _: Call) -> Response {
 
 pub async fn status(api: Arc<Api>, _: Call) -> Result<Response, ApiError> {
     api.render(|api, state| {
-        let status = status::status(&api.view(state), api.started_at);
+        let status = status::whole(&api.view(state), api.started_at);
         reply::json(StatusCode::OK, &status)
     })
     .await

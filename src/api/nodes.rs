@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     context::{Api, listed},
     view::{
-        Iso,
+        Iso, drain,
         node::{self, NodeRow},
     },
 };
@@ -53,6 +53,18 @@ pub async fn invite(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let answer =
         Invited { token: made.token, master: made.master, expires_at: Iso(made.expires_at) };
     Ok(reply::json(StatusCode::OK, &answer))
+}
+
+/// Where each instance would go if the node were drained now; changes nothing.
+pub async fn preview(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
+    let name = call.param("id").to_owned();
+    let unknown = no_such_node(&call);
+    let made = api.render(move |api, state| match node::find(state, &name) {
+        Some(found) => reply::json(StatusCode::OK, &drain::preview(&api.view(state), found)),
+        None => reply::empty(StatusCode::NOT_FOUND),
+    });
+    let made = made.await?;
+    if made.status() == StatusCode::NOT_FOUND { Err(unknown) } else { Ok(made) }
 }
 
 /// What `drain` is asked to do.

@@ -50,6 +50,7 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/nodes/{id}", Read, nodes::show),
         delete("/tepui/v1/nodes/{id}", Admin, nodes::remove),
         post("/tepui/v1/nodes/invite", Admin, nodes::invite),
+        get("/tepui/v1/nodes/{id}/drain", Read, nodes::preview),
         post("/tepui/v1/nodes/{id}/drain", Write, nodes::drain),
         get("/tepui/v1/events", Read, events::events),
         post("/tepui/v1/tokens/revoke", Admin, tokens::revoke),

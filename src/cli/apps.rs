@@ -11,6 +11,7 @@ use super::{
     output::Table,
     run::{Context, confirm, repeat},
     text::{age, count, field, list, mem, number},
+    verdict,
     versions::{self, Back},
     wait,
 };
@@ -66,9 +67,9 @@ async fn show_list(
             table.row(row(app, cx));
         }
         cx.printer.table(&table)?;
-        for app in list(&answer, "apps").filter(|a| a["waiting"].is_object()) {
-            let (id, reason) = (field(app, "id"), field(&app["waiting"], "reason"));
-            cx.printer.note(&format!("{id}: {reason}"))?;
+        for app in list(&answer, "apps").filter(|a| verdict::needs_attention(&a["verdict"])) {
+            let (id, sentence) = (field(app, "id"), field(&app["verdict"], "sentence"));
+            cx.printer.note(&format!("{id}: {sentence}"))?;
         }
         Ok(())
     })
@@ -89,7 +90,7 @@ fn row(app: &Value, cx: &Context) -> [String; 8] {
         healthy,
         number(&app["cpus"]),
         mem(&app["mem_mb"]),
-        age(field(app, "updated_at"), cx.io.clock.now()),
+        age(field(app, "version"), cx.io.clock.now()),
         runs.unwrap_or_default().chars().take(40).collect(),
     ]
 }
@@ -104,8 +105,8 @@ async fn show(cx: &mut Context, app: &str, definition: bool) -> Outcome {
     }
     let now = cx.io.clock.now();
     let n = &answer["instances"];
-    let condition = cx.printer.toned(field(&answer, "condition"));
-    cx.printer.line(&format!("{}  {condition}", field(&answer, "id")))?;
+    let told = &answer["verdict"];
+    verdict::print(cx, field(&answer, "id"), told)?;
     let (running, wanted) = (number(&n["running"]), number(&n["wanted"]));
     cx.printer.line(&format!("instances  {running} of {wanted} running"))?;
     let each = [number(&answer["cpus"]), mem(&answer["mem_mb"])];
@@ -121,11 +122,9 @@ async fn show(cx: &mut Context, app: &str, definition: bool) -> Outcome {
     if let Some(name) = list(&answer, "dns_names").next().and_then(Value::as_str) {
         cx.printer.line(&format!("name       {name}"))?;
     }
-    if answer["waiting"].is_object() {
-        cx.printer.line(&format!("waiting    {}", field(&answer["waiting"], "reason")))?;
-    }
     let failure = &answer["last_failure"];
-    if failure.is_object() {
+    let is_told = field(told, "cause").starts_with(field(failure, "message"));
+    if failure.is_object() && !is_told {
         let (ago, task) = (age(field(failure, "at"), now), field(failure, "task_id"));
         let text = format!("{} ({ago} ago, task {task})", field(failure, "message"));
         cx.printer.line(&format!("failed     {text}"))?;
@@ -158,7 +157,8 @@ async fn remove(cx: &mut Context, app: &str, yes: bool, change: &Change) -> Outc
     if !yes {
         let running = shown["instances"]["running"].as_u64().unwrap_or(0);
         let running = count(usize::try_from(running).unwrap_or(0), "running instance");
-        confirm(cx, &format!("Remove {} with {running}?", field(&shown, "id")))?;
+        let lost = lost_with(&shown);
+        confirm(cx, &format!("Remove {} with {running}?{lost}", field(&shown, "id")))?;
     }
     let own = own_deployments(cx, &shown).await?;
     if !own.is_empty() && !change.force {
@@ -168,6 +168,25 @@ async fn remove(cx: &mut Context, app: &str, yes: bool, change: &Change) -> Outc
     let path = format!("{MARATHON}/apps{}?force={force}", app_path(app)?);
     let result = cx.client.json(Ask::new(Method::DELETE, path)).await?;
     wait::for_change(cx, &result, change, &[app], &format!("{app} is removed")).await
+}
+
+/// What else goes with an app, or is left without it.
+fn lost_with(app: &Value) -> String {
+    let mut text = String::new();
+    let volumes: Vec<String> = list(app, "volumes")
+        .map(|v| format!("{} ({} each)", field(v, "path"), mem(&v["size_mb"])))
+        .collect();
+    if !volumes.is_empty() {
+        text.push_str(&format!(
+            " Its persistent data goes with it: {}; a week later nothing of it is left.",
+            volumes.join(", ")
+        ));
+    }
+    let dependants: Vec<&str> = list(app, "dependants").filter_map(Value::as_str).collect();
+    if !dependants.is_empty() {
+        text.push_str(&format!(" Depending on it: {}.", dependants.join(", ")));
+    }
+    text
 }
 
 /// The deployments that work on this app and on nothing else. An app that never came up would be

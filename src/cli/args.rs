@@ -336,7 +336,7 @@ pub enum Node {
     /// Move all work off a node
     Drain {
         node: String,
-        /// Only say what would move
+        /// Only say where each task would go
         #[arg(long)]
         dry_run: bool,
         /// Return at once instead of waiting until nothing runs there

@@ -11,7 +11,7 @@ use super::{
     output::Table,
     run::{Context, repeat},
     text::{age, field, list, number},
-    wait,
+    verdict, wait,
 };
 
 pub async fn run(cx: &mut Context, deployment: Deployment) -> Outcome {
@@ -58,14 +58,18 @@ async fn show(cx: &mut Context, name: &str) -> Outcome {
     if cx.printer.json {
         return Ok(cx.printer.value(&deployment)?);
     }
-    cx.printer.line(field(&deployment, "id"))?;
+    verdict::print(cx, field(&deployment, "id"), &deployment["verdict"])?;
     let (step, steps) = (number(&deployment["step"]), number(&deployment["steps"]));
     let age = age(field(&deployment, "started_at"), cx.io.clock.now());
     cx.printer.line(&format!("step       {step} of {steps}, begun {age} ago"))?;
     cx.printer.line(&format!("apps       {}", apps(&deployment)))?;
     for row in list(&deployment, "actions") {
         cx.printer.line(&format!("now        {}", action(row)))?;
-        if let Some(blocked) = row["blocked"].as_str() {
+        if let Some(what) = row["what"].as_str() {
+            cx.printer.line(&format!("change     {what}"))?;
+        }
+        let is_told = field(&deployment["verdict"], "cause");
+        if let Some(blocked) = row["blocked"].as_str().filter(|text| !is_told.contains(text)) {
             cx.printer.line(&format!("blocked    {blocked}"))?;
         }
     }
@@ -73,7 +77,12 @@ async fn show(cx: &mut Context, name: &str) -> Outcome {
 }
 
 async fn cancel(cx: &mut Context, name: &str, keep: bool) -> Outcome {
-    let id = field(&find(cx, name).await?, "id").to_owned();
+    let found = find(cx, name).await?;
+    let id = field(&found, "id").to_owned();
+    let created: Vec<&str> = list(&found, "creates").filter_map(Value::as_str).collect();
+    if !keep && !created.is_empty() {
+        cx.printer.note(&format!("{} was not there before: it is deleted", created.join(", ")))?;
+    }
     let path = format!("{MARATHON}/deployments/{}?force={keep}", segment(&id));
     let answer = cx.client.json(Ask::new(Method::DELETE, path)).await?;
     if cx.printer.json {

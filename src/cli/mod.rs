@@ -36,6 +36,7 @@ mod files;
 mod logs;
 mod search;
 mod exec;
+mod verdict;
 mod why;
 mod status;
 mod top;

@@ -14,6 +14,7 @@ use super::{
     run::{Context, confirm, repeat},
     tasks,
     text::{count, field, list, mem, number, share},
+    verdict,
 };
 use crate::base::alike;
 
@@ -104,8 +105,7 @@ async fn show(cx: &mut Context, node: &str) -> Outcome {
     if cx.printer.json {
         return Ok(cx.printer.value(&answer)?);
     }
-    let condition = cx.printer.toned(field(&answer, "condition"));
-    cx.printer.line(&format!("{}  {condition}", field(&answer, "host")))?;
+    verdict::print(cx, field(&answer, "host"), &answer["verdict"])?;
     let (total, held) = (&answer["total"], &answer["allocated"]);
     cx.printer.line(&format!("id         {}", field(&answer, "id")))?;
     cx.printer.line(&format!("address    {}", field(&answer, "address")))?;
@@ -132,23 +132,54 @@ async fn show(cx: &mut Context, node: &str) -> Outcome {
 async fn drain(cx: &mut Context, node: &str, asked: &Value, wait: Option<Duration>) -> Outcome {
     let id = id_of(cx, node).await?;
     let path = format!("/tepui/v1/nodes/{}/drain", segment(&id));
+    if asked["dry_run"] == true {
+        return preview(cx, &path).await;
+    }
     let answer = cx.client.json(Ask::post(&path).json(asked)).await?;
     let n = list(&answer, "instances").count();
-    if asked["dry_run"] == true {
-        if cx.printer.json {
-            return Ok(cx.printer.value(&answer)?);
-        }
-        cx.printer.note(&format!("{} would move", count(n, "task")))?;
-        for id in list(&answer, "instances").filter_map(Value::as_str) {
-            cx.printer.line(id)?;
-        }
-        return Ok(());
-    }
     cx.printer.note(&format!("{} drains: {} to move", node, count(n, "task")))?;
     let Some(timeout) = wait else {
         return if cx.printer.json { Ok(cx.printer.value(&answer)?) } else { Ok(()) };
     };
     until_empty(cx, &id, node, timeout).await
+}
+
+/// Where each task would go, and what finds no place; changes nothing.
+async fn preview(cx: &mut Context, path: &str) -> Outcome {
+    let answer = cx.client.get(path).await?;
+    if cx.printer.json {
+        return Ok(cx.printer.value(&answer)?);
+    }
+    let mut reasons: Vec<(&str, &str)> = Vec::new();
+    let mut table = Table::new(&["TASK", "APP", "GOES TO"]);
+    for row in list(&answer, "instances") {
+        let to = match field(row, "fate") {
+            "moves" => field(row, "to_host"),
+            "no_place" => "no place",
+            "waited_for" => "not moved",
+            _ => "ends",
+        };
+        table.row([tasks::id(row), field(row, "app_id"), to]);
+        let reason = (field(row, "app_id"), field(row, "because"));
+        if !reason.1.is_empty() && !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    if list(&answer, "instances").next().is_some() {
+        cx.printer.table(&table)?;
+    }
+    cx.printer.note(field(&answer, "sentence"))?;
+    for (app, reason) in reasons {
+        cx.printer.note(&format!("{app}: {reason}"))?;
+    }
+    for row in list(&answer, "instances") {
+        let kept: Vec<&str> = list(row, "leaves_volumes").filter_map(Value::as_str).collect();
+        if !kept.is_empty() {
+            let (task, kept) = (tasks::id(row), kept.join(", "));
+            cx.printer.note(&format!("{task}: its data in {kept} stays behind"))?;
+        }
+    }
+    Ok(())
 }
 
 async fn until_empty(cx: &mut Context, id: &str, node: &str, timeout: Duration) -> Outcome {

@@ -28,22 +28,25 @@ pub struct Printer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     Good,
-    Busy,
+    Moving,
+    Attention,
     Bad,
     Faint,
     Plain,
 }
 
 impl Tone {
-    /// How a status word is felt.
+    /// How a status word is felt. The server says the same of its words (`Verdict.tone`).
     pub fn of(word: &str) -> Self {
         match word {
-            "running" | "active" | "satisfied" | "finished" => Self::Good,
-            "deploying" | "waiting" | "staging" | "starting" | "scheduled" | "killing"
-            | "draining" | "deleting" => Self::Busy,
-            "delayed" | "unhealthy" | "degraded" | "failed" | "lost" | "unreachable" | "gone"
-            | "engine_down" | "crash_looping" | "stuck" => Self::Bad,
-            "stopped" | "drained" | "killed" => Self::Faint,
+            "engine_down" | "unreachable" | "unhealthy" | "crash_looping" | "failed" | "lost" => {
+                Self::Bad
+            }
+            "stuck" | "delayed" | "waiting" | "degraded" => Self::Attention,
+            "deleting" | "stopping" | "draining" | "deploying" | "starting" | "staging"
+            | "scheduled" | "killing" => Self::Moving,
+            "running" | "active" | "satisfied" | "healthy" => Self::Good,
+            "stopped" | "drained" | "deactivated" | "finished" | "killed" | "gone" => Self::Faint,
             _ => Self::Plain,
         }
     }
@@ -51,7 +54,8 @@ impl Tone {
     fn code(self) -> Option<&'static str> {
         match self {
             Self::Good => Some("32"),
-            Self::Busy => Some("33"),
+            Self::Moving => Some("36"),
+            Self::Attention => Some("33"),
             Self::Bad => Some("31"),
             Self::Faint => Some("2"),
             Self::Plain => None,
@@ -235,6 +239,21 @@ fn push_row(text: &mut String, cells: &[String], widths: &[usize], colour: bool)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_have_the_tone_that_the_server_gives_them() {
+        use crate::api::view::verdict::{Standing, Tone as Told};
+        for standing in Standing::ALL {
+            let wanted = match standing.tone() {
+                Told::Bad => Tone::Bad,
+                Told::Attention => Tone::Attention,
+                Told::Moving => Tone::Moving,
+                Told::Good => Tone::Good,
+                Told::Neutral => Tone::Faint,
+            };
+            assert_eq!(Tone::of(standing.word()), wanted, "{}", standing.word());
+        }
+    }
 
     #[test]
     fn tables_line_up_and_show_empty_cells() {

@@ -11,6 +11,7 @@ use super::{
     output::Table,
     run::{Context, repeat},
     text::{age, count, field, list, mem, number},
+    verdict,
 };
 use crate::base::clock::Timestamp;
 
@@ -59,7 +60,7 @@ pub fn table<'a>(tasks: impl Iterator<Item = &'a Value>, now: Timestamp, with_ap
         let ports: Vec<String> = list(task, "ports").map(number).collect();
         let mut row = vec![
             id(task).to_owned(),
-            field(task, "condition").to_owned(),
+            word(task),
             health.to_owned(),
             field(task, "host").to_owned(),
             ports.join(","),
@@ -72,6 +73,14 @@ pub fn table<'a>(tasks: impl Iterator<Item = &'a Value>, now: Timestamp, with_ap
         table.row(row);
     }
     table
+}
+
+/// The word of the verdict; that of an older master, which has none, else.
+fn word(task: &Value) -> String {
+    match field(&task["verdict"], "state") {
+        "" => field(task, "condition").to_owned(),
+        state => state.to_owned(),
+    }
 }
 
 /// The name to call a task by: its task id, or before its first launch its instance id.
@@ -87,9 +96,10 @@ async fn show(cx: &mut Context, name: &str) -> Outcome {
     if cx.printer.json {
         return Ok(cx.printer.value(&task)?);
     }
-    let condition = cx.printer.toned(field(&task, "condition"));
-    let since = age(field(&task, "since"), cx.io.clock.now());
-    cx.printer.line(&format!("{}  {condition} for {since}", id(&task)))?;
+    match task["verdict"].is_object() {
+        true => verdict::print(cx, id(&task), &task["verdict"])?,
+        false => cx.printer.line(&format!("{}  {}", id(&task), field(&task, "condition")))?,
+    }
     let ports: Vec<String> = list(&task, "ports").map(number).collect();
     let addresses: Vec<&str> = list(&task, "ip_addresses").filter_map(Value::as_str).collect();
     let resources = format!("{} cpus, {}", number(&task["cpus"]), mem(&task["mem_mb"]));

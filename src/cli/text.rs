@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use crate::base::clock::Timestamp;
+pub use crate::base::units::count;
+use crate::base::{
+    clock::Timestamp,
+    units::{self, Milli},
+};
 
 /// `text` of a field; empty when it is absent.
 pub fn field<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -22,22 +26,20 @@ pub fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value>
     value[name].as_array().into_iter().flatten()
 }
 
-/// How long ago a time was: `3s`, `5m`, `2h`, `4d`.
+/// How long ago a time was, short enough for a column: `3s`, `5m`, `2h`, `4d`.
 pub fn age(time: &str, now: Timestamp) -> String {
     let Some(at) = Timestamp::parse(time) else { return String::new() };
-    let s = now.since(at).as_secs();
-    match s {
-        0..60 => format!("{s}s"),
-        60..3600 => format!("{}m", s / 60),
-        3600..86_400 => format!("{}h", s / 3600),
-        _ => format!("{}d", s / 86_400),
-    }
+    units::duration(now.since(at)).replace(" min", "m").replace(' ', "")
+}
+
+/// How long ago a time was, in a sentence: `5 min`.
+pub fn ago(time: &str, now: Timestamp) -> Option<String> {
+    Some(units::duration(now.since(Timestamp::parse(time)?)))
 }
 
 /// Megabytes as people say them.
 pub fn mem(value: &Value) -> String {
-    let mb = value.as_f64().unwrap_or(0.0);
-    if mb >= 1024.0 { format!("{:.1} GiB", mb / 1024.0) } else { format!("{mb} MiB") }
+    units::memory(Milli::from_f64(value.as_f64().unwrap_or(0.0)))
 }
 
 /// Bytes as `ls -h` says them.
@@ -61,11 +63,6 @@ pub fn share(used: &Value, total: &Value) -> String {
 /// Text of others on one line: what would move a terminal's cursor or colour it is shown as a sign.
 pub fn tame(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// One of many, or the count: `1 app`, `2 apps`.
-pub fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 #[cfg(test)]

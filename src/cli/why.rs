@@ -9,6 +9,7 @@ use super::{
     output::Table,
     run::Context,
     text::{age, field, list, mem, number},
+    verdict,
 };
 
 pub async fn run(cx: &mut Context, app: &str, nodes: bool) -> Outcome {
@@ -17,11 +18,13 @@ pub async fn run(cx: &mut Context, app: &str, nodes: bool) -> Outcome {
     if cx.printer.json {
         return Ok(cx.printer.value(&why)?);
     }
-    let state = cx.printer.toned(field(&why, "state"));
-    cx.printer.line(&format!("{}  {state}: {}", field(&why, "app_id"), field(&why, "sentence")))?;
-    if let Some(next) = why["verdict"]["next"].as_str().filter(|_| !nodes) {
-        cx.printer.line(&format!("next       {next}"))?;
+    let mut told = why["verdict"].clone();
+    told["state"] = why["state"].clone();
+    // What would place one more has a line of its own, and the nodes follow anyway.
+    if nodes || why["change"].is_object() {
+        told["next"] = Value::Null;
     }
+    verdict::print(cx, field(&why, "app_id"), &told)?;
     if list(&why, "funnel").next().is_none() {
         return Ok(());
     }
@@ -39,7 +42,7 @@ pub async fn run(cx: &mut Context, app: &str, nodes: bool) -> Outcome {
     }
     if nodes {
         cx.printer.line("")?;
-        verdicts(cx, &why)?;
+        every_node(cx, &why)?;
     } else {
         cx.printer.note("tepui why --nodes lists every node")?;
     }
@@ -88,7 +91,7 @@ fn closest(cx: &mut Context, why: &Value) -> Outcome {
     Ok(())
 }
 
-fn verdicts(cx: &mut Context, why: &Value) -> Outcome {
+fn every_node(cx: &mut Context, why: &Value) -> Outcome {
     let mut table = Table::new(&["NODE", "FREE CPUS", "FREE MEM", "STANDS IN THE WAY"]);
     for node in list(why, "nodes") {
         let failed: Vec<&str> = list(node, "failed").map(|f| field(f, "message")).collect();

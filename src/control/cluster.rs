@@ -170,6 +170,11 @@ pub trait Cluster: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The bounds and settings by which waiting instances get their places.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
     /// The latest attempt to place a workload that waits.
     fn attempt(&self, _app: &AppId) -> Option<Arc<Attempt>> {
         None

@@ -76,26 +76,60 @@ async function ask(page, id, item) {
   return dialog;
 }
 
+/** No sentence stands on the screen twice. */
+async function once(page) {
+  const twice = await page.evaluate(() => {
+    const seen = new Map();
+    for (const element of document.querySelectorAll('main *, [role=dialog] *')) {
+      const own = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data).join('').trim();
+      if (own.length < 24 || own.split(/\s+/).length < 4 || element.offsetParent === null) continue;
+      if (element.closest('.visually-hidden, pre')) continue;
+      seen.set(own, (seen.get(own) ?? 0) + 1);
+    }
+    return [...seen].filter(([, n]) => n > 1).map(([text]) => text);
+  });
+  must(twice.length === 0, `said twice: ${twice.join(' | ')}`);
+}
+
 async function truth(page, view) {
   await check(`${view}: a dead container engine is the first thing said`, async () => {
     await page.goto(`${base}/ui/`);
-    await page.getByRole('heading', { level: 1, name: '1 node cannot run containers.' }).waitFor();
-    await page.getByText('The container engine of 1 node does not answer').waitFor();
-    await page.getByText(/node takes no work|nodes take no work/).waitFor({ state: 'attached' });
+    await page.getByRole('heading', { level: 1, name: /^Node 10\.0\.0\.14 cannot run containers, / }).waitFor();
+    const trouble = page.getByRole('listitem').filter({ hasText: '10.0.0.14' }).first();
+    await trouble.getByText('Cannot run containers: its container engine does not answer').waitFor();
+    await trouble.getByText(/docker\.sock: connection refused/).waitFor();
+    await trouble.getByText(/systemctl status docker/).waitFor();
+    await page.getByText('1 node needs attention').waitFor({ state: 'attached' });
+    const { counts } = await page.evaluate(() => fetch('/tepui/v1/status').then((answer) => answer.json()));
+    const n = counts.apps_attention + counts.nodes_attention;
+    must((await page.title()).startsWith(`(${n}) Dashboard`), `the title is ${await page.title()}`);
+    await once(page);
     await picture(page, `${view}-dashboard`);
     await page.goto(`${base}/ui/nodes`);
     await page.getByText('Engine down').first().waitFor();
+    must((await page.title()).startsWith(`(${n}) Nodes`), `the title is ${await page.title()}`);
     await picture(page, `${view}-nodes`);
+    await page.getByRole('link', { name: '10.0.0.14' }).first().click();
+    await page.getByText('Cannot run containers: its container engine does not answer').waitFor();
+    await once(page);
+    await picture(page, `${view}-node`);
   });
   await check(`${view}: failing checks beat the deployment that waits for them`, async () => {
     await page.goto(`${base}/ui/services?q=payments`);
     await row(page, '/shop/payments').getByText('Unhealthy').waitFor();
     await row(page, '/shop/payments').getByText(/fail HTTP \/health: 404/).waitFor();
     await page.goto(service('/shop/payments'));
-    await page.getByText('look at its log, or correct the path of the check').waitFor();
+    await page.getByText('Look at its log, or correct the path of the check').waitFor();
+    await once(page);
     await picture(page, `${view}-unhealthy`);
+    await page.goto(service('/shop/payments', 'why'));
+    await page.getByText('2 of 2 instances fail HTTP /health', { exact: false }).waitFor();
+    await page.getByText('404 from /health').first().waitFor();
+    await once(page);
     await page.goto(`${base}/ui/deployments`);
     await page.getByText('2 of 2 instances fail HTTP /health: 404').waitFor();
+    await once(page);
+    await picture(page, `${view}-deployments`);
   });
   await check(`${view}: rolling back what makes a service says that it deletes it`, async () => {
     await page.getByRole('button', { name: 'Roll back and delete…' }).click();
@@ -123,7 +157,8 @@ async function truth(page, view) {
   });
   await check(`${view}: deleting data wants its name`, async () => {
     const dialog = await ask(page, '/shop/data', 'Delete…');
-    await dialog.getByText('pgdata (2 GiB each)').waitFor();
+    await dialog.getByText(/pgdata \(2 GiB each\) on 10\.0\./).waitFor();
+    await dialog.getByText('/shop/payments').waitFor();
     const go = dialog.getByRole('button', { name: 'Delete', exact: true });
     must(await go.isDisabled(), 'one click deletes data');
     must((await focused(page)) === 'BUTTON Cancel', `the focus is on ${await focused(page)}`);
@@ -133,7 +168,8 @@ async function truth(page, view) {
   });
   await check(`${view}: an instance without a check result is not green, and old is told from new`, async () => {
     await page.goto(service('/shop/rolling', 'instances'));
-    await page.getByText('Check pending').waitFor();
+    await page.getByText('Starting, check open').waitFor();
+    await page.getByTestId('instances').getByText('1 starting', { exact: false }).waitFor();
     await page.getByText('its HTTP check has no result yet').waitFor();
     await page.getByText('old version').waitFor();
     await page.getByText('new version').waitFor();
@@ -143,7 +179,13 @@ async function truth(page, view) {
     await page.goto(`${base}/ui/nodes`);
     await page.getByRole('table', { name: 'Nodes' }).getByRole('link').first().click();
     await page.getByRole('button', { name: 'Drain…' }).click();
-    await page.getByRole('dialog').getByText(/need.? a place on \d other nodes?/).waitFor();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText(/instances have a place elsewhere/).waitFor();
+    await dialog.getByText(/1 without a place/).first().waitFor();
+    await dialog.getByText(/1 to 10\.0\./).first().waitFor();
+    await once(page);
+    await page.waitForTimeout(250);
+    await picture(page, `${view}-drain`);
     await page.keyboard.press('Escape');
   });
   await check(`${view}: without a connection no state keeps its colour`, async () => {

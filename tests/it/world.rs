@@ -42,7 +42,8 @@ use tepui::{
         access::User,
         by::By,
         container::{
-            Command as Run, ContainerSpec, HealthCheck, Image, Port, Probe, ReadinessCheck,
+            Command as Run, ContainerSpec, DiskKind, HealthCheck, Image, PersistentVolume, Port,
+            Probe, ReadinessCheck, Volume, VolumeSource,
         },
         instance::Condition,
         link::{Answer, AskError, Channel, FileEntry, Question, Report, Usage},
@@ -319,6 +320,18 @@ pub fn health_check(probe: Probe) -> HealthCheck {
         failures_max: 3,
         delay_ms: 0,
     }
+}
+
+/// A persistent volume on the root disk of its node.
+pub fn persistent_volume(path: &str, size_mb: u64) -> Volume {
+    let kept = PersistentVolume {
+        kind: DiskKind::Root,
+        size_mb,
+        size_mb_max: None,
+        profile: None,
+        constraints: Vec::new(),
+    };
+    Volume { container_path: path.into(), read_only: false, source: VolumeSource::Persistent(kept) }
 }
 
 /// The readiness check `warm` of `spec`'s port, once a second.

@@ -152,6 +152,7 @@ async function own(req, res, url) {
     const node = [...world.nodes.values()].find((n) => n.id === parts[1] || n.host === parts[1]);
     if (!node) return fail(res, 404, 'not_found', `There is no node ${parts[1]}.`);
     const tasks = [...world.apps.values()].flatMap((a) => world.detail(a).tasks).filter((t) => t.node_id === node.id && !['killed'].includes(t.condition));
+    if (parts[2] === 'drain' && req.method === 'GET') return json(res, 200, world.drainPreview(node, tasks));
     if (parts[2] === 'drain') {
       const wish = await body(req);
       if (!wish.dry_run) { node.condition = wish.cancel ? 'active' : 'draining'; world.emit({ nodes: { set: [world.nodeRow(node)] } }); }

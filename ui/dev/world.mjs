@@ -2,6 +2,7 @@
 // nodes and tasks in memory, with enough behaviour that scaling and restarting can be watched.
 // Nothing here is part of the product or built into it.
 import { randomUUID } from 'node:crypto';
+import { headline, isTrouble, ofApp, ofDeployment, ofNode, ofTask, verdict } from './verdicts.mjs';
 
 const now = () => new Date().toISOString();
 const ago = (s) => new Date(Date.now() - s * 1000).toISOString();
@@ -57,20 +58,22 @@ export class World {
     dead.condition = 'engine_down';
     dead.engine_away = { since: ago(95), cause: 'connect to /var/run/docker.sock: connection refused' };
     const sick = this.addApp({ id: '/shop/payments', image: 'payments:7', cpus: 0.5, mem: 256, instances: 2, health: true, unhealthy: 2 });
-    sick.verdict = { state: 'unhealthy', sentence: '2 of 2 instances fail HTTP /health', since: ago(4800), cause: '404 from /health', next: 'look at its log, or correct the path of the check' };
+    sick.verdict = verdict('unhealthy', '2 of 2 instances fail HTTP /health', { since: ago(4800), cause: '404 from /health', next: 'look at its log, or correct the path of the check' });
     this.deployments.set('d0', { id: 'd0000000-1111-4222-8333-444455556666', version: now(), app_ids: [sick.id], step: 1, steps: 1, started_at: ago(4800), actions: [{ app_id: sick.id, action: 'restart', done: 0, of: 2, blocked: '2 of 2 instances fail HTTP /health: 404' }] });
     const rolling = this.addApp({ id: '/shop/rolling', image: 'rolling:2', cpus: 0.5, mem: 256, instances: 2, health: true });
     const fresh = rolling.tasks[0];
     delete fresh.healthy;
     Object.assign(fresh, { health: [], version: now(), pending: 'its HTTP check has no result yet' });
     const data = this.addApp({ id: '/shop/data', image: 'postgres:17', cpus: 0.5, mem: 512, instances: 1 });
+    data.volumes = [{ path: 'pgdata', size_mb: 2048, hosts: data.tasks.map((t) => t.host) }];
+    data.dependants = ['/shop/payments'];
     data.spec.container.volumes = [{ containerPath: 'pgdata', mode: 'RW', persistent: { size: 2048 } }];
     const slept = this.addApp({ id: '/shop/slept', image: 'slept:1', cpus: 0.1, mem: 64, instances: 0 });
     slept.resumeTo = 4;
     const made = this.addApp({ id: '/shop/made', image: 'made:1', cpus: 64, mem: 64, instances: 1 });
     made.version = now();
     this.deployments.set('d1', { id: 'd1111111-1111-4222-8333-444455556666', version: now(), app_ids: [made.id], creates: [made.id], step: 1, steps: 1, started_at: ago(60), actions: [{ app_id: made.id, action: 'scale', done: 0, of: 1 }] });
-    this.warnings = [{ code: 'engine_down', message: 'The container engine of 1 node does not answer', hint: `look at ${dead.host}: systemctl status docker` }];
+    this.warnings = [{ code: 'engine_down', node_id: dead.id, message: `node ${dead.host} cannot run containers`, hint: `look at ${dead.host}: systemctl status docker` }];
     this.still = true;
   }
 
@@ -145,33 +148,45 @@ export class World {
     const deploying = deployments.length > 0;
     const waiting = app.delayed && wanted > 0
       ? { reason: 'launch held back for 5 min after 4 failures: exit code 1', since: ago(280), delayed_until: new Date(Date.now() + 260_000).toISOString() }
-      : short > 0 && app.stuck ? { reason: this.why(app).sentence, since: app.stuckSince } : undefined;
+      : short > 0 && app.stuck ? { reason: this.attempt(app).sentence, since: app.stuckSince } : undefined;
     const condition = app.delayed && wanted > 0 ? 'delayed' : waiting ? 'waiting' : unhealthy ? 'unhealthy' : deploying ? 'deploying' : running.length < wanted ? 'degraded' : wanted === 0 && running.length === 0 ? 'stopped' : 'running';
-    return {
+    const row = {
       id: app.id, condition,
-      ...(app.verdict ? { verdict: app.verdict } : {}),
-      instances: { wanted, ...(wanted === 0 && app.resumeTo ? { resume_to: app.resumeTo } : {}), running: running.length, healthy: running.filter((t) => t.healthy).length, unhealthy, staging: live.length - running.length },
+      instances: { wanted, ...(wanted === 0 && app.resumeTo ? { resume_to: app.resumeTo } : {}), running: running.length, healthy: running.filter((t) => t.healthy).length, unhealthy, staging: live.length - running.length, starting: running.filter((t) => t.pending).length, stopping: 0 },
       has_health_checks: !!app.health, ...(waiting ? { waiting } : {}), deployments,
       cpus: app.spec.cpus, mem_mb: app.spec.mem, disk_mb: 0, gpus: 0,
       ...(app.image ? { image: app.image } : {}), ...(app.cmd ? { cmd: app.cmd } : {}),
       labels: app.spec.labels, ports: app.image ? [{ name: 'http', protocol: 'tcp', container_port: 8080, host_port: 0, ...(app.vip ? { vip: `${app.vip.slice(1).split(':')[0]}.marathon.l4lb.thisdcos.directory:${app.vip.split(':')[1]}` } : {}) }] : [],
       ...(app.service ? { service_url: `/service/${app.service}/` } : {}), version: app.version, updated_at: app.updated,
     };
+    return { ...row, verdict: app.verdict ?? ofApp({ ...row, waiting }) };
   }
 
+  deploymentRow(d) {
+    const app = this.apps.get(d.app_ids[0]);
+    return { creates: [], ...d, verdict: ofDeployment(d, app && this.summary(app).verdict) };
+  }
+
+  deploymentRows() { return [...this.deployments.values()].map((d) => this.deploymentRow(d)); }
+
   detail(app) {
-    const clean = ({ log, logStart, ended, born, goal, ...t }) => t;
+    const clean = ({ log, logStart, ended, born, goal, ...t }) => ({ ...t, verdict: ofTask({ ...t, ended }) });
     const name = app.id.split('/').filter(Boolean).reverse().join('.');
     return {
       ...this.summary(app), revision: this.revision, spec: { ...app.spec, version: app.version },
       tasks: [...app.tasks].sort((a, b) => (a.ended ? 1 : 0) - (b.ended ? 1 : 0) || b.born - a.born).slice(0, 60).map(clean),
       dns_names: [`${name}.marathon.mesos`, `${app.id.slice(1).replaceAll('/', '-')}.marathon.mesos`],
       ...(app.delayed ? { last_failure: { task_id: 'prod_mail_relay.instance-0c3f9d1e-1111-2222-3333-444455556666._app.1', condition: 'failed', message: 'exit code 1: cannot bind 0.0.0.0:25, permission denied', host: '10.0.0.12', at: ago(275) } } : {}),
-      deployment_progress: [...this.deployments.values()].filter((d) => d.app_ids.includes(app.id)),
+      volumes: app.volumes ?? [], dependants: app.dependants ?? [],
+      deployment_progress: this.deploymentRows().filter((d) => d.app_ids.includes(app.id)),
     };
   }
 
   why(app) {
+    return { ...this.attempt(app), verdict: this.summary(app).verdict };
+  }
+
+  attempt(app) {
     const wanted = app.spec.instances;
     const placed = this.living(app).length;
     const waiting = Math.max(0, wanted - placed);
@@ -209,13 +224,27 @@ export class World {
     };
   }
 
+  /** Where each instance would go: the first other node with room, but one that finds none. */
+  drainPreview(node, tasks) {
+    const others = [...this.nodes.values()].filter((n) => n.id !== node.id && n.condition === 'active');
+    const instances = tasks.map((t, i) => {
+      const to = others[i % Math.max(1, others.length)];
+      const stays = !to || (i === 0 && tasks.length > 1);
+      return { id: t.id, task_id: t.task_id, app_id: t.app_id, ...(stays ? { fate: 'no_place', because: '1 instance waits: none of 6 nodes fits: 5 have too little memory free' } : { fate: 'moves', to_node_id: to.id, to_host: to.host }) };
+    });
+    const moves = instances.filter((row) => row.fate === 'moves').length;
+    const left = instances.length - moves;
+    return { node_id: node.id, host: node.host, moves, no_place: left, instances, sentence: `${moves} instances have a place elsewhere${left ? `; ${left} instance has none and stays here until something has room` : ''}` };
+  }
+
   nodeRow(node) {
     const { sum, instances } = this.allocated(node);
-    return { ...node, last_seen_at: now(), allocated: sum, used: { cpus: sum.cpus * 0.35, mem_mb: sum.mem_mb * 0.6, disk_mb: 20480, gpus: 0 }, instances };
+    return { ...node, verdict: ofNode({ ...node, instances }), last_seen_at: now(), allocated: sum, used: { cpus: sum.cpus * 0.35, mem_mb: sum.mem_mb * 0.6, disk_mb: 20480, gpus: 0 }, instances };
   }
 
   status() {
     const rows = [...this.apps.values()].map((a) => this.summary(a));
+    const nodes = [...this.nodes.values()].map((n) => this.nodeRow(n));
     const sum = (f) => rows.reduce((n, r) => n + f(r), 0);
     const total = { cpus: 0, mem_mb: 0, disk_mb: 0, gpus: 0 };
     const allocated = { cpus: 0, mem_mb: 0, disk_mb: 0, gpus: 0 };
@@ -224,9 +253,11 @@ export class World {
     return {
       cluster_id: '5b0a1f0e-7f0a-4a7e-9b7e-3f3f5d1c2b1a', name: 'fixture', version: this.version, leader: { id: 'm1', address: '10.0.0.11:8000' },
       started_at: this.startedAt, uptime_s: Math.round((Date.now() - Date.parse(this.startedAt)) / 1000),
+      verdict: headline(rows, nodes, this.deployments.size),
       counts: {
+        nodes_attention: nodes.filter(isTrouble).length, instances_starting: sum((r) => r.instances.starting), instances_stopping: 0,
         nodes: this.nodes.size, nodes_active: [...this.nodes.values()].filter((n) => n.condition === 'active').length,
-        apps: rows.length, apps_attention: rows.filter((r) => ['waiting', 'delayed', 'degraded', 'unhealthy'].includes(r.condition)).length,
+        apps: rows.length, apps_attention: rows.filter(isTrouble).length,
         instances: sum((r) => r.instances.running + r.instances.staging), instances_running: sum((r) => r.instances.running),
         instances_healthy: sum((r) => r.instances.healthy), instances_unhealthy: sum((r) => r.instances.unhealthy), instances_staging: sum((r) => r.instances.staging),
         deployments: this.deployments.size,
@@ -238,7 +269,7 @@ export class World {
   snapshot() {
     return {
       revision: this.revision, at: now(), status: this.status(), apps: [...this.apps.values()].map((a) => this.summary(a)),
-      nodes: [...this.nodes.values()].map((n) => this.nodeRow(n)), deployments: [...this.deployments.values()],
+      nodes: [...this.nodes.values()].map((n) => this.nodeRow(n)), deployments: this.deploymentRows(),
     };
   }
 
@@ -252,7 +283,7 @@ export class World {
 
   changed(app, extra = {}) {
     app.updated = now();
-    this.emit({ apps: { set: [this.summary(app)] }, nodes: { set: [...this.nodes.values()].map((n) => this.nodeRow(n)) }, deployments: { set: [...this.deployments.values()] }, ...extra });
+    this.emit({ apps: { set: [this.summary(app)] }, nodes: { set: [...this.nodes.values()].map((n) => this.nodeRow(n)) }, deployments: { set: this.deploymentRows() }, ...extra });
   }
 
   deploy(app, action) {
@@ -299,7 +330,7 @@ export class World {
       d.actions[0].done = Math.min(running, app.spec.instances); d.actions[0].of = app.spec.instances;
       if (running === app.spec.instances && this.living(app).length === running) {
         this.deployments.delete(d.id);
-        this.changed(app, { deployments: { set: [...this.deployments.values()], removed: [d.id] } });
+        this.changed(app, { deployments: { set: this.deploymentRows(), removed: [d.id] } });
         return;
       }
     }

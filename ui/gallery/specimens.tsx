@@ -12,7 +12,7 @@ import { type Column, Table } from '../src/components/table';
 import { toast } from '../src/components/toast';
 import { Age, Button, Command, Copy, Empty, Failure, InstanceBar, Meter, Notice, PageHead, Panel, Skeleton, TabLinks } from '../src/components/ui';
 import { type Language, parse } from '../src/lib/query';
-import { APP_LOOK, type Look, NODE_LOOK } from '../src/lib/status';
+import { LOOK, type Look } from '../src/lib/status';
 import css from './gallery.module.css';
 
 export interface Kind {
@@ -35,9 +35,9 @@ const LANGUAGE: Language<Row> = {
   text: (row) => row.id,
   fields: { is: { test: () => true, values: () => ['good', 'bad'], closed: true } },
 };
-const looks: [string, Look][] = [...new Map([...Object.values(APP_LOOK), ...Object.values(NODE_LOOK)].map((look) => [look.word, look]))];
+const looks: [string, Look][] = [...new Map(Object.values(LOOK).map((look) => [look.word, look]))];
 const shapes = [...new Map(looks.map(([, look]) => [look.shape + look.tone, look])).values()];
-const bar = { running: 3, wanted: 3, healthy: 0, unhealthy: 0, staging: 0, waiting: false, checked: false };
+const bar = { running: 3, wanted: 3, unhealthy: 0, staging: 0, starting: 0, stopping: 0, waiting: false };
 const meter = { label: 'CPU', hue: 'cpu', total: 8, allocated: 4, used: 2, text: '4 of 8 reserved, 2 used' } as const;
 const none = () => undefined;
 
@@ -117,8 +117,9 @@ export const KINDS: Kind[] = [
       'all run': <InstanceBar {...bar} />,
       'some wait': <InstanceBar {...bar} running={1} staging={2} waiting />,
       'some start': <InstanceBar {...bar} running={1} staging={1} />,
-      'some are ill': <InstanceBar {...bar} healthy={1} unhealthy={2} checked />,
-      'checks pending': <InstanceBar {...bar} healthy={1} checked />,
+      'some are ill': <InstanceBar {...bar} unhealthy={2} />,
+      'checks pending': <InstanceBar {...bar} starting={2} />,
+      'some stop': <InstanceBar {...bar} running={2} wanted={2} stopping={1} />,
       none: <InstanceBar {...bar} running={0} wanted={0} />,
     },
   },

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::view::{
-        Iso, View, node,
+        Iso, View, lookup,
         status::{self, Status},
         tally::Tally,
     },
@@ -119,7 +119,7 @@ impl Memory {
     pub fn of(view: &View<'_>, state: Arc<State>, started_at: Timestamp) -> Self {
         let kinds = Kinds::of(view);
         let tally = Tally::of(&state, state.instances.values().map(|i| &**i));
-        let status = status::counted(view, started_at, &tally, kinds.apps.kind.attention.len());
+        let status = status::counted(view, started_at, &tally, &kinds.apps.kind.attention);
         let sampled_at = Timestamp::EPOCH;
         Self { state, tally, kinds, status, down: engines_down(view), sampled_at }
     }
@@ -173,7 +173,7 @@ impl Memory {
 
     /// The status when something in it changed besides time and, between samples, use.
     fn status(&mut self, view: &View<'_>, started_at: Timestamp, sampled: bool) -> Option<Status> {
-        let attention = self.kinds.apps.kind.attention.len();
+        let attention = &self.kinds.apps.kind.attention;
         let fresh = status::counted(view, started_at, &self.tally, attention);
         let mut alike = fresh.clone();
         (alike.revision, alike.at) = (self.status.revision, self.status.at);
@@ -191,5 +191,5 @@ impl Memory {
 
 fn engines_down(view: &View<'_>) -> BTreeSet<NodeId> {
     let nodes = view.state.nodes.keys();
-    nodes.filter(|id| node::engine_away(view, id).is_some()).cloned().collect()
+    nodes.filter(|id| lookup::engine_away(view, id).is_some()).cloned().collect()
 }

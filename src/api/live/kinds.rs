@@ -15,6 +15,8 @@ use crate::{
         app::{self, AppRow},
         deployment::{self, DeploymentRow},
         node::{self, NodeRow},
+        status,
+        verdict::Standing,
     },
     core::State,
     model::{AppId, DeploymentId, NodeId},
@@ -22,7 +24,7 @@ use crate::{
 
 /// Apps, with those that need attention.
 pub struct Apps {
-    pub attention: BTreeSet<AppId>,
+    pub attention: BTreeMap<AppId, Standing>,
 }
 
 impl Collection for Apps {
@@ -30,9 +32,7 @@ impl Collection for Apps {
     type Row<'a> = AppRow<'a>;
 
     fn of(view: &View<'_>) -> Self {
-        let needs_attention =
-            |id: &&AppId| app::row(view, id).is_some_and(|row| row.condition.needs_attention());
-        Self { attention: app::ids(view.state).filter(needs_attention).cloned().collect() }
+        Self { attention: status::attention(view) }
     }
 
     fn rows<'a>(view: &View<'a>) -> Vec<AppRow<'a>> {
@@ -62,16 +62,19 @@ impl Collection for Apps {
         waiting
             .chain(state.index.locks.keys())
             .chain(state.delays.keys())
-            .chain(&self.attention)
+            .chain(self.attention.keys())
             .cloned()
             .collect()
     }
 
     fn told(&mut self, key: &AppId, row: Option<&AppRow<'_>>, interval: &mut Interval<'_>) {
-        if row.is_some_and(|row| row.condition.needs_attention()) {
-            self.attention.insert(key.clone());
-        } else {
-            self.attention.remove(key);
+        match row.map(|row| row.condition) {
+            Some(condition) if condition.needs_attention() => {
+                self.attention.insert(key.clone(), condition);
+            }
+            Some(_) | None => {
+                self.attention.remove(key);
+            }
         }
         interval.apps.insert(key.clone());
     }

@@ -1,6 +1,6 @@
 //! Apps: one row each, and one app whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::{
     Iso, Resources, View,
     deployment::{self, DeploymentRow},
-    instance::{self, InstanceRow, condition_word},
+    instance::{self, InstanceRow},
+    lookup::{delayed_until, dependants, no_place, resume_to, volumes},
     tally::Tally,
-    verdict::{AppCondition, Verdict, verdict},
-    why,
+    verdict::{Standing, Verdict, verdict, words::condition_word},
 };
 use crate::{
     core::{
@@ -20,11 +20,13 @@ use crate::{
         state::TaskFailure,
     },
     model::{
-        AppId, DeploymentId, Instance, WorkloadSpec,
+        AppId, DeploymentId, WorkloadSpec,
         container::{Command, Port},
         instance::Condition,
     },
 };
+
+pub use super::lookup::{ids, spec};
 
 /// Longest command shown in a row; a page cuts it further.
 const CMD_CHARS_MAX: usize = 200;
@@ -33,7 +35,7 @@ const CMD_CHARS_MAX: usize = 200;
 #[derive(Serialize)]
 pub struct AppRow<'a> {
     id: &'a str,
-    pub condition: AppCondition,
+    pub condition: Standing,
     verdict: Verdict,
     instances: Instances,
     has_health_checks: bool,
@@ -64,6 +66,10 @@ struct Instances {
     healthy: i64,
     unhealthy: i64,
     staging: i64,
+    /// Running, with a check that is still open.
+    starting: i64,
+    /// Told to end, and not gone yet.
+    stopping: i64,
 }
 
 #[derive(Serialize)]
@@ -101,6 +107,18 @@ pub struct AppDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<FailureRow<'a>>,
     deployment_progress: Vec<DeploymentRow<'a>>,
+    /// What each instance keeps on the disk of its node.
+    volumes: Vec<VolumeRow<'a>>,
+    /// Apps and groups that depend on it.
+    dependants: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct VolumeRow<'a> {
+    path: &'a str,
+    size_mb: u64,
+    /// Nodes on which an instance has one.
+    hosts: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -114,26 +132,6 @@ struct FailureRow<'a> {
     host: &'a str,
     at: Iso,
     version: Iso,
-}
-
-/// Ids of all apps a list shows: the wanted ones and those whose last instances are going away.
-pub fn ids(state: &State) -> impl Iterator<Item = &AppId> {
-    let gone = state.apps_with_instances().filter(|id| !state.apps.contains_key(*id));
-    let mut ids: Vec<&AppId> = state.apps.keys().chain(gone).collect();
-    ids.sort_unstable();
-    ids.into_iter()
-}
-
-/// The definition an app is shown with: the wanted one, else that of its last instances.
-pub fn spec<'a>(state: &'a State, id: &AppId) -> Option<&'a WorkloadSpec> {
-    match state.spec(id) {
-        Some(spec) => Some(spec),
-        None => state
-            .instances_of(id)
-            .filter_map(|i| state.spec_of(i))
-            .max_by_key(|s| s.version)
-            .map(|s| &**s),
-    }
 }
 
 /// The row of one app; `None` when nothing of it is left.
@@ -157,6 +155,8 @@ pub fn row<'a>(view: &View<'a>, id: &'a AppId) -> Option<AppRow<'a>> {
             healthy: tally.healthy,
             unhealthy: tally.unhealthy,
             staging: tally.staging,
+            starting: tally.starting,
+            stopping: tally.stopping,
         },
         has_health_checks: spec.run.has_health_checks(),
         waiting,
@@ -191,7 +191,19 @@ pub fn detail<'a>(
         dns_names: dns_names(id),
         last_failure: app.and_then(|a| a.last_failure.as_ref()).map(failure_row),
         deployment_progress: lock.map(|d| deployment::row(view, d)).into_iter().collect(),
+        volumes: volume_rows(state, id),
+        dependants: dependants(state, id),
     })
+}
+
+fn volume_rows<'a>(state: &'a State, id: &AppId) -> Vec<VolumeRow<'a>> {
+    let places = state.instances_of(id).filter_map(|i| i.placement());
+    let hosts: BTreeSet<&str> = places.map(|place| place.hostname.as_str()).collect();
+    let hosts: Vec<&str> = hosts.into_iter().collect();
+    let spec = spec(state, id).into_iter();
+    spec.flat_map(volumes)
+        .map(|(path, size_mb)| VolumeRow { path, size_mb, hosts: hosts.clone() })
+        .collect()
 }
 
 /// Why instances have no place: held back after failures, or (by the report of the last attempt)
@@ -201,18 +213,12 @@ fn waiting(view: &View<'_>, id: &AppId, verdict: &Verdict) -> Option<Waiting> {
     let since =
         waiting.iter().filter_map(|i| view.state.instances.get(i)).map(|i| i.since).min()?;
     let since = Iso(since);
-    if let Some(until) = why::delayed_until(view, id) {
+    if let Some(until) = delayed_until(view, id) {
         let reason = verdict.full();
         return Some(Waiting { reason, since, delayed_until: Some(Iso(until)) });
     }
-    Some(Waiting { reason: why::stuck(view, id)?, since, delayed_until: None })
-}
-
-/// With how many instances it was wanted before it was stopped; `None` while some are wanted.
-fn resume_to(state: &State, id: &AppId) -> Option<u32> {
-    state.spec(id).filter(|spec| spec.instances == 0)?;
-    let versions: Vec<_> = state.versions_of(id).collect();
-    versions.iter().rev().map(|spec| spec.instances).find(|n| *n > 0)
+    let reason = no_place(view, id)?.found().to_owned();
+    Some(Waiting { reason, since, delayed_until: None })
 }
 
 fn command_text(command: &Command) -> Option<String> {
@@ -293,15 +299,6 @@ pub fn matches(state: &State, id: &AppId, q: &str, labels: &[String]) -> bool {
                 c.image.as_ref().is_some_and(|i| holds(&i.name))
                     || command_text(&c.command).is_some_and(|t| holds(&t))
             }))
-}
-
-/// Whether an instance runs the wanted configuration and is fully up.
-pub fn is_up(state: &State, instance: &Instance) -> bool {
-    instance.condition() == Condition::Running
-        && instance.ready()
-        && state.is_current(instance)
-        && (state.healthy(instance) == Some(true)
-            || state.spec_of(instance).is_some_and(|s| !s.run.has_health_checks()))
 }
 
 #[cfg(test)]

@@ -4,18 +4,22 @@ use serde::Serialize;
 
 use super::{
     Iso, View,
-    app::{self, is_up},
-    verdict::{AppCondition, verdict},
+    lookup::{is_up, spec},
+    verdict::{Standing, Verdict, verdict},
 };
-use crate::model::{
-    AppId, Deployment, Instance,
-    deployment::{Action, ActionKind},
+use crate::{
+    base::units::count,
+    model::{
+        AppId, Deployment, Instance, WorkloadSpec,
+        deployment::{Action, ActionKind, Transition},
+    },
 };
 
 /// `Deployment` of the contract.
 #[derive(Serialize)]
 pub struct DeploymentRow<'a> {
     id: &'a str,
+    verdict: Verdict,
     version: Iso,
     app_ids: Vec<&'a str>,
     step: u32,
@@ -30,6 +34,9 @@ pub struct DeploymentRow<'a> {
 struct ActionRow<'a> {
     app_id: &'a str,
     action: &'static str,
+    /// What changes about the app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<String>,
     done: usize,
     of: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,8 +46,11 @@ struct ActionRow<'a> {
 /// The row of one deployment.
 pub fn row<'a>(view: &View<'a>, deployment: &'a Deployment) -> DeploymentRow<'a> {
     let actions = deployment.step().map_or(&[][..], |step| &step.actions);
+    let (actions, verdicts): (Vec<_>, Vec<_>) =
+        actions.iter().map(|action| action_row(view, deployment, action)).unzip();
     DeploymentRow {
         id: deployment.id.as_str(),
+        verdict: verdict_of(deployment, &actions, verdicts),
         version: Iso(deployment.version),
         app_ids: deployment.changes.keys().map(AppId::as_str).collect(),
         step: deployment.current_step,
@@ -52,7 +62,55 @@ pub fn row<'a>(view: &View<'a>, deployment: &'a Deployment) -> DeploymentRow<'a>
             .map(|(app, _)| app.as_str())
             .collect(),
         started_at: Iso(deployment.started_at),
-        actions: actions.iter().map(|a| action_row(view, deployment, a)).collect(),
+        actions,
+    }
+}
+
+/// What it does and how far it is; what is wrong with the worst of the apps it works on.
+fn verdict_of(
+    deployment: &Deployment,
+    actions: &[ActionRow<'_>],
+    verdicts: Vec<Option<Verdict>>,
+) -> Verdict {
+    let steps = deployment.steps.len();
+    let step = match steps {
+        0 | 1 => String::new(),
+        _ => format!("step {} of {steps}: ", deployment.current_step),
+    };
+    let sentence = match actions {
+        [] => "begins".to_owned(),
+        [only] => format!("{step}{}", only.words()),
+        several => {
+            let (done, of) = several.iter().fold((0, 0), |(d, o), a| (d + a.done, o + a.of));
+            format!("{step}works on {}, {done} of {of} done", count(several.len(), "service"))
+        }
+    };
+    let told = |(action, verdict): (&ActionRow<'_>, Option<Verdict>)| {
+        let verdict = verdict.filter(|verdict| verdict.state.needs_attention())?;
+        Some((action.app_id.to_owned(), verdict))
+    };
+    let worst = actions.iter().zip(verdicts).filter_map(told).min_by_key(|(_, v)| v.state);
+    let Some((app, worst)) = worst else {
+        return Verdict::of(Standing::Deploying, sentence, deployment.started_at);
+    };
+    let cause = match actions.len() {
+        1 => worst.full(),
+        _ => format!("{app}: {}", worst.full()),
+    };
+    let since = worst.since.map(|since| since.0);
+    Verdict::of(worst.state, sentence, since).because(cause).next(worst.next.unwrap_or_default())
+}
+
+impl ActionRow<'_> {
+    /// As `replaces the instances of /web, 1 of 3 done`.
+    fn words(&self) -> String {
+        let what = match self.action {
+            "start" => return format!("begins with {}", self.app_id),
+            "stop" => "stops",
+            "restart" => "replaces the instances of",
+            _ => "scales",
+        };
+        format!("{what} {}, {} of {} done", self.app_id, self.done, self.of)
     }
 }
 
@@ -60,7 +118,7 @@ fn action_row<'a>(
     view: &View<'a>,
     deployment: &'a Deployment,
     action: &'a Action,
-) -> ActionRow<'a> {
+) -> (ActionRow<'a>, Option<Verdict>) {
     let state = view.state;
     let present: Vec<&Instance> = state
         .instances_of(&action.app)
@@ -83,22 +141,54 @@ fn action_row<'a>(
         ActionKind::Scale => ("scale", up.min(wanted), wanted),
         ActionKind::Restart => ("restart", up.min(wanted), wanted),
     };
-    ActionRow {
+    let verdict = spec(state, &action.app).map(|spec| verdict(view, &action.app, spec));
+    let row = ActionRow {
         app_id: action.app.as_str(),
         action: word,
+        what: change.and_then(what),
         done,
         of,
-        blocked: blocked(view, action),
-    }
+        blocked: verdict.as_ref().and_then(blocked),
+    };
+    (row, verdict)
 }
 
 /// What an action waits for, when it does not just advance: the verdict about its app.
-fn blocked(view: &View<'_>, action: &Action) -> Option<String> {
-    let verdict = verdict(view, &action.app, app::spec(view.state, &action.app)?);
+fn blocked(verdict: &Verdict) -> Option<String> {
     let tells = verdict.state.needs_attention() || verdict.cause.is_some();
     tells.then(|| match (verdict.state, &verdict.cause) {
         // How many are up stands beside it already.
-        (AppCondition::Deploying | AppCondition::Deleting, Some(cause)) => cause.clone(),
+        (Standing::Deploying | Standing::Deleting, Some(cause)) => cause.clone(),
         _ => verdict.full(),
     })
+}
+
+/// What changes about an app, as `image web:1 → web:2, 2 → 5 instances`.
+fn what(change: &Transition) -> Option<String> {
+    let (before, after) = match (&change.before, &change.after) {
+        (None, Some(after)) => {
+            return Some(format!("new, {}", count(after.instances as usize, "instance")));
+        }
+        (Some(_), None) => return Some("removed".to_owned()),
+        (Some(before), Some(after)) => (before, after),
+        (None, None) => return None,
+    };
+    let image = |spec: &WorkloadSpec| {
+        let first = spec.run.containers.first()?;
+        Some(first.image.as_ref()?.name.clone())
+    };
+    let mut parts = Vec::new();
+    match (image(before), image(after)) {
+        (Some(old), Some(new)) if old != new => parts.push(format!("image {old} → {new}")),
+        _ if before.config_differs(after) => parts.push("another configuration".to_owned()),
+        _ => {}
+    }
+    if before.instances != after.instances {
+        let n = count(after.instances as usize, "instance");
+        parts.push(format!("{} → {n}", before.instances));
+    }
+    if parts.is_empty() {
+        parts.push("new instances of the same configuration".to_owned());
+    }
+    Some(parts.join(", "))
 }

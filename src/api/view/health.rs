@@ -59,6 +59,13 @@ pub fn pending(instance: &Instance, spec: &WorkloadSpec) -> Option<String> {
     not_ready.or_else(|| spec.run.has_readiness_checks().then(|| "it is not ready yet".to_owned()))
 }
 
+/// Whether `pending` has something to say.
+pub fn is_pending(instance: &Instance, spec: &WorkloadSpec) -> bool {
+    let n_checks = spec.run.containers.iter().map(|c| c.health_checks.len()).sum::<usize>();
+    let is_open = |index: u32| instance.health().iter().all(|status| status.index != index);
+    (0..).take(n_checks).any(is_open) || !instance.ready() && spec.run.has_readiness_checks()
+}
+
 /// As `HTTP check /health on port 8080`.
 fn words(check: &HealthCheck) -> String {
     let kind = protocol(check);

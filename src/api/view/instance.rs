@@ -4,7 +4,10 @@ use std::{net::IpAddr, sync::Arc};
 
 use serde::Serialize;
 
-use super::{Decimal, Iso, Resources, View, cpus, health, mib};
+use super::{
+    Decimal, Iso, Resources, View, cpus, health, mib,
+    verdict::{Verdict, instance::verdict, words::condition_word},
+};
 use crate::{
     base::clock::Timestamp,
     core::State,
@@ -23,6 +26,7 @@ pub struct InstanceRow<'a> {
     task_id: Option<String>,
     app_id: &'a str,
     condition: &'static str,
+    verdict: Verdict,
     since: Iso,
     #[serde(skip_serializing_if = "Option::is_none")]
     launched_at: Option<Iso>,
@@ -74,23 +78,6 @@ struct Used {
     mem_mb: Decimal,
 }
 
-/// The word for a condition in rows.
-pub fn condition_word(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Scheduled => "scheduled",
-        Condition::Provisioned | Condition::Staging => "staging",
-        Condition::Starting => "starting",
-        Condition::Running => "running",
-        Condition::Killing => "killing",
-        Condition::Unreachable | Condition::UnreachableInactive => "unreachable",
-        Condition::Finished => "finished",
-        Condition::Failed | Condition::Error => "failed",
-        Condition::Killed => "killed",
-        Condition::Dropped | Condition::Unknown => "lost",
-        Condition::Gone => "gone",
-    }
-}
-
 /// The row of one instance; `usage` are the samples of its node.
 pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> InstanceRow<'a> {
     let spec = view.state.spec_of(instance).map(|s| &**s);
@@ -100,6 +87,7 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         task_id: (instance.incarnation > 0).then(|| instance.task_id("")),
         app_id: instance.app().map_or("", |app| app.as_str()),
         condition: condition_word(instance.condition()),
+        verdict: verdict(view, instance),
         since: Iso(instance.since),
         launched_at: place.map(|p| Iso(p.launched_at)),
         started_at: instance.started_at().map(Iso),

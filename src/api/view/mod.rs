@@ -6,9 +6,11 @@
 pub mod app;
 pub mod deployment;
 pub mod differ;
+pub mod drain;
 pub mod effect;
 pub mod history;
 mod health;
+pub mod lookup;
 pub mod instance;
 pub mod node;
 pub mod plan;

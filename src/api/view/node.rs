@@ -7,13 +7,14 @@ use serde::Serialize;
 use super::{
     Decimal, Iso, Resources, View, cpus,
     instance::{self, InstanceRow},
+    lookup::engine_away,
     mib,
+    verdict::{Standing, Verdict, node::verdict},
 };
 use crate::{
     core::State,
     model::{
         AppId, Node, NodeId, Ranges,
-        link::EngineAway,
         node::{Duty, NodeKind},
     },
 };
@@ -24,7 +25,8 @@ pub struct NodeRow<'a> {
     id: &'a str,
     pub host: &'a str,
     roles: &'static [&'static str],
-    condition: &'static str,
+    pub condition: Standing,
+    verdict: Verdict,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +90,7 @@ pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
     let allocated = state.index.used.get(&info.id).map(|p| p.scalars()).unwrap_or_default();
     let domain = info.fault_domain.as_ref();
     let engine = engine_away(view, &info.id);
+    let verdict = verdict(view, node);
     NodeRow {
         id: info.id.as_str(),
         host: &info.hostname,
@@ -96,7 +99,8 @@ pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
             NodeKind::PublicAgent => &["public_agent"],
             NodeKind::Both => &["agent", "public_agent"],
         },
-        condition: condition(node, engine.is_some()),
+        condition: verdict.state,
+        verdict,
         region: domain.map(|d| d.region.as_str()),
         zone: domain.map(|d| d.zone.as_str()),
         total: info.total.scalars().into(),
@@ -174,23 +178,6 @@ pub fn find<'a>(state: &'a State, name: &str) -> Option<&'a Node> {
         .filter(|n| n.info.hostname == name || n.info.address.to_string() == name);
     let only = named.next()?;
     named.next().is_none().then_some(&**only)
-}
-
-/// Since when and why the container engine of a node that is heard of cannot be used.
-pub fn engine_away(view: &View<'_>, node: &NodeId) -> Option<EngineAway> {
-    view.state.nodes.get(node).filter(|n| n.is_reachable())?;
-    view.cluster.usage(node)?.engine_away.clone()
-}
-
-fn condition(node: &Node, engine_down: bool) -> &'static str {
-    match (node.is_reachable(), node.duty) {
-        (false, _) => "unreachable",
-        (true, Duty::Active | Duty::Draining { .. }) if engine_down => "engine_down",
-        (true, Duty::Active) => "active",
-        (true, Duty::Draining { .. }) => "draining",
-        (true, Duty::Drained { .. }) => "drained",
-        (true, Duty::Deactivated { .. }) => "deactivated",
-    }
 }
 
 fn ports(ranges: &Ranges) -> String {

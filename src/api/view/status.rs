@@ -1,12 +1,18 @@
 //! The cluster in one object.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::{Iso, Resources, View, app, node, tally::Tally};
+use super::{
+    Iso, Resources, View, lookup, node,
+    tally::Tally,
+    verdict::{self, Standing, Verdict, cluster::Troubles, headline},
+};
 use crate::{
     base::{clock::Timestamp, units::Milli},
     core::State,
-    model::{Node, Scalars, node::Reach},
+    model::{AppId, Node, NodeId, Scalars, node::Reach},
 };
 
 /// Nodes named by warnings of one kind; the list of nodes has them all.
@@ -24,6 +30,7 @@ pub struct Status {
     leader: Option<LeaderRow>,
     started_at: Iso,
     pub uptime_s: u64,
+    verdict: Verdict,
     counts: Counts,
     total: Resources,
     allocated: Resources,
@@ -44,6 +51,7 @@ struct LeaderRow {
 struct Counts {
     nodes: usize,
     nodes_active: usize,
+    nodes_attention: usize,
     apps: usize,
     apps_attention: usize,
     instances: i64,
@@ -51,6 +59,8 @@ struct Counts {
     instances_healthy: i64,
     instances_unhealthy: i64,
     instances_staging: i64,
+    instances_starting: i64,
+    instances_stopping: i64,
     deployments: usize,
 }
 
@@ -62,22 +72,86 @@ struct Warning {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// The node it is about, whose own verdict says the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_id: Option<NodeId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Iso>,
+}
+
+/// Troubles named in the status; lists have them all.
+const TROUBLES_MAX: usize = 20;
+
+/// The status with what is wrong, worst first.
+#[derive(Serialize)]
+pub struct Whole {
+    #[serde(flatten)]
+    status: Status,
+    troubles: Vec<Trouble>,
+}
+
+/// A node or an app that needs attention.
+#[derive(Serialize)]
+struct Trouble {
+    kind: &'static str,
+    id: String,
+    name: String,
+    verdict: Verdict,
+}
+
+/// As `status`, and what is wrong one by one.
+pub fn whole(view: &View<'_>, started_at: Timestamp) -> Whole {
+    let tally = Tally::of(view.state, view.state.instances.values().map(|i| &**i));
+    let attention = attention(view);
+    let troubles = troubles(view, &Troubles::of(view, &attention));
+    Whole { status: counted(view, started_at, &tally, &attention), troubles }
+}
+
+fn troubles(view: &View<'_>, known: &Troubles<'_>) -> Vec<Trouble> {
+    let node = |(node, _): &(&Node, Standing)| Trouble {
+        kind: "node",
+        id: node.id().to_string(),
+        name: node.info.hostname.clone(),
+        verdict: verdict::node::verdict(view, node),
+    };
+    let app = |id: &&AppId| {
+        let verdict = verdict::verdict(view, id, lookup::spec(view.state, id)?);
+        Some(Trouble { kind: "app", id: id.to_string(), name: id.to_string(), verdict })
+    };
+    let mut all: Vec<Trouble> = known.nodes.iter().map(node).take(TROUBLES_MAX).collect();
+    // What stands still for want of an engine is told by its node.
+    let own = known.apps.iter().filter(|(state, _)| **state != Standing::EngineDown);
+    let apps = own.flat_map(|(_, ids)| ids).take(TROUBLES_MAX);
+    all.extend(apps.filter_map(app));
+    all.sort_by_key(|trouble| trouble.verdict.state);
+    all.truncate(TROUBLES_MAX);
+    all
 }
 
 /// Counts everything.
 pub fn status(view: &View<'_>, started_at: Timestamp) -> Status {
     let tally = Tally::of(view.state, view.state.instances.values().map(|i| &**i));
-    let attention = app::ids(view.state)
-        .filter_map(|id| app::row(view, id))
-        .filter(|row| row.condition.needs_attention())
-        .count();
-    counted(view, started_at, &tally, attention)
+    counted(view, started_at, &tally, &attention(view))
+}
+
+/// The apps that need attention.
+pub fn attention(view: &View<'_>) -> BTreeMap<AppId, Standing> {
+    let ids = lookup::ids(view.state);
+    let told =
+        ids.filter_map(|id| Some((id, verdict::verdict(view, id, lookup::spec(view.state, id)?))));
+    told.filter(|(_, verdict)| verdict.state.needs_attention())
+        .map(|(id, verdict)| (id.clone(), verdict.state))
+        .collect()
 }
 
 /// As `status`, with the costly counts already made.
-pub fn counted(view: &View<'_>, started_at: Timestamp, tally: &Tally, attention: usize) -> Status {
+pub fn counted(
+    view: &View<'_>,
+    started_at: Timestamp,
+    tally: &Tally,
+    attention: &BTreeMap<AppId, Standing>,
+) -> Status {
+    let troubles = Troubles::of(view, attention);
     let state = view.state;
     let total = state.nodes.values().map(|n| n.info.total.scalars()).fold(Scalars::default(), add);
     let allocated = state.index.used.values().map(|p| p.scalars()).fold(Scalars::default(), add);
@@ -95,16 +169,20 @@ pub fn counted(view: &View<'_>, started_at: Timestamp, tally: &Tally, attention:
         }),
         started_at: Iso(started_at),
         uptime_s: view.now.since(started_at).as_secs(),
+        verdict: headline(view, &troubles, tally),
         counts: Counts {
             nodes: state.nodes.len(),
             nodes_active: state.nodes.values().filter(|n| n.takes_work()).count(),
             apps: state.apps.len(),
-            apps_attention: attention,
+            nodes_attention: troubles.nodes.len(),
+            apps_attention: attention.len(),
             instances: tally.present,
             instances_running: tally.running,
             instances_healthy: tally.healthy,
             instances_unhealthy: tally.unhealthy,
             instances_staging: tally.staging,
+            instances_starting: tally.starting,
+            instances_stopping: tally.stopping,
             deployments: state.deployments.len(),
         },
         total: total.into(),
@@ -141,6 +219,7 @@ fn warnings(view: &View<'_>) -> Vec<Warning> {
             code: trouble.code,
             message: trouble.message,
             hint: Some(trouble.hint.to_owned()),
+            node_id: None,
             since: None,
         })
         .collect();
@@ -150,10 +229,11 @@ fn warnings(view: &View<'_>) -> Vec<Warning> {
             code: "no_active_node",
             message: "no node takes work, so nothing can be started".into(),
             hint: Some("start an agent, or end a drain with: tepui node undrain NODE".into()),
+            node_id: None,
             since: None,
         });
     }
-    let down = state.nodes.values().filter_map(|n| Some((n, node::engine_away(view, n.id())?)));
+    let down = state.nodes.values().filter_map(|n| Some((n, lookup::engine_away(view, n.id())?)));
     warnings.extend(down.take(WARNINGS_OF_A_KIND_MAX).map(|(node, away)| Warning {
         code: "engine_down",
         message: format!(
@@ -161,12 +241,14 @@ fn warnings(view: &View<'_>) -> Vec<Warning> {
             node.info.hostname, away.cause
         ),
         hint: Some("look there with: systemctl status docker".into()),
+        node_id: Some(node.id().clone()),
         since: Some(Iso(away.since)),
     }));
     warnings.extend(lost(state).take(WARNINGS_OF_A_KIND_MAX).map(|(node, since)| Warning {
         code: "node_unreachable",
         message: format!("node {} is not heard of", node.info.hostname),
         hint: Some("check its network and its tepui process".into()),
+        node_id: Some(node.id().clone()),
         since: Some(Iso(since)),
     }));
     warnings

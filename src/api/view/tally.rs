@@ -2,6 +2,7 @@
 
 use imbl::ordmap::DiffItem;
 
+use super::health;
 use crate::{
     core::State,
     model::{Instance, instance::Condition},
@@ -16,6 +17,10 @@ pub struct Tally {
     pub healthy: i64,
     pub unhealthy: i64,
     pub staging: i64,
+    /// Running, with a check that is still open.
+    pub starting: i64,
+    /// Told to end, and not gone yet.
+    pub stopping: i64,
 }
 
 impl Tally {
@@ -44,14 +49,23 @@ impl Tally {
         use Condition::{Provisioned, Running, Scheduled, Staging, Starting};
         if !instance.condition().is_terminal() {
             self.present += n;
+            if instance.condition() == Condition::Killing || instance.kill().is_some() {
+                self.stopping += n;
+            }
         }
         match instance.condition() {
             Running => {
                 self.running += n;
-                match state.healthy(instance) {
+                let healthy = state.healthy(instance);
+                match healthy {
                     Some(true) => self.healthy += n,
                     Some(false) => self.unhealthy += n,
                     None => {}
+                }
+                let is_pending = |spec: &_| health::is_pending(instance, spec);
+                if healthy != Some(false) && state.spec_of(instance).is_some_and(|s| is_pending(s))
+                {
+                    self.starting += n;
                 }
             }
             Scheduled | Provisioned | Staging | Starting => self.staging += n,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     app, instance, node, status,
-    verdict::{AppCondition, Verdict, verdict},
+    verdict::{Standing, Verdict, verdict},
     why::why,
     *,
 };
@@ -65,7 +65,7 @@ impl Story {
     }
 
     /// The verdict, which is to be that word.
-    fn told(&self, condition: AppCondition) -> Verdict {
+    fn told(&self, condition: Standing) -> Verdict {
         let verdict = self.verdict();
         assert_eq!(verdict.state, condition, "{verdict:?}");
         verdict
@@ -100,7 +100,7 @@ impl Story {
 #[test]
 fn a_stopped_app_says_how_it_is_started() {
     let mut story = Story::running(an_app("/a", 0));
-    let told = story.told(AppCondition::Stopped);
+    let told = story.told(Standing::Stopped);
     assert_eq!(told.sentence, "no instance is wanted");
     assert_eq!(told.next.as_deref(), Some("tepui app scale /a N starts it"));
     assert_eq!(story.row()["instances"].get("resume_to"), None, "it never ran");
@@ -113,23 +113,24 @@ fn a_stopped_app_says_how_it_is_started() {
 #[test]
 fn a_deployment_says_what_it_waits_for_and_when_it_stands_still() {
     let mut story = Story::made(an_app("/a", 1));
-    let told = story.told(AppCondition::Deploying);
+    let told = story.told(Standing::Deploying);
     assert_eq!(told.full(), "its one instance is not up yet: an instance gets a place now");
     story.w.launch_all();
     let id = story.instances().remove(0);
     story.w.report(&id, Condition::Staging);
-    let cause = story.told(AppCondition::Deploying).cause;
+    let cause = story.told(Standing::Deploying).cause;
     assert_eq!(cause.as_deref(), Some("an instance is staging on host0: told"));
     story.w.now += 299_000;
-    story.told(AppCondition::Deploying);
+    story.told(Standing::Deploying);
     story.w.now += 2_000;
-    let told = story.told(AppCondition::Stuck);
+    let told = story.told(Standing::Stuck);
     assert_eq!(told.sentence, "the deployment is stuck: its one instance is not up yet");
-    assert_eq!(told.next.as_deref(), Some("take it back with: tepui deployment cancel d1"));
+    let next = "take it back with: tepui deployment cancel d1, which removes /a";
+    assert_eq!(told.next.as_deref(), Some(next));
     // Where its node is why, the node is what to look at.
     story.w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
     story.w.now += 301_000;
-    let told = story.told(AppCondition::Stuck);
+    let told = story.told(Standing::Stuck);
     assert_eq!(told.cause.as_deref(), Some("nobody hears from host0"));
     assert_eq!(told.next.as_deref(), Some("look at the network and the tepui process of host0"));
 }
@@ -138,48 +139,48 @@ fn a_deployment_says_what_it_waits_for_and_when_it_stands_still() {
 fn nothing_has_room_in_the_words_of_placement() {
     let mut story = Story::made(an_app("/a", 2));
     story.leading.no_room(&story.w.state, "/a", "no node has 9 CPUs free");
-    let told = story.told(AppCondition::Waiting);
+    let told = story.told(Standing::Waiting);
     assert_eq!(told.full(), "no node has 9 CPUs free");
     let next = "tepui why /a --nodes lists what every node lacks";
     assert_eq!(told.next.as_deref(), Some(next));
     assert_eq!(story.row()["waiting"]["reason"], "no node has 9 CPUs free");
     story.w.launch_all();
-    story.told(AppCondition::Deploying);
+    story.told(Standing::Deploying);
     assert_eq!(story.row().get("waiting"), None, "an old report is about nobody any more");
 }
 
 #[test]
 fn failures_delay_then_loop_and_are_forgotten_once_it_runs_steadily() {
     let mut story = Story::running(an_app("/a", 1));
-    story.told(AppCondition::Running);
+    story.told(Standing::Running);
     let id = story.instances().remove(0);
     story.w.report(&id, Condition::Failed);
-    let told = story.told(AppCondition::Delayed);
+    let told = story.told(Standing::Delayed);
     let until = story.w.state.delays[&AppId::parse("/a")].until;
     assert_eq!(told.sentence, format!("it ended once; the next start is held back until {until}"));
     assert_eq!(told.cause.as_deref(), Some("told (TASK_FAILED)"));
     assert_eq!(told.next.as_deref(), Some("read its output: tepui log /a"));
     assert_eq!(story.row()["waiting"]["delayed_until"], until.to_string());
     story.fail(1);
-    assert!(story.told(AppCondition::Delayed).sentence.starts_with("it ended 2 times in a row;"));
+    assert!(story.told(Standing::Delayed).sentence.starts_with("it ended 2 times in a row;"));
     story.fail(1);
-    let told = story.told(AppCondition::CrashLooping);
+    let told = story.told(Standing::CrashLooping);
     assert!(told.sentence.starts_with("it ended 3 times in a row soon after its start; the next"));
     story.w.launch_all();
     let id = story.instances().remove(0);
     story.w.report(&id, Condition::Running);
     story.w.now += 59_000;
-    let told = story.told(AppCondition::CrashLooping);
+    let told = story.told(Standing::CrashLooping);
     assert_eq!(told.sentence, "it ended 3 times in a row soon after its start");
     story.w.now += 2_000;
-    story.told(AppCondition::Running);
+    story.told(Standing::Running);
     // Another configuration has not failed yet.
     story.w.report(&id, Condition::Failed);
-    story.told(AppCondition::CrashLooping);
+    story.told(Standing::CrashLooping);
     let mut spec = an_app("/a", 1);
     spec.run_mut().labels.insert("new".into(), "yes".into());
     story.force(Some(spec));
-    story.told(AppCondition::Deploying);
+    story.told(Standing::Deploying);
 }
 
 #[test]
@@ -215,17 +216,17 @@ fn what_failed_before_it_started_has_left_no_output_to_read() {
 #[test]
 fn checks_that_fail_are_named() {
     let mut story = Story::running(checked(an_app("/a", 3)));
-    assert_eq!(story.told(AppCondition::Running).sentence, "all 3 instances run and are healthy");
+    assert_eq!(story.told(Standing::Running).sentence, "all 3 instances run and are healthy");
     let ids = story.instances();
     story.w.report_with(&ids[0], Condition::Running, Some(false));
-    let told = story.told(AppCondition::Unhealthy);
+    let told = story.told(Standing::Unhealthy);
     assert_eq!(told.full(), "1 of 3 instances fails its health check: TCP check on port index 0");
     story.w.report_with(&ids[1], Condition::Running, Some(false));
-    let told = story.told(AppCondition::Unhealthy);
+    let told = story.told(Standing::Unhealthy);
     assert_eq!(told.sentence, "2 of 3 instances fail their health check");
     // The node below an unhealthy one is worse than what its check says.
     story.leading.engine("n0", false);
-    let told = story.told(AppCondition::EngineDown);
+    let told = story.told(Standing::EngineDown);
     assert_eq!(
         told.full(),
         "2 of 3 instances cannot go on: the container engine of host0 does not answer: \
@@ -235,9 +236,9 @@ fn checks_that_fail_are_named() {
     for id in &ids {
         story.w.report_with(id, Condition::Running, Some(true));
     }
-    story.told(AppCondition::Running);
+    story.told(Standing::Running);
     story.leading.engine("n0", false);
-    story.told(AppCondition::Running);
+    story.told(Standing::Running);
 }
 
 #[test]
@@ -245,15 +246,15 @@ fn outside_a_deployment_it_starts_is_degraded_or_goes() {
     let mut story = Story::running(checked(an_app("/a", 1)));
     let id = story.instances().remove(0);
     story.w.report_with(&id, Condition::Running, None);
-    let told = story.told(AppCondition::Starting);
+    let told = story.told(Standing::Starting);
     assert_eq!(told.full(), "its one instance runs: TCP check on port index 0 has no result yet");
     story.w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: false });
-    let told = story.told(AppCondition::Degraded);
+    let told = story.told(Standing::Degraded);
     assert_eq!(told.full(), "its one instance does not run: nobody hears from host0");
     story.w.ok(NodeCommand::NodeReach { node: NodeId::from("n0"), reachable: true });
     story.w.report_with(&id, Condition::Running, Some(true));
     story.force(None);
-    let told = story.told(AppCondition::Deleting);
+    let told = story.told(Standing::Deleting);
     assert_eq!(told.sentence, "being removed, 1 instance left");
     story.w.settle();
     assert_eq!(story.row(), Value::Null);
@@ -263,22 +264,8 @@ fn outside_a_deployment_it_starts_is_degraded_or_goes() {
 fn an_app_that_is_being_stopped_says_how_many_are_left() {
     let mut story = Story::running(an_app("/a", 2));
     story.force(Some(an_app("/a", 0)));
-    let told = story.told(AppCondition::Deploying);
+    let told = story.told(Standing::Deploying);
     assert_eq!(told.sentence, "being stopped, 2 instances left");
-}
-
-#[test]
-fn a_cause_is_not_told_twice() {
-    let verdict = |cause: Option<&str>| Verdict {
-        state: AppCondition::Waiting,
-        sentence: "no room: no CPUs".to_owned(),
-        since: None,
-        cause: cause.map(str::to_owned),
-        next: None,
-    };
-    assert_eq!(verdict(None).full(), "no room: no CPUs");
-    assert_eq!(verdict(Some("no CPUs")).full(), "no room: no CPUs");
-    assert_eq!(verdict(Some("ask Ann")).full(), "no room: no CPUs: ask Ann");
 }
 
 #[test]

@@ -5,11 +5,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Decimal, Iso, Resources, View, app,
-    verdict::{AppCondition, Verdict, verdict},
+    Decimal, Iso, Resources, View,
+    lookup::{delayed_until, spec},
+    verdict::{Standing, Verdict, verdict},
 };
 use crate::{
-    base::clock::Timestamp,
     core::place::report::{ConstraintRow, FunnelRow, NodeRow, Remedy, Report, Shortage},
     model::{AppId, Role, WorkloadSpec},
 };
@@ -198,7 +198,7 @@ struct Why<'a> {
 /// The whole answer for one app as JSON; `None` when there is no such app.
 pub fn why(view: &View<'_>, id: &AppId) -> Option<Value> {
     let state = view.state;
-    let spec = app::spec(state, id)?;
+    let spec = spec(state, id)?;
     let wanted = state.spec(id).map_or(0, |s| s.instances);
     let waiting = match state.index.waiting.get(id).map_or(0, |w| w.len()) {
         0 => 0,
@@ -236,34 +236,13 @@ pub fn why(view: &View<'_>, id: &AppId) -> Option<Value> {
 /// The word of this answer. It is that of the row, but for "all is well" and for the moment before
 /// anybody has looked for a place.
 fn word(verdict: &Verdict, n_waiting: usize, report: Option<&Report>) -> &'static str {
-    use AppCondition as C;
+    use Standing as S;
     match verdict.state {
-        C::Deploying | C::Starting | C::Degraded if n_waiting > 0 && report.is_none() => {
+        S::Deploying | S::Starting | S::Degraded if n_waiting > 0 && report.is_none() => {
             "no_report"
         }
-        C::Running => "satisfied",
-        C::Deleting => "deleting",
-        C::EngineDown => "engine_down",
-        C::Unhealthy => "unhealthy",
-        C::CrashLooping => "crash_looping",
-        C::Stuck => "stuck",
-        C::Delayed => "delayed",
-        C::Waiting => "waiting",
-        C::Deploying | C::Starting => "starting",
-        C::Degraded => "degraded",
-        C::Stopped => "stopped",
+        S::Running => "satisfied",
+        S::Deploying => "starting",
+        state => state.word(),
     }
-}
-
-/// The end of the launch delay an app has earned, while it lies ahead.
-pub fn delayed_until(view: &View<'_>, id: &AppId) -> Option<Timestamp> {
-    let delay = view.state.delays.get(id)?;
-    let config = view.state.spec(id)?.last_config_change_at;
-    (delay.config == config && delay.until > view.now).then_some(delay.until)
-}
-
-/// One sentence on why waiting instances have no place; `None` when they get one right away.
-pub fn stuck(view: &View<'_>, id: &AppId) -> Option<String> {
-    let report = view.cluster.attempt(id)?;
-    report.is_blocked().then(|| report.sentence.clone())
 }

@@ -157,7 +157,8 @@ async fn a_table_has_a_line_a_row_whatever_the_cells_hold() {
 #[tokio::test]
 async fn data_goes_to_standard_output_and_nothing_else_does() {
     let site = Site::new();
-    let app = json!({"id": "/a", "condition": "waiting", "waiting": {"reason": "no room"}});
+    let verdict = json!({"state": "waiting", "tone": "attention", "sentence": "no room"});
+    let app = json!({"id": "/a", "condition": "waiting", "verdict": verdict});
     site.says("GET /tepui/v1/apps", 200, json!({"apps": [app]}));
     let plain = site.run("app list").await;
     assert_eq!(plain.err, "/a: no room\n");

@@ -27,7 +27,7 @@ use tepui::{
 };
 
 use super::{Events, ask, table};
-use crate::world::{World, health_check, readiness_check, spec};
+use crate::world::{World, health_check, persistent_volume, readiness_check, spec};
 
 /// The document.
 struct Contract(Value);
@@ -401,6 +401,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/nodes", "/nodes".into()),
         ("/nodes/{id}", "/nodes/a1".into()),
         ("/nodes/{id}", "/nodes/nope".into()),
+        ("/nodes/{id}/drain", "/nodes/a1/drain".into()),
+        ("/nodes/{id}/drain", "/nodes/a2/drain".into()),
+        ("/nodes/{id}/drain", "/nodes/nope/drain".into()),
         ("/deployments", "/deployments".into()),
         ("/debug/tasks", "/debug/tasks".into()),
         ("/level", "/level".into()),
@@ -444,6 +447,17 @@ async fn answers_are_what_the_document_says_field_by_field() {
     world.away.lock().extend(world.state().nodes.keys().cloned());
     for (template, path) in [("/tasks/{id}/log", "log"), ("/tasks/{id}/files", "files")] {
         c.ask(&world, Method::GET, template, &format!("/tasks/{web}/{path}"), "").await;
+    }
+    let keeps = World::new();
+    keeps.app("/db", 1, |s| {
+        s.run_mut().containers[0].volumes = vec![persistent_volume("pgdata", 512)]
+    });
+    let home = keeps.first("/db").placement().unwrap().hostname.clone();
+    for (template, path) in [
+        ("/apps/{id}", "/apps/db".to_owned()),
+        ("/nodes/{id}/drain", format!("/nodes/{home}/drain")),
+    ] {
+        c.ask(&keeps, Method::GET, template, &path, "").await;
     }
     stream(&mut c).await;
 

@@ -134,7 +134,7 @@ async fn a_wait_ends_with_the_deployment_or_in_time() {
     let id = site.world.state().deployments.keys().next().unwrap().to_string();
     expect![[r#"
         ! /web from standard input
-        !   step 2/2  scale  /web  0/2  2 instances wait: none of 2 nodes fits: 2 have too few cpus free (needs 64 cpus; most free 4 on a1). To place one more: add a node with 64 cpus, 64 MiB of memory free
+        !   step 2/2  scale  /web  0/2  2 instances wait: none of 2 nodes fits: 2 have too few cpus free (needs 64 cpus; most free 4 on a1)
         ! error: deployment DEPLOYMENT is not done after 1 s
         ! hint: it goes on; follow it with: tepui deployment watch DEPLOYMENT   or ask: tepui why /web
         exit 6

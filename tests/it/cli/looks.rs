@@ -23,7 +23,7 @@ async fn lists_are_plain_tables() {
         ID         STATUS   RUNNING  HEALTHY  CPUS  MEM     CHANGED  RUNS
         /big       waiting  0/1      -        4     64 MiB  0s       web:1
         /prod/web  running  2/2      -        0.5   64 MiB  0s       web:1
-        ! /big: 1 instance waits: none of 2 nodes fits: 2 have too few cpus free (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
+        ! /big: 1 instance waits: none of 2 nodes fits: 2 have too few cpus free (needs 4 cpus; most free 3.5 on a1)
         exit 0
     "#]]).await;
     site.check(
@@ -36,9 +36,9 @@ async fn lists_are_plain_tables() {
     )
     .await;
     site.check("node list", expect![[r#"
-        HOST  STATUS  ROLE   TASKS  CPUS      MEM                ID
-        a1    active  agent  1      0.5 of 4  64 MiB of 4.0 GiB  c0ffee00-0000-4000-8000-000000000000-S1
-        a2    active  agent  1      0.5 of 2  64 MiB of 2.0 GiB  c0ffee00-0000-4000-8000-000000000000-S2
+        HOST  STATUS  ROLE   TASKS  CPUS      MEM              ID
+        a1    active  agent  1      0.5 of 4  64 MiB of 4 GiB  c0ffee00-0000-4000-8000-000000000000-S1
+        a2    active  agent  1      0.5 of 2  64 MiB of 2 GiB  c0ffee00-0000-4000-8000-000000000000-S2
         exit 0
     "#]]).await;
     site.check(
@@ -59,17 +59,21 @@ async fn lists_are_plain_tables() {
     site.check(
         "status",
         expect![[r#"
-        test  at URL
-        leader     10.0.0.9:80, version 0.1.0
-        nodes      2 of 2 take work
-        apps       2, 1 need attention
-        tasks      2 running, 1 on their way
-        health     0 healthy, 0 unhealthy
-        changes    1 under way
-        cpus       1 of 6 held
-        memory     128 MiB of 6.0 GiB held
-        exit 0
-    "#]],
+            test  at URL
+            state      waiting: /big has no place to run
+            leader     10.0.0.9:80, version 0.1.0
+            nodes      2 of 2 take work
+            apps       2, 1 needs attention
+            tasks      2 running, 1 on their way
+            health     0 healthy, 0 unhealthy
+            changes    1 under way
+            cpus       1 of 6 held
+            memory     128 MiB of 6 GiB held
+
+            /big  waiting: 1 instance waits: none of 2 nodes fits: 2 have too few cpus free (needs 4 cpus; most free 3.5 on a1) (0 s)
+            next       to place one more, lower cpus from 4 to 3.5; tepui why /big --nodes tells of every node
+            exit 0
+        "#]],
     )
     .await;
 }
@@ -79,7 +83,7 @@ async fn one_thing_is_shown_in_words() {
     let site = Site::new();
     site.world.app("/prod/web", 1, |_| {});
     site.check("app show prod/web", expect![[r#"
-        /prod/web  running
+        /prod/web  running: its one instance runs (0 s)
         instances  1 of 1 running
         each       0.5 cpus, 64 MiB
         image      web:1
@@ -139,22 +143,22 @@ async fn one_thing_is_shown_in_words() {
     site.check(
         &format!("task show {}", site.world.task_id("/prod/web")),
         expect![[r#"
-        prod_web.instance-4dbd006c-980d-430e-aaba-f70654729388._app.1  running for 0s
-        app        /prod/web
-        node       a1
-        address    10.0.0.1
-        ports      31473
-        holds      0.5 cpus, 64 MiB
-        exit 0
-    "#]],
+            prod_web.instance-4dbd006c-980d-430e-aaba-f70654729388._app.1  running: is up (0 s)
+            app        /prod/web
+            node       a1
+            address    10.0.0.1
+            ports      31473
+            holds      0.5 cpus, 64 MiB
+            exit 0
+        "#]],
     )
     .await;
     site.check("node show a1", expect![[r#"
-        a1  active
+        a1  active: takes work
         id         c0ffee00-0000-4000-8000-000000000000-S1
         address    10.0.0.1
         cpus       0.5 of 4 held
-        memory     64 MiB of 4.0 GiB held
+        memory     64 MiB of 4 GiB held
         ports      31000-31999
         attribute  rack=r1
 
@@ -171,7 +175,7 @@ async fn why_names_the_checks_the_closest_node_and_the_smallest_change() {
     site.check(
         "why /web",
         expect![[r#"
-            /web  satisfied: its one instance runs
+            /web  satisfied: its one instance runs (0 s)
             exit 0
         "#]],
     )
@@ -185,7 +189,7 @@ async fn why_names_the_checks_the_closest_node_and_the_smallest_change() {
         }];
     });
     site.check("why /big --nodes", expect![[r#"
-        /big  waiting: 1 instance waits: none of 2 nodes fits: 1 does not meet a constraint (rack LIKE r1), 1 has too few cpus free (needs 4 cpus; most free 3.5 on a1). To place one more: lower cpus from 4 to 3.5
+        /big  waiting: 1 instance waits: none of 2 nodes fits: 1 does not meet a constraint (rack LIKE r1), 1 has too few cpus free (needs 4 cpus; most free 3.5 on a1) (0 s)
         tried      0s ago, for 4 cpus, 64 MiB, 1 ports
 
         CHECK       NODES  REMOVED  LEFT  BECAUSE
@@ -201,7 +205,7 @@ async fn why_names_the_checks_the_closest_node_and_the_smallest_change() {
 
         NODE  FREE CPUS  FREE MEM  STANDS IN THE WAY
         a1    3.5        3.9 GiB   needs 4 cpus, has 3.5 free
-        a2    2          2.0 GiB   rack LIKE r1 (rack is "r2"); needs 4 cpus, has 2 free
+        a2    2          2 GiB     rack LIKE r1 (rack is "r2"); needs 4 cpus, has 2 free
         exit 0
     "#]]).await;
 }

@@ -22,7 +22,7 @@ async fn ids_are_accepted_as_short_as_they_are_shown() {
     assert!(both.lines().filter(|l| l.contains("hello")).count() == 2, "{both}");
     for node in ["S1", "a1", "c0ffee00-0000-4000-8000-000000000000-S1"] {
         let shown = site.run(&format!("node show {node}")).await;
-        assert!(shown.starts_with("a1  active\n"), "{node}: {shown}");
+        assert!(shown.starts_with("a1  active: takes work\n"), "{node}: {shown}");
         let tasks = site.run(&format!("task list --node {node}")).await;
         assert!(tasks.lines().count() == 3, "{node}: {tasks}");
     }

@@ -12,7 +12,6 @@ const CIRCLES_ALLOWED: &[&str] = &[
     "agent/sandbox/output: mod rotated",
     "agent/worker: exec live mod",
     "agent: check link mod prepare worker",
-    "api/view: app deployment verdict why",
     "cli: apps deploy files nodes tasks",
     "core/apply: instance task",
     "core/deploy: drain progress",

@@ -2,6 +2,7 @@
 import { here } from './base';
 import type {
   App,
+  DrainPreview,
   DrainRequest,
   Error as ErrorBody,
   FileEntry,
@@ -220,6 +221,7 @@ export const api = {
   app: (id: string, signal?: AbortSignal) => get<App>(`${OWN}/apps/${segment(id)}`, signal),
   why: (id: string, signal?: AbortSignal) => get<Why>(`${OWN}/apps/${segment(id)}/why`, signal),
   node: (id: string, signal?: AbortSignal) => get<Node>(`${OWN}/nodes/${segment(id)}`, signal),
+  drainPreview: (id: string) => get<DrainPreview>(`${OWN}/nodes/${segment(id)}/drain`),
   drain: (id: string, body: DrainRequest) =>
     send('POST', `${OWN}/nodes/${segment(id)}/drain`, body) as Promise<Moves>,
   files: (task: string, path: string, signal?: AbortSignal) =>

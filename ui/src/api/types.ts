@@ -134,10 +134,24 @@ export interface Status {
   started_at: Time;
   /** Of the answering process. */
   uptime_s: number;
+  /** The headline, as "node n1 cannot run containers, /web fails its health check". */
+  verdict: Verdict;
+  /**
+   * Nodes and apps that need attention, the worst 20, worst first. Not in the live view, whose rows say it.
+   */
+  troubles?: {
+    kind: 'node' | 'app';
+    id: string;
+    /** Host name of a node. */
+    name: string;
+    verdict: Verdict;
+  }[];
   counts: {
     nodes: number;
     /** Reachable and taking work. */
     nodes_active: number;
+    /** Not heard of, or with a dead container engine. */
+    nodes_attention: number;
     apps: number;
     /**
      * Apps that are `engine_down`, `unhealthy`, `crash_looping`, `stuck`, `delayed`,
@@ -152,6 +166,10 @@ export interface Status {
     instances_unhealthy: number;
     /** On the way to running. */
     instances_staging: number;
+    /** Of the running ones: with a check that is still open. */
+    instances_starting: number;
+    /** Told to end, and not gone yet. */
+    instances_stopping: number;
     deployments: number;
   };
   total: Resources;
@@ -167,6 +185,8 @@ export interface Warning {
   code: string;
   message: string;
   hint?: string;
+  /** The node it is about, whose own verdict says the same. */
+  node_id?: string;
   since?: Time;
 }
 
@@ -177,8 +197,9 @@ export type Time = string;
  * `deleting`; `stopped` (none wanted, none running); `engine_down` (an instance cannot go on
  * because the container engine of its node does not answer); `unhealthy` (a check fails, or
  * has just ended an instance); `crash_looping` (ended three times or more in a row soon after
- * the start); `delayed` (the next start is held back after a failure); `waiting` (instances
- * wanted that fit nowhere); `stuck` (its deployment has not moved for five minutes);
+ * the start); `stuck` (its deployment has not moved for five minutes, or for twice the grace
+ * its checks ask for when that is longer); `delayed` (the next start is held back after a
+ * failure); `waiting` (instances wanted that fit nowhere);
  * `deploying` (a deployment works on it); `degraded` (fewer running than wanted); `starting`
  * (all run, some not yet known to be well); `running`.
  */
@@ -188,17 +209,53 @@ export type AppCondition =
   | 'engine_down'
   | 'unhealthy'
   | 'crash_looping'
+  | 'stuck'
   | 'delayed'
   | 'waiting'
-  | 'stuck'
   | 'deploying'
   | 'degraded'
   | 'starting'
   | 'running';
 
-/** How an app is doing, in words. Lists, `why` and deployments tell the same one. */
+/**
+ * How something is doing, worst first. Of an app see `AppCondition`, of a node `NodeCondition`.
+ * An instance `failed`, is `lost` or `gone` (with its node), is `stopping` (told to end, and not
+ * gone yet), `finished` (ended by itself, without an error) or `stopped`.
+ */
+export type Standing =
+  | 'engine_down'
+  | 'unreachable'
+  | 'unhealthy'
+  | 'crash_looping'
+  | 'failed'
+  | 'lost'
+  | 'stuck'
+  | 'delayed'
+  | 'waiting'
+  | 'degraded'
+  | 'deleting'
+  | 'stopping'
+  | 'draining'
+  | 'deploying'
+  | 'starting'
+  | 'active'
+  | 'running'
+  | 'drained'
+  | 'deactivated'
+  | 'finished'
+  | 'stopped'
+  | 'gone';
+
+/** How a standing is felt; colours follow it. `bad` and `attention` are for somebody to look at. */
+export type Tone = 'bad' | 'attention' | 'moving' | 'good' | 'neutral';
+
+/**
+ * How an app, an instance, a node, a deployment or the cluster is doing, in words. Whatever shows
+ * it says this and nothing else.
+ */
 export interface Verdict {
-  state: AppCondition;
+  state: Standing;
+  tone: Tone;
   /** As "2 of 3 instances fail their health check". */
   sentence: string;
   since?: Time;
@@ -222,6 +279,10 @@ export interface AppSummary {
     unhealthy: number;
     /** Scheduled, fetching, pulling or starting. */
     staging: number;
+    /** Of the running ones: with a check that is still open. */
+    starting: number;
+    /** Told to end, and not gone yet. */
+    stopping: number;
   };
   has_health_checks: boolean;
   /** Present while instances wait for a place or for the end of a delay. */
@@ -281,6 +342,18 @@ export interface App extends AppSummary {
     version: Time;
   };
   deployment_progress: Deployment[];
+  /**
+   * What each instance keeps on the disk of its node; kept for a week after the instance is gone.
+   */
+  volumes: {
+    path: string;
+    /** Of each instance. */
+    size_mb: number;
+    /** Nodes on which an instance has one. */
+    hosts: string[];
+  }[];
+  /** Apps and groups that depend on it. */
+  dependants: string[];
 }
 
 export interface PlanAnswer {
@@ -373,6 +446,7 @@ export interface Instance {
   task_id?: string;
   app_id: string;
   condition: InstanceCondition;
+  verdict: Verdict;
   since: Time;
   launched_at?: Time;
   started_at?: Time;
@@ -535,6 +609,7 @@ export interface NodeSummary {
   host: string;
   roles: ('agent' | 'public_agent')[];
   condition: NodeCondition;
+  verdict: Verdict;
   /** Present while the container engine does not answer. */
   engine_away?: {
     since: Time;
@@ -582,6 +657,35 @@ export interface DrainRequest {
   dry_run?: boolean;
 }
 
+export interface DrainPreview {
+  node_id: string;
+  host: string;
+  /**
+   * As "2 instances have a place elsewhere; 1 instance has none and stays here until something has room".
+   */
+  sentence: string;
+  /** How many have a place elsewhere. */
+  moves: number;
+  no_place: number;
+  instances: {
+    id: string;
+    task_id?: string;
+    /** Empty for what is no app's. */
+    app_id: string;
+    /**
+     * `moves` to another node; `no_place`: it stays until something has room; `ends`: on its
+     * way out, not replaced; `waited_for`: nobody moves it, the drain waits for its end.
+     */
+    fate: 'moves' | 'no_place' | 'ends' | 'waited_for';
+    to_node_id?: string;
+    to_host?: string;
+    /** Why nothing has room. */
+    because?: string;
+    /** Persistent volumes that stay on the node; the replacement begins without their data. */
+    leaves_volumes?: string[];
+  }[];
+}
+
 export interface Moves {
   node: NodeSummary;
   /** Ids of the instances that leave the node. */
@@ -590,6 +694,8 @@ export interface Moves {
 
 export interface Deployment {
   id: string;
+  /** What it does and how far it is; `cause` and `next` are those of the worst app it works on. */
+  verdict: Verdict;
   version: Time;
   app_ids: string[];
   /** Number of the current step; the first is 1. */
@@ -605,6 +711,8 @@ export interface Deployment {
 export interface DeploymentAction {
   app_id: string;
   action: 'start' | 'stop' | 'scale' | 'restart';
+  /** What changes: "image web:1 → web:2, 2 → 5 instances". */
+  what?: string;
   /** Instances that reached the goal of this action. */
   done: number;
   of: number;

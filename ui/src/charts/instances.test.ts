@@ -11,6 +11,7 @@ function instance(id: string, more: Partial<Instance> = {}): Instance {
     id,
     app_id: '/web',
     condition: 'running',
+    verdict: { state: 'running', tone: 'good', sentence: 'is up' },
     since: ago(600),
     launched_at: ago(605),
     started_at: ago(600),
@@ -29,7 +30,7 @@ function instance(id: string, more: Partial<Instance> = {}): Instance {
 
 describe('squares', () => {
   test('are counted by what they say, the worst first', () => {
-    const all = [instance('a'), instance('b', { healthy: false }), instance('c')];
+    const all = [instance('a'), instance('b', { verdict: { state: 'unhealthy', tone: 'bad', sentence: 'fails its health check' } }), instance('c')];
     expect(tally(all).map(({ look, n }) => [look.word, n])).toEqual([['Unhealthy', 1], ['Running', 2]]);
   });
 

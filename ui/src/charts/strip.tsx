@@ -2,7 +2,7 @@
 import { Link } from 'wouter';
 import type { Deployment, Instance } from '../api/types';
 import { Panel, useNow } from '../components/ui';
-import { count, duration, shortTask } from '../lib/format';
+import { count, duration, humanise, shortTask } from '../lib/format';
 import css from './strip.module.css';
 import { type Phase, remaining, type Row, rolloutRows } from './rollout';
 
@@ -24,11 +24,14 @@ export function Rollout({
   app,
   version,
   instances,
+  said,
 }: {
   deployment: Deployment;
   app: string;
   version: string;
   instances: readonly Instance[];
+  /** The verdict on the service stands on the same screen: what blocks it is not told again. */
+  said: boolean;
 }) {
   const now = useNow();
   const from = Date.parse(deployment.started_at);
@@ -54,7 +57,11 @@ export function Rollout({
         </span>
       }
     >
-      {action?.blocked && <p className={css.blocked}>{action.blocked}</p>}
+      {action?.blocked && !said && (
+        <p lang="en" className={css.blocked}>
+          {humanise(action.blocked)}
+        </p>
+      )}
       <ul className={css.legend}>
         {phases.map((phase) => (
           <li key={phase}>

@@ -231,35 +231,35 @@ export function Meter({
 export function InstanceBar({
   running,
   wanted,
-  healthy,
   unhealthy,
   staging,
+  starting,
+  stopping,
   waiting,
-  checked,
 }: {
   running: number;
   wanted: number;
-  healthy: number;
   unhealthy: number;
   staging: number;
+  /** Of the running ones: with a check that is still open, so not green yet. */
+  starting: number;
+  stopping: number;
   /** Those on their way have no place yet. */
   waiting: boolean;
-  /** There are health checks: what runs without a result is not green yet. */
-  checked: boolean;
 }) {
-  const pending = checked ? Math.max(0, running - healthy - unhealthy) : 0;
-  const most = Math.max(wanted, running + staging, 1);
+  const most = Math.max(wanted, running + staging + stopping, 1);
   const part = (n: number) => `${(n / most) * 100}%`;
   return (
     <span className={css.instances}>
       <Changing className="nums">
-        {running === wanted ? `${running}` : `${running} / ${wanted}`}
+        {`${running === wanted ? running : `${running} / ${wanted}`}${stopping > 0 ? ` −${stopping}` : ''}`}
       </Changing>
       <span className={css.instanceBar} aria-hidden="true" data-state>
-        <span className={css.up} style={{ width: part(running - unhealthy - pending) }} />
+        <span className={css.up} style={{ width: part(running - unhealthy - starting) }} />
         <span className={css.sick} style={{ width: part(unhealthy) }} />
-        <span className={css.coming} style={{ width: part(pending) }} />
+        <span className={css.coming} style={{ width: part(starting) }} />
         <span className={waiting ? css.held : css.coming} style={{ width: part(staging) }} />
+        <span className={css.going} style={{ width: part(stopping) }} />
       </span>
     </span>
   );

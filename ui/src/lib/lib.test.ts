@@ -8,6 +8,7 @@ import { fromOldLink } from './oldlinks';
 const app = {
   id: '/prod/web',
   condition: 'waiting',
+  verdict: { state: 'waiting', tone: 'attention', sentence: 'nothing has room' },
   image: 'nginx:1',
   labels: { team: 'Blue' },
   instances: { wanted: 2, running: 1, healthy: 1, unhealthy: 0, staging: 0 },

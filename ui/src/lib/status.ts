@@ -1,9 +1,10 @@
-// From a condition to the shape, hue and word that stand for it everywhere.
-import type { AppCondition, AppSummary, Instance, InstanceCondition, NodeCondition } from '../api/types';
-import { say, sayAny } from '../words';
+// What the server says of a thing as the shape, hue and words that stand for it everywhere. What is
+// good or bad, and why, is said there (`Verdict`); nothing is judged here.
+import type { AppCondition, Instance, Standing, Tone, Verdict } from '../api/types';
+import { sayAny } from '../words';
 import { humanise } from './format';
 
-export type Tone = 'good' | 'moving' | 'attention' | 'bad' | 'neutral';
+export type { Tone };
 export type Shape =
   | 'check'
   | 'ring'
@@ -29,101 +30,91 @@ const look = (tone: Tone, shape: Shape, word: string): Look => ({
   },
 });
 
-export const APP_LOOK: Record<AppCondition, Look> = {
-  waiting: look('attention', 'hourglass', 'Waiting'),
-  delayed: look('attention', 'hourglass', 'Delayed'),
+export const LOOK: Record<Standing, Look> = {
+  engine_down: look('bad', 'octagon', 'Engine down'),
+  unreachable: look('bad', 'diamond', 'Unreachable'),
   unhealthy: look('bad', 'octagon', 'Unhealthy'),
-  engine_down: look('bad', 'octagon', 'Engine down'),
   crash_looping: look('bad', 'octagon', 'Crash loop'),
-  stuck: look('attention', 'triangle', 'Stuck'),
-  starting: look('moving', 'ring', 'Starting'),
-  degraded: look('attention', 'triangle', 'Degraded'),
-  deploying: look('moving', 'ring', 'Deploying'),
-  deleting: look('moving', 'ring', 'Deleting'),
-  running: look('good', 'check', 'Running'),
-  stopped: look('neutral', 'square', 'Stopped'),
-};
-
-const INSTANCE_LOOK: Record<InstanceCondition, Look> = {
-  scheduled: look('attention', 'hourglass', 'Scheduled'),
-  staging: look('moving', 'ring', 'Staging'),
-  starting: look('moving', 'ring', 'Starting'),
-  running: look('good', 'check', 'Running'),
-  killing: look('moving', 'ring', 'Stopping'),
-  unreachable: look('neutral', 'diamond', 'Unreachable'),
-  finished: look('neutral', 'outline', 'Finished'),
   failed: look('bad', 'octagon', 'Failed'),
-  killed: look('neutral', 'square', 'Stopped'),
   lost: look('bad', 'octagon', 'Lost'),
-  gone: look('neutral', 'square', 'Gone'),
-};
-
-export const NODE_LOOK: Record<NodeCondition, Look> = {
-  active: look('good', 'check', 'Active'),
-  engine_down: look('bad', 'octagon', 'Engine down'),
+  stuck: look('attention', 'triangle', 'Stuck'),
+  delayed: look('attention', 'hourglass', 'Delayed'),
+  waiting: look('attention', 'hourglass', 'Waiting'),
+  degraded: look('attention', 'triangle', 'Degraded'),
+  deleting: look('moving', 'ring', 'Deleting'),
+  stopping: look('moving', 'ring', 'Stopping'),
   draining: look('moving', 'ring', 'Draining'),
+  deploying: look('moving', 'ring', 'Deploying'),
+  starting: look('moving', 'ring', 'Starting'),
+  active: look('good', 'check', 'Active'),
+  running: look('good', 'check', 'Running'),
   drained: look('neutral', 'square', 'Drained'),
   deactivated: look('neutral', 'square', 'Deactivated'),
-  unreachable: look('neutral', 'diamond', 'Unreachable'),
+  finished: look('neutral', 'outline', 'Finished'),
+  stopped: look('neutral', 'square', 'Stopped'),
+  gone: look('neutral', 'square', 'Gone'),
 };
 
 const UNKNOWN = look('neutral', 'diamond', 'Unknown');
 
-export function appLook(condition: AppCondition): Look {
-  return APP_LOOK[condition] ?? UNKNOWN;
+export function lookOf(state: Standing): Look {
+  return LOOK[state] ?? UNKNOWN;
 }
 
-export function nodeLook(condition: NodeCondition): Look {
-  return NODE_LOOK[condition] ?? UNKNOWN;
-}
-
+/** That of an instance; one whose check is still open says so. */
 export function instanceLook(task: Instance): Look {
-  if (task.condition === 'running' && task.healthy === false) {
-    return look('bad', 'octagon', 'Unhealthy');
-  }
-  if (task.condition === 'running' && task.pending) return look('moving', 'ring', 'Check pending');
-  if (task.condition === 'running' && task.healthy === true) return look('good', 'check', 'Healthy');
-  return INSTANCE_LOOK[task.condition] ?? UNKNOWN;
+  const known = lookOf(task.verdict.state);
+  if (task.verdict.state === 'starting' && task.pending) return look(known.tone, known.shape, 'Starting, check open');
+  return task.verdict.state === 'running' && task.healthy ? look(known.tone, known.shape, 'Healthy') : known;
 }
 
-/** Worst first: the order in which a reader should look at services. */
-export const SEVERITY: AppCondition[] = [
-  'engine_down',
-  'unhealthy',
-  'crash_looping',
-  'stuck',
-  'waiting',
-  'delayed',
-  'degraded',
-  'deploying',
-  'starting',
-  'deleting',
-  'running',
-  'stopped',
-];
+/** Conditions of services, worst first, as the server orders them. */
+export const SEVERITY: AppCondition[] = (Object.keys(LOOK) as Standing[]).filter((state): state is AppCondition =>
+  [
+    'engine_down',
+    'unhealthy',
+    'crash_looping',
+    'stuck',
+    'delayed',
+    'waiting',
+    'degraded',
+    'deleting',
+    'deploying',
+    'starting',
+    'running',
+    'stopped',
+  ].includes(state),
+);
 
-export function needsAttention(app: AppSummary): boolean {
-  const trouble = ['engine_down', 'unhealthy', 'crash_looping', 'stuck', 'waiting', 'delayed', 'degraded'];
-  return trouble.includes(app.condition);
+export function needsAttention({ verdict }: { verdict: Verdict }): boolean {
+  return verdict.tone === 'bad' || verdict.tone === 'attention';
+}
+
+/** Worst first, then by name. */
+export function bySeverity<T extends { id: string; verdict: Verdict }>(a: T, b: T): number {
+  const order = Object.keys(LOOK);
+  const rank = ({ verdict }: T) => order.indexOf(verdict.state);
+  return rank(a) - rank(b) || a.id.localeCompare(b.id, 'en', { numeric: true });
 }
 
 export function ended(task: Instance): boolean {
   return ['finished', 'failed', 'killed', 'lost', 'gone'].includes(task.condition);
 }
 
-/** One sentence that says why a service is in its condition. */
-export function reason(app: AppSummary): string {
-  const { wanted, running, unhealthy } = app.instances;
-  if (app.verdict) {
-    const { sentence, cause } = app.verdict;
-    return humanise(cause && !sentence.includes(cause) ? `${sentence}: ${cause}` : sentence);
-  }
-  if (app.waiting) return humanise(app.waiting.reason);
-  if (app.condition === 'unhealthy') return say('reason.unhealthy', { n: unhealthy, of: running });
-  if (app.condition === 'degraded' || app.condition === 'deploying') {
-    return say('reason.some', { n: running, of: wanted });
-  }
-  return '';
+/** Sentence and cause of a verdict in one line. */
+export function reason({ verdict }: { verdict: Verdict }): string {
+  const { sentence, cause } = verdict;
+  return humanise(cause && !sentence.includes(cause) ? `${sentence}: ${cause}` : sentence);
+}
+
+/** Whether `text` is already said by a verdict. */
+export function isSaid(verdict: Verdict, text: string): boolean {
+  return reason({ verdict }).includes(humanise(text));
+}
+
+/** A sentence of the server at the head of a line: a capital where it does not begin with a name. */
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 const REASON_WORDS: Record<string, string> = {

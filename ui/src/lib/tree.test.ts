@@ -4,8 +4,9 @@ import { changedAt, instancesOf, type Line, lineKey, sum, tree } from './tree';
 import { byName } from './format';
 
 function app(id: string, condition = 'running', running = 1): AppSummary {
-  const instances = { wanted: running, running, healthy: 0, unhealthy: 0, staging: 0 };
-  return { id, condition, instances, cpus: 0.5, version: `2026-01-0${running}` } as unknown as AppSummary;
+  const instances = { wanted: running, running, healthy: 0, unhealthy: 0, staging: 0, starting: 0, stopping: 1 };
+  const verdict = { state: condition, tone: condition === 'running' ? 'good' : 'bad', sentence: condition };
+  return { id, condition, verdict, instances, cpus: 0.5, version: `2026-01-0${running}` } as unknown as AppSummary;
 }
 const apps = [app('/b'), app('/a/x/one', 'running', 2), app('/a/x/two', 'unhealthy', 3), app('/a/y'), app('/a')];
 const names = (a: Line, b: Line) => byName(a.id, b.id);
@@ -34,7 +35,7 @@ test('a group counts its services, its instances and its trouble', () => {
   const [group] = tree(apps, () => false, names);
   if (group?.kind !== 'group') throw new Error('no group');
   expect([group.members.length, group.troubled, group.worst.id]).toEqual([3, 1, '/a/x/two']);
-  expect(instancesOf(group)).toEqual({ wanted: 6, running: 6, healthy: 0, unhealthy: 0, staging: 0 });
+  expect(instancesOf(group)).toEqual({ wanted: 6, running: 6, healthy: 0, unhealthy: 0, staging: 0, starting: 0, stopping: 3 });
   expect(sum(group, (one) => one.cpus)).toBe(1.5);
   expect(changedAt(group)).toBe('2026-01-03');
 });

@@ -50,8 +50,16 @@ export function sum(line: Line, of: (app: AppSummary) => number): number {
 
 /** Instances of a line, added up. */
 export function instancesOf(line: Line): AppSummary['instances'] {
-  const add = (key: 'wanted' | 'running' | 'healthy' | 'unhealthy' | 'staging') => sum(line, (app) => app.instances[key]);
-  return { wanted: add('wanted'), running: add('running'), healthy: add('healthy'), unhealthy: add('unhealthy'), staging: add('staging') };
+  const add = (key: Exclude<keyof AppSummary['instances'], 'resume_to'>) => sum(line, (app) => app.instances[key]);
+  return {
+    wanted: add('wanted'),
+    running: add('running'),
+    healthy: add('healthy'),
+    unhealthy: add('unhealthy'),
+    staging: add('staging'),
+    starting: add('starting'),
+    stopping: add('stopping'),
+  };
 }
 
 /** When anything of the line became another version. */

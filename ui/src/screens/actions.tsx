@@ -5,7 +5,7 @@ import { navigate } from 'wouter/use-browser-location';
 import { here } from '../api/base';
 import { ApiError, api, type Call, calls, curlOf } from '../api/client';
 import { useApp, useRows } from '../api/hooks';
-import type { App, AppSummary, NodeSummary } from '../api/types';
+import type { AppSummary, NodeSummary } from '../api/types';
 import { Dialog } from '../components/dialog';
 import { Check, TextField } from '../components/field';
 import type { MenuItem } from '../components/menu';
@@ -133,20 +133,6 @@ export function AskDialog({
   );
 }
 
-interface Persistent {
-  path: string;
-  size_mb: number;
-}
-
-/** What a service keeps on its nodes' disks. */
-function persistent(spec: App['spec'] | undefined): Persistent[] {
-  const container = spec?.container as { volumes?: Record<string, unknown>[] } | undefined;
-  return (container?.volumes ?? []).flatMap((volume) => {
-    const kept = volume.persistent as { size?: number } | undefined;
-    return kept ? [{ path: String(volume.containerPath), size_mb: kept.size ?? 0 }] : [];
-  });
-}
-
 /** With data at stake the name is typed. */
 function Delete({
   app,
@@ -158,7 +144,9 @@ function Delete({
   onDeleted?: (() => void) | undefined;
 }) {
   const detail = useApp(app.id);
-  const volumes = persistent(detail.data?.spec);
+  const volumes = detail.data?.volumes ?? [];
+  const hosts = [...new Set(volumes.flatMap((volume) => volume.hosts))];
+  const dependants = detail.data?.dependants ?? [];
   return (
     <Change
       title={say('ask.deleteTitle', { id: app.id })}
@@ -179,12 +167,19 @@ function Delete({
       <p>
         {say('ask.deleteAbout', { n: app.instances.running })}
       </p>
+      {dependants.length > 0 && (
+        <Notice tone="attention">
+          <div>
+            <strong>{say('ask.dependants')}</strong> {dependants.join(', ')}
+          </div>
+        </Notice>
+      )}
       {volumes.length > 0 && (
         <Notice tone="bad">
           <div>
             <strong>{say('ask.data')}</strong>{' '}
-            {volumes.map((volume) => say('ask.volume', { path: volume.path, size: mebibytes(volume.size_mb) })).join(', ')}.{' '}
-            {say('ask.dataGone')}
+            {volumes.map((volume) => say('ask.volume', { path: volume.path, size: mebibytes(volume.size_mb) })).join(', ')}
+            {hosts.length > 0 && ` ${say('ask.volumesOn', { hosts: hosts.join(', ') })}`}. {say('ask.dataGone')}
           </div>
         </Notice>
       )}

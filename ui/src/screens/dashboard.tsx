@@ -1,11 +1,11 @@
 // First screen: is anything wrong, how full is it, what is going on.
 import { Link } from 'wouter';
 import { useRows, useStatus } from '../api/hooks';
-import type { AppSummary, NodeSummary, Status } from '../api/types';
+import type { AppSummary, NodeSummary, Status, Verdict } from '../api/types';
 import { Mark, StatusLabel } from '../components/status';
 import { Age, InstanceBar, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
-import { appHref, cpus, duration, mebibytes, percent } from '../lib/format';
-import { appLook, needsAttention, nodeLook, reason, SEVERITY } from '../lib/status';
+import { appHref, cpus, duration, humanise, mebibytes, percent } from '../lib/format';
+import { bySeverity, capital, lookOf, needsAttention } from '../lib/status';
 import { say } from '../words';
 import css from './dashboard.module.css';
 import { DeploymentRow } from './deployment';
@@ -21,36 +21,39 @@ export function Dashboard() {
   const nodes = useRows('nodes');
   const moving = useRows('deployments');
   if (!status) return <Skeleton rows={8} />;
-  const troubled = apps
-    .filter(needsAttention)
-    .sort((a, b) => SEVERITY.indexOf(a.condition) - SEVERITY.indexOf(b.condition));
+  const troubles = troublesOf(apps, nodes);
+  const told = new Set(troubles.flatMap(({ id, held }) => [id, ...held]));
+  // A warning about a node says no more than the node does.
+  const warnings = status.warnings.filter((warning) => !warning.node_id || !told.has(warning.node_id));
   return (
     <>
-      <Title text={`${troubled.length > 0 ? `(${troubled.length}) ` : ''}${say('nav.dashboard')}`} />
-      <PageHead title={<Sentence apps={apps} troubled={troubled.length} nodes={nodes} />} sub={<Facts status={status} />} />
-      {status.warnings.map((warning) => (
+      <Title text={say('nav.dashboard')} />
+      <PageHead
+        title={<span lang="en">{`${capital(humanise(status.verdict.sentence))}.`}</span>}
+        sub={<Facts status={status} />}
+      />
+      {warnings.map((warning) => (
         <Notice key={warning.code} tone="attention">
-          <div>
-            <strong>{warning.message}</strong>
-            {warning.hint && <div>{warning.hint}</div>}
+          <div lang="en">
+            <strong>{capital(warning.message)}.</strong>
+            {warning.hint && <div>{capital(warning.hint)}</div>}
           </div>
         </Notice>
       ))}
       <Capacity status={status} />
       <div className={css.columns}>
         <div className={css.column}>
-          {apps.length === 0 ? (
+          {troubles.length > 0 && <Attention troubles={troubles} />}
+          {apps.length === 0 && (
             <Panel flush>
               <NoServices />
             </Panel>
-          ) : (
-            <Attention apps={troubled} />
           )}
           {moving.length > 0 && (
             <Panel title={say('count.deployments', { n: moving.length })} aside={<Link href="/deployments">{say('dash.all')}</Link>} flush>
               <ul>
                 {moving.slice(0, SHOWN).map((deployment) => (
-                  <DeploymentRow key={deployment.id} deployment={deployment} />
+                  <DeploymentRow key={deployment.id} deployment={deployment} said={told} />
                 ))}
               </ul>
             </Panel>
@@ -65,14 +68,32 @@ export function Dashboard() {
   );
 }
 
-function Sentence({ apps, troubled, nodes }: { apps: readonly AppSummary[]; troubled: number; nodes: readonly NodeSummary[] }) {
-  const away = nodes.filter((node) => node.condition === 'unreachable').length;
-  const dead = nodes.filter((node) => node.condition === 'engine_down').length;
-  if (dead > 0) return <>{say('dash.dead', { n: dead })}</>;
-  if (away > 0) return <>{say('dash.away', { n: away })}</>;
-  if (troubled > 0) return <>{say('dash.trouble', { n: troubled })}</>;
-  if (apps.length === 0) return <>{say('dash.ready')}</>;
-  return <>{say('dash.fine')}</>;
+interface Trouble {
+  id: string;
+  name: string;
+  href: string;
+  verdict: Verdict;
+  /** Services that cannot go on for the same cause. */
+  held: string[];
+}
+
+/** What needs attention, worst first. Services that lack a container engine are told with its node. */
+function troublesOf(apps: readonly AppSummary[], nodes: readonly NodeSummary[]): Trouble[] {
+  const all: Trouble[] = nodes
+    .filter(needsAttention)
+    .map(({ id, host, verdict }) => ({ id, name: host, href: `/nodes/${id}`, verdict, held: [] }));
+  for (const { id, verdict } of apps.filter(needsAttention)) {
+    const node = all.find((known) => known.verdict.state === 'engine_down' && verdict.state === 'engine_down' && known.verdict.cause === verdict.cause);
+    if (node) node.held.push(id);
+    else all.push({ id, name: id, href: appHref(id, viewOf(verdict)), verdict, held: [] });
+  }
+  return all.sort(bySeverity);
+}
+
+/** The view of a service where its trouble is looked into. */
+function viewOf({ state }: Verdict): string | undefined {
+  if (state === 'waiting' || state === 'delayed' || state === 'stuck') return 'why';
+  return state === 'unhealthy' || state === 'crash_looping' ? 'logs' : undefined;
 }
 
 function Facts({ status }: { status: Status }) {
@@ -81,7 +102,10 @@ function Facts({ status }: { status: Status }) {
     <>
       <span>{status.name}</span>
       <span>{say('count.services', { n: counts.apps })}</span>
-      <span>{say('count.running', { n: counts.instances_running })}</span>
+      <span>
+        {say('count.running', { n: counts.instances_running })}
+        {counts.instances_stopping > 0 && `, ${say('count.stopping', { n: counts.instances_stopping })}`}
+      </span>
       <span>{say('count.nodes', { n: counts.nodes })}</span>
       <span>{say('dash.up', { age: duration(status.uptime_s * 1000) })}</span>
       {!status.leader && <strong>{say('dash.noLeader')}</strong>}
@@ -135,28 +159,40 @@ function Capacity({ status }: { status: Status }) {
   );
 }
 
-function Attention({ apps }: { apps: AppSummary[] }) {
-  if (apps.length === 0) return null;
+/** Each trouble as what, since when, because of what, and what to do. */
+function Attention({ troubles }: { troubles: Trouble[] }) {
   return (
     <Panel
       title={say('dash.attention')}
       flush
-      aside={apps.length > SHOWN && <Link href="/services?q=is:attention">{say('dash.allN', { n: apps.length })}</Link>}
+      aside={troubles.length > SHOWN && <Link href="/services?q=is:attention">{say('dash.allN', { n: troubles.length })}</Link>}
     >
       <ul className={css.list}>
-        {apps.slice(0, SHOWN).map((app) => (
-          <li key={app.id}>
-            <Link href={appHref(app.id, app.waiting ? 'why' : undefined)} className={css.trouble}>
-              <Mark look={appLook(app.condition)} size={16} />
+        {troubles.slice(0, SHOWN).map(({ id, name, href, verdict, held }) => (
+          <li key={id}>
+            <Link href={href} className={css.trouble}>
+              <Mark look={lookOf(verdict.state)} size={16} />
               <span className={css.troubleText}>
                 <span className={css.troubleName}>
-                  <strong>{app.id}</strong> <span className="muted">{appLook(app.condition).word.toLowerCase()}</span>
+                  <strong>{name}</strong>{' '}
+                  <span className="muted">{lookOf(verdict.state).word.toLowerCase()}</span>
                 </span>
-                <span lang="en">{reason(app)}</span>
+                <span lang="en">{capital(humanise(verdict.sentence))}</span>
+                {verdict.cause && !verdict.sentence.includes(verdict.cause) && (
+                  <span lang="en" className={css.troubleCause}>
+                    {humanise(verdict.cause)}
+                  </span>
+                )}
+                {held.length > 0 && <span>{say('dash.held', { n: held.length, names: shortened(held) })}</span>}
+                {verdict.next && (
+                  <span lang="en" className={css.troubleNext}>
+                    {capital(humanise(verdict.next))}
+                  </span>
+                )}
               </span>
-              {app.waiting && (
+              {verdict.since && (
                 <span className="muted">
-                  <Age at={app.waiting.since} />
+                  <Age at={verdict.since} />
                 </span>
               )}
             </Link>
@@ -167,8 +203,10 @@ function Attention({ apps }: { apps: AppSummary[] }) {
   );
 }
 
+const shortened = (names: string[]) => `${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? ', …' : ''}`;
+
 function Recent({ apps }: { apps: readonly AppSummary[] }) {
-  const recent = [...apps].sort((a, b) => (a.updated_at < b.updated_at ? 1 : -1)).slice(0, SHOWN);
+  const recent = [...apps].sort((a, b) => (a.version < b.version ? 1 : -1)).slice(0, SHOWN);
   return (
     <Panel title={say('dash.changed')} aside={<Link href="/services">{say('dash.allServices')}</Link>} flush>
       <ul className={css.list}>
@@ -176,10 +214,10 @@ function Recent({ apps }: { apps: readonly AppSummary[] }) {
           <li key={app.id}>
             <Link href={appHref(app.id)} className={css.recent}>
               <span className="truncate">{app.id}</span>
-              <StatusLabel look={appLook(app.condition)} />
-              <InstanceBar {...app.instances} waiting={!!app.waiting} checked={!!app.has_health_checks} />
+              <StatusLabel look={lookOf(app.verdict.state)} />
+              <InstanceBar {...app.instances} waiting={!!app.waiting} />
               <span className="muted">
-                <Age at={app.updated_at} />
+                <Age at={app.version} />
               </span>
             </Link>
           </li>
@@ -225,7 +263,7 @@ function shares(node: NodeSummary): { cpu: number; memory: number } {
 }
 
 function Tile({ node }: { node: NodeSummary }) {
-  const look = nodeLook(node.condition);
+  const look = lookOf(node.verdict.state);
   const active = node.condition === 'active';
   const { total, allocated, used } = node;
   const share = shares(node);
@@ -252,7 +290,7 @@ function Tile({ node }: { node: NodeSummary }) {
 function Square({ node }: { node: NodeSummary }) {
   const { cpu, memory } = shares(node);
   const full = Math.max(cpu, memory);
-  const look = nodeLook(node.condition);
+  const look = lookOf(node.verdict.state);
   const text = `${node.host}: ${look.word}, ${say('load.reserved', { text: percent(full, 1) })}, ${say('count.instances', { n: node.instances })}`;
   return (
     <Link

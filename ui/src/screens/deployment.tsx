@@ -1,8 +1,10 @@
 // One deployment as a line: what it does, how far it is, why it stands still.
 import { Link } from 'wouter';
-import type { Deployment } from '../api/types';
+import type { Deployment, Verdict } from '../api/types';
+import { Mark } from '../components/status';
 import { Age } from '../components/ui';
 import { appHref, humanise } from '../lib/format';
+import { capital, isSaid, lookOf, needsAttention } from '../lib/status';
 import css from './deployment.module.css';
 
 const VERBS = {
@@ -13,7 +15,16 @@ const VERBS = {
   resolve: 'Fetching for',
 };
 
-export function DeploymentRow({ deployment, app }: { deployment: Deployment; app?: string }) {
+export function DeploymentRow({
+  deployment,
+  app,
+  said,
+}: {
+  deployment: Deployment;
+  app?: string;
+  /** Services whose verdict stands on the same screen: what blocks them is not told again. */
+  said?: ReadonlySet<string>;
+}) {
   const actions = deployment.actions.filter((action) => !app || action.app_id === app);
   return (
     <li className={css.row}>
@@ -25,6 +36,7 @@ export function DeploymentRow({ deployment, app }: { deployment: Deployment; app
             <span className={css.text}>
               {VERBS[action.action] ?? action.action}{' '}
               {app ? 'this service' : <Link href={appHref(action.app_id)}>{action.app_id}</Link>}
+              {action.what && <span className="muted">: {action.what}</span>}
               {deployment.steps > 1 && (
                 <span className="muted">
                   {' '}
@@ -49,10 +61,32 @@ export function DeploymentRow({ deployment, app }: { deployment: Deployment; app
                 <Age at={deployment.started_at} />
               </span>
             </span>
-            {action.blocked && <span className={css.blocked}>{humanise(action.blocked)}</span>}
+            {action.blocked && !said?.has(action.app_id) && !isSaid(deployment.verdict, action.blocked) && (
+              <span className={css.blocked}>{humanise(action.blocked)}</span>
+            )}
           </div>
         );
       })}
     </li>
+  );
+}
+
+/** What is wrong with a deployment and what to do; nothing while it goes on. */
+export function DeploymentTrouble({ verdict, quiet }: { verdict: Verdict; quiet: boolean }) {
+  if (!needsAttention({ verdict })) return null;
+  return (
+    <div className={css.wrong}>
+      <Mark look={lookOf(verdict.state)} />
+      <div>
+        <strong>{lookOf(verdict.state).word}</strong>{' '}
+        {verdict.since && (
+          <span className="muted">
+            <Age at={verdict.since} />
+          </span>
+        )}
+        {verdict.cause && <div>{capital(humanise(verdict.cause))}</div>}
+        {verdict.next && !quiet && <div className="muted">{capital(humanise(verdict.next))}</div>}
+      </div>
+    </div>
   );
 }

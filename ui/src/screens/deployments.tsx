@@ -5,9 +5,12 @@ import { api } from '../api/client';
 import { useLoaded, useRows } from '../api/hooks';
 import type { Deployment } from '../api/types';
 import { Button, Command, Empty, PageHead, Panel, Skeleton } from '../components/ui';
+import { say } from '../words';
 import { Change } from './actions';
-import { DeploymentRow } from './deployment';
+import { DeploymentRow, DeploymentTrouble } from './deployment';
 import { Title } from './services';
+
+const NAMED_MAX = 2;
 
 export default function Deployments() {
   const loaded = useLoaded();
@@ -27,11 +30,15 @@ export default function Deployments() {
           <Empty title="No deployment is running">Every service is at its wanted version and size.</Empty>
         </Panel>
       )}
-      {all.map((deployment) => (
+      {all.map((deployment, at) => (
         <Panel
           key={deployment.id}
           flush
-          title={<span className="mono">{deployment.id.slice(0, 8)}</span>}
+          title={
+            <>
+              {named(deployment)} <code className="muted">{deployment.id.slice(0, 8)}</code>
+            </>
+          }
           aside={
             <Button onClick={() => setAsked(deployment)}>
               {(deployment.creates ?? []).length > 0 ? 'Roll back and delete…' : 'Roll back…'}
@@ -41,6 +48,11 @@ export default function Deployments() {
           <ul>
             <DeploymentRow deployment={deployment} />
           </ul>
+          <DeploymentTrouble
+            verdict={deployment.verdict}
+            // What to do is said once for all that wait for the same.
+            quiet={all.findIndex(({ verdict }) => verdict.next === deployment.verdict.next) < at}
+          />
         </Panel>
       ))}
       {asked && (asked.creates ?? []).length > 0 && <Undo deployment={asked} onClose={() => setAsked(undefined)} />}
@@ -61,6 +73,12 @@ export default function Deployments() {
       )}
     </>
   );
+}
+
+/** What it is about, by its first services. */
+function named({ app_ids }: Deployment): string {
+  const more = app_ids.length - NAMED_MAX;
+  return `${app_ids.slice(0, NAMED_MAX).join(', ')}${more > 0 ? ` ${say('deployments.more', { n: more })}` : ''}`;
 }
 
 /** Taking back what made services removes them: that is said, and their name typed. */

@@ -3,26 +3,27 @@ import { EllipsisVertical, FileText, FolderOpen, OctagonX, SquareTerminal } from
 import { useMemo, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { api } from '../api/client';
-import type { App, Instance } from '../api/types';
+import type { App, Instance, Verdict } from '../api/types';
 import { Check } from '../components/field';
 import { Menu } from '../components/menu';
 import { StatusLabel } from '../components/status';
 import { type Column, rowAction, type Sort, sorted, Table } from '../components/table';
 import { Age, Button, Copy, Empty, Panel } from '../components/ui';
 import { type Kind, openTab, useDock } from '../dock/dock';
-import { appHref, count, mebibytes, shortTask } from '../lib/format';
-import { ended, instanceLook } from '../lib/status';
+import { appHref, count, humanise, mebibytes, shortTask } from '../lib/format';
+import { ended, instanceLook, isSaid } from '../lib/status';
 import { useKeys } from '../lib/keys';
 import { Change } from './actions';
 import { InstanceBulk, useInstanceFilter, useInstances } from './instancebulk';
 import css from './instances.module.css';
 
-function detail(task: Instance): string {
-  const failing = task.health.find((result) => !result.alive);
-  if (failing?.last_failure_cause) return failing.last_failure_cause;
-  if (task.pending) return task.pending;
-  if (task.message) return task.message;
-  return task.exit_code !== undefined ? `exit code ${task.exit_code}` : '';
+/** Why an instance is as it is; nothing where the verdict about its service says it already. */
+export function detail(task: Instance, said?: Verdict): string {
+  const { sentence, cause, state } = task.verdict;
+  if (said && isSaid(said, cause ?? sentence)) return '';
+  if (cause) return humanise(cause);
+  if (state !== 'running' && state !== 'stopped') return humanise(sentence);
+  return task.exit_code !== undefined && ended(task) ? `exit code ${task.exit_code}` : '';
 }
 
 /** Where the instance listens: its node's ports, or the container's own address when it has none. */
@@ -117,7 +118,7 @@ export function instanceColumns(options: {
         <div className={css.status}>
           <StatusLabel look={instanceLook(task)} />
           {detail(task) && (
-            <span className={`truncate ${css.message}`} title={detail(task)}>
+            <span lang="en" className={`truncate ${css.message}`} title={detail(task)}>
               {detail(task)}
             </span>
           )}

@@ -2,13 +2,13 @@
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { ApiError, api } from '../api/client';
-import { queries, useFromRows, useNode, useRow } from '../api/hooks';
-import type { NodeSummary } from '../api/types';
+import { queries, useNode, useRow } from '../api/hooks';
+import type { DrainPreview, NodeSummary } from '../api/types';
 import { StatusLabel } from '../components/status';
 import { toast } from '../components/toast';
 import { Age, Button, Empty, Failure, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
-import { cpus, mebibytes } from '../lib/format';
-import { ended, nodeLook } from '../lib/status';
+import { appHref, cpus, humanise, mebibytes } from '../lib/format';
+import { capital, ended, lookOf, needsAttention } from '../lib/status';
 import { Change } from './actions';
 import { InstanceTable } from './instances';
 import { roles } from './nodes';
@@ -21,11 +21,7 @@ export default function NodePage({ id }: { id: string }) {
   // The address may name the node by its host.
   const own = detail.data?.id ?? id;
   const row = useRow('nodes', own);
-  const others = useFromRows(
-    'nodes',
-    (all) => all.filter((other) => other.id !== own && other.condition === 'active').length,
-  );
-  const [draining, setDraining] = useState<string[]>();
+  const [draining, setDraining] = useState<DrainPreview>();
   if (detail.isPending) return <Skeleton />;
   if (!detail.data) {
     const gone = detail.error instanceof ApiError && detail.error.status === 404;
@@ -49,7 +45,7 @@ export default function NodePage({ id }: { id: string }) {
 
   const preview = async () => {
     try {
-      setDraining((await api.drain(node.id, { dry_run: true })).instances);
+      setDraining(await api.drainPreview(node.id));
     } catch (error) {
       toast(error instanceof Error ? error.message : String(error), true);
     }
@@ -72,7 +68,7 @@ export default function NodePage({ id }: { id: string }) {
         title={node.host}
         sub={
           <>
-            <StatusLabel look={nodeLook(node.condition)} />
+            <StatusLabel look={lookOf(node.verdict.state)} />
             <span>{roles(node)}</span>
             {node.last_seen_at && (
               <span>
@@ -89,14 +85,23 @@ export default function NodePage({ id }: { id: string }) {
           )
         }
       />
-      {node.engine_away && (
-        <Notice tone="bad">
+      {node.verdict.state !== 'active' && (
+        <Notice tone={needsAttention(node) ? 'bad' : 'moving'}>
           <div>
-            <strong>{say('node.engine')}</strong>{' '}
-            <span className="muted">
-              (<Age at={node.engine_away.since} />)
-            </span>
-            <div lang="en">{node.engine_away.cause}</div>
+            <strong lang="en">{capital(humanise(node.verdict.sentence))}</strong>{' '}
+            {node.verdict.since && (
+              <span className="muted">
+                (<Age at={node.verdict.since} />)
+              </span>
+            )}
+            {node.verdict.cause && <div lang="en">{node.verdict.cause}</div>}
+            {node.verdict.next && <div lang="en">{capital(humanise(node.verdict.next))}</div>}
+            {detail.data.drain?.waits.map((wait) => (
+              <div key={wait.app}>
+                <Link href={appHref(wait.app)}>{wait.app}</Link>: {say('count.instances', { n: wait.instances })},{' '}
+                <span lang="en">{wait.reason}</span>
+              </div>
+            ))}
           </div>
         </Notice>
       )}
@@ -123,7 +128,7 @@ export default function NodePage({ id }: { id: string }) {
             void queries.invalidateQueries({ queryKey: ['node'] });
           }}
         >
-          <p>{moves(draining.length, others)}</p>
+          <Preview preview={draining} />
           <p>{say('node.drainHint')}</p>
         </Change>
       )}
@@ -131,11 +136,50 @@ export default function NodePage({ id }: { id: string }) {
   );
 }
 
-/** What a drain does, as far as it can be known beforehand. */
-function moves(n: number, others: number): string {
-  if (n === 0) return say('node.nothing');
-  if (others === 0) return say('node.noPlace', { n });
-  return say('node.moves', { n, others: say('count.otherNodes', { n: others }) });
+/** Where each instance would go: a line per service, the same reason once. */
+function Preview({ preview }: { preview: DrainPreview }) {
+  const apps = new Map<string, DrainPreview['instances']>();
+  for (const row of preview.instances) apps.set(row.app_id, [...(apps.get(row.app_id) ?? []), row]);
+  return (
+    <>
+      <p lang="en">{capital(preview.sentence)}.</p>
+      {apps.size > 0 && (
+        <ul className={css.fates} aria-label={say('node.fates')}>
+          {[...apps].map(([app, rows]) => (
+            <li key={app}>
+              <strong>{app || say('node.otherTasks')}</strong>
+              <span>{fates(rows).join(', ')}</span>
+              {[...new Set(rows.map((row) => row.because))].map(
+                (because) =>
+                  because && (
+                    <span key={because} lang="en" className="muted">
+                      {capital(because)}
+                    </span>
+                  ),
+              )}
+              {rows.some((row) => row.leaves_volumes) && (
+                <span className={css.lost}>
+                  {say('node.leaves', { volumes: [...new Set(rows.flatMap((row) => row.leaves_volumes ?? []))].join(', ') })}
+                </span>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+/** As "2 to n1", "1 to n2", "1 without a place". */
+function fates(rows: DrainPreview['instances']): string[] {
+  const alike = new Map<string, { fate: (typeof rows)[number]['fate']; host: string; n: number }>();
+  for (const { fate, to_host: host = '' } of rows) {
+    const key = `${fate} ${host}`;
+    alike.set(key, { fate, host, n: (alike.get(key)?.n ?? 0) + 1 });
+  }
+  return [...alike.values()].map(({ fate, host, n }) =>
+    fate === 'moves' ? say('node.goesTo', { n, host }) : say(`node.fate.${fate}`, { n }),
+  );
 }
 
 function Facts({ node }: { node: NodeSummary }) {

@@ -12,7 +12,7 @@ import { NODES } from '../lib/filter';
 import { byName, cpus, mebibytes } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { parse } from '../lib/query';
-import { nodeLook } from '../lib/status';
+import { lookOf } from '../lib/status';
 import { say } from '../words';
 import css from './nodes.module.css';
 import { Title } from './services';
@@ -50,7 +50,7 @@ const columns = (words: readonly string[]): Column<NodeSummary>[] => [
     width: 'minmax(110px, 1fr)',
     phone: 'end',
     compare: (a, b) => a.condition.localeCompare(b.condition),
-    cell: (node) => <StatusLabel look={nodeLook(node.condition)} />,
+    cell: (node) => <StatusLabel look={lookOf(node.verdict.state)} />,
   },
   {
     id: 'zone',

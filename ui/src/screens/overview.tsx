@@ -2,7 +2,7 @@
 import { FileText } from 'lucide-react';
 import { type KeyboardEvent, type ReactNode, useMemo, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
-import type { App, AppSummary, Instance, Measured } from '../api/types';
+import type { App, AppSummary, Instance, Measured, Verdict } from '../api/types';
 import { Chart, type Frame, type Line, type Moment } from '../charts/chart';
 import { latest, lengthOf, type Range, useMeasured, valuesOf } from '../charts/measured';
 import { Rollout } from '../charts/strip';
@@ -10,26 +10,34 @@ import { Waffle } from '../charts/waffle';
 import { StatusLabel } from '../components/status';
 import { Age, Button, Empty, Failure, Panel, Skeleton } from '../components/ui';
 import { appHref, count, cpus, mebibytes, shortTask } from '../lib/format';
-import { ended, instanceLook } from '../lib/status';
+import { ended, instanceLook, needsAttention } from '../lib/status';
+import { detail } from './instances';
 import css from './overview.module.css';
 
 export default function Overview({ app, row, children }: { app: App; row: AppSummary; children: ReactNode }) {
   const deployment = app.deployment_progress[0];
+  const said = needsAttention(row) ? row.verdict : undefined;
   return (
     <>
       {deployment && (
-        <Rollout deployment={deployment} app={app.id} version={app.version} instances={app.tasks} />
+        <Rollout
+          deployment={deployment}
+          app={app.id}
+          version={app.version}
+          instances={app.tasks}
+          said={!!said}
+        />
       )}
       <Charts of={`service:${app.id}`} reached={!!row.service_url} />
       <div className={css.columns}>
-        <Squares app={app} />
+        <Squares app={app} said={said} />
         {children}
       </div>
     </>
   );
 }
 
-function Squares({ app }: { app: App }) {
+function Squares({ app, said }: { app: App; said: Verdict | undefined }) {
   const [byNode, setByNode] = useState(false);
   const living = useMemo(() => app.tasks.filter((task) => !ended(task)), [app.tasks]);
   const versions = [...new Set(living.map((task) => task.version))].sort();
@@ -58,7 +66,7 @@ function Squares({ app }: { app: App }) {
           instances={living}
           newest={versions.length > 1 ? versions.at(-1) : undefined}
           byNode={byNode}
-          about={(instance) => <About instance={instance} />}
+          about={(instance) => <About instance={instance} said={said} />}
         />
       )}
     </Panel>
@@ -66,8 +74,9 @@ function Squares({ app }: { app: App }) {
 }
 
 /** The chosen square in a line. */
-function About({ instance }: { instance: Instance }) {
+function About({ instance, said }: { instance: Instance; said: Verdict | undefined }) {
   const { task_id, node_id, host, ports, used, mem_mb } = instance;
+  const why = detail(instance, said);
   const log = `${appHref(instance.app_id, 'logs')}${task_id ? `&${new URLSearchParams({ task: task_id })}` : ''}`;
   return (
     <div className={css.about}>
@@ -86,7 +95,11 @@ function About({ instance }: { instance: Instance }) {
       <Link href={log}>
         <FileText size={14} aria-hidden /> Log
       </Link>
-      {instance.message && <span className={css.message}>{instance.message}</span>}
+      {why && (
+        <span lang="en" className={css.message}>
+          {why}
+        </span>
+      )}
     </div>
   );
 }

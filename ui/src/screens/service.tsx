@@ -23,7 +23,8 @@ import {
 } from '../components/ui';
 import { groupsOf } from '../lib/filter';
 import { appHref, count, cpus, editHref, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
-import { appLook, needsAttention } from '../lib/status';
+import { capital, isSaid, lookOf, needsAttention } from '../lib/status';
+import { say } from '../words';
 import { type Ask, AskDialog, appMenu } from './actions';
 import { Instances } from './instances';
 import css from './service.module.css';
@@ -130,7 +131,7 @@ function Missing({ id, error, retry }: { id: string; error: unknown; retry: () =
 
 function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
   const { name } = splitId(app.id);
-  const { running, wanted, healthy, unhealthy } = app.instances;
+  const { running, wanted, healthy, unhealthy, starting, stopping } = app.instances;
   return (
     <PageHead
       crumbs={[
@@ -144,15 +145,17 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
       sub={
         <>
           <span className={css.condition}>
-            <StatusLabel look={appLook(app.condition)} />
+            <StatusLabel look={lookOf(app.verdict.state)} />
           </span>
           <span data-testid="instances">
             <Changing className="nums">{`${running} of ${wanted}`}</Changing> running
             {app.has_health_checks && running > 0 && `, ${healthy} healthy`}
             {unhealthy > 0 && `, ${unhealthy} unhealthy`}
+            {starting > 0 && `, ${say('count.starting', { n: starting })}`}
+            {stopping > 0 && `, ${say('count.stopping', { n: stopping })}`}
           </span>
           <span>
-            changed <Age at={app.updated_at} suffix=" ago" />
+            changed <Age at={app.version} suffix=" ago" />
           </span>
         </>
       }
@@ -194,39 +197,29 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
 function News({ app, row }: { app: App; row: AppSummary }) {
   return (
     <>
-      {!row.waiting && row.verdict && needsAttention(row) && <Trouble verdict={row.verdict} id={app.id} />}
-      {row.waiting && (
-        <Notice tone="attention" action={<Link href={appHref(app.id, 'why')}>Why, and what would help</Link>}>
-          <div>
-            <strong>{row.condition === 'delayed' ? 'Launches are delayed.' : 'Waiting for a place.'}</strong>{' '}
-            {humanise(row.waiting.reason)}{' '}
-            <span className="muted">
-              (<Age at={row.waiting.since} />)
-            </span>
-          </div>
-        </Notice>
-      )}
-      {app.last_failure && <LastFailure failure={app.last_failure} />}
+      {needsAttention(row) && <Trouble verdict={row.verdict} id={app.id} />}
+      {app.last_failure && !isSaid(row.verdict, app.last_failure.message) && <LastFailure failure={app.last_failure} />}
     </>
   );
 }
 
-/** What is wrong, since when, and what to do about it. */
+/** What is wrong, since when, why, and what to do about it. */
 function Trouble({ verdict, id }: { verdict: Verdict; id: string }) {
+  const places = verdict.state === 'waiting' || verdict.state === 'stuck' || verdict.state === 'delayed';
   return (
     <Notice
-      tone={appLook(verdict.state).tone === 'bad' ? 'bad' : 'attention'}
-      action={<Link href={appHref(id, 'logs')}>Logs</Link>}
+      tone={verdict.tone === 'bad' ? 'bad' : 'attention'}
+      action={places ? <Link href={appHref(id, 'why')}>Why</Link> : <Link href={appHref(id, 'logs')}>Logs</Link>}
     >
       <div>
-        <strong>{humanise(verdict.sentence)}</strong>{' '}
+        <strong lang="en">{capital(humanise(verdict.sentence))}</strong>{' '}
         {verdict.since && (
           <span className="muted">
             (<Age at={verdict.since} />)
           </span>
         )}
-        {verdict.cause && !verdict.sentence.includes(verdict.cause) && <div>{humanise(verdict.cause)}</div>}
-        {verdict.next && <div>{humanise(verdict.next)}</div>}
+        {verdict.cause && !verdict.sentence.includes(verdict.cause) && <div lang="en">{humanise(verdict.cause)}</div>}
+        {verdict.next && <div lang="en">{capital(humanise(verdict.next))}</div>}
       </div>
     </Notice>
   );

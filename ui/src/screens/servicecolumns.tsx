@@ -11,7 +11,7 @@ import { Mark, StatusLabel } from '../components/status';
 import { type Column, rowAction, rowLink } from '../components/table';
 import { Age, InstanceBar } from '../components/ui';
 import { appHref, byName, cpus, mebibytes, splitId, whatRuns } from '../lib/format';
-import { appLook, reason } from '../lib/status';
+import { lookOf, reason } from '../lib/status';
 import { bySeverity, changedAt, type GroupLine, instancesOf, type Line, members, sum } from '../lib/tree';
 import { say } from '../words';
 import { type Ask, appMenu } from './actions';
@@ -78,16 +78,7 @@ export function columns(told: Told): Column<Line>[] {
       width: '84px',
       phone: 'end',
       compare: byNumber((line) => instancesOf(line).running),
-      cell: (line) => {
-        const all = members(line);
-        return (
-          <InstanceBar
-            {...instancesOf(line)}
-            waiting={all.some((app) => !!app.waiting)}
-            checked={all.some((app) => app.has_health_checks)}
-          />
-        );
-      },
+      cell: (line) => <InstanceBar {...instancesOf(line)} waiting={members(line).some((app) => !!app.waiting)} />,
     },
     {
       id: 'cpus',
@@ -212,7 +203,7 @@ function Name({ line, told }: { line: Line; told: Told }) {
 
 function Status({ line }: { line: Line }) {
   if (line.kind === 'group') {
-    const look = appLook(line.worst.condition);
+    const look = lookOf(line.worst.verdict.state);
     return (
       <div className={css.status}>
         <span className={css.sum}>
@@ -230,7 +221,7 @@ function Status({ line }: { line: Line }) {
   const quiet = app.condition === 'running' || app.condition === 'stopped';
   return (
     <div className={css.status}>
-      <StatusLabel look={appLook(app.condition)} />
+      <StatusLabel look={lookOf(app.verdict.state)} />
       {!quiet && (
         // What the server says, it says in English.
         <span className={`truncate ${css.reason}`} title={reason(app)} lang="en">

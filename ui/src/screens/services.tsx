@@ -2,7 +2,7 @@
 import { Plus } from 'lucide-react';
 import { lazy, Suspense, useDeferredValue, useMemo, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
-import { useLoaded, useRows } from '../api/hooks';
+import { useLoaded, useRows, useStatus } from '../api/hooks';
 import type { AppSummary } from '../api/types';
 import { useSparks } from '../charts/measured';
 import { FilterBox, useFilter } from '../components/filterbox';
@@ -219,7 +219,9 @@ export function Services() {
 
 function summary(apps: readonly AppSummary[]): string {
   const running = apps.reduce((n, app) => n + app.instances.running, 0);
-  return `${say('count.services', { n: apps.length })}, ${say('count.running', { n: running })}`;
+  const stopping = apps.reduce((n, app) => n + app.instances.stopping, 0);
+  const told = [say('count.services', { n: apps.length }), say('count.running', { n: running })];
+  return [...told, ...(stopping > 0 ? [say('count.stopping', { n: stopping })] : [])].join(', ');
 }
 
 export function NoServices() {
@@ -241,7 +243,8 @@ export function NoServices() {
   );
 }
 
-/** Sets the title of the window. */
+/** Sets the title of the window, with the number of what needs attention in front. */
 export function Title({ text }: { text: string }) {
-  return <title>{`${text} · tepui`}</title>;
+  const n = useStatus((status) => (status ? status.counts.apps_attention + status.counts.nodes_attention : 0));
+  return <title>{`${n > 0 ? `(${n}) ` : ''}${text} · tepui`}</title>;
 }

@@ -6,7 +6,7 @@ import { Menu, type MenuItem } from '../components/menu';
 import { Mark } from '../components/status';
 import { density } from '../components/table';
 import { Button } from '../components/ui';
-import { appLook, SEVERITY } from '../lib/status';
+import { lookOf, SEVERITY } from '../lib/status';
 import { oneOf, Stored, texts, useStored } from '../lib/stored';
 import { number, say } from '../words';
 import type { BulkAsk } from './bulk';
@@ -55,7 +55,7 @@ export function Conditions({
     <div className={css.chips} role="group" aria-label={say('services.byStatus')}>
       {SEVERITY.filter((condition) => counts.has(condition)).map((condition) => {
         const word = `is:${condition}`;
-        const look = appLook(condition);
+        const look = lookOf(condition);
         return (
           <button key={condition} type="button" aria-pressed={words.includes(word)} onClick={() => toggle(word)}>
             <Mark look={look} />

@@ -6,7 +6,7 @@ import type { AppSummary, Instance } from '../api/types';
 import { Mark, StatusLabel } from '../components/status';
 import { Age, Copy, Panel } from '../components/ui';
 import { appHref, cpus, humanise, mebibytes, whatRuns } from '../lib/format';
-import { appLook, ended, instanceLook } from '../lib/status';
+import { capital, ended, instanceLook, isSaid, lookOf } from '../lib/status';
 import { VIEWS } from '../lib/views';
 import { say } from '../words';
 import css from './sidepanel.module.css';
@@ -37,14 +37,12 @@ function About({ app }: { app: AppSummary }) {
   const living = detail?.tasks.filter((task) => !ended(task)) ?? [];
   return (
     <div className={css.about}>
-      <StatusLabel look={appLook(app.condition)} large />
-      {verdict && (
-        <div lang="en">
-          <p>{humanise(verdict.sentence)}</p>
-          {verdict.cause && !verdict.sentence.includes(verdict.cause) && <p className="muted">{humanise(verdict.cause)}</p>}
-          {verdict.next && <p className="muted">{humanise(verdict.next)}</p>}
-        </div>
-      )}
+      <StatusLabel look={lookOf(verdict.state)} large />
+      <div lang="en">
+        <p>{capital(humanise(verdict.sentence))}</p>
+        {verdict.cause && !verdict.sentence.includes(verdict.cause) && <p className="muted">{humanise(verdict.cause)}</p>}
+        {verdict.next && <p className="muted">{capital(humanise(verdict.next))}</p>}
+      </div>
       <div>
         <h3>{say('panel.instances', { n: app.instances.running, of: app.instances.wanted })}</h3>
         <Instances tasks={living} />
@@ -72,7 +70,7 @@ function About({ app }: { app: AppSummary }) {
           <Age at={app.version} />
         </dd>
       </dl>
-      {detail?.last_failure && (
+      {detail?.last_failure && !isSaid(verdict, detail.last_failure.message) && (
         <div lang="en">
           <h3>
             {say('panel.failure')} <Age at={detail.last_failure.at} />

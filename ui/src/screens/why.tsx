@@ -8,13 +8,13 @@ import type { AppSummary, Why } from '../api/types';
 import { Mark } from '../components/status';
 import { Age, Button, Command, Empty, Failure, Panel, Skeleton, useNow } from '../components/ui';
 import { count, cpus, duration, humanise, mebibytes } from '../lib/format';
-import { APP_LOOK, type Look, reasonWord } from '../lib/status';
+import { capital, LOOK, type Look, reasonWord } from '../lib/status';
 import { Change } from './actions';
 import css from './why.module.css';
 
 const LOOKS: Record<Why['state'], Look> = {
-  ...APP_LOOK,
-  satisfied: { tone: 'good', shape: 'check', word: 'Running' },
+  ...LOOK,
+  satisfied: LOOK.running,
   no_report: { tone: 'neutral', shape: 'diamond', word: 'Not tried yet' },
 };
 
@@ -55,14 +55,24 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
       <div className={css.answer}>
         <Mark look={LOOKS[report.state] ?? LOOKS.no_report} size={20} />
         <div className={css.answerText}>
-          <p className={css.sentence}>{cause(report)}</p>
-          {report.verdict?.next && (
+          <p className={css.sentence}>
+            {capital(humanise(report.verdict.sentence))}{' '}
+            {report.verdict.since && (
+              <span className="muted">
+                (<Age at={report.verdict.since} />)
+              </span>
+            )}
+          </p>
+          {report.verdict.cause && !report.verdict.sentence.includes(report.verdict.cause) && (
+            <p>{capital(humanise(report.verdict.cause))}</p>
+          )}
+          {report.verdict.next && !report.change && (
             <p>
-              <strong>Next:</strong> {report.verdict.next}
+              <strong>Next:</strong> {humanise(report.verdict.next)}
             </p>
           )}
           {report.delayed_until && <Until at={report.delayed_until} />}
-          {report.closest && report.state === 'waiting' && (
+          {report.closest && (
             <p>
               Closest: <Link href={`/nodes/${report.closest.node_id}`}>{report.closest.host}</Link>
               {report.closest.missing.length > 0 &&
@@ -112,13 +122,6 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
   );
 }
 
-/** The sentence without its advice, which stands in a line of its own. */
-function cause(report: Why): string {
-  const advice = report.change ? report.sentence.indexOf(report.change.sentence) : -1;
-  const text = advice < 0 ? report.sentence : report.sentence.slice(0, advice);
-  return humanise(text).replace(/\s*To place one more:\s*$/, '');
-}
-
 function Until({ at }: { at: string }) {
   const left = Date.parse(at) - useNow();
   return <p>{left > 0 ? `Next launch in ${duration(left)}.` : 'The next launch is due.'}</p>;
@@ -161,8 +164,8 @@ function Constraints({ report }: { report: Why }) {
               {constraint.field} {constraint.operator} {constraint.value}
             </code>
             <span>
-              excludes {count(constraint.removed, 'node')}
-              {constraint.sole ? `, ${constraint.sole} of them alone` : ''}
+              rules out {count(constraint.removed, 'node')}
+              {constraint.sole ? `; of ${constraint.sole} nothing else does` : ''}
             </span>
           </li>
         ))}

@@ -3,10 +3,10 @@ import type { AppSummary, NodeSummary } from '../api/types';
 import { fuzzy } from '../lib/fuzzy';
 import { entriesFor } from './commands';
 
-const app = (id: string, wanted = 2) => ({ id, condition: 'running', instances: { wanted } }) as unknown as AppSummary;
+const app = (id: string, wanted = 2) => ({ id, verdict: { state: 'running' }, instances: { wanted } }) as unknown as AppSummary;
 const known = {
   apps: [app('/shop/api'), app('/shop/api-old', 0), app('/tools/grafana')],
-  nodes: [{ id: 'n1', host: '10.0.0.11', condition: 'active' } as unknown as NodeSummary],
+  nodes: [{ id: 'n1', host: '10.0.0.11', verdict: { state: 'active' } } as unknown as NodeSummary],
   recent: [] as string[],
 };
 const first = (query: string, recent: string[] = []) => entriesFor(query, { ...known, recent })[0];

@@ -2,7 +2,7 @@
 import type { AppSummary, NodeSummary } from '../api/types';
 import { fuzzy } from '../lib/fuzzy';
 import { appHref } from '../lib/format';
-import { appLook, type Look, nodeLook } from '../lib/status';
+import { type Look, lookOf } from '../lib/status';
 import { VIEWS, viewOf } from '../lib/views';
 import { LANGUAGES, type Language, say } from '../words';
 import type { Theme } from './theme';
@@ -102,7 +102,7 @@ function services(apps: readonly AppSummary[], run: (app: AppSummary) => Run, ve
     id: `app:${verb}${app.id}`,
     text: app.id,
     about: say('search.service'),
-    look: appLook(app.condition),
+    look: lookOf(app.verdict.state),
     run: run(app),
   }));
 }
@@ -112,7 +112,7 @@ const hosts = (nodes: readonly NodeSummary[]): Found[] =>
     id: `node:${node.id}`,
     text: node.host,
     about: say('search.node'),
-    look: nodeLook(node.condition),
+    look: lookOf(node.verdict.state),
     run: { kind: 'go', href: `/nodes/${node.id}` },
   }));
 

@@ -148,7 +148,7 @@ function SideBar({ location }: { location: string }) {
   const name = useStatus((status) => status?.name);
   const version = useStatus((status) => status?.version);
   const attention = useStatus((status) => status?.counts.apps_attention ?? 0);
-  const away = useFromRows('nodes', (all) => all.filter((node) => node.condition !== 'active').length);
+  const away = useStatus((status) => status?.counts.nodes_attention ?? 0);
   const badges: Record<string, string> = {
     '/services': attention > 0 ? `${attention}` : '',
     '/nodes': away > 0 ? `${away}` : '',

@@ -1,116 +1,34 @@
-//! How an app is doing: one word, one sentence, since when, what causes it and what to do next.
+//! How an app is doing. The worst that holds is told, in the order of `Standing`.
 //!
-//! The list, `why`, deployments and the count of apps that need attention all ask here, so that no
-//! two of them disagree. The worst that holds is told, in this order: the node cannot run
-//! containers, checks fail, starts fail again and again, a deployment stands still, nothing has
-//! room, on its way, running.
+//! A deployment stands still when nothing of the app has moved for five minutes, or for twice the
+//! grace its own checks ask for, whichever is longer: nobody is told of a start that takes as long
+//! as its author said it would.
 
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::{Iso, View, app::is_up, health, instance::condition_word, node, why};
+use super::{
+    state::{Standing, Verdict},
+    words::{condition_word, engine_next, kill_words, node_next},
+};
 use crate::{
-    base::{clock::Timestamp, units::count},
-    core::{backoff::Delay, state::TaskFailure},
-    model::{
-        AppId, Deployment, Instance, WorkloadSpec,
-        instance::{Condition, KillReason},
+    api::view::{
+        View, health,
+        lookup::{engine_away, is_up, no_place, resume_to},
     },
+    base::{clock::Timestamp, units::count},
+    core::{backoff::Delay, place::Report, state::TaskFailure},
+    model::{AppId, Deployment, Instance, WorkloadSpec, instance::Condition},
 };
 
 /// A deployment that has not moved for this long is told as stuck: longer than most pulls and
 /// start-ups, and short enough that somebody still remembers starting it.
-const STUCK: Duration = Duration::from_secs(300);
+pub const STUCK: Duration = Duration::from_secs(300);
 /// Failures in a row from which an app is said to fail again and again.
-const LOOP_FAILURES: u32 = 3;
+pub const LOOP_FAILURES: u32 = 3;
+/// Apps of the step before that are looked at for when the present step began.
+const LOOKED_BACK_MAX: usize = 8;
 /// How long all instances must have run until earlier failures are forgotten.
 const STEADY: Duration = Duration::from_secs(60);
-
-/// One word for a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AppCondition {
-    Deleting,
-    /// The container engine of a node it needs does not answer.
-    EngineDown,
-    /// A health check fails.
-    Unhealthy,
-    /// It fails again and again, soon after each start.
-    CrashLooping,
-    /// Its deployment has not moved for a while.
-    Stuck,
-    /// Held back after a failure.
-    Delayed,
-    /// Nothing has room for it.
-    Waiting,
-    Deploying,
-    /// Outside a deployment: up, or nearly, and not yet known to be well.
-    Starting,
-    /// Fewer run than wanted.
-    Degraded,
-    Stopped,
-    Running,
-}
-
-impl AppCondition {
-    /// Whether somebody should look at it.
-    pub fn needs_attention(self) -> bool {
-        match self {
-            Self::EngineDown
-            | Self::Unhealthy
-            | Self::CrashLooping
-            | Self::Stuck
-            | Self::Delayed
-            | Self::Waiting
-            | Self::Degraded => true,
-            Self::Deleting | Self::Deploying | Self::Starting | Self::Stopped | Self::Running => {
-                false
-            }
-        }
-    }
-}
-
-/// `Verdict` of the contract.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Verdict {
-    pub state: AppCondition,
-    pub sentence: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Iso>,
-    /// What was seen, in the words of whoever saw it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
-
-impl Verdict {
-    fn of(state: AppCondition, sentence: impl Into<String>, since: Option<Timestamp>) -> Self {
-        let (sentence, since) = (sentence.into(), since.map(Iso));
-        Self { state, sentence, since, cause: None, next: None }
-    }
-
-    fn because(self, cause: impl Into<String>) -> Self {
-        let cause = cause.into();
-        Self { cause: Some(cause).filter(|cause| !cause.is_empty()), ..self }
-    }
-
-    fn next(self, next: impl Into<String>) -> Self {
-        Self { next: Some(next.into()), ..self }
-    }
-
-    /// Sentence and cause in one.
-    pub fn full(&self) -> String {
-        match &self.cause {
-            Some(cause) if !self.sentence.contains(cause.as_str()) => {
-                format!("{}: {cause}", self.sentence)
-            }
-            Some(_) | None => self.sentence.clone(),
-        }
-    }
-}
 
 /// The verdict about one app that `app::spec` knows.
 pub fn verdict(view: &View<'_>, id: &AppId, spec: &WorkloadSpec) -> Verdict {
@@ -120,6 +38,7 @@ pub fn verdict(view: &View<'_>, id: &AppId, spec: &WorkloadSpec) -> Verdict {
         .or_else(|| facts.engine_down())
         .or_else(|| facts.unhealthy())
         .or_else(|| facts.crash_looping())
+        .or_else(|| facts.stuck())
         .or_else(|| facts.delayed())
         .or_else(|| facts.waiting())
         .or_else(|| facts.deploying())
@@ -190,13 +109,27 @@ impl<'a> Facts<'a> {
             return None;
         }
         let left = count(self.present.len(), "instance");
-        let since = self.deployment.map(|d| d.started_at);
-        let verdict =
-            Verdict::of(AppCondition::Deleting, format!("being removed, {left} left"), since);
+        let stands =
+            self.deployment.map(|d| self.moved(d)).filter(|moved| self.is_long_ago(*moved));
+        let verdict = match stands {
+            Some(moved) => {
+                let text = format!("its removal is stuck, {left} left");
+                let verdict = Verdict::of(Standing::Stuck, text, moved);
+                verdict.because(self.coming().unwrap_or_default())
+            }
+            None => {
+                let since = self.deployment.map(|d| d.started_at);
+                Verdict::of(Standing::Deleting, format!("being removed, {left} left"), since)
+            }
+        };
         Some(match self.held_up() {
             Some((cause, next)) => verdict.because(cause).next(next),
             None => verdict,
         })
+    }
+
+    fn is_long_ago(&self, moved: Timestamp) -> bool {
+        self.view.now.since(moved) >= patience(self.spec)
     }
 
     fn stopped(&self) -> Option<Verdict> {
@@ -204,8 +137,11 @@ impl<'a> Facts<'a> {
         is_stopped.then(|| {
             let text = "no instance is wanted";
             let since = Some(self.spec.last_scaling_at);
-            Verdict::of(AppCondition::Stopped, text, since)
-                .next(format!("tepui app scale {} N starts it", self.id))
+            let next = match resume_to(self.view.state, self.id) {
+                Some(n) => format!("tepui app scale {} {n} starts as many as there were", self.id),
+                None => format!("tepui app scale {} N starts it", self.id),
+            };
+            Verdict::of(Standing::Stopped, text, since).next(next)
         })
     }
 
@@ -213,7 +149,7 @@ impl<'a> Facts<'a> {
     fn held_up(&self) -> Option<(String, String)> {
         self.present.iter().filter(|i| !is_up(self.view.state, i)).find_map(|instance| {
             let place = instance.placement()?;
-            if let Some(away) = node::engine_away(self.view, &place.node) {
+            if let Some(away) = engine_away(self.view, &place.node) {
                 return Some((away.cause, engine_next(&place.hostname)));
             }
             let node = self.view.state.nodes.get(&place.node)?;
@@ -227,14 +163,14 @@ impl<'a> Facts<'a> {
     fn engine_down(&self) -> Option<Verdict> {
         let mut held = self.present.iter().filter(|i| !is_up(self.view.state, i)).filter_map(|i| {
             let place = i.placement()?;
-            Some((&place.hostname, node::engine_away(self.view, &place.node)?))
+            Some((&place.hostname, engine_away(self.view, &place.node)?))
         });
         let (host, away) = held.next()?;
         let n = 1 + held.count();
         let who = self.n_of(n);
         let text = format!("{who} cannot go on: the container engine of {host} does not answer");
         Some(
-            Verdict::of(AppCondition::EngineDown, text, Some(away.since))
+            Verdict::of(Standing::EngineDown, text, Some(away.since))
                 .because(away.cause)
                 .next(engine_next(host)),
         )
@@ -256,7 +192,7 @@ impl<'a> Facts<'a> {
             let fails = if sick.len() == 1 { "fails its" } else { "fail their" };
             let cause = sick.iter().find_map(|i| health::failing(i, state.spec_of(i)?));
             let text = format!("{who} {fails} health check");
-            let verdict = Verdict::of(AppCondition::Unhealthy, text, since);
+            let verdict = Verdict::of(Standing::Unhealthy, text, since);
             return Some(verdict.because(cause.unwrap_or_default()).next(next));
         }
         // Between two instances that a check has ended: nothing fails at this very moment.
@@ -264,7 +200,7 @@ impl<'a> Facts<'a> {
         let is_successor = |i: &&Instance| i.id == failure.instance && !is_up(state, i);
         self.present.iter().any(is_successor).then(|| {
             let text = "an instance was ended because its health check failed, and started anew";
-            Verdict::of(AppCondition::Unhealthy, text, Some(failure.at))
+            Verdict::of(Standing::Unhealthy, text, Some(failure.at))
                 .because(failure.message.clone())
                 .next(next)
         })
@@ -273,8 +209,7 @@ impl<'a> Facts<'a> {
     fn crash_looping(&self) -> Option<Verdict> {
         let delay = self.delay.filter(|d| d.n_failures >= LOOP_FAILURES)?;
         let last_start = self.present.iter().filter_map(|i| i.started_at()).max();
-        let pause = STEADY.max(2 * Duration::from_millis(delay.delay_ms));
-        let steady = last_start.is_some_and(|at| self.view.now.since(at) > pause);
+        let steady = last_start.is_some_and(|at| is_steady(delay, at, self.view.now));
         if self.n_up >= self.wanted && steady {
             return None;
         }
@@ -283,7 +218,7 @@ impl<'a> Facts<'a> {
         if delay.until > self.view.now && self.n_waiting() > 0 {
             text.push_str(&format!("; the next start is held back until {}", delay.until));
         }
-        Some(self.failed(Verdict::of(AppCondition::CrashLooping, text, Some(delay.failed_at))))
+        Some(self.failed(Verdict::of(Standing::CrashLooping, text, Some(delay.failed_at))))
     }
 
     fn delayed(&self) -> Option<Verdict> {
@@ -293,7 +228,7 @@ impl<'a> Facts<'a> {
             n => format!("it ended {n} times in a row"),
         };
         let text = format!("{times}; the next start is held back until {}", delay.until);
-        Some(self.failed(Verdict::of(AppCondition::Delayed, text, Some(delay.failed_at))))
+        Some(self.failed(Verdict::of(Standing::Delayed, text, Some(delay.failed_at))))
     }
 
     /// Adds what the last failure was.
@@ -322,59 +257,72 @@ impl<'a> Facts<'a> {
     }
 
     fn waiting(&self) -> Option<Verdict> {
-        let text = why::stuck(self.view, self.id).filter(|_| self.n_waiting() > 0)?;
+        let (text, next) = self.no_place()?;
         let waiting: Vec<&Instance> =
             self.present.iter().copied().filter(|i| i.waits_for_place()).collect();
-        Some(
-            Verdict::of(AppCondition::Waiting, text, Self::earliest(&waiting))
-                .next(format!("tepui why {} --nodes lists what every node lacks", self.id)),
-        )
+        Some(Verdict::of(Standing::Waiting, text, Self::earliest(&waiting)).next(next))
     }
 
-    fn deploying(&self) -> Option<Verdict> {
-        let deployment = self.deployment?;
-        let moved = self
-            .present
-            .iter()
-            .flat_map(|i| {
-                let healthy = i.health().iter().filter_map(|c| c.first_success);
-                healthy.chain(i.started_at()).chain([i.since])
-            })
-            .fold(deployment.started_at, Timestamp::max);
-        let coming = self.coming();
+    /// Why nothing has room for what waits, and what would help.
+    fn no_place(&self) -> Option<(String, String)> {
+        let report = no_place(self.view, self.id).filter(|_| self.n_waiting() > 0)?;
+        Some((report.found().to_owned(), place_next(self.id, &report)))
+    }
+
+    /// How many are up, for what a deployment has still to do.
+    fn n_up_words(&self) -> String {
         let n_up = self.n_up;
-        let text = match self.wanted {
+        match self.wanted {
             0 => format!("being stopped, {} left", count(self.present.len(), "instance")),
             1 if n_up == 0 => "its one instance is not up yet".to_owned(),
             1 => "its one instance is up".to_owned(),
             wanted => format!("{n_up} of {wanted} instances are up"),
-        };
-        if self.view.now.since(moved) < STUCK {
-            let verdict = Verdict::of(AppCondition::Deploying, text, Some(deployment.started_at));
-            let verdict = verdict.because(coming.unwrap_or_default());
-            let runs = self
-                .present
-                .iter()
-                .any(|i| i.condition() == Condition::Running && !is_up(self.view.state, i));
-            return Some(if runs { verdict.next(self.read_output()) } else { verdict });
         }
-        let (cause, next) = match self.held_up() {
-            Some(held) => held,
-            None => {
-                let others = others(deployment, self.id);
-                let cause = coming.or(others).unwrap_or_default();
-                (cause, format!("take it back with: tepui deployment cancel {}", deployment.id))
-            }
-        };
-        Some(
-            Verdict::of(
-                AppCondition::Stuck,
-                format!("the deployment is stuck: {text}"),
-                Some(moved),
-            )
-            .because(cause)
-            .next(next),
-        )
+    }
+
+    fn stuck(&self) -> Option<Verdict> {
+        let deployment = self.deployment?;
+        let moved = self.moved(deployment);
+        // Whose turn has not come stands still with reason; what it waits for is told as stuck.
+        if !self.is_long_ago(moved) || !self.has_its_turn(deployment) {
+            return None;
+        }
+        let (cause, next) = self.held_up().or_else(|| self.no_place()).unwrap_or_else(|| {
+            (self.coming().unwrap_or_default(), cancel_next(deployment, self.id))
+        });
+        let text = format!("the deployment is stuck: {}", self.n_up_words());
+        Some(Verdict::of(Standing::Stuck, text, moved).because(cause).next(next))
+    }
+
+    /// When something last moved: here, or in the step before, whose end began the present one.
+    fn moved(&self, deployment: &Deployment) -> Timestamp {
+        let state = self.view.state;
+        let before = (deployment.current_step as usize).checked_sub(2);
+        let before = before.and_then(|at| deployment.steps.get(at));
+        let before = before.iter().flat_map(|step| step.actions.iter().take(LOOKED_BACK_MAX));
+        let before = before.flat_map(|action| state.instances_of(&action.app)).map(|i| &**i);
+        let times = self.present.iter().copied().chain(before).flat_map(|i| {
+            let healthy = i.health().iter().filter_map(|c| c.first_success);
+            healthy.chain(i.started_at()).chain([i.since])
+        });
+        times.fold(deployment.started_at, Timestamp::max)
+    }
+
+    fn has_its_turn(&self, deployment: &Deployment) -> bool {
+        deployment.step().is_none_or(|step| step.actions.iter().any(|a| a.app == *self.id))
+    }
+
+    fn deploying(&self) -> Option<Verdict> {
+        let deployment = self.deployment?;
+        let text = self.n_up_words();
+        let verdict = Verdict::of(Standing::Deploying, text, deployment.started_at);
+        if !self.has_its_turn(deployment) {
+            return Some(verdict.because(others(deployment, self.id).unwrap_or_default()));
+        }
+        let runs =
+            |i: &&Instance| i.condition() == Condition::Running && !is_up(self.view.state, i);
+        let verdict = verdict.because(self.coming().unwrap_or_default());
+        Some(if self.present.iter().any(runs) { verdict.next(self.read_output()) } else { verdict })
     }
 
     /// What an instance that is not up is doing.
@@ -416,7 +364,7 @@ impl<'a> Facts<'a> {
             1 => "its one instance does not run".to_owned(),
             wanted => format!("{} of {wanted} instances run", self.n_running),
         };
-        let verdict = Verdict::of(AppCondition::Degraded, who, Self::earliest(&late));
+        let verdict = Verdict::of(Standing::Degraded, who, Self::earliest(&late));
         Some(match self.held_up() {
             Some((cause, next)) => verdict.because(cause).next(next),
             None => verdict.because(self.coming().unwrap_or_default()),
@@ -434,7 +382,7 @@ impl<'a> Facts<'a> {
             1 => "its one instance runs".to_owned(),
             wanted => format!("all {wanted} instances run, {} not yet accepted", late.len()),
         };
-        let verdict = Verdict::of(AppCondition::Starting, text, Self::earliest(&late));
+        let verdict = Verdict::of(Standing::Starting, text, Self::earliest(&late));
         Some(verdict.because(self.coming().unwrap_or_default()))
     }
 
@@ -445,7 +393,7 @@ impl<'a> Facts<'a> {
             wanted => format!("all {wanted} instances run{}", well.replace("is", "are")),
         };
         let since = self.present.iter().map(|i| i.since).max();
-        Verdict::of(AppCondition::Running, text, since)
+        Verdict::of(Standing::Running, text, since)
     }
 }
 
@@ -462,21 +410,34 @@ fn others(deployment: &Deployment, id: &AppId) -> Option<String> {
     Some(format!("it waits for {first}{more}"))
 }
 
-fn kill_words(reason: &KillReason) -> &'static str {
-    match reason {
-        KillReason::Request => "somebody asked for it",
-        KillReason::Deployment => "a deployment has no more use for it",
-        KillReason::Drain => "its node is drained",
-        KillReason::Overdue => "it did not get running in time",
+/// Whether a failure that earned `delay` is forgotten: what started at `at` has run long enough.
+pub fn is_steady(delay: &Delay, at: Timestamp, now: Timestamp) -> bool {
+    now.since(at) > STEADY.max(2 * Duration::from_millis(delay.delay_ms))
+}
+
+/// How long an app may take from one step of its start to the next.
+fn patience(spec: &WorkloadSpec) -> Duration {
+    let checks = spec.run.containers.iter().flat_map(|c| &c.health_checks);
+    let grace = checks.map(|check| Duration::from_millis(check.grace_ms)).max();
+    STUCK.max(2 * grace.unwrap_or_default())
+}
+
+/// What would place one more, and where each node is told of.
+fn place_next(id: &AppId, report: &Report) -> String {
+    match report.advice.first() {
+        Some(advice) => format!(
+            "to place one more, {}; tepui why {id} --nodes tells of every node",
+            advice.sentence
+        ),
+        None => format!("tepui why {id} --nodes lists what every node lacks"),
     }
 }
 
-fn engine_next(host: &str) -> String {
-    format!("on {host}, see why the container engine does not run: systemctl status docker")
-}
-
-fn node_next(host: &str) -> String {
-    format!("look at the network and the tepui process of {host}")
+/// How a deployment is taken back, and that this removes what it makes.
+fn cancel_next(deployment: &Deployment, id: &AppId) -> String {
+    let is_new = deployment.changes.get(id).is_some_and(|change| change.before.is_none());
+    let removes = if is_new { format!(", which removes {id}") } else { String::new() };
+    format!("take it back with: tepui deployment cancel {}{removes}", deployment.id)
 }
 
 /// What to look at when a task failed before its program started; by the beginning of its message
