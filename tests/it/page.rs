@@ -113,3 +113,21 @@ fn the_kit_looks_as_it_did() {
 fn a_browser_gets_everywhere_by_keys() {
     browse("keys.mjs");
 }
+
+/// What goes wrong in a real cluster: a check, a program that ends, a service too large for any node.
+#[test]
+fn a_browser_sees_each_trouble_of_a_real_cluster_named() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let system = System::start();
+    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
+    let out = Command::new("node")
+        .arg(format!("{root}tests/browser/broken.mjs"))
+        .env("TEPUI_URL", format!("http://{}", system.router))
+        .env("TEPUI_USER", "admin")
+        .env("TEPUI_PASSWORD", password.expect("password file").trim())
+        .output()
+        .expect("node runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    eprintln!("{text}");
+}
