@@ -180,11 +180,6 @@ pub trait Cluster: Send + Sync + 'static {
         None
     }
 
-    /// How places are chosen.
-    fn limits(&self) -> Limits {
-        Limits::default()
-    }
-
     /// What the reconcilers did last and what they wait for.
     fn notes(&self) -> Vec<(&'static str, Note)> {
         Vec::new()

@@ -137,10 +137,6 @@ impl Cluster for Handles {
             .collect()
     }
 
-    fn limits(&self) -> Limits {
-        self.limits.clone()
-    }
-
     fn attempt(&self, app: &AppId) -> Option<Arc<Attempt>> {
         self.board.attempt(app)
     }

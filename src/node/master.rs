@@ -31,7 +31,6 @@ use crate::{
     compat::{dcos, marathon, mesos},
     control::{
         board::Board,
-        cluster,
         driver::Driver,
         links::Links,
         series::{self, Recorder},

@@ -83,7 +83,7 @@ impl Plan {
 type Subject = fn(&Plan) -> anyhow::Result<Section>;
 
 /// In the order they run: short ones first.
-const SUBJECTS: [(&str, Subject); 8] = [
+const SUBJECTS: [(&str, Subject); 9] = [
     ("place", place::run),
     ("series", series::run),
     ("reads", reads::run),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{Iso, instance::condition_word};
+use super::{Iso, verdict::words::condition_word};
 use crate::{
     core::history::{Attempt, Found, Page, Record, took},
     model::{InstanceId, by::By, instance::KillReason},

@@ -133,7 +133,8 @@ fn applied(view: &View<'_>, edit: &Edit) -> Result<Applied, Rejected> {
             victims: Default::default(),
         };
         let command = WorkloadCommand::PutApps(Box::new(put)).into();
-        let (outcome, _) = apply(&mut state, &Stamped { at: view.now, request: None, command });
+        let (outcome, _) =
+            apply(&mut state, &Stamped { at: view.now, request: None, by: None, command });
         match outcome {
             Ok(_) => return Ok(Applied { state, is_locked: force }),
             Err(Rejected::Locked { .. }) if !force => {}
