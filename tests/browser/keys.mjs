@@ -171,7 +171,7 @@ async function rows(page) {
     await dialog.waitFor({ state: 'detached' });
   });
   await check('list: instances are stopped together', async () => {
-    await page.goto(`${base}/ui/services/-/demo/web`);
+    await page.goto(`${base}/ui/services/-/demo/web?tab=instances`);
     const table = page.getByRole('table', { name: 'Instances of /demo/web' });
     await table.getByRole('checkbox', { name: 'Select all' }).check();
     const bar = page.getByRole('region', { name: 'Selected instances' });
