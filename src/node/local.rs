@@ -26,6 +26,8 @@ use crate::{
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Its age at which it is replaced.
 const RENEW_AFTER: Duration = Duration::from_secs(8 * 3600);
+/// Of the first user's login while the cluster's first command is all that was said of it.
+const FIRST_GENERATION: u64 = 1;
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
@@ -72,7 +74,10 @@ impl Local {
             self.renew(&written)?;
             let hash = self.tokens.accounts().password_hash(ADMIN);
             if seen_hash.as_ref() != Some(&hash) {
-                self.drop_old_password(hash.clone()).await?;
+                // Nobody has set another since the cluster was made: a try would only take time.
+                if self.tokens.accounts().generation(ADMIN) != Some(FIRST_GENERATION) {
+                    self.drop_old_password(hash.clone()).await?;
+                }
                 seen_hash = Some(hash);
             }
             tokio::select! {
