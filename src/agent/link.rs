@@ -19,6 +19,8 @@ pub const LINK_MESSAGES_MAX: usize = 1024;
 /// Waits between tries to reach a leader.
 const RETRY: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Before one of which it is known that it leads.
+const AT_ONCE: Duration = Duration::from_millis(20);
 /// A connection that lasts this long counts as good.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
 
@@ -45,6 +47,11 @@ pub fn pair() -> (LinkEnds, MasterEnds) {
 pub trait Connector: Send + Sync {
     /// One try; bounded in time by the implementation.
     fn connect(&self) -> BoxFuture<'_, Result<LinkEnds, ConnectError>>;
+
+    /// Whether it has just learnt who leads, so that the next try is worth no wait.
+    fn knows_better(&self) -> bool {
+        false
+    }
 }
 
 /// Why there is no connection.
@@ -93,6 +100,11 @@ pub fn keep_connected(
                     }
                 }
                 Err(error) => told.tell(error.to_string()),
+            }
+            if connector.knows_better() {
+                wait = RETRY;
+                tokio::time::sleep(rng.jitter(AT_ONCE)).await;
+                continue;
             }
             tokio::time::sleep(rng.jitter(wait)).await;
             wait = (wait * 2).min(RETRY_MAX);

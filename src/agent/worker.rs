@@ -329,6 +329,8 @@ impl Worker {
             ToAgent::Welcome { cluster } => {
                 tracing::info!(node = %self.config.info.id, cluster, "registered with the leader");
             }
+            // Whoever keeps the connection has seen it.
+            ToAgent::Masters(_) => {}
             ToAgent::Refused(why) => {
                 tracing::error!(node = %self.config.info.id, why, "the leader refuses this agent");
                 self.link = None;

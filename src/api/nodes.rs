@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     context::{Api, listed},
     view::{
-        Iso, drain,
+        drain,
         node::{self, NodeRow},
     },
 };
@@ -33,26 +33,6 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let state = api.state();
     let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
     Ok(reply::json(StatusCode::OK, &node::detail(&api.view(&state), found)))
-}
-
-#[derive(Serialize)]
-struct Invited {
-    token: String,
-    master: String,
-    expires_at: Iso,
-}
-
-/// Makes a token that lets one node join.
-pub async fn invite(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
-    let made = api.cluster.invite().await;
-    let made = made.map_err(|why| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_invitation", why)
-            .hint("ask the leading master; waiting invitations expire within the hour")
-    })?;
-    tracing::info!(target: "audit", uid = call.principal.uid(), "node invited");
-    let answer =
-        Invited { token: made.token, master: made.master, expires_at: Iso(made.expires_at) };
-    Ok(reply::json(StatusCode::OK, &answer))
 }
 
 /// Where each instance would go if the node were drained now; changes nothing.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{StatusCode, request::Parts};
 
 use super::{
-    apps, cluster, context::Api, events, exec, files, follow, history, level, logs, metrics, nodes,
-    plan, tasks, tokens, versions,
+    apps, cluster, context::Api, events, exec, files, follow, history, invitations, level, logs,
+    masters, metrics, nodes, plan, tasks, tokens, versions,
 };
 use crate::{
     control::cluster as control,
@@ -49,7 +49,11 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/nodes", Read, nodes::list),
         get("/tepui/v1/nodes/{id}", Read, nodes::show),
         delete("/tepui/v1/nodes/{id}", Admin, nodes::remove),
-        post("/tepui/v1/nodes/invite", Admin, nodes::invite),
+        post("/tepui/v1/nodes/invite", Admin, invitations::invite),
+        get("/tepui/v1/invitations", Admin, invitations::list),
+        delete("/tepui/v1/invitations/{id}", Admin, invitations::revoke),
+        get("/tepui/v1/masters", Read, masters::list),
+        delete("/tepui/v1/masters/{id}", Admin, masters::remove),
         get("/tepui/v1/nodes/{id}/drain", Read, nodes::preview),
         post("/tepui/v1/nodes/{id}/drain", Write, nodes::drain),
         get("/tepui/v1/events", Read, events::events),

@@ -143,6 +143,8 @@ pub const HISTORY_BYTES_DEFAULT: u64 = 64 << 20;
 /// Of the last output of a task that ended badly this much is told and kept in the history: a few
 /// lines, so that a crash loop stays cheap.
 pub const TAIL_BYTES_MAX: usize = 600;
+/// Masters of a cluster: five decide, the others stand by.
+pub const MASTERS_MAX: usize = 9;
 /// Invitations of nodes that wait at a time; each is a row of the state for an hour.
 pub const INVITATIONS_MAX: usize = 1_000;
 /// Series of numbers over time that a leader keeps, 3.7 kB each. A service takes five to eleven, an

@@ -84,6 +84,9 @@ pub enum Command {
     /// Masters, and the level that mixed releases work at (show, raise)
     #[command(subcommand)]
     Cluster(Cluster),
+    /// Masters: who they are, removing one (list, remove)
+    #[command(subcommand)]
+    Master(Master),
     /// Settings of a node: show them, check them
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -117,7 +120,7 @@ pub enum Command {
     Login(Login),
     /// Forget the login
     Logout,
-    /// Login tokens: take them back (revoke, rotate)
+    /// Tokens: of logins (revoke, rotate), and of nodes that are to join (create, list, revoke --join)
     #[command(subcommand)]
     Token(Token),
     /// Look for what keeps this command line from working
@@ -352,11 +355,45 @@ pub enum Node {
     },
     /// Let a node take work again
     Undrain { node: String },
-    /// Make a token that lets one new node join within the hour
-    Invite,
+    /// Make a token that lets one new node join
+    #[command(
+        after_help = "Examples:\n  tepui node invite                  an agent of either kind, within the hour\n  tepui node invite --role master    another master"
+    )]
+    Invite {
+        #[command(flatten)]
+        invite: ForWhom,
+    },
     /// Forget a node for good: its certificate is worth nothing any more
     Remove {
         node: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// For whom an invitation is, and for how long.
+#[derive(Debug, Clone, Args)]
+pub struct ForWhom {
+    /// What the node becomes: agent, public-agent or master; an agent of either kind unless given
+    #[arg(long)]
+    pub role: Option<String>,
+    /// How long it is good
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+    pub ttl: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Master {
+    /// All masters, who leads, and who decides with it
+    List {
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// Forget a master for good: its certificate is worth nothing any more
+    Remove {
+        /// Its number, as the list shows it
+        master: String,
         /// Do not ask
         #[arg(long, short)]
         yes: bool,
@@ -377,12 +414,22 @@ pub enum Cluster {
 
 #[derive(Debug, Subcommand)]
 pub enum Token {
+    /// Make a token that lets one new node join, as tepui node invite
+    Create {
+        #[command(flatten)]
+        invite: ForWhom,
+    },
+    /// Tokens that wait for their node
+    List,
     /// End every login of a user made so far; your own unless one is named
     Revoke {
         user: Option<String>,
         /// Of everybody
         #[arg(long, conflicts_with = "user")]
         all: bool,
+        /// The token of a node that has not joined, as tepui token list shows it
+        #[arg(long, value_name = "ID", conflicts_with_all = ["user", "all"])]
+        join: Option<String>,
         /// Do not ask
         #[arg(long, short)]
         yes: bool,

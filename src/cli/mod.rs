@@ -27,6 +27,7 @@ mod apps;
 mod deploy;
 mod wait;
 mod tasks;
+mod masters;
 mod nodes;
 mod tokens;
 mod deployments;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    args::Node,
+    args::{ForWhom, Node},
     client::{Ask, segment},
     error::{CliError, Exit, Outcome},
     output::Table,
@@ -27,7 +27,7 @@ pub async fn run(cx: &mut Context, node: Node) -> Outcome {
             drain(cx, &node, &asked, (!no_wait).then_some(timeout)).await
         }
         Node::Undrain { node } => undrain(cx, &node).await,
-        Node::Invite => invite(cx).await,
+        Node::Invite { invite: asked } => invite(cx, &asked).await,
         Node::Remove { node, yes } => remove(cx, &node, yes).await,
     }
 }
@@ -254,8 +254,12 @@ async fn remove(cx: &mut Context, node: &str, yes: bool) -> Outcome {
 }
 
 /// Prints settings for the new node's file; the token alone would leave open where it goes.
-async fn invite(cx: &mut Context) -> Outcome {
-    let answer = cx.client.json(Ask::post("/tepui/v1/nodes/invite").json(&json!({}))).await?;
+pub async fn invite(cx: &mut Context, asked: &ForWhom) -> Outcome {
+    let mut body = json!({ "ttl_s": asked.ttl.as_secs() });
+    if let Some(role) = &asked.role {
+        body["role"] = json!(role);
+    }
+    let answer = cx.client.json(Ask::post("/tepui/v1/nodes/invite").json(&body)).await?;
     if cx.printer.json {
         return Ok(cx.printer.value(&answer)?);
     }

@@ -160,6 +160,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::Task(task) => tasks::run(cx, task).await?,
         Command::Node(NodeCommand { verb: Some(verb), .. }) => nodes::run(cx, verb).await?,
         Command::Cluster(cluster) => cluster::run(cx, cluster).await?,
+        Command::Master(master) => masters::run(cx, master).await?,
         Command::Token(token) => tokens::run(cx, token).await?,
         Command::Deployment(deployment) => deployments::run(cx, deployment).await?,
         Command::History(asked) => history::run(cx, asked).await?,

@@ -4,7 +4,7 @@
 //! Whoever gets nothing is told whose fault it is and whether trying again can help; each dialect turns
 //! that into its own words in one function.
 
-use std::{fmt, fmt::Write as _, net::IpAddr, sync::Arc};
+use std::{fmt, fmt::Write as _, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
@@ -20,6 +20,7 @@ use crate::{
     log::{self, Log},
     model::{
         AppId, NodeId,
+        credential::Invited,
         link::{Answer, AskError, Question, Usage},
         master::Addresses,
     },
@@ -170,6 +171,11 @@ pub trait Cluster: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What part each master has in deciding.
+    fn standings(&self) -> Vec<log::Standing> {
+        Vec::new()
+    }
+
     /// The bounds and settings by which waiting instances get their places.
     fn limits(&self) -> Limits {
         Limits::default()
@@ -200,8 +206,12 @@ pub trait Cluster: Send + Sync + 'static {
         None
     }
 
-    /// An invitation for one new node; the text of a refusal says why there is none.
-    fn invite(&self) -> BoxFuture<'_, Result<Invitation, String>> {
+    /// An invitation for one new node, good for so long; the text of a refusal says why there is none.
+    fn invite(
+        &self,
+        _role: Option<Invited>,
+        _life: Duration,
+    ) -> BoxFuture<'_, Result<Invitation, String>> {
         std::future::ready(Err("this master has no door for nodes".to_owned())).boxed()
     }
 

@@ -30,6 +30,7 @@ use super::{heard::Heard, reconciler::Aside};
 use crate::{
     base::{
         clock::{Clock, Moment, Timestamp},
+        level,
         task::Tasks,
     },
     core::{Change, State},
@@ -38,8 +39,10 @@ use crate::{
         Ranges,
         credential::{Digest, Serial},
         link::{
-            Answer, AskError, Channel, Desired, FromAgent, Question, SESSION_WINDOW, ToAgent, Usage,
+            Answer, AskError, Channel, Desired, FromAgent, Masters, Question, SESSION_WINDOW,
+            ToAgent, Usage,
         },
+        master::Master,
         names::Realm,
         node::NodeId,
     },
@@ -222,9 +225,11 @@ impl Links {
         Self { inner: Arc::new(inner) }
     }
 
-    /// From now on agents are told the names of the cluster, as far as its level allows it.
+    /// From now on agents are told these names of the cluster, as far as its level allows it.
     pub fn tell_names(&self, realm: Realm) {
-        self.inner.names.begin(realm);
+        let mut agents = self.inner.agents.lock();
+        let revision = self.inner.log.feed().latest().revision;
+        self.inner.names.begin(realm, revision, &mut agents);
     }
 
     /// Answers what other masters ask of the agents that are connected here.
@@ -263,6 +268,13 @@ impl Links {
                         }
                     }
                     self.inner.names.dispatch(&batch, &mut agents);
+                    let masters = batch.changes.iter().any(|c| matches!(c, Change::Master { .. }));
+                    if let Some(masters) = self.masters().filter(|_| masters) {
+                        for agent in agents.values().filter(|agent| agent.certificate.is_some()) {
+                            // One that is busy hears it with its next connection.
+                            let _ = agent.to_agent.try_send(masters.clone());
+                        }
+                    }
                 }
                 Step::Resync(state) => {
                     let mut agents = self.inner.agents.lock();
@@ -273,6 +285,19 @@ impl Links {
                 }
             }
         }
+    }
+
+    /// Who the masters are, for agents that can be told.
+    fn masters(&self) -> Option<ToAgent> {
+        let state = self.inner.log.feed().latest();
+        if state.level() < level::MASTERS {
+            return None;
+        }
+        let peers = |master: &Arc<Master>| master.addresses.peers.clone();
+        let (leader, _) = self.inner.log.leader().unzip();
+        let leader = leader.and_then(|id| state.masters.get(&id)).map(peers);
+        let all = state.masters.values().map(peers).collect();
+        Some(ToAgent::Masters(Arc::new(Masters { leader, all })))
     }
 
     /// Ends the connections of nodes that were removed.

@@ -6,7 +6,7 @@
 pub use super::{
     apply::{
         Command,
-        admission::Join,
+        admission::{Join, Seat},
         cluster::Init,
         task::Launch,
         workload::{DeployStep, Edit, GroupChange, GroupEdit, PutApps, Scale},
@@ -55,6 +55,8 @@ pub struct Accepted {
     pub node: Option<NodeId>,
     /// The deployment it started and its version.
     pub deployment: Option<(DeploymentId, Timestamp)>,
+    /// The number of the master that joined; 0: none did.
+    pub master: u64,
     /// How many elements of a batch took effect.
     pub n_done: u32,
 }

@@ -13,7 +13,15 @@ use super::{
 use crate::{base::level, message, numbers, transparent};
 
 message!(Head { 1: revision, 2: at });
-message!(Cluster { 1: id, 2: name, 3: secret, 4: created_at, 5: n_nodes, 6: level = level::FIRST });
+message!(Cluster {
+    1: id,
+    2: name,
+    3: secret,
+    4: created_at,
+    5: n_nodes,
+    6: level = level::FIRST,
+    7: n_masters
+});
 message!(Group { 1: id, 2: dependencies, 3: enforce_role, 4: version });
 message!(App { 1: id, 2: spec, 3: last_failure });
 message!(TaskFailure {
@@ -32,7 +40,7 @@ message!(Delay { 1: config, 2: delay_ms, 3: failed_at, 4: until, 5: n_failures }
 transparent!(RequestId(u128) element);
 message!(Stamped<C> { 1: at, 2: request, 3: command, 4: by });
 numbers!(Expect { 1: Absent, 2: Present, 3: Any });
-message!(Accepted { 1: node, 2: deployment, 3: n_done });
+message!(Accepted { 1: node, 2: deployment, 3: n_done, 4: master });
 
 #[cfg(test)]
 mod tests {
@@ -42,7 +50,7 @@ mod tests {
         core::{
             Command, Outcome, Thing,
             command::{
-                DeployStep, Edit, GroupChange, GroupEdit, Init, Join, Launch, PutApps, Scale,
+                DeployStep, Edit, GroupChange, GroupEdit, Init, Join, Launch, PutApps, Scale, Seat,
             },
             history,
         },
@@ -62,6 +70,7 @@ mod tests {
                 shape::<Delay>(),
                 shape::<Command>(),
                 shape::<Join>(),
+                shape::<Seat>(),
                 shape::<Init>(),
                 shape::<PutApps>(),
                 shape::<Edit>(),

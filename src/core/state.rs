@@ -63,6 +63,8 @@ pub struct Cluster {
     pub n_nodes: u64,
     /// What all masters and agents can do (`base::level`); only rises.
     pub level: u32,
+    /// Last number used of a master; 0 before any joined.
+    pub n_masters: u64,
 }
 
 /// A group of workloads. The root always exists.

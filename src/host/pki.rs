@@ -2,7 +2,7 @@
 //! TLS configurations in which both sides prove theirs.
 //!
 //! What a node may do follows from the names in its certificate: `master.tepui.internal` and
-//! `agent.tepui.internal`. A server lists the roles it lets in; a client names the role it wants to
+//! `agent.tepui.internal`; a public agent carries `public-agent.tepui.internal` beside the latter. A server lists the roles it lets in; a client names the role it wants to
 //! reach. Which agent it is follows from the certificate too (`node`). Nothing outside the cluster's
 //! authority is trusted, and nothing older than TLS 1.3. A private key never leaves the node it was
 //! made on; keys are kept in files only their owner can read.
@@ -25,11 +25,15 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::base::{clock::Timestamp, hex::hex};
+use crate::{
+    base::{clock::Timestamp, hex::hex},
+    model::master::Envelope,
+};
 
 mod files;
 pub mod join;
 pub mod node;
+pub mod seal;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -49,12 +53,16 @@ pub const IDENTITY_LIFE: Duration = DAY.saturating_mul(90);
 const BACKDATED: Duration = DAY;
 /// Key and certificate of this node.
 pub const NODE_FILE: &str = "node.pem";
+/// Key of the cluster's authority, on masters only.
+pub const KEY_FILE: &str = "ca.key";
 
 /// What a node is in the cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     Master,
     Agent,
+    /// Beside `Agent`.
+    PublicAgent,
 }
 
 impl Role {
@@ -63,6 +71,7 @@ impl Role {
         match self {
             Self::Master => "master.tepui.internal",
             Self::Agent => "agent.tepui.internal",
+            Self::PublicAgent => "public-agent.tepui.internal",
         }
     }
 
@@ -146,15 +155,55 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), certificate, life: IDENTITY_LIFE })
     }
 
+    /// The authority kept in `dir`, if its key is there.
+    pub fn load(dir: &Path) -> Result<Option<Self>, PkiError> {
+        let key_path = dir.join(KEY_FILE);
+        if !key_path.exists() {
+            return Ok(None);
+        }
+        let certificate: CertificateDer<'static> = read_pem(&dir.join("ca.crt"))?;
+        let key: PrivatePkcs8KeyDer<'static> = read_pem(&key_path)?;
+        Self::of(certificate, key.secret_pkcs8_der()).map(Some)
+    }
+
+    fn of(certificate: CertificateDer<'static>, key: &[u8]) -> Result<Self, PkiError> {
+        let key = KeyPair::try_from(key)?;
+        let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
+        Ok(Self { issuer, certificate, life: IDENTITY_LIFE })
+    }
+
+    /// The authority whose certificate a master keeps in `dir` already, with the key it was given.
+    ///
+    /// # Errors
+    /// When the key is not that of the certificate.
+    pub fn receive(dir: &Path, key: &[u8]) -> Result<Self, PkiError> {
+        let made = Self::of(read_pem(&dir.join("ca.crt"))?, key)?;
+        let is_its = {
+            let (_, parsed) = x509_parser::parse_x509_certificate(&made.certificate)
+                .map_err(|error| PkiError::Content(error.to_string()))?;
+            let public: &[u8] = &parsed.subject_pki.subject_public_key.data;
+            public == rcgen::PublicKeyData::der_bytes(made.issuer.key())
+        };
+        if !is_its {
+            return Err(PkiError::Content("the key is not the authority's".to_owned()));
+        }
+        write_private(&dir.join(KEY_FILE), &made.issuer.key().serialize_pem())?;
+        Ok(made)
+    }
+
+    /// Its key, for the master with this public key alone to open.
+    ///
+    /// # Errors
+    /// When that is no such key.
+    pub fn seal_for(&self, master: &[u8]) -> Result<Envelope, PkiError> {
+        seal::seal(&self.issuer.key().serialize_der(), &self.certificate, master)
+    }
+
     /// The authority kept in `dir`, made there at the first call.
     pub fn load_or_create(dir: &Path, cluster: &str, now: Timestamp) -> Result<Self, PkiError> {
-        let (cert_path, key_path) = (dir.join("ca.crt"), dir.join("ca.key"));
-        if key_path.exists() {
-            let certificate: CertificateDer<'static> = read_pem(&cert_path)?;
-            let key: PrivatePkcs8KeyDer<'static> = read_pem(&key_path)?;
-            let key = KeyPair::try_from(key.secret_pkcs8_der())?;
-            let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
-            return Ok(Self { issuer, certificate, life: IDENTITY_LIFE });
+        let (cert_path, key_path) = (dir.join("ca.crt"), dir.join(KEY_FILE));
+        if let Some(kept) = Self::load(dir)? {
+            return Ok(kept);
         }
         let made = Self::create(cluster, now)?;
         write_private(&cert_path, &certificate_pem(&made.certificate))?;

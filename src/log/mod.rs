@@ -34,6 +34,7 @@ pub mod tend;
 pub mod compare;
 pub mod state;
 pub mod raft;
+pub mod members;
 pub mod sample;
 mod shapes;
 #[cfg(test)]
@@ -41,5 +42,6 @@ mod tests;
 
 pub use feed::{Batch, Feed, Follower, Step};
 pub use machine::{Applied, Machine, RequestId, Revision, Stamped};
+pub use members::Standing;
 pub use propose::ProposeError;
 pub use raft::{Disk, Links, Log, LogConfig, LogError, Timing};

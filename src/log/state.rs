@@ -122,13 +122,8 @@ mod tests {
 
     fn master(level: u32) -> Command {
         let release = "0.2.0".to_owned();
-        ClusterCommand::RegisterMaster(Box::new(Master {
-            id: 1,
-            release,
-            level,
-            addresses: Addresses::default(),
-        }))
-        .into()
+        let master = Master::new(1, &release, level, Addresses::default());
+        ClusterCommand::RegisterMaster(Box::new(master)).into()
     }
 
     #[tokio::test]

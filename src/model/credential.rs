@@ -14,12 +14,40 @@ typed_id! {
 /// SHA-256 of something that is kept by its hash only.
 pub type Digest = [u8; 32];
 
+/// What a node may become that joins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Invited {
+    Agent,
+    PublicAgent,
+    Master,
+}
+
+impl Invited {
+    pub const ALL: [Self; 3] = [Self::Agent, Self::PublicAgent, Self::Master];
+
+    /// As it is written in settings, flags and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::PublicAgent => "public-agent",
+            Self::Master => "master",
+        }
+    }
+
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
 /// Lets one node join.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Invitation {
     /// Of the secret in the token.
     pub digest: Digest,
     pub until: Timestamp,
+    /// What it is for; `None`: an agent of either kind.
+    pub role: Option<Invited>,
     /// Who joined with it.
     pub used: Option<Joined>,
 }
@@ -56,6 +84,23 @@ pub enum Why {
     Removed,
     /// The node uses a newer one.
     Renewed,
+}
+
+impl Invitation {
+    /// Whether a node of this role may use it.
+    pub fn is_for(&self, role: Invited) -> bool {
+        self.role.map_or(role != Invited::Master, |of| of == role)
+    }
+
+    /// What it is for, in words.
+    pub fn for_whom(&self) -> &'static str {
+        match self.role {
+            None => "an agent of either kind",
+            Some(Invited::Agent) => "an agent",
+            Some(Invited::PublicAgent) => "a public agent",
+            Some(Invited::Master) => "a master",
+        }
+    }
 }
 
 impl Certificate {

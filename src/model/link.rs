@@ -131,6 +131,17 @@ pub enum ToAgent {
     },
     /// What the names of the cluster are made of, or became. From level `level::NAMES` on.
     Names(Arc<Names>),
+    /// Who the masters are; told first of all, and as they change. From level `level::MASTERS` on.
+    Masters(Arc<Masters>),
+}
+
+/// Where an agent finds its leader.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Masters {
+    /// `host:port` of the leader's peer port, as far as the sender knows.
+    pub leader: Option<String>,
+    /// Those of all masters.
+    pub all: Vec<String>,
 }
 
 /// An agent's registration.

@@ -1,4 +1,6 @@
-//! Masters: what each can do and where its doors are.
+//! Masters: what each can do, where its doors are, and its part of the cluster's secrets.
+
+use super::node::NodeId;
 
 /// A master as the cluster knows it. It says so itself when it starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,6 +12,34 @@ pub struct Master {
     /// The highest level of the cluster it can do (`base::level`).
     pub level: u32,
     pub addresses: Addresses,
+    /// Whom its certificate names; its own agent has the same id.
+    pub node: Option<NodeId>,
+    /// Public key that secrets for it are sealed with.
+    pub seal: Vec<u8>,
+    /// The key of the cluster's authority, for it alone to open.
+    pub sealed: Option<Envelope>,
+}
+
+/// A secret that one master can read (HPKE, RFC 9180).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Envelope {
+    /// The sender's half of the key agreement.
+    pub share: Vec<u8>,
+    pub text: Vec<u8>,
+}
+
+impl Master {
+    /// A master that has no certificate in the state yet.
+    pub fn new(id: u64, release: &str, level: u32, addresses: Addresses) -> Self {
+        let release = release.to_owned();
+        Self { id, release, level, addresses, node: None, seal: Vec::new(), sealed: None }
+    }
+
+    /// Whether it says the same of itself.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (&self.release, self.level, &self.addresses)
+            == (&other.release, other.level, &other.addresses)
+    }
 }
 
 /// Where a master is reached, each `host:port`.

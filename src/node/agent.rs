@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use super::{
     config::{Config, NodeRole},
     member::{self, Member, MemberParts},
-    peers, transport,
+    peers::{self, Purpose},
+    seat::Seat,
+    transport,
 };
 use crate::{
     agent::{
@@ -21,8 +23,10 @@ use crate::{
     },
     base::{clock::Clock, rng::Rng, task::Tasks},
     control::links::{Links, Peer},
-    core::naming::known::Known,
+    core::{State, naming::known::Known},
+    log::Log,
     model::{
+        credential::Invited,
         node::{Attribute, NodeId, NodeInfo, NodeKind},
         resource::Pools,
     },
@@ -82,16 +86,17 @@ pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> an
     Ok(())
 }
 
-/// Starts the agent of a master's process.
+/// Starts the agent of a master's process. It is linked to whichever master leads, as any other.
 ///
 /// # Errors
 /// As `start`.
-pub fn start_local(mut parts: Parts<'_>, links: Links) -> anyhow::Result<NodeId> {
-    let data_dir = parts.config.data_dir.join("agent");
-    fs::create_dir_all(&data_dir).with_context(|| format!("making {}", data_dir.display()))?;
-    let node = node_id(&data_dir, &mut parts.rng)?;
+pub fn start_local(
+    parts: Parts<'_>,
+    (log, links, seat): (Log<State>, Links, Arc<Seat>),
+) -> anyhow::Result<NodeId> {
+    let node = seat.node.clone();
     let tasks = parts.tasks.child("agent-link");
-    start(parts, &node, Arc::new(InProcess { links, node: node.clone(), tasks }))?;
+    start(parts, &node, Arc::new(OfMaster { log, links, seat, tasks }))?;
     Ok(node)
 }
 
@@ -104,7 +109,11 @@ pub async fn start_remote(parts: Parts<'_>) -> anyhow::Result<()> {
     let dir = peers::pki_dir(&parts.config.data_dir);
     let (masters, token) = (&parts.config.masters, parts.config.join_token.as_deref());
     let host = parts.config.hostname.clone();
-    let identity = member::identity(&dir, masters, token, &host).await?;
+    let role = match kind(parts.config) {
+        NodeKind::Agent => Invited::Agent,
+        NodeKind::PublicAgent | NodeKind::Both => Invited::PublicAgent,
+    };
+    let identity = member::identity(&dir, masters, token, &host, role).await?;
     let facts = identity.facts()?;
     let member = Member::new(MemberParts {
         masters: masters.clone(),
@@ -119,33 +128,41 @@ pub async fn start_remote(parts: Parts<'_>) -> anyhow::Result<()> {
     start(Parts { cluster: facts.cluster, ..parts }, &facts.node, member)
 }
 
-/// Connects an agent to the leader of the same process.
-pub struct InProcess {
-    pub links: Links,
-    pub node: NodeId,
-    pub tasks: Tasks,
+/// Links the agent of a master's process: within it while this master leads, else as the others.
+struct OfMaster {
+    log: Log<State>,
+    links: Links,
+    seat: Arc<Seat>,
+    tasks: Tasks,
 }
 
-impl Connector for InProcess {
+impl Connector for OfMaster {
     fn connect(&self) -> BoxFuture<'_, Result<LinkEnds, ConnectError>> {
-        let (wire, ends) = transport::in_process();
-        let links = self.links.clone();
-        let peer = Peer { node: self.node.clone(), certificate: None };
-        self.tasks.connection("agent-link", async move { links.serve(wire, peer).await });
-        async move { Ok(ends) }.boxed()
-    }
-}
-
-/// The id of a master's own agent: drawn once, kept in the data directory. Others are given theirs.
-fn node_id(data_dir: &Path, rng: &mut Rng) -> anyhow::Result<NodeId> {
-    let path = data_dir.join("node-id");
-    match fs::read_to_string(&path) {
-        Ok(text) if !text.trim().is_empty() => Ok(NodeId::from(text.trim())),
-        Ok(_) | Err(_) => {
-            let id = format!("{}-S0", rng.uuid());
-            super::bootstrap::write_private(&path, format!("{id}\n"))?;
-            Ok(NodeId::from(id))
+        async move {
+            match self.log.leader() {
+                Some((id, member)) if id != self.seat.id => {
+                    let address = member.address;
+                    let opened = async {
+                        let config = self.seat.identity().client_config()?;
+                        peers::open(&address, &config, Purpose::Agent).await
+                    };
+                    let opened = timeout(member::LINK, opened).await;
+                    let opened = opened.context("no answer in time").flatten();
+                    let failed = |error| ConnectError(format!("{address}: {error:#}"));
+                    let stream = opened.map_err(failed)?;
+                    Ok(transport::agent_end(stream, |_| {}, &self.tasks))
+                }
+                _ => {
+                    let (wire, ends) = transport::in_process();
+                    let links = self.links.clone();
+                    let peer = Peer { node: self.seat.node.clone(), certificate: None };
+                    let serve = async move { links.serve(wire, peer).await };
+                    self.tasks.connection("agent-link", serve);
+                    Ok(ends)
+                }
+            }
         }
+        .boxed()
     }
 }
 

@@ -190,7 +190,7 @@ impl Config {
             dns_ttl_s: c.dns_ttl(raw.dns_ttl_s),
             history_bytes: c.history_bytes(raw.history_mb),
             masters: c.masters(raw.masters.as_deref().unwrap_or_default(), &roles),
-            join_token: c.join_token(raw.join_token.as_deref(), &roles),
+            join_token: raw.join_token.clone(),
             docker: raw.docker.clone().unwrap_or_default(),
             task_user: raw.task_user.clone().unwrap_or_default(),
             attributes: raw.attributes.clone().unwrap_or_default(),
@@ -223,7 +223,6 @@ impl Config {
     }
 }
 
-const ALONE: &str = "leave it out, or use the role agent to join";
 const IP_FIX: &str = "write an IP address such as 10.0.0.5";
 
 /// Collects what is wrong.
@@ -337,17 +336,7 @@ impl Checker<'_> {
         if masters.is_empty() && !roles.is_empty() && !roles.contains(&NodeRole::Master) {
             self.fail("masters", "an agent must know its masters", FIX);
         }
-        if !masters.is_empty() && roles.contains(&NodeRole::Master) {
-            self.fail("masters", "a master starts a cluster of its own and joins none", ALONE);
-        }
         masters.to_vec()
-    }
-
-    fn join_token(&mut self, token: Option<&str>, roles: &BTreeSet<NodeRole>) -> Option<String> {
-        if token.is_some() && roles.contains(&NodeRole::Master) {
-            self.fail("join_token", "a master starts a cluster of its own and joins none", ALONE);
-        }
-        token.map(str::to_owned)
     }
 
     fn upstreams(&mut self, servers: Option<&[String]>) -> Option<Vec<SocketAddr>> {

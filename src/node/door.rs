@@ -1,4 +1,5 @@
-//! The master's side of the peer port: agents keep their links here, nodes join and renew here.
+//! The master's side of the peer port: agents keep their links here, nodes join and renew here, other
+//! masters' logs come in here.
 //!
 //! What a connection wants it says in its ALPN name. A node with an identity proves it before a byte
 //! is read, and who it is stands in its certificate; a joining one shows a token that is good for
@@ -13,6 +14,7 @@ use rustls::ServerConfig;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     time::timeout,
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
@@ -21,24 +23,35 @@ use super::{
     peers::{
         HANDSHAKE, JoinAnswer, JoinRequest, Purpose, RenewAnswer, RenewRequest, receive, send,
     },
+    seat::Seat,
     transport,
 };
 use crate::{
     base::{
         clock::{Clock, Timestamp},
         error::chain,
+        level,
         pace::{Paces, paced},
         rng::Rng,
         task::Tasks,
     },
     control::links::{Links, Peer, Shown},
-    core::{Accepted, AdmissionCommand, Command, Rejected, State, apply::admission, command::Join},
-    host::pki::{
-        self, Authority, Role, Subject,
-        node::{Asked, Facts, Named, draw_serial},
+    core::{
+        Accepted, AdmissionCommand, Command, Rejected, State,
+        apply::{admission, gate::need_level},
+        command::{Join, Seat as Seated},
     },
-    log::Log,
-    model::{credential::Why, link::ToAgent, node::NodeId},
+    host::pki::{
+        self, Authority, Identity, Role,
+        node::{As, Asked, Facts, Named, draw_serial},
+    },
+    log::{Log, peer::transport::Io},
+    model::{
+        credential::{Invited, Why},
+        link::ToAgent,
+        master::Master,
+        node::NodeId,
+    },
 };
 
 mod waiting;
@@ -46,68 +59,90 @@ use waiting::{Place, Waiting};
 
 /// How long a connection may take until it has said what it wants. Agents say it at once.
 const FIRST: Duration = Duration::from_secs(2);
-/// How long an invitation is good.
-pub const INVITATION: Duration = Duration::from_secs(3600);
 /// Longest host name kept in a certificate (the X.509 bound of a common name).
 const HOST_CHARS_MAX: usize = 64;
 
 /// What a door is made of.
 pub struct Parts {
-    pub authority: Arc<Authority>,
-    /// Names and addresses this master is reached at.
-    pub names: Vec<String>,
+    /// What this master shows and signs with.
+    pub seat: Arc<Seat>,
     pub log: Log<State>,
     pub clock: Arc<dyn Clock>,
     pub rng: Rng,
+    /// Where connections of other masters' logs go.
+    pub logs: mpsc::Sender<Io>,
 }
 
 /// The door.
 pub struct Door {
-    authority: Arc<Authority>,
-    names: Vec<String>,
+    seat: Arc<Seat>,
     log: Log<State>,
     clock: Arc<dyn Clock>,
     rng: Mutex<Rng>,
     own: ArcSwap<Own>,
     waiting: Arc<Waiting>,
+    logs: mpsc::Sender<Io>,
 }
 
 /// What this master shows of itself, for as long as its certificate has most of its life left.
 struct Own {
-    agents: Arc<ServerConfig>,
+    of: Arc<Identity>,
+    nodes: Arc<ServerConfig>,
+    masters: Arc<ServerConfig>,
     joining: Arc<ServerConfig>,
-    renew_at: Timestamp,
 }
 
 impl Door {
     /// The door of the cluster whose log this is.
     ///
     /// # Errors
-    /// When this master's certificate cannot be made.
+    /// When this master's certificate cannot be used.
     pub fn new(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { authority, names, log, clock, rng } = parts;
-        let own = Own::make(&authority, &names, clock.now())?;
+        let Parts { seat, log, clock, rng, logs } = parts;
+        let own = Own::make(seat.identity())?;
         Ok(Self {
-            authority,
-            names,
+            seat,
             log,
             clock,
             rng: Mutex::new(rng),
             own: ArcSwap::from_pointee(own),
             waiting: Arc::new(Waiting::paced(Paces::of_process())),
+            logs,
         })
     }
 
-    /// A token that lets one node join, and until when it is good.
+    /// A token that lets one node join, as an agent of either kind unless a role is named, and until
+    /// when it is good.
     ///
     /// # Errors
-    /// When too many invitations wait already, or the log does not take it.
-    pub async fn invite(&self) -> Result<(String, Timestamp), String> {
+    /// When too many invitations wait already, the cluster is not far enough for the role, or the log
+    /// does not take it.
+    pub async fn invite(
+        &self,
+        role: Option<Invited>,
+        life: Duration,
+    ) -> Result<(String, Timestamp), String> {
+        let fingerprint = self.authority()?.fingerprint();
         let secret = self.rng.lock().hex(32);
-        let until = self.clock.now() + INVITATION;
+        let until = self.clock.now() + life;
         let digest = Sha256::digest(&secret).into();
-        self.propose(AdmissionCommand::Invite { digest, until }).await?;
-        Ok((format!("{secret}.{}", self.authority.fingerprint()), until))
+        self.propose(match role {
+            None => AdmissionCommand::Invite { digest, until },
+            Some(role) => {
+                // An older release could not read it.
+                need_level(&self.log.state(), level::MASTERS, "invitations are for no role")
+                    .map_err(|rejected| rejected.to_string())?;
+                AdmissionCommand::InviteFor { digest, until, role }
+            }
+        })
+        .await?;
+        Ok((format!("{secret}.{fingerprint}"), until))
+    }
+
+    fn authority(&self) -> Result<&Arc<Authority>, String> {
+        self.seat.authority().ok_or_else(|| {
+            "this master has not been given the cluster's key yet; ask another one".to_owned()
+        })
     }
 
     /// Serves `listener` until `tasks` stop.
@@ -162,7 +197,11 @@ impl Door {
         let wanted = start.client_hello().alpn().and_then(Purpose::among);
         let wanted = wanted.context("it wants nothing that is served here")?;
         let own = self.own.load();
-        let config = if wanted == Purpose::Join { &own.joining } else { &own.agents };
+        let config = match wanted {
+            Purpose::Join => &own.joining,
+            Purpose::Agent | Purpose::Renew => &own.nodes,
+            Purpose::Log => &own.masters,
+        };
         let shaken = timeout(HANDSHAKE, start.into_stream(config.clone())).await?;
         let mut tls = shaken.inspect_err(|error| {
             let error = chain(error);
@@ -186,6 +225,20 @@ impl Door {
                 let facts = facts(&tls)?;
                 self.link(tls, facts, (peer, place), links, &tasks).await;
                 Ok(())
+            }
+            Purpose::Log => {
+                let facts = facts(&tls)?;
+                // What stands in the state of a master that was away is old: one it has not heard of
+                // yet is let in on the authority's word, one that was removed is not.
+                let checked = admission::check_member(&self.log.state(), &facts.node);
+                if let Err(rejected) = checked {
+                    let (node, why) = (&facts.node, rejected.to_string());
+                    tracing::warn!(target: "audit", %peer, %node, why, "master refused");
+                    return Ok(());
+                }
+                place.proved();
+                let handed = self.logs.send(Box::new(tls)).await;
+                handed.map_err(|_| anyhow::anyhow!("the log has stopped"))
             }
         }
     }
@@ -222,7 +275,7 @@ impl Door {
         match self.join(request, &host).await {
             Ok((cluster, node, certificate)) => {
                 tracing::info!(target: "audit", %peer, host, %node, "node joined");
-                let authority = self.authority.certificate_der().to_vec();
+                let authority = self.seat.authority_der();
                 JoinAnswer::Welcome { cluster, node, certificate, authority }
             }
             Err(why) => {
@@ -239,23 +292,45 @@ impl Door {
     ) -> Result<(String, NodeId, Vec<u8>), String> {
         let invitation = Sha256::digest(&request.secret).into();
         // What a stranger made up costs nobody a write of the log.
-        if !self.log.state().invitations.contains_key(&invitation) {
+        let state = self.log.state();
+        let Some(waiting) = state.invitations.get(&invitation) else {
             return Err(Rejected::not_invited().to_string());
-        }
+        };
+        let authority = self.authority()?;
         let asked = Asked::read(&request.request).map_err(|error| chain(&error))?;
         let now = self.clock.now();
-        let serial = draw_serial(&mut self.rng.lock());
-        let join = Join {
-            invitation,
-            key: asked.key(),
-            serial: serial.clone(),
-            expires_at: now + self.authority.life(),
+        let (key, serial) = (asked.key(), draw_serial(&mut self.rng.lock()));
+        let expires_at = now + authority.life();
+        let of_old = if request.master.is_some() { Invited::Master } else { Invited::Agent };
+        let role = request.role.unwrap_or(of_old);
+        admission::check_role(waiting, role).map_err(|rejected| rejected.to_string())?;
+        let command = match (role, request.master) {
+            (Invited::Master, None) => return Err("a master says where it is reached".to_owned()),
+            (Invited::Master, Some(told)) => {
+                let sealed = authority.seal_for(&told.seal).map_err(|error| chain(&error))?;
+                let (serial, invitation) = (serial.clone(), Some(invitation));
+                let Master { release, level, addresses, seal, .. } = told;
+                let master = Master::new(0, &release, level, addresses);
+                let master = Master { seal, sealed: Some(sealed), ..master };
+                let seat = Seated { invitation, key, serial, expires_at, master };
+                AdmissionCommand::SeatMaster(Box::new(seat))
+            }
+            (Invited::Agent | Invited::PublicAgent, _) => {
+                let serial = serial.clone();
+                AdmissionCommand::Join(Join { invitation, key, serial, expires_at })
+            }
         };
-        let accepted = self.propose(AdmissionCommand::Join(join)).await?;
+        let accepted = self.propose(command).await?;
         let node = accepted.node.ok_or("the cluster gave no id")?;
+        let is = match role {
+            Invited::Agent => As::Agent,
+            Invited::PublicAgent => As::PublicAgent,
+            Invited::Master => As::Master(accepted.master),
+        };
         let cluster = self.cluster();
         let named = Named { cluster: &cluster, node: &node, serial: &serial, host };
-        let certificate = self.authority.sign(&asked, &named, now).map_err(|e| chain(&e))?;
+        let certificate =
+            authority.sign_as(is, &asked, &named, now).map_err(|error| chain(&error))?;
         Ok((cluster, node, certificate))
     }
 
@@ -264,22 +339,23 @@ impl Door {
         let host: String = request.host.chars().take(HOST_CHARS_MAX).collect();
         let (node, by) = (&facts.node, &facts.serial);
         let renewed = async {
+            let authority = self.authority()?;
             let asked = Asked::read(&request.request).map_err(|error| chain(&error))?;
             let now = self.clock.now();
             let new = draw_serial(&mut self.rng.lock());
-            let expires_at = now + self.authority.life();
+            let expires_at = now + authority.life();
             let (node, by) = (node.clone(), by.clone());
             let command =
                 AdmissionCommand::Renew { node: node.clone(), by, new: new.clone(), expires_at };
             self.propose(command).await?;
             let cluster = self.cluster();
             let named = Named { cluster: &cluster, node: &node, serial: &new, host: &host };
-            self.authority.sign(&asked, &named, now).map_err(|error| chain(&error))
+            authority.sign_as(facts.is, &asked, &named, now).map_err(|error| chain(&error))
         };
         match renewed.await {
             Ok(certificate) => {
                 tracing::info!(target: "audit", %peer, %node, replaces = %by, "certificate renewed");
-                let authority = self.authority.certificate_der().to_vec();
+                let authority = self.seat.authority_der();
                 RenewAnswer::Renewed { certificate, authority }
             }
             Err(why) => {
@@ -301,30 +377,33 @@ impl Door {
         self.log.state().cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default()
     }
 
-    /// Makes this master's certificate anew when a third of its life is left.
+    /// Shows this master's present certificate, which is made anew when a third of its life is left.
     fn renew_own(&self) -> anyhow::Result<()> {
-        let now = self.clock.now();
-        if now >= self.own.load().renew_at {
-            self.own.store(Arc::new(Own::make(&self.authority, &self.names, now)?));
-            tracing::info!("this master's certificate was renewed");
+        self.seat.renew_if_due(&mut self.rng.lock())?;
+        let identity = self.seat.identity();
+        if !Arc::ptr_eq(&identity, &self.own.load().of) {
+            self.own.store(Arc::new(Own::make(identity)?));
         }
         Ok(())
     }
 }
 
 impl Own {
-    fn make(authority: &Authority, names: &[String], now: Timestamp) -> anyhow::Result<Self> {
-        let subject = Subject { node: "master", roles: &[Role::Master], names };
-        let identity = authority.issue(&subject, now)?;
-        let mut agents = (*identity.server_config(&[Role::Agent])?).clone();
-        agents.alpn_protocols = [Purpose::Agent, Purpose::Renew].map(|p| p.alpn().to_vec()).into();
-        // A connection is one handshake: what a certificate allows is asked each time.
-        agents.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-        agents.send_tls13_tickets = 0;
+    fn make(identity: Arc<Identity>) -> anyhow::Result<Self> {
+        let server = |roles: &[Role], purposes: &[Purpose]| {
+            let mut config = (*identity.server_config(roles)?).clone();
+            config.alpn_protocols = purposes.iter().map(|p| p.alpn().to_vec()).collect();
+            // A connection is one handshake: what a certificate allows is asked each time.
+            config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            anyhow::Ok(Arc::new(config))
+        };
+        // A master may have an agent of its own, which needs the one that leads.
+        let nodes = server(&[Role::Agent, Role::Master], &[Purpose::Agent, Purpose::Renew])?;
+        let masters = server(&[Role::Master], &[Purpose::Log])?;
         let mut joining = pki::join::server_config(&identity)?;
         joining.alpn_protocols = vec![Purpose::Join.alpn().to_vec()];
-        let renew_at = now + authority.life() * 2 / 3;
-        Ok(Self { agents: Arc::new(agents), joining: Arc::new(joining), renew_at })
+        Ok(Self { of: identity, nodes, masters, joining: Arc::new(joining) })
     }
 }
 

@@ -1,7 +1,11 @@
 //! The running system as everybody sees it who reads, changes or asks it: `control::cluster::Cluster` over
 //! the log, the agent links and the board of the reconcilers.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
@@ -21,9 +25,10 @@ use crate::{
         place::{Limits, Report as Attempt},
     },
     http::auth::Principal,
-    log::{Log, ProposeError, store::StoreError},
+    log::{Log, ProposeError, Standing, store::StoreError},
     model::{
         AppId, NodeId,
+        credential::Invited,
         link::{Answer, Question, Usage},
         master::Addresses,
     },
@@ -119,10 +124,11 @@ impl Cluster for Handles {
 
     fn members(&self) -> Vec<Member> {
         let metrics = self.log.metrics();
-        let me = self.log.id();
+        let (me, state) = (self.log.id(), self.log.state());
         let address = |id: u64, text: &str| {
-            let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
-            if id == me { Some(self.me.address) } else { host.parse().ok() }
+            let told = state.masters.get(&id).map(|master| master.addresses.peers.as_str());
+            let at = told.unwrap_or(text).parse::<SocketAddr>().ok().map(|at| at.ip());
+            if id == me { Some(self.me.address) } else { at }
         };
         metrics
             .membership_config
@@ -157,9 +163,17 @@ impl Cluster for Handles {
         self.links.last_heard(node)
     }
 
-    fn invite(&self) -> BoxFuture<'_, Result<Invitation, String>> {
+    fn standings(&self) -> Vec<Standing> {
+        self.log.members()
+    }
+
+    fn invite(
+        &self,
+        role: Option<Invited>,
+        life: Duration,
+    ) -> BoxFuture<'_, Result<Invitation, String>> {
         async move {
-            let (token, expires_at) = self.door.invite().await?;
+            let (token, expires_at) = self.door.invite(role, life).await?;
             Ok(Invitation { token, master: self.me.addresses.peers.clone(), expires_at })
         }
         .boxed()

@@ -4,11 +4,11 @@
 //! the log is opened and ready; then the cluster exists; then the reconcilers run; last of all the
 //! listeners answer.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use ::http::{Method, StatusCode};
 use anyhow::Context as _;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,13 +18,14 @@ use super::{
     door::{self, Door},
     front::{Front, ToHttps},
     handles::{Handles, Me},
-    names, peers,
+    names, peers, realm,
+    seat::{FromDoor, Seat, ToMasters},
+    seats,
 };
 use crate::{
     api,
     base::{
         clock::{Clock, SteadyClock},
-        level::LEVEL,
         rng::Rng,
         task::Tasks,
     },
@@ -35,9 +36,8 @@ use crate::{
         links::Links,
         series::{self, Recorder},
     },
-    core::{ClusterCommand, State, place::Limits},
+    core::{State, apply::gate, place::Limits},
     dns,
-    host::pki::Authority,
     http::{
         Body, Request, Response,
         auth::{Basic, Passwords, TokenGuard, Tokens},
@@ -48,16 +48,18 @@ use crate::{
         reply,
         serve::{Handler, Listener, Server},
     },
-    log::{Disk, Follower, Log, LogConfig},
-    model::{
-        WorkloadSpec,
-        master::{Addresses, Master as Registered},
-        names::Realm,
-    },
+    log::{self, Disk, Follower, Log, LogConfig, ProposeError},
+    model::{WorkloadSpec, master::Addresses, names::Realm},
 };
 
-/// How long the log may take until it leads or knows a leader.
+/// How long the log may take until it leads or knows a leader, and has what that one has.
 const LOG_READY: Duration = Duration::from_secs(60);
+/// The same, of a master that has served before.
+const LEADER_READY: Duration = Duration::from_secs(15);
+/// What masters call their log. Which cluster's it is says the authority behind their certificates.
+const LOG_NAME: &str = "tepui";
+/// Connections of other masters that the log has not looked at yet.
+const LOGS_WAITING_MAX: usize = 16;
 /// Ports of the original's own servers.
 const MESOS_PORT: u16 = 5050;
 const AGENT_PORT: u16 = 5051;
@@ -81,6 +83,7 @@ pub struct Master {
     pub names: dns::serve::Handle,
     /// The first user's password, when this start made the cluster.
     pub first_password: Option<String>,
+    pub seat: Arc<Seat>,
     pub tokens: Arc<Tokens>,
     pub passwords: Arc<Passwords>,
     /// What the front door shows, where it speaks TLS.
@@ -125,20 +128,52 @@ pub async fn bind(config: &Config, rng: &Rng) -> anyhow::Result<Bound> {
 /// Starts a master on bound listeners.
 ///
 /// # Errors
-/// When the log cannot be opened or the cluster not made.
+/// When the log cannot be opened, or the cluster neither made nor joined.
 pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     let Parts { config, clock, mut rng, tasks } = parts;
     let steady = SteadyClock::over(clock.clone());
     let written: Arc<dyn Clock> = steady.clone();
-    let log = open_log(config, &written, &rng, tasks).await?;
+    let router = bound.router.local_addr();
+    let peers_port = bound.peers.local_addr()?.port();
+    let reach = |port: u16| SocketAddr::new(config.address, port).to_string();
+    let marathon_port = if config.compat_ports { MARATHON_PORT } else { router.port() };
+    let mesos_port = if config.compat_ports { MESOS_PORT } else { router.port() };
+    let addresses = Addresses {
+        peers: reach(peers_port),
+        router: reach(router.port()),
+        marathon: reach(marathon_port),
+        mesos: reach(mesos_port),
+    };
+    let seat = Arc::new(Seat::open(config, &addresses, &clock, &mut rng).await?);
+    let (logs, from_door) = mpsc::channel(LOGS_WAITING_MAX);
+    let others = log::Links {
+        connect: Arc::new(ToMasters(seat.clone())),
+        accept: Box::new(FromDoor(from_door)),
+    };
+    let log = open_log(config, seat.id, others, &written, &rng, tasks).await?;
+    steady.see(log.state().at);
+    if gate::is_removed(&log.state(), seat.id) {
+        return Err(gate::removed(seat.id).into());
+    }
+    let links = Links::new(log.clone(), clock.clone(), tasks.child("links"));
+    links.answer_masters();
+    // Before anything waits for the log: what it holds may have to come from others.
+    let door = door::Parts {
+        seat: seat.clone(),
+        log: log.clone(),
+        clock: clock.clone(),
+        rng: rng.child("door"),
+        logs,
+    };
+    let door = Arc::new(Door::new(door)?);
+    let peer_tasks = tasks.child("peers");
+    tasks.vital("peers", door.clone().run(bound.peers, links.clone(), peer_tasks));
+    wait_for_log(&log).await?;
     steady.see(log.state().at);
     let passwords = Arc::new(Passwords::default());
     let first_password =
         bootstrap::init(&log, &config.cluster_name, &config.data_dir, &passwords, &mut rng).await?;
-    let router = bound.router.local_addr();
-
-    let links = Links::new(log.clone(), clock.clone(), tasks.child("links"));
-    links.answer_masters();
+    let authority = seat.receive(&log.state())?;
     let board = Board::default();
     let limits = Limits { policy: config.placement, ..Limits::default() };
     let driver = Driver {
@@ -163,21 +198,9 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     // Of this group itself, whose end is waited for: it keeps what it has at the end.
     tasks.vital("series", recorder.run(tasks.cancelled()));
 
-    let peers_port = bound.peers.local_addr()?.port();
-    let authority = open_authority(config, &log, &clock)?;
-    let door = open_door(config, &authority, &log, &clock, &rng)?;
-    let peer_tasks = tasks.child("peers");
-    tasks.vital("peers", door.clone().run(bound.peers, links.clone(), peer_tasks));
-    let reach = |port: u16| SocketAddr::new(config.address, port).to_string();
-    let marathon_port = if config.compat_ports { MARATHON_PORT } else { router.port() };
-    let mesos_port = if config.compat_ports { MESOS_PORT } else { router.port() };
-    let addresses = Addresses {
-        peers: reach(peers_port),
-        router: reach(router.port()),
-        marathon: reach(marathon_port),
-        mesos: reach(mesos_port),
-    };
-    register(&log, addresses.clone(), tasks);
+    let (of, at, with) = (log.clone(), addresses.clone(), seat.clone());
+    tasks.restart("register master", move || seats::register(of.clone(), with.clone(), at.clone()));
+    tasks.vital("seats", seats::keep(log.clone(), seat.clone()));
     let me = Me { address: config.address, addresses };
     let handles = Handles {
         log: log.clone(),
@@ -191,13 +214,15 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
     };
     let accounts = Arc::new(dcos::Known(Arc::new(handles.clone())));
     let tokens = Arc::new(Tokens::new(accounts));
-    let realm = Realm {
+    let base = Realm {
+        master_port: MESOS_PORT,
+        agent_port: AGENT_PORT,
         ttl_secs: config.dns_ttl_s,
-        ..dns::follow::single(config.address, MESOS_PORT, AGENT_PORT, marathon_port)
+        ..Realm::default()
     };
-    handles.links.tell_names(realm.clone());
-    // One master's realm stays as it is.
-    let (_, realm) = watch::channel(Arc::new(realm));
+    let me = handles.me.clone();
+    let own = realm::Own { base, address: me.address, addresses: me.addresses.clone() };
+    let realm = realm::follow(log.clone(), own, handles.links.clone(), tasks);
     dns::follow::start(log.feed().clone(), realm, bound.dns.handle(), tasks);
     let (dns, names) = (bound.dns.local_addr(), bound.dns.handle());
     bound.dns.run(&tasks.child("dns"));
@@ -228,6 +253,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         dns,
         names,
         first_password,
+        seat,
         tokens,
         passwords,
         front,
@@ -408,66 +434,35 @@ async fn page(request: Request) -> Response {
     }
 }
 
-/// The authority of this cluster.
-fn open_authority(
-    config: &Config,
-    log: &Log<State>,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Arc<Authority>> {
-    let cluster = log.state().cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
-    let dir = peers::pki_dir(&config.data_dir);
-    Ok(Arc::new(Authority::load_or_create(&dir, &cluster, clock.now())?))
-}
-
-/// The door for other nodes.
-fn open_door(
-    config: &Config,
-    authority: &Arc<Authority>,
-    log: &Log<State>,
-    clock: &Arc<dyn Clock>,
-    rng: &Rng,
-) -> anyhow::Result<Arc<Door>> {
-    let names = vec![config.hostname.clone(), config.address.to_string()];
-    let parts = door::Parts {
-        authority: authority.clone(),
-        names,
-        log: log.clone(),
-        clock: clock.clone(),
-        rng: rng.child("door"),
-    };
-    Ok(Arc::new(Door::new(parts)?))
-}
-
-/// Tells the cluster what this master can do and where it is reached, as soon as the log takes it: a
-/// master starts with a full disk, or without a leader, as well.
-fn register(log: &Log<State>, addresses: Addresses, tasks: &Tasks) {
-    let release = env!("CARGO_PKG_VERSION").to_owned();
-    let master = Registered { id: log.id(), release, level: LEVEL, addresses };
-    let log = log.clone();
-    tasks.restart("register master", move || {
-        let (log, master) = (log.clone(), master.clone());
-        async move {
-            if log.state().masters.get(&master.id).is_none_or(|known| **known != master) {
-                let command = ClusterCommand::RegisterMaster(Box::new(master));
-                log.propose(command.into()).await??;
-            }
-            Ok(())
-        }
-    });
-}
-
 async fn open_log(
     config: &Config,
+    id: u64,
+    others: log::Links,
     clock: &Arc<dyn Clock>,
     rng: &Rng,
     tasks: &Tasks,
 ) -> anyhow::Result<Log<State>> {
     let disk = Disk::at(config.data_dir.join("log"));
-    let mut log_config = LogConfig::single(&config.cluster_name, disk, rng.child("log"));
+    let mut log_config = LogConfig::single(LOG_NAME, disk, rng.child("log"));
+    if id != log_config.id {
+        // A leader adds it.
+        log_config = LogConfig { id, members: BTreeMap::new(), ..log_config };
+    }
     log_config.retention.history_bytes = config.history_bytes;
-    let log = Log::open(log_config, None, clock.clone(), tasks.child("log"))
+    Log::open(log_config, Some(others), clock.clone(), tasks.child("log"))
         .await
-        .with_context(|| format!("opening the log in {}", config.data_dir.display()))?;
-    log.ready(LOG_READY).await.context("waiting for the log")?;
-    Ok(log)
+        .with_context(|| format!("opening the log in {}", config.data_dir.display()))
+}
+
+/// Waits until this master has what was decided before. One that belongs to a cluster already serves what
+/// it has when nobody leads: most masters may be away for long.
+async fn wait_for_log(log: &Log<State>) -> anyhow::Result<()> {
+    let known = log.state().cluster.is_some();
+    match log.ready(if known { LEADER_READY } else { LOG_READY }).await {
+        Err(ProposeError::NoLeader) if known => {
+            tracing::warn!("no master leads: what is known here is served, nothing can be changed");
+            Ok(())
+        }
+        outcome => outcome.context("waiting for the log"),
+    }
 }

@@ -18,6 +18,7 @@ use super::{
     bootstrap::write_private,
     peers::{self, HANDSHAKE, JoinAnswer, JoinRequest, Purpose, RenewAnswer, RenewRequest},
     transport,
+    ways::Ways,
 };
 use crate::{
     agent::link::{ConnectError, Connector, LinkEnds},
@@ -28,13 +29,16 @@ use crate::{
     },
     host::pki::{
         self, Identity,
-        node::{Facts, Request},
+        node::{As, Facts, Request},
     },
+    model::{credential::Invited, link::ToAgent, master::Master},
 };
 
 /// How often it is looked whether the certificate should be renewed, and tried again when it was
 /// not: a third of its life is left for that.
 const RENEWAL_LOOK: Duration = Duration::from_secs(600);
+/// How long opening a link may take: another master may lead that is there.
+pub const LINK: Duration = Duration::from_secs(2);
 
 /// A node's identity, from its data directory or by joining.
 ///
@@ -45,14 +49,45 @@ pub async fn identity(
     masters: &[String],
     token: Option<&str>,
     host: &str,
+    role: Invited,
 ) -> anyhow::Result<Identity> {
-    if dir.join(pki::NODE_FILE).exists() {
-        let identity = Identity::load(dir)?;
-        identity
-            .facts()
-            .with_context(|| format!("{} is of no use; delete it and join again", dir.display()))?;
-        return Ok(identity);
+    match kept(dir)? {
+        Some(identity) if matches!(identity.facts()?.is, As::Master(_)) => bail!(
+            "{} is of a master; this node has no such role any more: delete its data directory and \
+             join again",
+            dir.display()
+        ),
+        Some(identity) => Ok(identity),
+        None => join(dir, masters, token, host, (role, None)).await,
     }
+}
+
+/// The identity that was kept in `dir`, if there is one.
+///
+/// # Errors
+/// When it is of no use.
+pub fn kept(dir: &Path) -> anyhow::Result<Option<Identity>> {
+    if !dir.join(pki::NODE_FILE).exists() {
+        return Ok(None);
+    }
+    let identity = Identity::load(dir)?;
+    identity
+        .facts()
+        .with_context(|| format!("{} is of no use; delete it and join again", dir.display()))?;
+    Ok(Some(identity))
+}
+
+/// Joins a cluster and keeps the identity it gives in `dir`.
+///
+/// # Errors
+/// When there is no token, or no master lets this node in.
+pub async fn join(
+    dir: &Path,
+    masters: &[String],
+    token: Option<&str>,
+    host: &str,
+    (role, master): (Invited, Option<&Master>),
+) -> anyhow::Result<Identity> {
     let token = token.context(
         "this node belongs to no cluster yet; give it a join_token made with `tepui node invite`",
     )?;
@@ -72,16 +107,23 @@ pub async fn identity(
         }
     };
     let mut problems = Vec::new();
-    for master in masters {
-        let asked = ask_to_join(master, &config, secret, host, Request::from_pem(&key)?);
-        match timeout(HANDSHAKE * 3, asked).await {
+    for address in masters {
+        let key = Request::from_pem(&key)?;
+        let request = JoinRequest {
+            secret: secret.to_owned(),
+            request: key.to_der()?,
+            host: host.to_owned(),
+            role: Some(role),
+            master: master.cloned(),
+        };
+        match timeout(HANDSHAKE * 3, ask_to_join(address, &config, &request, key)).await {
             Ok(Ok(identity)) => {
                 identity.save(dir)?;
                 let _ = std::fs::remove_file(&key_file);
                 return Ok(identity);
             }
-            Ok(Err(error)) => problems.push(format!("{master}: {error:#}")),
-            Err(_) => problems.push(format!("{master}: no answer in time")),
+            Ok(Err(error)) => problems.push(format!("{address}: {error:#}")),
+            Err(_) => problems.push(format!("{address}: no answer in time")),
         }
     }
     bail!("no master let this node in: {}", problems.join("; "))
@@ -90,14 +132,11 @@ pub async fn identity(
 async fn ask_to_join(
     master: &str,
     config: &ClientConfig,
-    secret: &str,
-    host: &str,
+    request: &JoinRequest,
     key: Request,
 ) -> anyhow::Result<Identity> {
     let mut stream = peers::open(master, config, Purpose::Join).await?;
-    let request =
-        JoinRequest { secret: secret.to_owned(), request: key.to_der()?, host: host.to_owned() };
-    peers::send(&mut stream, &request).await?;
+    peers::send(&mut stream, request).await?;
     match peers::receive(&mut stream).await? {
         JoinAnswer::Welcome { certificate, authority, .. } => {
             Ok(key.complete(certificate, authority)?)
@@ -143,14 +182,14 @@ pub struct MemberParts {
     pub tasks: Tasks,
 }
 
-/// A member: connects its agent to the masters in turn until one leads, and renews its certificate.
+/// A member: connects its agent to the leading master, looking at the masters in turn while it does not
+/// know which, and renews its certificate.
 pub struct Member {
-    masters: Vec<String>,
+    ways: Arc<Ways>,
     identity: ArcSwap<Identity>,
     dir: PathBuf,
     host: String,
     clock: Arc<dyn Clock>,
-    next: Mutex<usize>,
     tasks: Tasks,
     /// Ends the present link.
     link: Mutex<CancellationToken>,
@@ -161,12 +200,11 @@ impl Member {
     pub fn new(parts: MemberParts) -> Arc<Self> {
         let MemberParts { masters, identity, dir, host, clock, tasks } = parts;
         Arc::new(Self {
-            masters,
+            ways: Arc::new(Ways::open(masters, &dir)),
             identity: ArcSwap::from_pointee(identity),
             dir,
             host,
             clock,
-            next: Mutex::default(),
             tasks,
             link: Mutex::default(),
         })
@@ -197,7 +235,7 @@ impl Member {
             return Ok(false);
         }
         let mut problems = Vec::new();
-        for master in &self.masters {
+        for master in &self.ways.all() {
             match renew(master, &identity, &self.host).await {
                 Ok(new) => {
                     new.save(&self.dir)?;
@@ -223,26 +261,31 @@ impl Member {
             );
         }
         let config = identity.client_config()?;
-        let opened = timeout(HANDSHAKE, peers::open(master, &config, Purpose::Agent)).await;
+        let opened = timeout(LINK, peers::open(master, &config, Purpose::Agent)).await;
         let stream = opened.context("no answer in time")??;
         let tasks = self.tasks.child("agent-link");
         *self.link.lock() = tasks.cancelled();
-        Ok(transport::agent_end(stream, &tasks))
+        let ways = self.ways.clone();
+        let look = move |message: &ToAgent| {
+            if let ToAgent::Masters(told) = message {
+                ways.told(told);
+            }
+        };
+        Ok(transport::agent_end(stream, look, &tasks))
     }
 }
 
 impl Connector for Member {
     fn connect(&self) -> BoxFuture<'_, Result<LinkEnds, ConnectError>> {
-        let master = {
-            let mut next = self.next.lock();
-            let master = self.masters[*next % self.masters.len()].clone();
-            *next += 1;
-            master
-        };
+        let master = self.ways.next();
         async move {
             let opened = self.link_to(&master).await;
             opened.map_err(|error| ConnectError(format!("{master}: {error:#}")))
         }
         .boxed()
+    }
+
+    fn knows_better(&self) -> bool {
+        self.ways.knows_leader()
     }
 }

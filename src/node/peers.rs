@@ -21,11 +21,13 @@ use crate::{
     choice,
     host::pki::Role,
     message,
-    model::node::NodeId,
+    model::{credential::Invited, master::Master, node::NodeId},
 };
 
 /// How long connecting, a handshake or one message of a join or a renewal may take.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long what was sent may stay unheard before a connection is given up.
+const UNHEARD_MAX: Duration = Duration::from_secs(5);
 /// A join or renewal message; requests and answers are a few kB.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
@@ -38,6 +40,8 @@ pub enum Purpose {
     Join,
     /// An agent wants its next certificate.
     Renew,
+    /// A master's log speaks to another's.
+    Log,
 }
 
 impl Purpose {
@@ -47,12 +51,13 @@ impl Purpose {
             Self::Agent => b"tepui-agent/1",
             Self::Join => b"tepui-join/1",
             Self::Renew => b"tepui-renew/1",
+            Self::Log => b"tepui-log/1",
         }
     }
 
     /// The purpose with one of these names.
     pub fn among<'a>(mut names: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
-        let all = [Self::Agent, Self::Join, Self::Renew];
+        let all = [Self::Agent, Self::Join, Self::Renew, Self::Log];
         names.find_map(|name| all.into_iter().find(|p| p.alpn() == name))
     }
 }
@@ -65,6 +70,10 @@ pub struct JoinRequest {
     pub request: Vec<u8>,
     /// For people who read certificates.
     pub host: String,
+    /// What it wants to be; an agent of either kind where it does not say.
+    pub role: Option<Invited>,
+    /// What one says of itself that becomes a master.
+    pub master: Option<Master>,
 }
 
 /// What it is told.
@@ -89,7 +98,7 @@ pub enum RenewAnswer {
     Refused(String),
 }
 
-message!(JoinRequest { 1: secret, 2: request, 3: host });
+message!(JoinRequest { 1: secret, 2: request, 3: host, 4: role, 5: master });
 choice!(JoinAnswer {
     1: Welcome { 1: cluster, 2: node, 3: certificate, 4: authority },
     2: Refused(why),
@@ -110,6 +119,8 @@ pub async fn open(
     config.alpn_protocols = vec![purpose.alpn().to_vec()];
     let stream = TcpStream::connect(master).await?;
     stream.set_nodelay(true)?;
+    // A machine that lost its power says no word.
+    socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNHEARD_MAX))?;
     Ok(TlsConnector::from(Arc::new(config)).connect(Role::Master.server_name(), stream).await?)
 }
 
@@ -180,7 +191,9 @@ mod tests {
     async fn a_message_is_taken_whole_and_within_its_bound_or_not_at_all() {
         let (secret, host) = ("abc".to_owned(), "n1".to_owned());
         let (mut here, mut there) = tokio::io::duplex(1 << 20);
-        send(&mut here, &JoinRequest { secret, request: vec![7; 600], host }).await.unwrap();
+        let (role, master) = (None, None);
+        let request = JoinRequest { secret, request: vec![7; 600], host, role, master };
+        send(&mut here, &request).await.unwrap();
         let heard: JoinRequest = receive(&mut there).await.unwrap();
         assert_eq!((heard.secret.as_str(), heard.request.len()), ("abc", 600));
         // Its length, how much of it comes, and what of.
@@ -204,6 +217,7 @@ mod tests {
     fn a_connection_is_for_the_first_purpose_that_is_known() {
         let purpose = |names: &[&'static [u8]]| Purpose::among(names.iter().copied());
         assert_eq!(purpose(&[b"h2", b"tepui-renew/1", b"tepui-join/1"]), Some(Purpose::Renew));
+        assert_eq!(purpose(&[b"tepui-log/1"]), Some(Purpose::Log));
         assert_eq!(purpose(&[b"tepui-agent/1"]), Some(Purpose::Agent));
         assert_eq!(purpose(&[b"tepui-agent/2", b"tepui-agent", b"", b"TEPUI-JOIN/1"]), None);
         assert_eq!(purpose(&[]), None);

@@ -162,7 +162,8 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
             rng: rng.child("agent"),
             tasks,
         };
-        let node = agent::start_local(parts, master.handles.links.clone())?;
+        let (log, links) = (master.handles.log.clone(), master.handles.links.clone());
+        let node = agent::start_local(parts, (log, links, master.seat.clone()))?;
         wait_for(&master, &node).await;
     }
     let (router, dns) = (reachable(config, master.router), reachable(config, master.dns));

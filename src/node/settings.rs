@@ -107,10 +107,12 @@ pub struct Raw {
     /// Networks that may read at the direct ports without signing in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_reads: Option<Vec<String>>,
-    /// `host:port` of the masters' peer ports; what an agent needs to find its cluster.
+    /// `host:port` of the masters' peer ports; what an agent, or a master that joins others, needs to
+    /// find its cluster. A master without makes a cluster of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masters: Option<Vec<String>>,
-    /// Token that lets this node join; made on a master by `tepui node invite`.
+    /// Token that lets this node join; made on a master by `tepui node invite`
+    /// (`--role master` for another master).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join_token: Option<String>,
     /// Docker's socket.

@@ -22,7 +22,7 @@ use crate::{
         wire::{self, Message},
     },
     control::links::Wire,
-    model::link::Greeting,
+    model::link::{Greeting, ToAgent},
 };
 
 /// Messages on their way in one direction; past that the sender waits.
@@ -46,22 +46,26 @@ pub fn leader_end<S>(stream: S, tasks: &Tasks) -> Wire
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let (from_agent, to_agent) = messages(stream, tasks);
+    let (from_agent, to_agent) = messages(stream, |_| {}, tasks);
     Wire { from_agent, to_agent }
 }
 
-/// The agent's end of `stream`.
-pub fn agent_end<S>(stream: S, tasks: &Tasks) -> LinkEnds
+/// The agent's end of `stream`; `look` sees each message before the agent does.
+pub fn agent_end<S>(stream: S, look: impl Fn(&ToAgent) + Send + 'static, tasks: &Tasks) -> LinkEnds
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let (from_master, to_master) = messages(stream, tasks);
+    let (from_master, to_master) = messages(stream, look, tasks);
     LinkEnds { to_master, from_master }
 }
 
 /// Turns a byte stream into two channels. Either channel's end closes the stream, and the
 /// stream's end closes both channels.
-fn messages<S, In, Out>(stream: S, tasks: &Tasks) -> (mpsc::Receiver<In>, mpsc::Sender<Out>)
+fn messages<S, In, Out>(
+    stream: S,
+    look: impl Fn(&In) + Send + 'static,
+    tasks: &Tasks,
+) -> (mpsc::Receiver<In>, mpsc::Sender<Out>)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
     In: Message + Send + 'static,
@@ -71,7 +75,7 @@ where
     let (incoming, received) = mpsc::channel(IN_FLIGHT_MAX);
     let (send, outgoing) = mpsc::channel(IN_FLIGHT_MAX);
     tasks.connection("agent-link", async move {
-        if let Err(error) = carry(reader, writer, incoming, outgoing).await {
+        if let Err(error) = carry(reader, writer, (incoming, look), outgoing).await {
             tracing::warn!(error = %in_words(&error), "agent link ended");
         }
     });
@@ -82,7 +86,7 @@ where
 async fn carry<R, W, In, Out>(
     reader: R,
     writer: W,
-    incoming: mpsc::Sender<In>,
+    incoming: (mpsc::Sender<In>, impl Fn(&In)),
     outgoing: mpsc::Receiver<Out>,
 ) -> anyhow::Result<()>
 where
@@ -133,7 +137,10 @@ fn in_words(error: &anyhow::Error) -> String {
     text.to_owned()
 }
 
-async fn read<R, In>(reader: R, messages: mpsc::Sender<In>) -> anyhow::Result<()>
+async fn read<R, In>(
+    reader: R,
+    (messages, look): (mpsc::Sender<In>, impl Fn(&In)),
+) -> anyhow::Result<()>
 where
     R: AsyncRead + Unpin,
     In: Message,
@@ -148,7 +155,9 @@ where
     }
     loop {
         next(&mut reader, &mut frame, limit::LINK_MESSAGE_BYTES_MAX).await?;
-        if messages.send(In::read(&frame)?).await.is_err() {
+        let message = In::read(&frame)?;
+        look(&message);
+        if messages.send(message).await.is_err() {
             return Ok(());
         }
     }
@@ -204,13 +213,13 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::link::{FromAgent, ToAgent, Usage, VERSIONS};
+    use crate::model::link::{FromAgent, Usage, VERSIONS};
 
     #[tokio::test]
     async fn messages_cross_a_byte_stream_both_ways_and_the_end_is_seen() {
         let tasks = Tasks::new("test");
         let (a, b) = tokio::io::duplex(64);
-        let (mut leader, agent) = (leader_end(a, &tasks), agent_end(b, &tasks));
+        let (mut leader, agent) = (leader_end(a, &tasks), agent_end(b, |_| {}, &tasks));
         let mut from_master = agent.from_master;
         agent.to_master.send(FromAgent::Heartbeat(Usage::default())).await.expect("sent");
         let message = leader.from_agent.recv().await;

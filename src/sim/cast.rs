@@ -178,8 +178,8 @@ impl Cast {
                 AdmissionCommand::Invite { digest, until: at + DRAIN }.into()
             }
             8 => {
-                let (release, addresses) = (format!("0.{n}.0"), Addresses::default());
-                let master = Master { id: 1 + n % 3, release, level: LEVEL, addresses };
+                let release = format!("0.{n}.0");
+                let master = Master::new(1 + n % 3, &release, LEVEL, Addresses::default());
                 ClusterCommand::RegisterMaster(Box::new(master)).into()
             }
             _ => {

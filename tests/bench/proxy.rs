@@ -337,6 +337,7 @@ fn one_service() -> State {
         secret: SECRET,
         created_at: world::NOW,
         n_nodes: 0,
+        n_masters: 0,
         level: tepui::base::level::LEVEL,
     }));
     apply::reindex(&mut state);

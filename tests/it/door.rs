@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tepui::{
     agent::link::{Connector as _, LinkEnds},
     base::{
-        clock::{Clock, ManualClock, SystemClock},
+        clock::{Clock, ManualClock, SystemClock, Timestamp},
         level,
         rng::Rng,
         task::Tasks,
@@ -32,12 +32,14 @@ use tepui::{
     log::{Disk, Log, LogConfig, memory::MemoryDisk},
     model::{
         NodeId, Pools,
+        credential::Invited,
         link::{FromAgent, Hello, ToAgent},
         node::{NodeInfo, NodeKind},
     },
     node::{
         door::{self, Door},
         member::{self, Member, MemberParts},
+        seat::Seat,
     },
 };
 use tokio::{net::TcpListener, time::timeout};
@@ -49,7 +51,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 struct Master {
     log: Log<State>,
     disk: MemoryDisk,
-    authority: Arc<Authority>,
+    pki: TempDir,
+    authority: Authority,
     door: Arc<Door>,
     address: SocketAddr,
     clock: Arc<ManualClock>,
@@ -66,8 +69,7 @@ impl Master {
         // So long ago that the clock can go forward by most of a certificate's life without
         // overtaking that of the TLS library.
         let clock = ManualClock::new(SystemClock.now() - DAY * 63);
-        let authority = Authority::create("test", clock.now()).unwrap();
-        let master = Self::open(MemoryDisk::default(), Arc::new(authority), clock).await;
+        let master = Self::open(MemoryDisk::default(), tempfile::tempdir().unwrap(), clock).await;
         let init = Init {
             cluster: "c".into(),
             name: "test".into(),
@@ -79,7 +81,7 @@ impl Master {
         master
     }
 
-    async fn open(disk: MemoryDisk, authority: Arc<Authority>, clock: Arc<ManualClock>) -> Self {
+    async fn open(disk: MemoryDisk, pki: TempDir, clock: Arc<ManualClock>) -> Self {
         let tasks = Tasks::new("master");
         let config = LogConfig::single("test", Disk::Memory(disk.clone()), Rng::from_os());
         let log = Log::open(config, None, clock.clone(), tasks.child("log")).await.unwrap();
@@ -89,24 +91,28 @@ impl Master {
         links.tell_names(follow::single([10, 0, 0, 1].into(), 5050, 5051, 8080));
         let dispatch = links.clone().dispatch();
         tasks.connection("dispatch", async move { drop(dispatch.await) });
+        let authority = Authority::load_or_create(pki.path(), "test", clock.now()).unwrap();
+        let node = NodeId::from("m-S0");
+        let with: (&Arc<dyn Clock>, _) = (&(clock.clone() as Arc<dyn Clock>), &mut Rng::from_os());
+        let seat = Seat::found(pki.path().to_owned(), &authority, node, "m1", with).unwrap();
         let parts = door::Parts {
-            authority: authority.clone(),
-            names: vec!["127.0.0.1".into()],
+            seat: Arc::new(seat),
             log: log.clone(),
             clock: clock.clone(),
             rng: Rng::from_os(),
+            logs: tokio::sync::mpsc::channel(1).0,
         };
         let door = Arc::new(Door::new(parts).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tasks.vital("door", door.clone().run(listener, links, tasks.child("peers")));
-        Self { log, disk, authority, door, address, clock, tasks }
+        Self { log, disk, pki, authority, door, address, clock, tasks }
     }
 
     async fn restart(self) -> Self {
         self.log.stop().await;
         self.tasks.stop(PATIENCE).await;
-        Self::open(self.disk, self.authority, self.clock).await
+        Self::open(self.disk, self.pki, self.clock).await
     }
 
     /// Lets the clock on the wall go forward; no link falls silent by that.
@@ -115,12 +121,21 @@ impl Master {
     }
 
     async fn join_with(&self, dir: &Path, token: &str) -> anyhow::Result<Identity> {
-        member::identity(dir, &[self.address.to_string()], Some(token), "host").await
+        self.join_as(dir, token, Invited::Agent).await
+    }
+
+    async fn join_as(&self, dir: &Path, token: &str, role: Invited) -> anyhow::Result<Identity> {
+        let masters = [self.address.to_string()];
+        member::identity(dir, &masters, Some(token), "host", role).await
+    }
+
+    async fn invite(&self, role: Option<Invited>) -> (String, Timestamp) {
+        self.door.invite(role, Duration::from_secs(3_600)).await.unwrap()
     }
 
     async fn join(&self) -> (Identity, TempDir) {
         let dir = tempfile::tempdir().unwrap();
-        let (token, _) = self.door.invite().await.unwrap();
+        let (token, _) = self.invite(None).await;
         (self.join_with(dir.path(), &token).await.unwrap(), dir)
     }
 
@@ -229,7 +244,7 @@ async fn an_agent_that_comes_back_takes_its_own_place() {
 #[tokio::test]
 async fn an_invitation_outlives_a_restart_and_is_good_for_one_key() {
     let master = Master::start().await;
-    let (token, until) = master.door.invite().await.unwrap();
+    let (token, until) = master.invite(None).await;
     let master = master.restart().await;
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let wrong = format!("{}.{}", "0".repeat(32), token.split_once('.').unwrap().1);
@@ -247,7 +262,7 @@ async fn an_invitation_outlives_a_restart_and_is_good_for_one_key() {
     let error = master.join_with(two.path(), &token).await.err().unwrap().to_string();
     assert!(error.contains("was used already"), "{error}");
 
-    let (late, _) = master.door.invite().await.unwrap();
+    let (late, _) = master.invite(None).await;
     master.pass(until.since(master.clock.now()) + Duration::from_secs(60));
     let error = master.join_with(two.path(), &late).await.err().unwrap().to_string();
     assert!(error.contains("too old"), "{error}");
@@ -264,7 +279,7 @@ async fn a_removed_node_is_parted_from_and_never_let_in_again() {
     master.log.propose(NodeCommand::RemoveNode(id.clone()).into()).await.unwrap().unwrap();
     let told = loop {
         match next(&mut link).await {
-            Some(ToAgent::Desired(_) | ToAgent::Names(_)) => {}
+            Some(ToAgent::Desired(_) | ToAgent::Names(_) | ToAgent::Masters(_)) => {}
             told => break told,
         }
     };
@@ -340,7 +355,7 @@ async fn certificates_the_cluster_did_not_give_are_refused() {
 #[tokio::test]
 async fn a_made_up_invitation_costs_no_write_of_the_log() {
     let master = Master::start().await;
-    let (token, _) = master.door.invite().await.unwrap();
+    let (token, _) = master.invite(None).await;
     let (_, fingerprint) = token.split_once('.').unwrap();
     let before = master.log.state().revision;
     for n in 0..10 {
@@ -375,7 +390,7 @@ async fn silent_connections_do_not_hold_the_door() {
 async fn a_master_shows_a_fresh_certificate_without_a_restart() {
     let master = Master::start().await;
     let shown = async || {
-        let (token, _) = master.door.invite().await.unwrap();
+        let (token, _) = master.invite(None).await;
         let config =
             tepui::host::pki::join::client_config(token.split_once('.').unwrap().1).unwrap();
         let address = master.address.to_string();
@@ -452,5 +467,52 @@ async fn a_node_is_told_the_names_once_all_can_be_and_what_becomes_of_them() {
         let told = known(link, received).await;
         assert_eq!(addresses_of(&told, "slave.mesos"), both[1..]);
     }
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_its_role_and_the_certificate_says_which() {
+    use tepui::host::pki::node::As;
+    let master = Master::start().await;
+    let roles = [Invited::Agent, Invited::PublicAgent, Invited::Master];
+    for of in [None, Some(Invited::Agent), Some(Invited::PublicAgent), Some(Invited::Master)] {
+        for wanted in roles {
+            let (token, _) = master.invite(of).await;
+            let dir = tempfile::tempdir().unwrap();
+            let joined = master.join_as(dir.path(), &token, wanted).await;
+            let is_good = of.map_or(wanted != Invited::Master, |of| of == wanted);
+            match (joined, wanted) {
+                (Ok(identity), Invited::Agent) if is_good => {
+                    assert_eq!(identity.facts().unwrap().is, As::Agent);
+                }
+                (Ok(identity), Invited::PublicAgent) if is_good => {
+                    assert_eq!(identity.facts().unwrap().is, As::PublicAgent);
+                }
+                (Err(error), Invited::Master) if is_good => {
+                    // It says nothing of itself here, which a master has to.
+                    let error = format!("{error:#}");
+                    assert!(error.contains("says where it is reached"), "{error}");
+                }
+                (Err(error), _) if !is_good => {
+                    let error = format!("{error:#}");
+                    let hint = format!("`tepui node invite --role {}`", wanted.as_str());
+                    assert!(error.contains("the token is for") && error.contains(&hint), "{error}");
+                }
+                (other, _) => panic!("{of:?} as {wanted:?}: {:?}", other.map(|i| i.facts())),
+            }
+        }
+    }
+    master.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn before_its_level_the_cluster_invites_for_no_role() {
+    let master = Master::start_at(level::MASTERS - 1).await;
+    let hour = Duration::from_secs(3_600);
+    let why = master.door.invite(Some(Invited::Master), hour).await.unwrap_err();
+    assert!(why.contains("`tepui cluster raise`"), "{why}");
+    let (token, _) = master.invite(None).await;
+    let dir = tempfile::tempdir().unwrap();
+    master.join_with(dir.path(), &token).await.expect("agents join as ever");
     master.tasks.stop(PATIENCE).await;
 }

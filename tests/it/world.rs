@@ -36,6 +36,7 @@ use tepui::{
         place,
     },
     http::auth::Principal,
+    log::Standing,
     model::{
         AppId, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, RunSpec, Scalars,
         WorkloadSpec,
@@ -469,6 +470,11 @@ impl Cluster for World {
 
     fn members(&self) -> Vec<Member> {
         vec![Member { address: [10, 0, 0, 9].into(), is_leader: true, is_serving: true }]
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        let address = "10.0.0.9:4433".to_owned();
+        vec![Standing { id: 1, address, is_voter: true, behind: Some(0) }]
     }
 
     fn attempt(&self, app: &AppId) -> Option<Arc<place::Report>> {

@@ -374,9 +374,12 @@ impl Shape {
         for word in words.split(' ') {
             let word = word.trim_end_matches('}');
             assert!(
-                rest.any(
-                    |now| now.trim_end_matches('}') == word || now.trim_end_matches(',') == word
-                ),
+                rest.any(|now| {
+                    // What was the last of its message may have others behind it by now.
+                    let inner = now.trim_end_matches(',');
+                    [now, inner].iter().any(|now| now.trim_end_matches('}') == word)
+                        || inner == word
+                }),
                 "{}: recorded as {words}, read as {now}",
                 self.name
             );

@@ -33,6 +33,9 @@ pub async fn serve(links: &Links, mut wire: Wire, peer: Peer) {
         Ok(_) | Err(_) => return refuse(&wire, "the first message must be a hello").await,
     };
     if !links.inner.log.is_leader() {
+        if let Some(masters) = links.masters().filter(|_| peer.certificate.is_some()) {
+            let _ = wire.to_agent.send(masters).await;
+        }
         return refuse(&wire, "this master does not lead").await;
     }
     if let Err(text) = check(links, &hello, &peer) {
@@ -155,6 +158,9 @@ fn connect(
     let cluster = state.cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default();
     let welcomed = to_agent.try_send(ToAgent::Welcome { cluster });
     debug_assert!(welcomed.is_ok(), "a new channel has room");
+    if let Some(masters) = links.masters().filter(|_| peer.certificate.is_some()) {
+        let _ = to_agent.try_send(masters);
+    }
     let mut agent = Connected {
         epoch,
         certificate: peer.certificate.clone(),

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use parking_lot::Mutex;
@@ -49,7 +49,7 @@ impl Standing {
 /// What the connections share.
 #[derive(Default)]
 pub struct Told {
-    realm: OnceLock<Realm>,
+    realm: Mutex<Option<Arc<Realm>>>,
     /// Whole set by revision: many agents that come at once get the same one.
     whole: Mutex<Option<(u64, Arc<[Arc<Names>]>)>>,
     recent: Mutex<Recent>,
@@ -64,13 +64,15 @@ struct Recent {
 }
 
 impl Told {
-    pub fn begin(&self, realm: Realm) {
-        // A second realm would be another master's: there is one in a process.
-        let _ = self.realm.set(realm);
+    /// Masters have come or gone, or another leads: everybody is owed the whole set.
+    pub fn begin(&self, realm: Realm, revision: u64, agents: &mut BTreeMap<NodeId, Connected>) {
+        *self.realm.lock() = Some(Arc::new(realm));
+        *self.whole.lock() = None;
+        self.forget(revision, agents);
     }
 
-    fn realm(&self, state: &State) -> Option<&Realm> {
-        self.realm.get().filter(|_| state.level() >= level::NAMES)
+    fn realm(&self, state: &State) -> Option<Arc<Realm>> {
+        self.realm.lock().clone().filter(|_| state.level() >= level::NAMES)
     }
 
     /// Tells the agents what a batch of commands changed. Called with all of them locked, so that a
@@ -82,7 +84,7 @@ impl Told {
             *self.recent.lock() = Recent::after(batch.revision);
             return;
         }
-        let news = told::changed(&batch.state, &batch.changes, realm);
+        let news = told::changed(&batch.state, &batch.changes, &realm);
         if news.is_empty() {
             return;
         }
@@ -108,9 +110,12 @@ impl Told {
     pub fn send_whole(&self, links: &Links, node: &NodeId, epoch: u64) {
         let state = links.inner.log.feed().latest();
         let Some(realm) = self.realm(&state) else { return };
-        let whole = self.whole(&state, realm);
+        let whole = self.whole(&state, &realm);
         let mut agents = links.inner.agents.lock();
         let Some(agent) = agents.get_mut(node).filter(|agent| agent.epoch == epoch) else { return };
+        if self.realm(&state).is_none_or(|now| !Arc::ptr_eq(&now, &realm)) {
+            return; // it became another meanwhile: the whole set is owed still
+        }
         if let Some(later) = self.recent.lock().since(state.revision) {
             let all: Vec<Arc<Names>> = whole.iter().cloned().chain(later).collect();
             agent.tell(&all, state.revision);

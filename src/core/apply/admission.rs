@@ -6,14 +6,18 @@
 
 use std::sync::Arc;
 
-use super::tx::Tx;
+use super::{gate, tx::Tx};
 use crate::{
-    base::{clock::Timestamp, limit},
+    base::{clock::Timestamp, level, limit},
     choice,
-    core::{Accepted, Rejected, state::State},
+    core::{
+        Accepted, Rejected,
+        state::{Cluster, State},
+    },
     message,
     model::{
-        credential::{Certificate, Digest, Invitation, Joined, Revoked, Serial, Why},
+        credential::{Certificate, Digest, Invitation, Invited, Joined, Revoked, Serial, Why},
+        master::Master,
         node::NodeId,
     },
 };
@@ -34,6 +38,26 @@ pub enum AdmissionCommand {
     Renew { node: NodeId, by: Serial, new: Serial, expires_at: Timestamp },
     /// A node has begun to use this certificate: its earlier ones are not needed any more.
     UseCertificate { node: NodeId, serial: Serial },
+    /// As `Invite`, for one role. From level `level::MASTERS` on, as the next two.
+    InviteFor { digest: Digest, until: Timestamp, role: Invited },
+    /// An invitation is not wanted any more.
+    Disinvite { digest: Digest },
+    /// A master joins, or the first one says what it is known by.
+    SeatMaster(Box<Seat>),
+}
+
+/// What a master is known by.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// Of the secret of its invitation; `None` of a master that is one already.
+    pub invitation: Option<Digest>,
+    /// Of its public key.
+    pub key: Digest,
+    /// Of its certificate.
+    pub serial: Serial,
+    pub expires_at: Timestamp,
+    /// Without a number, and without a node, where it joins.
+    pub master: Master,
 }
 
 /// A node that joins.
@@ -53,41 +77,170 @@ choice!(AdmissionCommand {
     14: Join(it),
     15: Renew { 1: node, 2: by, 3: new, 4: expires_at },
     16: UseCertificate { 1: node, 2: serial },
+    27: InviteFor { 1: digest, 2: until, 3: role },
+    28: Disinvite { 1: digest },
+    29: SeatMaster(it),
 });
+message!(Seat { 1: invitation, 2: key, 3: serial, 4: expires_at, 5: master });
 message!(Join { 1: invitation, 2: key, 3: serial, 4: expires_at });
 
 pub(super) fn run(tx: &mut Tx<'_>, command: &AdmissionCommand) -> Result<Accepted, Rejected> {
     match command {
-        AdmissionCommand::Invite { digest, until } => invite(tx, *digest, *until),
+        AdmissionCommand::Invite { digest, until } => invite(tx, *digest, *until, None),
         AdmissionCommand::Join(it) => join(tx, it),
         AdmissionCommand::Renew { node, by, new, expires_at } => {
             renew(tx, node, by, new, *expires_at)
         }
         AdmissionCommand::UseCertificate { node, serial } => use_certificate(tx, node, serial),
+        AdmissionCommand::InviteFor { digest, until, role } => {
+            gate::need_level(tx.state, level::MASTERS, "invitations are for no role")?;
+            invite(tx, *digest, *until, Some(*role))
+        }
+        AdmissionCommand::Disinvite { digest } => disinvite(tx, digest),
+        AdmissionCommand::SeatMaster(seat) => seat_master(tx, seat),
     }
 }
 
 /// A new invitation.
-fn invite(tx: &mut Tx<'_>, digest: Digest, until: Timestamp) -> Result<Accepted, Rejected> {
+fn invite(
+    tx: &mut Tx<'_>,
+    digest: Digest,
+    until: Timestamp,
+    role: Option<Invited>,
+) -> Result<Accepted, Rejected> {
     drop_expired(tx);
     let n_waiting = tx.state.invitations.values().filter(|i| i.used.is_none()).count();
     if n_waiting >= limit::INVITATIONS_MAX {
         let problem = format!("{n_waiting} wait already, the maximum; they expire by themselves");
         return Err(Rejected::invalid("invitations", problem));
     }
-    tx.put_invitation(Invitation { digest, until, used: None });
+    tx.put_invitation(Invitation { digest, until, role, used: None });
     Ok(Accepted::default())
+}
+
+/// Takes an open invitation back; of a used one its node has to be removed.
+fn disinvite(tx: &mut Tx<'_>, digest: &Digest) -> Result<Accepted, Rejected> {
+    gate::need_level(tx.state, level::MASTERS, "invitations are not taken back")?;
+    drop_expired(tx);
+    let invitation = tx.state.invitations.get(digest);
+    if invitation.is_none_or(|invitation| invitation.used.is_some()) {
+        return Err(Rejected::invalid("invitation", "it was used already, or taken back"));
+    }
+    tx.remove::<Invitation>(digest);
+    Ok(Accepted { n_done: 1, ..Accepted::default() })
+}
+
+/// A master gets its number and its node, both the next of the cluster, or says what it is known by. A
+/// second try with the same key gets the same.
+fn seat_master(tx: &mut Tx<'_>, seat: &Seat) -> Result<Accepted, Rejected> {
+    gate::need_level(tx.state, level::MASTERS, "masters do not join")?;
+    drop_expired(tx);
+    let Some(digest) = seat.invitation else { return seat_known(tx, seat) };
+    let who = || "a master that joins".to_owned();
+    gate::check_level(tx.state, who, seat.master.level)?;
+    let invitation = invited(tx.state, &digest, &seat.key, Invited::Master)?;
+    let seated = |node: &NodeId| {
+        let of_node = |m: &&Arc<Master>| m.node.as_ref() == Some(node);
+        tx.state.masters.values().find(of_node).map(|m| m.id)
+    };
+    let (id, node) = match &invitation.used {
+        Some(used) => {
+            let id = seated(&used.node).ok_or_else(Rejected::not_invited)?;
+            (id, used.node.clone())
+        }
+        None => {
+            if tx.state.masters.is_empty() {
+                // Its number would be given to this one.
+                let problem = "the first has not said that it is one; try again";
+                return Err(Rejected::invalid("masters", problem));
+            }
+            if tx.state.masters.len() >= limit::MASTERS_MAX {
+                let problem = format!("{} are there, the maximum", limit::MASTERS_MAX);
+                return Err(Rejected::invalid("masters", problem));
+            }
+            (draw_number(tx)?, draw_id(tx)?)
+        }
+    };
+    let used = Some(Joined { key: seat.key, node: node.clone() });
+    tx.put_invitation(Invitation { used, ..(*invitation).clone() });
+    give(tx, &node, &seat.serial, seat.expires_at);
+    tx.put(id, Master { id, node: Some(node.clone()), ..seat.master.clone() });
+    Ok(Accepted { node: Some(node), master: id, ..Accepted::default() })
+}
+
+/// A master that is in the list already: the first one, which made the cluster and has no invitation, or
+/// one with a new certificate, which it made itself.
+fn seat_known(tx: &mut Tx<'_>, seat: &Seat) -> Result<Accepted, Rejected> {
+    let Some(known) = tx.state.masters.get(&seat.master.id).cloned() else {
+        return Err(gate::removed(seat.master.id));
+    };
+    let node = seat.master.node.clone().ok_or_else(Rejected::not_invited)?;
+    if known.node.as_ref().is_some_and(|of| *of != node) {
+        return Err(Rejected::bad_certificate(format!("master {} is not {node}", known.id)));
+    }
+    revoke(tx, &node, Why::Renewed, |c| c.serial != seat.serial);
+    give(tx, &node, &seat.serial, seat.expires_at);
+    let Master { seal, sealed, .. } = seat.master.clone();
+    let master = Master { node: Some(node.clone()), seal, sealed, ..(*known).clone() };
+    if *known != master {
+        tx.put(master.id, master);
+    }
+    Ok(Accepted { node: Some(node), master: known.id, ..Accepted::default() })
+}
+
+/// The invitation of a node that joins with this key, if it may.
+fn invited(
+    state: &State,
+    digest: &Digest,
+    key: &Digest,
+    role: Invited,
+) -> Result<Arc<Invitation>, Rejected> {
+    let Some(invitation) = state.invitations.get(digest) else {
+        return Err(Rejected::not_invited());
+    };
+    if invitation.used.as_ref().is_some_and(|used| used.key != *key) {
+        return Err(Rejected::not_invited());
+    }
+    check_role(invitation, role)?;
+    Ok(invitation.clone())
+}
+
+/// Refuses a node that wants to become what its invitation is not for.
+///
+/// # Errors
+/// The sentence its operator reads.
+pub fn check_role(invitation: &Invitation, role: Invited) -> Result<(), Rejected> {
+    if invitation.is_for(role) {
+        return Ok(());
+    }
+    let (whom, role) = (invitation.for_whom(), role.as_str());
+    let why = format!(
+        "the token is for {whom}, and this node has the role {role}; make another with \
+         `tepui node invite --role {role}`"
+    );
+    Err(Rejected::invalid("role", why))
+}
+
+/// The next number of a master. None is ever given twice: a log knows its members by it.
+fn draw_number(tx: &mut Tx<'_>) -> Result<u64, Rejected> {
+    let cluster = tx.state.cluster.as_deref().ok_or_else(Rejected::not_invited)?;
+    let highest = tx.state.masters.get_max().map_or(0, |(id, _)| *id);
+    let n_masters = cluster.n_masters.max(highest) + 1;
+    let cluster = Cluster { n_masters, ..cluster.clone() };
+    tx.put_cluster(cluster);
+    Ok(n_masters)
 }
 
 /// A node joins. Its id is the next number of the cluster; a second try with the same key gets the
 /// same id.
 fn join(tx: &mut Tx<'_>, join: &Join) -> Result<Accepted, Rejected> {
     drop_expired(tx);
-    let Some(invitation) = tx.state.invitations.get(&join.invitation).cloned() else {
-        return Err(Rejected::not_invited());
-    };
+    let found = tx.state.invitations.get(&join.invitation);
+    // A master brings more with it. Of the two kinds of agents its own word is taken at the door.
+    let role = found.and_then(|i| i.role).filter(|role| *role != Invited::Master);
+    let role = role.unwrap_or(Invited::Agent);
+    let invitation = invited(tx.state, &join.invitation, &join.key, role)?;
     let node = match &invitation.used {
-        Some(used) if used.key != join.key => return Err(Rejected::not_invited()),
         Some(used) => {
             check_member(tx.state, &used.node)?;
             used.node.clone()

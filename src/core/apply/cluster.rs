@@ -1,6 +1,10 @@
 //! Birth of the cluster, its masters, and its level (`base::level`): who can do what, and when it rises.
 
-use super::tx::Tx;
+use super::{
+    admission,
+    gate::{check_level, is_removed, need_level, removed},
+    tx::Tx,
+};
 use crate::{
     base::level,
     choice,
@@ -21,6 +25,9 @@ pub enum ClusterCommand {
     RegisterMaster(Box<Master>),
     /// Lets the cluster do what only releases of this level and later can.
     RaiseLevel(u32),
+    /// Forgets a master that will not come back, for good: its certificate and its part of the secrets
+    /// go with it. From level `level::MASTERS` on.
+    RemoveMaster(u64),
 }
 
 /// Birth of a cluster.
@@ -35,7 +42,12 @@ pub struct Init {
     pub level: u32,
 }
 
-choice!(ClusterCommand { 1: Init(it), 25: RegisterMaster(it), 26: RaiseLevel(it) });
+choice!(ClusterCommand {
+    1: Init(it),
+    25: RegisterMaster(it),
+    26: RaiseLevel(it),
+    30: RemoveMaster(it)
+});
 message!(Init { 1: cluster, 2: name, 3: secret, 4: users, 5: level = level::FIRST });
 
 pub(super) fn run(tx: &mut Tx<'_>, command: &ClusterCommand) -> Result<Accepted, Rejected> {
@@ -43,6 +55,7 @@ pub(super) fn run(tx: &mut Tx<'_>, command: &ClusterCommand) -> Result<Accepted,
         ClusterCommand::Init(it) => init(tx, it),
         ClusterCommand::RegisterMaster(master) => register(tx, master),
         ClusterCommand::RaiseLevel(to) => raise(tx, *to),
+        ClusterCommand::RemoveMaster(id) => remove(tx, *id),
     }
 }
 
@@ -58,6 +71,7 @@ fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
         created_at: at,
         n_nodes: 0,
         level: init.level,
+        n_masters: 0,
     });
     tx.put_group(Group {
         id: PathId::root(),
@@ -72,26 +86,39 @@ fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {
     Ok(Accepted::default())
 }
 
-/// A master introduces itself.
+/// A master introduces itself. What it was given when it joined stays as it is; one that was removed
+/// does not come back like that.
 fn register(tx: &mut Tx<'_>, master: &Master) -> Result<Accepted, Rejected> {
     check_level(tx.state, || format!("master {}", master.id), master.level)?;
-    if tx.state.masters.get(&master.id).is_none_or(|known| **known != *master) {
-        tx.put(master.id, master.clone());
+    let known = tx.state.masters.get(&master.id).cloned();
+    if is_removed(tx.state, master.id) {
+        return Err(removed(master.id));
+    }
+    let (node, seal, sealed) = match &known {
+        Some(known) => (known.node.clone(), known.seal.clone(), known.sealed.clone()),
+        None => (None, Vec::new(), None),
+    };
+    let master = Master { node, seal, sealed, ..master.clone() };
+    if known.is_none_or(|known| *known != master) {
+        tx.put(master.id, master);
     }
     Ok(Accepted::default())
 }
 
-/// Refuses who cannot do what the cluster does already.
-pub(super) fn check_level(
-    state: &State,
-    who: impl Fn() -> String,
-    level: u32,
-) -> Result<(), Rejected> {
-    let wanted = state.level();
-    if level < wanted {
-        return Err(Rejected::TooOld { who: who(), level, wanted });
+/// Forgets a master. The log's members follow (`node::seats`).
+fn remove(tx: &mut Tx<'_>, id: u64) -> Result<Accepted, Rejected> {
+    need_level(tx.state, level::MASTERS, "masters are not removed")?;
+    let Some(master) = tx.state.masters.get(&id).cloned() else {
+        return Err(Rejected::invalid("master", format!("there is no master {id}")));
+    };
+    if tx.state.masters.len() == 1 {
+        return Err(Rejected::invalid("master", format!("{id} is the only one")));
     }
-    Ok(())
+    if let Some(node) = &master.node {
+        admission::revoke_all(tx, node);
+    }
+    tx.remove::<Master>(&id);
+    Ok(Accepted { n_done: 1, ..Accepted::default() })
 }
 
 /// Raises the level; refused while somebody who belongs to the cluster cannot do it, heard or not.

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod admission;
 pub mod cluster;
+pub mod gate;
 pub mod node;
 pub mod task;
 pub mod workload;

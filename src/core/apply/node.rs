@@ -1,6 +1,6 @@
 //! Nodes come, go silent, return, drain and are forgotten.
 
-use super::{admission, cluster, instance::end, tx::Tx};
+use super::{admission, gate, instance::end, tx::Tx};
 use crate::{
     choice,
     core::{Accepted, Rejected, Thing},
@@ -50,7 +50,7 @@ pub(super) fn run(tx: &mut Tx<'_>, command: &NodeCommand) -> Result<Accepted, Re
 fn register(tx: &mut Tx<'_>, info: &NodeInfo) -> Result<Accepted, Rejected> {
     let at = tx.at();
     admission::check_member(tx.state, &info.id)?;
-    cluster::check_level(tx.state, || format!("node {}", info.id), info.level)?;
+    gate::check_level(tx.state, || format!("node {}", info.id), info.level)?;
     let node = match tx.state.nodes.get(&info.id) {
         None => Node {
             info: info.clone(),
@@ -117,7 +117,8 @@ fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
     if node.is_reachable() && !held.is_empty() {
         return Err(Rejected::Busy(Thing::Node.named(id)));
     }
-    if node.is_reachable() && !admission::has_certificate(tx.state, id) {
+    let is_of_master = tx.state.masters.values().any(|m| m.node.as_ref() == Some(id));
+    if node.is_reachable() && (is_of_master || !admission::has_certificate(tx.state, id)) {
         return Err(Rejected::invalid(
             "node",
             format!("{id} is part of a running master; stop its agent first"),
@@ -127,7 +128,9 @@ fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
         end(tx, instance, End::Gone, "the node was removed", false);
     }
     tx.remove_node(id);
-    admission::revoke_all(tx, id);
+    if !is_of_master {
+        admission::revoke_all(tx, id);
+    }
     Ok(Accepted::default())
 }
 

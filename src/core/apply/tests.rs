@@ -4,6 +4,7 @@ mod access;
 mod bounds;
 mod drain;
 mod level;
+mod masters;
 mod owners;
 mod past;
 mod returned;

@@ -6,8 +6,9 @@ use super::{Attempt, Kind, Record, differ::differences};
 use crate::{
     base::{clock::Timestamp, limit, units::count},
     core::{
-        AccessCommand, Change, ClusterCommand, Command, NodeCommand, Outcome, Rejected, Stamped,
-        State, TaskCommand, WorkloadCommand, change::End, command::GroupChange, state::App,
+        AccessCommand, AdmissionCommand, Change, ClusterCommand, Command, NodeCommand, Outcome,
+        Rejected, Stamped, State, TaskCommand, WorkloadCommand, change::End, command::GroupChange,
+        state::App,
     },
     model::{
         AppId, Deployment, Instance, InstanceId, Node, WorkloadSpec,
@@ -103,7 +104,11 @@ impl Made<'_> {
         let command = &self.entry.command;
         match command {
             Command::Access(_)
-            | Command::Cluster(ClusterCommand::RaiseLevel(_) | ClusterCommand::Init(_)) => {
+            | Command::Cluster(
+                ClusterCommand::RaiseLevel(_)
+                | ClusterCommand::Init(_)
+                | ClusterCommand::RemoveMaster(_),
+            ) => {
                 let (kind, of, text) = wanted(command);
                 self.tell(kind, of, text);
             }
@@ -115,6 +120,11 @@ impl Made<'_> {
                     };
                     self.tell(Kind::Change, edit.id.to_string(), text);
                 }
+            }
+            Command::Admission(AdmissionCommand::SeatMaster(seat)) if seat.invitation.is_some() => {
+                let id = self.outcome.as_ref().map_or(0, |done| done.master);
+                let at = &seat.master.addresses.peers;
+                self.tell(Kind::Cluster, id.to_string(), format!("master joined at {at}"));
             }
             Command::Workload(WorkloadCommand::ResetBackoff(app)) => {
                 self.tell(Kind::Change, app.to_string(), "launch delay ended");
@@ -378,12 +388,17 @@ fn wanted(command: &Command) -> (Kind, String, String) {
             (Kind::Access, of, text.to_owned())
         }
         Command::Cluster(command) => {
+            let of = match command {
+                ClusterCommand::RemoveMaster(id) => id.to_string(),
+                _ => String::new(),
+            };
             let text = match command {
                 ClusterCommand::Init(_) => "cluster made".to_owned(),
                 ClusterCommand::RegisterMaster(master) => format!("master {} started", master.id),
                 ClusterCommand::RaiseLevel(to) => format!("level raised to {to}"),
+                ClusterCommand::RemoveMaster(_) => "master removed".to_owned(),
             };
-            (Kind::Cluster, String::new(), text)
+            (Kind::Cluster, of, text)
         }
     }
 }

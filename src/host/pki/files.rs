@@ -26,6 +26,11 @@ pub(super) fn read_pem<T: PemObject>(path: &Path) -> Result<T, PkiError> {
     T::from_pem_slice(&bytes).map_err(|source| PkiError::Parse { path, source })
 }
 
+/// Reads a file as text.
+pub(super) fn read_text(path: &Path) -> Result<String, PkiError> {
+    fs::read_to_string(path).map_err(|source| PkiError::File { path: path.to_path_buf(), source })
+}
+
 /// Writes a file only its owner can read, whole or not at all.
 pub(super) fn write_private(path: &Path, text: &str) -> Result<(), PkiError> {
     let write = || -> io::Result<()> {

@@ -43,11 +43,31 @@ pub struct Named<'a> {
     pub host: &'a str,
 }
 
+/// What a certificate lets its node be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum As {
+    Agent,
+    PublicAgent,
+    /// The master with this number.
+    Master(u64),
+}
+
+impl As {
+    fn roles(self) -> &'static [Role] {
+        match self {
+            Self::Agent => &[Role::Agent],
+            Self::PublicAgent => &[Role::Agent, Role::PublicAgent],
+            Self::Master(_) => &[Role::Master],
+        }
+    }
+}
+
 /// What an agent's certificate says. Read only after its signature was checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
     pub cluster: String,
     pub node: NodeId,
+    pub is: As,
     pub serial: Serial,
     /// Of the public key.
     pub key: Digest,
@@ -125,10 +145,28 @@ impl Authority {
         named: &Named<'_>,
         now: Timestamp,
     ) -> Result<Vec<u8>, PkiError> {
-        let subject = Subject { node: named.host, roles: &[Role::Agent], names: &[] };
+        self.sign_as(As::Agent, asked, named, now)
+    }
+
+    /// A certificate for the key of `asked` that lets its node be `is`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn sign_as(
+        &self,
+        is: As,
+        asked: &Asked,
+        named: &Named<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, PkiError> {
+        let subject = Subject { node: named.host, roles: is.roles(), names: &[] };
         let mut params = self.params(&subject, now)?;
         let uri = format!("tepui://{}/node/{}", named.cluster, named.node);
         params.subject_alt_names.push(SanType::URI(uri.try_into()?));
+        if let As::Master(id) = is {
+            let uri = format!("tepui://{}/master/{id}", named.cluster);
+            params.subject_alt_names.push(SanType::URI(uri.try_into()?));
+        }
         params.serial_number = Some(SerialNumber::from(unhex(named.serial.as_str())?));
         Ok(params.signed_by(&asked.csr.public_key, &self.issuer)?.der().to_vec())
     }
@@ -157,12 +195,25 @@ impl Facts {
                 _ => None,
             })
             .ok_or_else(|| bad("it names no node"))?;
+        let number = names.iter().find_map(|name| match name {
+            GeneralName::URI(uri) => uri.rsplit_once("/master/")?.1.parse().ok(),
+            _ => None,
+        });
+        let carries = |role: Role| {
+            names.iter().any(|name| matches!(name, GeneralName::DNSName(n) if *n == role.name()))
+        };
+        let is = match number.filter(|_| carries(Role::Master)) {
+            Some(number) => As::Master(number),
+            None if carries(Role::PublicAgent) => As::PublicAgent,
+            None => As::Agent,
+        };
         let at = |time: x509_parser::time::ASN1Time| {
             Timestamp::from_ms(time.timestamp().saturating_mul(1_000))
         };
         Ok(Self {
             cluster: cluster.to_owned(),
             node: NodeId::from(node),
+            is,
             serial: Serial::from(hex(parsed.raw_serial())),
             key: digest(&parsed.public_key().subject_public_key.data),
             issued_at: at(parsed.validity().not_before) + BACKDATED,

@@ -5,7 +5,7 @@ use crate::{
     model::{
         access::{Quota, QuotaLimit, Role, RoleSettings, User},
         by::{By, Way},
-        credential::{Certificate, Invitation, Joined, Revoked, Serial, Why},
+        credential::{Certificate, Invitation, Invited, Joined, Revoked, Serial, Why},
     },
     numbers, text_ids,
 };
@@ -24,7 +24,8 @@ message!(User {
     8: superuser,
     9: generation,
 });
-message!(Invitation { 1: digest, 2: until, 3: used });
+message!(Invitation { 1: digest, 2: until, 3: used, 4: role });
+numbers!(Invited { 1: Agent, 2: PublicAgent, 3: Master });
 message!(Joined { 1: key, 2: node });
 message!(Certificate { 1: node, 2: serial, 3: issued_at, 4: expires_at, 5: revoked });
 message!(Revoked { 1: at, 2: why });

@@ -3,8 +3,8 @@
 use crate::{
     choice, message,
     model::link::{
-        Answer, AskError, Asked, Channel, EngineAway, FileEntry, FromAgent, Greeting, Hello, Order,
-        Question, Report, TaskUsage, ToAgent, Usage,
+        Answer, AskError, Asked, Channel, EngineAway, FileEntry, FromAgent, Greeting, Hello,
+        Masters, Order, Question, Report, TaskUsage, ToAgent, Usage,
     },
     numbers,
 };
@@ -29,7 +29,9 @@ choice!(ToAgent {
     9: End { 1: id },
     10: Credit { 1: id, 2: n },
     11: Names(it),
+    12: Masters(it),
 });
+message!(Masters { 1: leader, 2: all });
 message!(Greeting { 1: oldest, 2: newest, 3: release });
 message!(Hello { 1: info, 2: reports });
 message!(Order { 1: instance, 2: incarnation, 3: spec, 4: placement, 5: kill, 6: enforce_role });

@@ -7,7 +7,7 @@ use crate::{
     choice, message,
     model::{
         access::Role,
-        master::{Addresses, Master},
+        master::{Addresses, Envelope, Master},
         node::{Attribute, Duty, FaultDomain, Node, NodeId, NodeInfo, NodeKind, Reach},
         resource::{Pools, Ranges, Resources, Scalars, Value},
     },
@@ -35,7 +35,8 @@ message!(NodeInfo {
     8: version,
     9: level = level::FIRST,
 });
-message!(Master { 1: id, 2: release, 3: level, 4: addresses });
+message!(Master { 1: id, 2: release, 3: level, 4: addresses, 5: node, 6: seal, 7: sealed });
+message!(Envelope { 1: share, 2: text });
 message!(Addresses { 1: peers, 2: router, 3: marathon, 4: mesos });
 message!(Node { 1: info, 2: reach, 3: duty, 4: registered_at, 5: reregistered_at });
 message!(Scalars { 1: cpus, 2: mem, 3: disk, 4: gpus });

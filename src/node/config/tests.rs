@@ -74,15 +74,14 @@ fn all_that_is_wrong_is_told_with_key_and_fix() {
 }
 
 #[test]
-fn a_master_that_is_told_to_join_says_that_it_cannot() {
-    for (key, text) in [("masters", "masters: [10.0.0.1:5070]"), ("join_token", "join_token: x.y")]
-    {
-        let layers = layers(&format!("roles: [master]\naddress: 10.0.0.2\n{text}\n"), &[]);
-        let errors = Config::check(&layers).expect_err("refused");
-        assert_eq!(errors.len(), 1, "{errors:?}");
-        assert_eq!(errors[0].key, key);
-        assert!(errors[0].problem.contains("cluster of its own"), "{}", errors[0]);
-    }
+fn a_master_may_be_told_whom_to_join() {
+    let file = "roles: [master]\naddress: 10.0.0.2\nmasters: [10.0.0.1:5070]\njoin_token: x.y\n";
+    let config = Config::check(&layers(file, &[])).expect("config");
+    assert_eq!(config.masters, ["10.0.0.1:5070"]);
+    assert_eq!(config.join_token.as_deref(), Some("x.y"));
+    let alone =
+        Config::check(&layers("roles: [master]\naddress: 10.0.0.1\n", &[])).expect("config");
+    assert!(alone.masters.is_empty());
 }
 
 #[test]

@@ -13,11 +13,12 @@ use tepui::{
     api::routes,
     base::{clock::Clock as _, level::LEVEL, task::Tasks, units::Milli},
     control::series::{Measure, Subject, store::Sample},
-    core::{ClusterCommand, NodeCommand},
+    core::{AdmissionCommand, ClusterCommand, NodeCommand, command::Seat},
     http::route::Access,
     model::{
         AppId,
         container::{Probe, ProbePort},
+        credential::Invited,
         instance::{CheckStatus, Condition, ContainerStatus},
         link::{EngineAway, TaskUsage, Usage},
         master::{Addresses, Master},
@@ -298,12 +299,9 @@ pub fn everything() -> Arc<World> {
     let mut info = state.nodes[&a1].info.clone();
     info.fault_domain = Some(FaultDomain { region: "r".into(), zone: "z".into() });
     world.must(NodeCommand::RegisterNode(Box::new(info)));
-    world.must(ClusterCommand::RegisterMaster(Box::new(Master {
-        id: 1,
-        release: "0.1.0".into(),
-        level: LEVEL,
-        addresses: Addresses { router: "10.0.0.9:443".into(), ..Addresses::default() },
-    })));
+    let addresses = Addresses { router: "10.0.0.9:443".into(), ..Addresses::default() };
+    let master = Master::new(1, "0.1.0", LEVEL, addresses);
+    world.must(ClusterCommand::RegisterMaster(Box::new(master)));
     let until = at + Duration::from_secs(600);
     world.must(NodeCommand::NodeDuty {
         node: a1.clone(),
@@ -332,6 +330,17 @@ pub fn everything() -> Arc<World> {
     world
 }
 
+/// A master that is known by its certificate, and a token that waits for its node.
+fn known_and_awaited(world: &World) {
+    let expires_at = world.clock.now() + Duration::from_secs(3_600);
+    let master = Master { node: Some("m1".into()), ..(*world.state().masters[&1]).clone() };
+    let (key, serial, invitation) = ([1; 32], "4a".into(), None);
+    let seat = Seat { invitation, key, serial, expires_at, master };
+    world.must(AdmissionCommand::SeatMaster(Box::new(seat)));
+    let (digest, role) = ([7; 32], Invited::PublicAgent);
+    world.must(AdmissionCommand::InviteFor { digest, until: expires_at, role });
+}
+
 /// A minute of numbers of everything, with a gap.
 fn measured(world: &World, instance: &str) {
     let now = world.clock.now();
@@ -350,18 +359,20 @@ fn measured(world: &World, instance: &str) {
 }
 
 /// Fields that no answer of `everything` has, each for a reason.
-const UNSEEN: [&str; 4] = [
+const UNSEEN: [&str; 5] = [
     // Nor do its requests come from anywhere.
     "HistoryBy.peer",
     // The world of these tests invites nobody.
     "/nodes/invite.token",
     "/nodes/invite.master",
     "/nodes/invite.expires_at",
+    "/nodes/invite.role",
 ];
 
 #[tokio::test]
 async fn answers_are_what_the_document_says_field_by_field() {
     let (contract, world) = (Contract::load(), everything());
+    known_and_awaited(&world);
     let mut c = Check { contract: &contract, seen: BTreeSet::new(), problems: Vec::new() };
     let web = world.task_id("/web");
     let none = "/apps/nope";
@@ -407,6 +418,8 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/deployments", "/deployments".into()),
         ("/debug/tasks", "/debug/tasks".into()),
         ("/level", "/level".into()),
+        ("/masters", "/masters".into()),
+        ("/invitations", "/invitations".into()),
         ("/debug/reconcilers", "/debug/reconcilers".into()),
         ("/history", "/history?limit=3".into()),
         ("/history", "/history?kind=nonsense".into()),
@@ -425,6 +438,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/nodes/{id}/drain", "/nodes/a1/drain", "{"),
         ("/nodes/{id}/drain", "/nodes/nope/drain", ""),
         ("/nodes/invite", "/nodes/invite", ""),
+        ("/nodes/invite", "/nodes/invite", r#"{"role":"king"}"#),
+        ("/nodes/invite", "/nodes/invite", r#"{"role":"master","ttl_s":0}"#),
+        ("/nodes/invite", "/nodes/invite", "{"),
         ("/tokens/revoke", "/tokens/revoke", ""),
         ("/tokens/revoke", "/tokens/revoke", r#"{"user":"nobody"}"#),
         ("/tokens/revoke", "/tokens/revoke", r#"{"user":"admin","all":true}"#),
@@ -443,6 +459,12 @@ async fn answers_are_what_the_document_says_field_by_field() {
     rolled_back(&mut c, &world, "stopped").await;
     for path in ["/nodes/a1", "/nodes/p1", "/nodes/nope"] {
         c.ask(&world, Method::DELETE, "/nodes/{id}", path, "").await;
+    }
+    for path in ["/masters/1", "/masters/9", "/masters/x"] {
+        c.ask(&world, Method::DELETE, "/masters/{id}", path, "").await;
+    }
+    for path in ["/invitations/0707070707070707", "/invitations/none"] {
+        c.ask(&world, Method::DELETE, "/invitations/{id}", path, "").await;
     }
     world.away.lock().extend(world.state().nodes.keys().cloned());
     for (template, path) in [("/tasks/{id}/log", "log"), ("/tasks/{id}/files", "files")] {

@@ -286,7 +286,13 @@ fn ids_and_json() {
 #[test]
 fn join_messages() {
     let request = NodeRequest::new().unwrap().to_der().unwrap();
-    let join = JoinRequest { secret: "s".repeat(32), request: request.clone(), host: "h".into() };
+    let join = JoinRequest {
+        secret: "s".repeat(32),
+        request: request.clone(),
+        host: "h".into(),
+        role: None,
+        master: None,
+    };
     let mut message = Vec::new();
     block_on(peers::send(&mut message, &join)).unwrap();
     fuzz("joins", &[&message, &request], |bytes| {

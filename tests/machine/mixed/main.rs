@@ -97,7 +97,7 @@ fn trial(builds: &[PathBuf; 2], mix: [Build; 3], tally: &mut Tally) -> anyhow::R
     tally.check("all of them can do it: the level is raised", raised);
     let refused = cluster.stop(IDS[0]).and_then(|()| {
         let said = cluster.refused(IDS[0], Build::This)?;
-        let wanted = "the cluster is at level 3, this release";
+        let wanted = "the cluster is at level 5, this release";
         anyhow::ensure!(said.contains(wanted) && said.contains("start the release"), "{said}");
         Ok(())
     });

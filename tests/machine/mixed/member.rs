@@ -163,7 +163,7 @@ async fn answer(log: &Log<State>, cast: &mut Cast, line: &str) -> anyhow::Result
 }
 
 fn master(id: MemberId) -> Master {
-    Master { id, release: "mixed".to_owned(), level: LEVEL, addresses: Default::default() }
+    Master::new(id, "mixed", LEVEL, Default::default())
 }
 
 /// Tries again while the masters look for a leader.

@@ -359,6 +359,8 @@ async fn joins(at: At, number: usize, _: Arc<AtomicU64>) -> Tried {
         secret: format!("{number:064x}"),
         request: vec![0x30; 512],
         host: "h".into(),
+        role: None,
+        master: None,
     };
     peers::send(&mut stream, &request).await.map_err(io::Error::other)?;
     let _: JoinAnswer = peers::receive(&mut stream).await.map_err(io::Error::other)?;

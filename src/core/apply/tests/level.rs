@@ -12,13 +12,9 @@ const NEXT: u32 = LEVEL + 1;
 
 fn master(id: u64, level: u32) -> Command {
     let release = format!("0.{level}.0");
-    ClusterCommand::RegisterMaster(Box::new(Master {
-        id,
-        release,
-        level,
-        addresses: Addresses { router: format!("10.0.0.{id}:443"), ..Addresses::default() },
-    }))
-    .into()
+    let addresses = Addresses { router: format!("10.0.0.{id}:443"), ..Addresses::default() };
+    let master = Master::new(id, &release, level, addresses);
+    ClusterCommand::RegisterMaster(Box::new(master)).into()
 }
 
 fn agent(n: usize, level: u32) -> Command {
