@@ -1,5 +1,6 @@
 // Every text of the page by its key, in the reader's language. `en.ts` says which keys there are and
-// what each needs to know; another language is fetched only when it is chosen.
+// what each needs to know; another language is fetched only when it is chosen. An area of the page has
+// a file in each language, spread into `en.ts` and `de.ts` by a line each.
 import { en } from './en';
 
 type Words = typeof en;
@@ -7,7 +8,9 @@ export type Key = keyof Words;
 /** One text, or one for each way the language counts by `n`. */
 type Text = string | { readonly one: string; readonly other: string };
 /** What another language must bring: the same keys, counted where English counts. */
-export type Catalog = { readonly [K in Key]: Words[K] extends string ? string : Record<'one' | 'other', string> };
+export type Catalog<Area = Words> = {
+  readonly [K in keyof Area]: Area[K] extends string ? string : Record<'one' | 'other', string>;
+};
 
 /** The `{names}` in a text. */
 type Names<S> = S extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
@@ -16,7 +19,7 @@ type Values<K extends Key> = [Wants<Words[K]>] extends [never]
   ? []
   : [values: Record<Wants<Words[K]>, string | number>];
 
-/** How a language is called in itself. A new one is a line here and a file beside `de.ts`. */
+/** How a language is called in itself. A new one is a line here and what lies beside `de.ts`, `de/`. */
 export const LANGUAGES = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof LANGUAGES;
 

@@ -35,8 +35,18 @@ describe.each(Object.keys(CATALOGS))('%s', (language) => {
   });
 });
 
+test('each area is a file of every language, and no two areas have the same key', () => {
+  const files = import.meta.glob<Record<string, object>>('./*/*.ts', { eager: true });
+  const areas = (language: string) => Object.keys(files).filter((path) => path.startsWith(`./${language}/`));
+  for (const language of Object.keys(LANGUAGES)) {
+    expect(areas(language).map((path) => path.replace(`/${language}/`, '/en/'))).toEqual(areas('en'));
+    const keys = areas(language).flatMap((path) => Object.values(files[path] ?? {}).flatMap(Object.keys));
+    expect(keys.sort()).toEqual(Object.keys(CATALOGS[language] ?? {}).sort());
+  }
+});
+
 test('each key is used somewhere', () => {
-  const sources = import.meta.glob<string>(['../**/*.{ts,tsx}', '!./*'], { query: '?raw', import: 'default', eager: true });
+  const sources = import.meta.glob<string>(['../**/*.{ts,tsx}', '!./**'], { query: '?raw', import: 'default', eager: true });
   const text = Object.values(sources).join('\n');
   expect(text.length).toBeGreaterThan(50_000);
   // Keys that are put together: `state.…`, `theme.…` and the like stand as a template before a `$`.
