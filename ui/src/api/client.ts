@@ -1,4 +1,5 @@
 // Requests to the server: one deadline, one error type, one reaction to a lost session.
+import { say } from '../words';
 import { here } from './base';
 import type {
   App,
@@ -26,6 +27,9 @@ const MARATHON = '/service/marathon/v2';
 /** Longest time a page waits for one answer; the server's own deadlines are shorter. */
 const DEADLINE_MS = 20_000;
 
+/** Codes of failures that the page itself words. */
+const OURS = new Set(['unreachable', 'stream', 'silent']);
+
 /** A failed request, with what the server said and which call it was. */
 export class ApiError extends Error {
   constructor(
@@ -45,10 +49,21 @@ export class ApiError extends Error {
     return this.status === 409 && /force=true/.test(this.message + (this.hint ?? ''));
   }
 
+  /** The language of the message, where the server said it and not the page. */
+  get lang(): 'en' | undefined {
+    return OURS.has(this.code) ? undefined : 'en';
+  }
+
   /** No answer came at all. */
   get unreachable(): boolean {
     return this.status === 0;
   }
+}
+
+/** What went wrong in a sentence, and its language where that is not the page's. */
+export function wording(error: unknown): { text: string; lang?: 'en' | undefined } {
+  if (error instanceof ApiError) return { text: error.message, lang: error.lang };
+  return { text: error instanceof Error ? error.message : String(error), lang: 'en' };
 }
 
 const sessionLost = new Set<() => void>();
@@ -81,13 +96,10 @@ async function failure(answer: Response, call: string): Promise<ApiError> {
   const details = Array.isArray(body.details)
     ? body.details.filter((d): d is { path: string; errors: string[] } => Array.isArray(d?.errors))
     : [];
-  const message =
-    own?.message ??
-    body.description ??
-    (typeof body.message === 'string' ? body.message : undefined) ??
-    `The server answered ${answer.status}.`;
+  const told = own?.message ?? body.description ?? (typeof body.message === 'string' ? body.message : undefined);
+  const message = told ?? say('request.status', { status: `${answer.status}` });
   const id = own?.request_id ?? answer.headers.get('x-request-id') ?? undefined;
-  return new ApiError(answer.status, own?.code ?? 'http', message, call, own?.hint, id, details);
+  return new ApiError(answer.status, own?.code ?? (told ? 'http' : 'silent'), message, call, own?.hint, id, details);
 }
 
 declare global {
@@ -117,9 +129,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
     answer = await (early ?? fetch(here(path), { ...init, method, signal, credentials: 'same-origin' }));
   } catch (cause) {
     if (init.signal?.aborted) throw cause;
-    const text = deadline.aborted
-      ? 'The server did not answer in time.'
-      : 'The server cannot be reached.';
+    const text = deadline.aborted ? say('request.late') : say('request.unreachable');
     throw new ApiError(0, 'unreachable', text, call);
   }
   if (answer.ok) return answer;

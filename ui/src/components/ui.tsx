@@ -9,7 +9,7 @@ import {
   useSyncExternalStore,
 } from 'react';
 import { Link, useLocation } from 'wouter';
-import { ApiError } from '../api/client';
+import { ApiError, wording } from '../api/client';
 import { useStored } from '../lib/stored';
 import { clock as chosenClock, fullTime, timeText } from '../lib/time';
 import { say } from '../words';
@@ -88,10 +88,11 @@ export function Empty({
 /** A failed read: which call, what was said, and a way to try again. */
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
   const api = error instanceof ApiError ? error : undefined;
+  const { text, lang } = wording(error);
   return (
     <div className={css.failure} role="alert">
-      <h2>{api ? api.message : String(error)}</h2>
-      {api?.hint && <p>{api.hint}</p>}
+      <h2 lang={lang}>{text}</h2>
+      {api?.hint && <p lang="en">{api.hint}</p>}
       {api && (
         <p className="muted">
           <code>{api.call}</code>
@@ -184,16 +185,15 @@ export function useNow(): number {
 }
 
 /**
- * How long ago, as "5 min", or when, as the reader chose; the full time on hover. Renders when its text
+ * How long ago, as "5 min" or "5 min ago", or when, as the reader chose; the full time on hover. Renders when its text
  * is another one, not with each second.
  */
-export function Age({ at, suffix = '' }: { at: string; suffix?: string }) {
+export function Age({ at, ago }: { at: string; ago?: boolean }) {
   const by = useStored(chosenClock);
   const text = useSyncExternalStore(followClock, () => timeText(Date.parse(at), tick, by));
   return (
     <time dateTime={at} title={fullTime(at)} className="nums">
-      {text}
-      {by === 'relative' && suffix}
+      {ago && by === 'relative' ? say('time.ago', { age: text }) : text}
     </time>
   );
 }

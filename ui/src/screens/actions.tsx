@@ -9,7 +9,8 @@ import type { AppSummary, NodeSummary } from '../api/types';
 import { Dialog } from '../components/dialog';
 import { Check, TextField } from '../components/field';
 import type { MenuItem } from '../components/menu';
-import { type Action, toast } from '../components/toast';
+import { Wrong } from '../components/said';
+import { type Action, toast, toastFailure } from '../components/toast';
 import { Button, Command, copyText, Notice } from '../components/ui';
 import { cpus, editHref, mebibytes } from '../lib/format';
 import { say } from '../words';
@@ -81,7 +82,7 @@ async function run(done: string, change: () => Promise<unknown>): Promise<void> 
     await change();
     toast(done);
   } catch (error) {
-    toast(error instanceof Error ? error.message : String(error), true);
+    toastFailure(error);
   }
 }
 
@@ -258,7 +259,7 @@ export async function scaleTo(app: AppSummary, n: number, locked: () => void): P
     toast(say('ask.scaling', { id: app.id, n }), false, undoing(() => api.change(app.id, { instances: before }, true)));
   } catch (error) {
     if (error instanceof ApiError && error.locked) locked();
-    else toast(error instanceof Error ? error.message : String(error), true);
+    else toastFailure(error);
   }
 }
 
@@ -328,10 +329,10 @@ export function Change({
           <div role="alert">
             <Notice tone={locked ? 'attention' : 'bad'}>
               <div>
-                {locked ? say('ask.locked') : error.message}
+                {locked ? say('ask.locked') : <Wrong error={error} />}
                 {error instanceof ApiError &&
                   error.details.map((detail) => (
-                    <div key={detail.path}>
+                    <div key={detail.path} lang="en">
                       <code>{detail.path}</code> {detail.errors.join(', ')}
                     </div>
                   ))}

@@ -5,7 +5,7 @@ import type { AppSummary, NodeSummary, Status, Verdict } from '../api/types';
 import { Mark, StatusLabel } from '../components/status';
 import { Age, InstanceBar, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
 import { appHref, cpus, duration, humanise, mebibytes, percent } from '../lib/format';
-import { bySeverity, capital, lookOf, needsAttention } from '../lib/status';
+import { bySeverity, capital, lookOf, needsAttention, uncapital } from '../lib/status';
 import { say } from '../words';
 import css from './dashboard.module.css';
 import { DeploymentRow } from './deployment';
@@ -53,7 +53,7 @@ export function Dashboard() {
             <Panel title={say('count.deployments', { n: moving.length })} aside={<Link href="/deployments">{say('dash.all')}</Link>} flush>
               <ul>
                 {moving.slice(0, SHOWN).map((deployment) => (
-                  <DeploymentRow key={deployment.id} deployment={deployment} said={told} />
+                  <DeploymentRow key={deployment.id} deployment={deployment} told={told} />
                 ))}
               </ul>
             </Panel>
@@ -175,7 +175,7 @@ function Attention({ troubles }: { troubles: Trouble[] }) {
               <span className={css.troubleText}>
                 <span className={css.troubleName}>
                   <strong>{name}</strong>{' '}
-                  <span className="muted">{lookOf(verdict.state).word.toLowerCase()}</span>
+                  <span className="muted">{uncapital(lookOf(verdict.state).word)}</span>
                 </span>
                 <span lang="en">{capital(humanise(verdict.sentence))}</span>
                 {verdict.cause && !verdict.sentence.includes(verdict.cause) && (

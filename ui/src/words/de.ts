@@ -1,21 +1,39 @@
 // German. What the server says (causes, reasons of a refusal) comes in English and stays so.
 import { actions } from './de/actions';
+import { activity } from './de/activity';
+import { compose } from './de/compose';
 import { dashboard } from './de/dashboard';
 import { deployments } from './de/deployments';
+import { dock } from './de/dock';
+import { edit } from './de/edit';
+import { form } from './de/form';
 import { instances } from './de/instances';
 import { kit } from './de/kit';
 import { nodes } from './de/nodes';
+import { overview } from './de/overview';
+import { service } from './de/service';
 import { services } from './de/services';
 import { shell } from './de/shell';
+import { versions } from './de/versions';
+import { why } from './de/why';
 import type { Catalog } from './index';
 
 export const de: Catalog = {
   ...actions,
+  ...activity,
+  ...compose,
   ...dashboard,
   ...deployments,
+  ...dock,
+  ...edit,
+  ...form,
   ...instances,
   ...kit,
   ...nodes,
+  ...overview,
+  ...service,
   ...services,
   ...shell,
+  ...versions,
+  ...why,
 };

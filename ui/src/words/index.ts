@@ -15,9 +15,9 @@ export type Catalog<Area = Words> = {
 /** The `{names}` in a text. */
 type Names<S> = S extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
 type Wants<T> = T extends { other: infer Other } ? 'n' | Names<Other> : Names<T>;
-type Values<K extends Key> = [Wants<Words[K]>] extends [never]
-  ? []
-  : [values: Record<Wants<Words[K]>, string | number>];
+/** What a text has to be told, as texts and numbers or as whatever takes their places. */
+export type ValuesOf<K extends Key, V> = Record<Wants<Words[K]>, V>;
+type Values<K extends Key> = [Wants<Words[K]>] extends [never] ? [] : [values: ValuesOf<K, string | number>];
 
 /** How a language is called in itself. A new one is a line here and what lies beside `de.ts`, `de/`. */
 export const LANGUAGES = { en: 'English', de: 'Deutsch' } as const;
@@ -90,17 +90,20 @@ export function number(value: number, decimals = 0, useGrouping = true): string 
   return format.format(value);
 }
 
-function filled(text: Text, values: Record<string, string | number>): string {
-  const chosen = typeof text === 'string' ? text : text[plurals.select(Number(values.n)) === 'one' ? 'one' : 'other'];
-  return chosen.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = values[name];
+/** The text of `key`, cut at its values: texts in the even places, values in the odd ones. */
+export function pieces<K extends Key, V>(key: K, values: ValuesOf<K, V>): (string | V)[] {
+  const text: Text = catalog[key];
+  const given = values as Record<string, V>;
+  const form = typeof text === 'string' ? text : text[plurals.select(Number(given.n)) === 'one' ? 'one' : 'other'];
+  return form.split(/\{(\w+)\}/).map((part, at) => {
+    const value = at % 2 === 0 ? part : given[part];
     return typeof value === 'number' ? number(value) : (value ?? '');
   });
 }
 
 /** The text of `key` with its values; numbers are written as the language does. */
 export function say<K extends Key>(key: K, ...values: Values<K>): string {
-  return filled(catalog[key], values[0] ?? {});
+  return pieces(key, (values[0] ?? {}) as ValuesOf<K, string | number>).join('');
 }
 
 /** The text of a key that is put together, such as a state's; undefined when there is none. */

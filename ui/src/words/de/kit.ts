@@ -14,7 +14,7 @@ export const kit: Catalog<typeof english> = {
   'state.Waiting': 'Wartet',
   'state.Delayed': 'Verzögert',
   'state.Unhealthy': 'Krank',
-  'state.Engine down': 'Containerdienst tot',
+  'state.Engine down': 'Ohne Containerdienst',
   'state.Crash loop': 'Stürzt immer ab',
   'state.Stuck': 'Steckt fest',
   'state.Starting': 'Startet',
@@ -36,6 +36,7 @@ export const kit: Catalog<typeof english> = {
   'state.Deactivated': 'Stillgelegt',
   'state.Unknown': 'Unbekannt',
   'state.Healthy': 'Gesund',
+  'state.Not tried yet': 'Noch nicht versucht',
 
   'list.name': 'Name',
   'list.node': 'Knoten',
@@ -93,4 +94,10 @@ export const kit: Catalog<typeof english> = {
   'copy.command': 'Befehl kopieren: {text}',
 
   'toast.dismiss': 'Ausblenden',
+
+  'count.moreInstances': { one: '{n} weitere Instanz', other: '{n} weitere Instanzen' },
+  'time.ago': 'vor {age}',
+  'request.status': 'Der Server antwortete mit {status}.',
+  'request.late': 'Der Server hat nicht rechtzeitig geantwortet.',
+  'request.unreachable': 'Der Server ist nicht erreichbar.',
 };

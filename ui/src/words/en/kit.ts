@@ -33,6 +33,7 @@ export const kit = {
   'state.Deactivated': 'Deactivated',
   'state.Unknown': 'Unknown',
   'state.Healthy': 'Healthy',
+  'state.Not tried yet': 'Not tried yet',
 
   'list.name': 'Name',
   'list.node': 'Node',
@@ -90,4 +91,10 @@ export const kit = {
   'copy.command': 'Copy command: {text}',
 
   'toast.dismiss': 'Dismiss',
+
+  'count.moreInstances': { one: '{n} more instance', other: '{n} more instances' },
+  'time.ago': '{age} ago',
+  'request.status': 'The server answered {status}.',
+  'request.late': 'The server did not answer in time.',
+  'request.unreachable': 'The server cannot be reached.',
 } as const;
