@@ -68,6 +68,18 @@ export function duration(ms: number): string {
   return `${Math.floor(s / 86_400)} d`;
 }
 
+/** How long something took, as the history tells it: "6.6 s", "1 min 20 s", "2 d 3 h". */
+export function took(ms: number): string {
+  const s = Math.floor(ms / 1000);
+  const two = (large: number, unit: string, small: number, of: string) =>
+    small === 0 ? `${large} ${unit}` : `${large} ${unit} ${small} ${of}`;
+  if (s < 10) return `${number(Math.floor(ms / 100) / 10, 1, false, 1)} s`;
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return two(Math.floor(s / 60), 'min', s % 60, 's');
+  if (s < 86_400) return two(Math.floor(s / 3600), 'h', Math.floor((s % 3600) / 60), 'min');
+  return two(Math.floor(s / 86_400), 'd', Math.floor((s % 86_400) / 3600), 'h');
+}
+
 /** The two parts of an app id for display: everything up to its last slash, and its own name. */
 export function splitId(id: string): { path: string; name: string } {
   const at = id.lastIndexOf('/');

@@ -7,7 +7,7 @@ import type { Attempt, HistoryRecord } from '../api/types';
 import { said, Told, Wrong } from '../components/said';
 import { Button, Empty, Failure, PageHead, Panel, Skeleton } from '../components/ui';
 import { plain } from '../lib/ansi';
-import { appHref, dateAndTime, dayOrTime, duration } from '../lib/format';
+import { appHref, dateAndTime, dayOrTime, took } from '../lib/format';
 import { say, sayAny } from '../words';
 import css from './activity.module.css';
 import { behind, folded, type Row, usePast } from './past';
@@ -133,7 +133,7 @@ function Entry({ row, of, marked }: { row: Row; of?: string | undefined; marked:
             <Told text={record.text} />
           )}
           {record.kind === 'deployment' && record.took_ms !== undefined && (
-            <span className="muted">, {say('activity.took', { time: duration(record.took_ms) })}</span>
+            <span className="muted">, {say('activity.took', { time: took(record.took_ms) })}</span>
           )}
           {record.refused && (
             <span className={css.refused}> {said('activity.refused', { why: <Told text={record.refused} /> })}</span>
@@ -199,9 +199,13 @@ function Dots({ row, open, onOpen }: { row: Row; open: number | undefined; onOpe
     <div className={css.dots} role="group" aria-label={say('activity.dots')}>
       {shown.map((record, n) => (
         <button key={record.cursor} type="button" aria-pressed={n === open}
-          aria-label={`${say('activity.dot', { number: record.attempt?.number ?? '–', when: dayOrTime(record.at) })}, ${record.attempt?.exit ?? record.text}`}
-          title={`${dayOrTime(record.at)} · ${record.text}`}
-          onClick={() => onOpen(n === open ? undefined : n)} />
+          onClick={() => onOpen(n === open ? undefined : n)}>
+          <span className="visually-hidden">
+            {say('activity.dot', { number: record.attempt?.number ?? '–', when: dayOrTime(record.at) })},{' '}
+            <Told text={record.attempt?.exit ?? record.text} />
+          </span>
+          <span lang="en" className={css.dot} title={`${dayOrTime(record.at)} · ${record.text}`} aria-hidden />
+        </button>
       ))}
       {row.records.length > DOTS_MAX && <span className="muted">{say('activity.more', { n: row.records.length - DOTS_MAX })}</span>}
     </div>

@@ -8,7 +8,7 @@ import { Check } from '../components/field';
 import { Told } from '../components/said';
 import { toast, toastFailure } from '../components/toast';
 import { Age, Button, Empty, Failure, Notice, Panel, Skeleton } from '../components/ui';
-import { dateAndTime } from '../lib/format';
+import { dateAndTime, took } from '../lib/format';
 import { say } from '../words';
 import { Change } from './actions';
 import css from './versions.module.css';
@@ -121,7 +121,7 @@ function Entry({
           {version.by && ` ${say('versions.by', { who: version.by.uid })}`}
         </div>
         <div className={version.outcome === 'ended_early' ? css.bad : 'muted'}>
-          <Told text={version.outcome_text} />
+          <Outcome version={version} />
           {(version.active || version.running > 0) &&
             ` · ${say('versions.running', { n: version.running, of: version.instances })}`}
         </div>
@@ -129,6 +129,14 @@ function Entry({
       {!version.active && <Button onClick={onBack}>{say('versions.back…')}</Button>}
     </li>
   );
+}
+
+/** What came of it: by its code where that tells it all. */
+function Outcome({ version: { outcome, outcome_text, took_ms } }: { version: Version }) {
+  if (outcome === 'deploying') return say('versions.deploying');
+  if (outcome === 'unknown') return say('versions.untold');
+  if (outcome !== 'live') return <Told text={outcome_text} />;
+  return took_ms === undefined ? say('versions.live') : say('versions.liveIn', { time: took(took_ms) });
 }
 
 function Difference({ id, from, to }: { id: string; from: string; to: string }) {

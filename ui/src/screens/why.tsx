@@ -1,16 +1,16 @@
 // Why a service is not running as wanted: one sentence, the funnel, every node, what would help.
 import { Check, X } from 'lucide-react';
-import { useState } from 'react';
+import { Fragment, useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../api/client';
 import { useWhy } from '../api/hooks';
-import type { AppSummary, Why } from '../api/types';
+import type { AppSummary, Shortage, Why } from '../api/types';
 import { said, Told } from '../components/said';
 import { Mark } from '../components/status';
 import { Age, Button, Command, Empty, Failure, Panel, Skeleton, useNow } from '../components/ui';
 import { cpus, duration, mebibytes } from '../lib/format';
 import { LOOK, type Look, look, reasonWord } from '../lib/status';
-import { say } from '../words';
+import { say, sayAny } from '../words';
 import { Change } from './actions';
 import css from './why.module.css';
 
@@ -82,9 +82,12 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
               {said('why.closest', {
                 host: <Link href={`/nodes/${report.closest.node_id}`}>{report.closest.host}</Link>,
               })}
-              {report.closest.missing.length > 0 && (
-                <Told text={`, ${report.closest.missing.map((shortage) => shortage.message).join('; ')}`} />
-              )}
+              {report.closest.missing.map((shortage, at) => (
+                <Fragment key={shortage.message}>
+                  {at === 0 ? ', ' : '; '}
+                  <Lack shortage={shortage} />
+                </Fragment>
+              ))}
             </p>
           )}
           {report.change && (
@@ -179,6 +182,20 @@ function Constraints({ report }: { report: Why }) {
   );
 }
 
+/** How amounts of the resources that are counted are written. */
+const AMOUNTS = { cpus, mem: mebibytes, disk: mebibytes, gpus: cpus };
+
+/** What a node lacks: by code and numbers where these tell it all, else as the server says it. */
+function Lack({ shortage: { reason, needed, available, message } }: { shortage: Shortage }) {
+  if (needed !== undefined && available !== undefined && Object.hasOwn(AMOUNTS, reason)) {
+    const kind = reason as keyof typeof AMOUNTS;
+    const amount = (n: number) => say(`why.amount.${kind}`, { n, text: AMOUNTS[kind](n) });
+    // Amounts that round to the same are told apart by the server.
+    if (amount(needed) !== amount(available)) return say('why.needs', { needed: amount(needed), free: AMOUNTS[kind](available) });
+  }
+  return sayAny(`why.short.${reason}`) ?? <Told text={message} />;
+}
+
 /** Each node against each check that failed anywhere. */
 function Matrix({ report }: { report: Why }) {
   const reasons = [...new Set(report.nodes.flatMap((node) => node.failed.map(({ reason }) => reason)))];
@@ -213,7 +230,7 @@ function Matrix({ report }: { report: Why }) {
                       <td key={reason}>
                         {failed ? (
                           <span className={css.no}>
-                            <X size={14} aria-label={say('why.no')} /> <Told text={failed.message} />
+                            <X size={14} aria-label={say('why.no')} /> <Lack shortage={failed} />
                           </span>
                         ) : (
                           <Check size={14} aria-label={say('why.yes')} className={css.yes} />

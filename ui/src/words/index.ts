@@ -31,7 +31,7 @@ const OTHERS: Record<Exclude<Language, 'en'>, () => Promise<Catalog>> = {
 let language: Language = 'en';
 let catalog: Catalog = en;
 let plurals = new Intl.PluralRules(language);
-let numbers = new Map<number, Intl.NumberFormat>();
+let numbers = new Map<string, Intl.NumberFormat>();
 const listeners = new Set<() => void>();
 
 function isLanguage(text: string | null | undefined): text is Language {
@@ -79,12 +79,13 @@ export function onLanguage(f: () => void): () => void {
   return () => listeners.delete(f);
 }
 
-/** A number as the reader's language writes it, with at most so many decimals. */
-export function number(value: number, decimals = 0, useGrouping = true): string {
-  const key = useGrouping ? decimals : -1 - decimals;
+/** A number as the reader's language writes it, with at most so many decimals, and at least so many. */
+export function number(value: number, decimals = 0, useGrouping = true, atLeast = 0): string {
+  const key = `${decimals} ${useGrouping} ${atLeast}`;
   let format = numbers.get(key);
   if (!format) {
-    format = new Intl.NumberFormat(language, { maximumFractionDigits: decimals, useGrouping });
+    const digits = { minimumFractionDigits: atLeast, maximumFractionDigits: decimals };
+    format = new Intl.NumberFormat(language, { ...digits, useGrouping });
     numbers.set(key, format);
   }
   return format.format(value);

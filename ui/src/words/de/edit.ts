@@ -11,7 +11,7 @@ export const edit: Catalog<typeof english> = {
   'edit.line': 'Zeile {line} im {view}: {message}',
   'edit.toLine': 'Zu Zeile {line}',
   'edit.unread': 'Der {view}-Text ist noch nicht lesbar; hier steht, was vorher darin stand.',
-  'edit.text': 'Definition in {view}',
+  'edit.text': 'Definition als {view}',
   'edit.same': 'Keine Änderungen',
   'edit.changes': { one: '{n} Änderung', other: '{n} Änderungen' },
   'edit.discard': 'Verwerfen',

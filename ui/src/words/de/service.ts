@@ -35,5 +35,5 @@ export const service: Catalog<typeof english> = {
   'service.version': 'Version',
   'service.definition': 'Definition',
   'service.copyDefinition': 'Definition kopieren',
-  'service.json': 'Definition in JSON',
+  'service.json': 'Definition als JSON',
 };

@@ -6,7 +6,7 @@ export const versions: Catalog<typeof english> = {
   'versions.title': 'Versionen',
   'versions.none': 'Keine Version ist aufbewahrt',
   'versions.from': 'Von',
-  'versions.to': 'Nach',
+  'versions.to': 'Zu',
   'versions.list': 'Versionen, die neueste zuerst',
   'versions.compareFrom': 'Vergleichen von {when}',
   'versions.compareTo': 'Vergleichen mit {when}',
@@ -32,4 +32,8 @@ export const versions: Catalog<typeof english> = {
   'versions.taken': '{id}: Zurückrollen zurückgenommen',
   'versions.undoIn': 'Zurücknehmen ({s} s)',
   'versions.going': '{id} wird zurückgerollt.',
+  'versions.live': 'ging in Betrieb',
+  'versions.liveIn': 'war in Betrieb nach {time}',
+  'versions.deploying': 'wird ausgerollt',
+  'versions.untold': 'der Verlauf sagt es nicht',
 };

@@ -42,4 +42,14 @@ export const why: Catalog<typeof english> = {
   'reason.volume': 'Volumes',
   'reason.network': 'Netz',
   'reason.scarce': 'Knappe Mittel',
+
+  'why.needs': 'braucht {needed}, frei {free}',
+  'why.amount.cpus': { one: '{text} CPU', other: '{text} CPUs' },
+  'why.amount.mem': { one: '{text} Speicher', other: '{text} Speicher' },
+  'why.amount.disk': { one: '{text} Platte', other: '{text} Platte' },
+  'why.amount.gpus': { one: '{text} GPU', other: '{text} GPUs' },
+  'why.short.unreachable': 'meldet sich nicht',
+  'why.short.maintenance': 'wird geräumt',
+  'why.short.scarce': 'hat GPUs, vorbehalten für den, der sie verlangt',
+  'why.short.reservation': 'was frei ist, ist für eine andere Instanz reserviert',
 };

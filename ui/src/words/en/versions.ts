@@ -29,4 +29,8 @@ export const versions = {
   'versions.taken': '{id}: the rollback is taken back',
   'versions.undoIn': 'Undo ({s} s)',
   'versions.going': '{id} is being rolled back.',
+  'versions.live': 'went live',
+  'versions.liveIn': 'went live in {time}',
+  'versions.deploying': 'is being deployed',
+  'versions.untold': 'the history does not tell',
 } as const;

@@ -39,4 +39,14 @@ export const why = {
   'reason.volume': 'Volumes',
   'reason.network': 'Network',
   'reason.scarce': 'Scarce resources',
+
+  'why.needs': 'needs {needed}, has {free} free',
+  'why.amount.cpus': { one: '{text} cpu', other: '{text} cpus' },
+  'why.amount.mem': { one: '{text} of memory', other: '{text} of memory' },
+  'why.amount.disk': { one: '{text} of disk', other: '{text} of disk' },
+  'why.amount.gpus': { one: '{text} gpu', other: '{text} gpus' },
+  'why.short.unreachable': 'nobody hears from it',
+  'why.short.maintenance': 'it is drained',
+  'why.short.scarce': 'has GPUs, kept for those who ask for them',
+  'why.short.reservation': 'what is free there is reserved for another instance',
 } as const;
