@@ -15,6 +15,7 @@ import { service } from './de/service';
 import { services } from './de/services';
 import { shell } from './de/shell';
 import { versions } from './de/versions';
+import { views } from './de/views';
 import { why } from './de/why';
 import type { Catalog } from './index';
 
@@ -35,5 +36,6 @@ export const de: Catalog = {
   ...services,
   ...shell,
   ...versions,
+  ...views,
   ...why,
 };

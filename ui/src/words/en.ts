@@ -15,6 +15,7 @@ import { service } from './en/service';
 import { services } from './en/services';
 import { shell } from './en/shell';
 import { versions } from './en/versions';
+import { views } from './en/views';
 import { why } from './en/why';
 
 export const en = {
@@ -34,5 +35,6 @@ export const en = {
   ...services,
   ...shell,
   ...versions,
+  ...views,
   ...why,
 } as const;

@@ -1,0 +1,5 @@
+// English: what the views of a service are called where a key or a word opens them.
+export const views = {
+  'key.activity': 'Activity',
+  'key.versions': 'Versions',
+} as const;
