@@ -12,6 +12,28 @@ test('colours become hues and other sequences vanish', () => {
   expect(spans('\u001b]0;title\u0007x\u001b[mY').map((s) => s.text)).toEqual(['x', 'Y']);
 });
 
+test('whatever steers a terminal is left out, and what stands beside it stays', () => {
+  for (const [written, seen] of [
+    // As `tput sgr0` and `tput smacs` write it.
+    ['\u001b(B\u001b[mdone', 'done'],
+    ['a\u001b)0\u001b#8b', 'ab'],
+    ['\u001b]52;c;c3RvbGVu\u001b\\kept', 'kept'],
+    ['\u001b]8;;javascript:alert(1)\u0007link\u001b]8;;\u0007', 'link'],
+    ['\u001bP1$r0m\u001b\\x\u001b_app\u001b\\y', 'xy'],
+    ['\u001bc\u001b7\u001b>z', 'z'],
+    ['\u001b[?25l\u001b[>4;1m\u001b[1 qv', 'v'],
+    ['\u009b31mred\u009b0m', 'red'],
+    ['bell\u0007 back\u0008space\u0000', 'bell backspace'],
+    ['a\ttab and ü', 'a\ttab and ü'],
+    ['<b>&amp;</b>', '<b>&amp;</b>'],
+    // Cut off at the end of a line.
+    ['end\u001b[3', 'end'],
+  ]) {
+    expect(plain(written ?? ''), JSON.stringify(written)).toBe(seen);
+    expect(spans(written ?? '').map(({ text }) => text).join(''), JSON.stringify(written)).toBe(seen);
+  }
+});
+
 test('what was written over is gone', () => {
   expect(plain('10 %\r50 %\r\u001b[32m100 %\u001b[0m\r')).toBe('100 %');
 });

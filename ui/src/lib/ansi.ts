@@ -19,8 +19,10 @@ const HUES: (Hue | undefined)[] = [
   'disk',
   undefined,
 ];
-// Control sequences (ESC [ … letter), commands to the terminal (ESC ] … BEL), two-letter escapes.
-const SEQUENCE = /\u001b(?:\[([0-9;:?]*)([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
+// Control sequences (ESC [ … letter), texts to the terminal (ESC ] … BEL and the like), shorter escapes,
+// and the other characters that steer a terminal and have no look of their own.
+const SEQUENCE =
+  /(?:\u001b\[|\u009b)([0-9;:<=>?]*)[ -/]*(?:([@-~])|$)|(?:\u001b[P\]X^_]|[\u0090\u009d\u0098\u009e\u009f])[^\u0007\u001b\u009c]*(?:\u0007|\u009c|\u001b\\)?|\u001b[ -/]*[0-~]|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 interface Style {
   hue?: Hue | undefined;
@@ -57,7 +59,7 @@ function overwritten(line: string): string {
 /** A line in pieces of one look each. */
 export function spans(line: string): Span[] {
   const text = overwritten(line);
-  if (!text.includes('\u001b')) return [{ text }];
+  if (text.search(SEQUENCE) < 0) return [{ text }];
   const out: Span[] = [];
   let style: Style = { bold: false };
   let at = 0;
