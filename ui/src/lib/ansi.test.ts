@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { plain, spans } from './ansi';
+import { plain, plainText, spans } from './ansi';
 
 test('colours become hues and other sequences vanish', () => {
   expect(spans('plain')).toEqual([{ text: 'plain' }]);
@@ -36,4 +36,8 @@ test('whatever steers a terminal is left out, and what stands beside it stays', 
 
 test('what was written over is gone', () => {
   expect(plain('10 %\r50 %\r\u001b[32m100 %\u001b[0m\r')).toBe('100 %');
+});
+
+test('lines that end as on other systems are all there', () => {
+  expect(plainText('one\r\n10 %\r100 %\r\nthree\n')).toBe('one\n100 %\nthree\n');
 });

@@ -50,6 +50,11 @@ export function plain(line: string): string {
   return overwritten(line).replace(SEQUENCE, '');
 }
 
+/** Each line of a text as plain text. */
+export function plainText(text: string): string {
+  return text.split('\n').map(plain).join('\n');
+}
+
 /** A line that was written over with carriage returns shows what came last. */
 function overwritten(line: string): string {
   const text = line.endsWith('\r') ? line.slice(0, -1) : line;

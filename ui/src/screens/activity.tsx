@@ -6,7 +6,7 @@ import { type HistoryAsk, api } from '../api/client';
 import type { Attempt, HistoryRecord } from '../api/types';
 import { said, Told, Wrong } from '../components/said';
 import { Button, Empty, Failure, PageHead, Panel, Skeleton } from '../components/ui';
-import { plain } from '../lib/ansi';
+import { plainText } from '../lib/ansi';
 import { appHref, dateAndTime, dayOrTime, took } from '../lib/format';
 import { say, sayAny } from '../words';
 import css from './activity.module.css';
@@ -183,7 +183,7 @@ function Subject({ record, of }: { record: HistoryRecord; of?: string | undefine
 }
 
 function LastLine({ text }: { text: string }) {
-  const lines = plain(text).split('\n');
+  const lines = plainText(text).split('\n');
   return (
     <div className={css.last}>
       <span className="muted">{say('activity.lastLine')} </span>
@@ -225,7 +225,7 @@ export function AttemptFacts({ attempt }: { attempt: Attempt }) {
         <Fact name={say('activity.ended')}>{dayOrTime(attempt.ended_at)}</Fact>
         <Fact name={say('activity.end')}><Told text={attempt.exit} /></Fact>
       </dl>
-      {attempt.tail && <pre className={css.tail}>{plain(attempt.tail)}</pre>}
+      {attempt.tail && <pre className={css.tail}>{plainText(attempt.tail)}</pre>}
       <Output key={attempt.task_id} task={attempt.task_id} />
     </div>
   );
@@ -247,7 +247,7 @@ function Output({ task }: { task: string }) {
   const read = async (file: string) => {
     try {
       setError(undefined);
-      setShown({ file, text: plain(await api.logEnd(task, file)) });
+      setShown({ file, text: plainText(await api.logEnd(task, file)) });
     } catch (cause) {
       setShown(undefined);
       setError(cause);
