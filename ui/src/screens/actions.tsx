@@ -89,15 +89,18 @@ async function run(done: string, change: () => Promise<unknown>): Promise<void> 
 export function AskDialog({
   what,
   app,
+  to,
   onClose,
   onDeleted,
 }: {
   what: Ask;
   app: AppSummary;
+  /** How many instances were asked for already. */
+  to?: number | undefined;
   onClose: () => void;
   onDeleted?: () => void;
 }) {
-  if (what === 'scale') return <Scale app={app} onClose={onClose} />;
+  if (what === 'scale') return <Scale app={app} to={to} onClose={onClose} />;
   if (what === 'resume') return <Scale app={app} resume onClose={onClose} />;
   if (what === 'delete') return <Delete app={app} onClose={onClose} onDeleted={onDeleted} />;
   if (what === 'restart') {
@@ -189,8 +192,18 @@ function Delete({
 }
 
 /** A new number of instances; of a suspended service at first the one it had. */
-function Scale({ app, resume, onClose }: { app: AppSummary; resume?: boolean; onClose: () => void }) {
-  const [text, setText] = useState(String(resume ? (app.instances.resume_to ?? 1) : app.instances.wanted));
+function Scale({
+  app,
+  resume,
+  to,
+  onClose,
+}: {
+  app: AppSummary;
+  resume?: boolean;
+  to?: number | undefined;
+  onClose: () => void;
+}) {
+  const [text, setText] = useState(String(to ?? (resume ? (app.instances.resume_to ?? 1) : app.instances.wanted)));
   const wanted = Number(text);
   const valid = /^\d{1,6}$/.test(text);
   const more = wanted - app.instances.wanted;
