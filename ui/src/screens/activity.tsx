@@ -132,6 +132,11 @@ function Entry({ row, of, marked }: { row: Row; of?: string | undefined; marked:
           ) : (
             <Told text={record.text} />
           )}
+          {!isLoop && record.attempt && !record.bad && (
+            <span className="muted">
+              : <Told text={record.attempt.exit} />
+            </span>
+          )}
           {record.kind === 'deployment' && record.took_ms !== undefined && (
             <span className="muted">, {say('activity.took', { time: took(record.took_ms) })}</span>
           )}

@@ -1,9 +1,10 @@
 // One service: how it does, its instances, output, why it waits, definition.
 import { EllipsisVertical, ExternalLink, Pencil, RotateCw, Scaling } from 'lucide-react';
+import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import { here } from '../api/base';
-import { ApiError } from '../api/client';
+import { ApiError, api } from '../api/client';
 import { useApp, useRow } from '../api/hooks';
 import type { App, AppSummary, Verdict } from '../api/types';
 import { Menu } from '../components/menu';
@@ -22,9 +23,12 @@ import {
   Skeleton,
   TabLinks,
 } from '../components/ui';
+import { plainText } from '../lib/ansi';
 import { groupsOf } from '../lib/filter';
 import { appHref, cpus, dateAndTime, editHref, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
+import { useKeys } from '../lib/keys';
 import { capital, isSaid, lookOf, needsAttention } from '../lib/status';
+import { VIEWS } from '../lib/views';
 import { say } from '../words';
 import { type Ask, AskDialog, appMenu } from './actions';
 import { Instances } from './instances';
@@ -37,6 +41,9 @@ const Configuration = lazy(() => import('./configuration'));
 const Overview = lazy(() => import('./overview'));
 const Versions = lazy(() => import('./versions'));
 const Activity = lazy(() => import('./activity').then(({ Activity }) => ({ default: Activity })));
+
+/** Lines of a failed attempt that stand beside its trouble. */
+const LINES_SHOWN = 4;
 
 /** The first one has no word in its address. */
 const TABS = ['overview', 'instances', 'logs', 'why', 'activity', 'versions', 'config'] as const;
@@ -51,6 +58,13 @@ export default function Service({ id }: { id: string }) {
   const [asked, setAsked] = useState<Ask>();
   // The live row is newer than the detail read after it.
   const app = row ?? detail.data;
+  // The keys of a row of the list, which the menu shows here too.
+  useKeys({
+    ...Object.fromEntries(VIEWS.map(({ key, href }) => [key, () => go(href(id))])),
+    s: () => app && setAsked('scale'),
+    r: () => app && app.instances.wanted > 0 && setAsked('restart'),
+    d: () => app && setAsked('delete'),
+  });
 
   if (!app || (detail.error instanceof ApiError && detail.error.status === 404)) {
     if (detail.isPending) return <Skeleton />;
@@ -218,8 +232,31 @@ function Trouble({ verdict, id }: { verdict: Verdict; id: string }) {
         )}
         {verdict.cause && !verdict.sentence.includes(verdict.cause) && <div lang="en">{humanise(verdict.cause)}</div>}
         {verdict.next && <div lang="en">{capital(humanise(verdict.next))}</div>}
+        {(verdict.state === 'crash_looping' || verdict.state === 'delayed') && <LastLines id={id} since={verdict.since} />}
       </div>
     </Notice>
+  );
+}
+
+/** What the attempt that ended last wrote at its end. */
+function LastLines({ id, since }: { id: string; since: string | undefined }) {
+  const last = useQuery({
+    queryKey: ['last attempt', id, since],
+    queryFn: ({ signal }) => api.history({ of: id, kind: 'attempt', limit: 1 }, signal),
+    placeholderData: (old) => old,
+  });
+  const record = last.data?.records[0];
+  if (!record?.bad || !record.attempt?.tail) return null;
+  const lines = plainText(record.attempt.tail).trimEnd().split('\n').slice(-LINES_SHOWN);
+  return (
+    <figure className={css.lines}>
+      <figcaption>
+        {say('view.lastLines', { n: record.attempt.number })} <Link href={appHref(id, 'activity')}>{say('view.attempts')}</Link>
+      </figcaption>
+      <pre tabIndex={0} aria-label={say('view.lastLines', { n: record.attempt.number })}>
+        {lines.join('\n')}
+      </pre>
+    </figure>
   );
 }
 
@@ -279,6 +316,18 @@ function Facts({ app }: { app: App }) {
         {vips.length > 0 && (
           <Fact name={say('service.vip')}>
             <span className="muted">{say('service.vipUnserved', { list: vips.join(', ') })}</span>
+          </Fact>
+        )}
+        {app.volumes.length > 0 && (
+          <Fact name={say('view.volumes')}>
+            <ul>
+              {app.volumes.map(({ path, size_mb, hosts }) => (
+                <li key={path}>
+                  <code>{path}</code>, {mebibytes(size_mb)}
+                  {hosts.length > 0 && <span className="muted"> {say('ask.volumesOn', { hosts: hosts.join(', ') })}</span>}
+                </li>
+              ))}
+            </ul>
           </Fact>
         )}
         {labels.length > 0 && (

@@ -25,7 +25,7 @@ export const service: Catalog<typeof english> = {
   'service.each': 'Jede Instanz',
   'service.disk': '{size} Platte',
   'service.gpus': '{n} GPUs',
-  'service.anyPort': 'beliebig',
+  'service.anyPort': '(zugeteilt)',
   'service.dnsName': 'DNS-Name',
   'service.address': 'Adresse auf diesem Host',
   'service.moreNames': { one: '{n} weiterer DNS-Name', other: '{n} weitere DNS-Namen' },

@@ -38,7 +38,7 @@ export const shell: Catalog<typeof english> = {
   'key.shell': 'Shell in der Instanz unter dem Zeiger oder mit dem Fokus',
   'key.files': 'Ihre Dateien',
   'key.dock': 'Zwischen Seite und Shell wechseln',
-  'key.inList': 'In einer Liste',
+  'key.inList': 'In einer Liste und auf der Seite eines Dienstes',
   'key.rows': 'Zeile für Zeile',
   'key.inRow': 'In einer Zeile; faltet eine Gruppe',
   'key.open': 'Öffnen',

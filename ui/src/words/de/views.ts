@@ -1,5 +1,8 @@
-// German: what the views of a service are called where a key or a word opens them.
+// German: what the views of a service are called where a key or a word opens them, and what they tell.
 export const views = {
   'key.activity': 'Verlauf',
   'key.versions': 'Versionen',
+  'view.lastLines': 'Das Letzte, was Versuch {n} schrieb:',
+  'view.attempts': 'alle Versuche',
+  'view.volumes': 'Dauerhafte Datenträger',
 };

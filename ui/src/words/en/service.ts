@@ -22,7 +22,7 @@ export const service = {
   'service.each': 'Each instance',
   'service.disk': '{size} disk',
   'service.gpus': '{n} gpus',
-  'service.anyPort': 'any',
+  'service.anyPort': '(assigned)',
   'service.dnsName': 'DNS name',
   'service.address': 'address on this host',
   'service.moreNames': { one: '{n} more DNS name', other: '{n} more DNS names' },

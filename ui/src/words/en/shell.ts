@@ -35,7 +35,7 @@ export const shell = {
   'key.shell': 'Shell in the instance under the pointer or the focus',
   'key.files': 'Its files',
   'key.dock': 'Between the page and the shell',
-  'key.inList': 'In a list',
+  'key.inList': 'In a list, and on the page of a service',
   'key.rows': 'Row by row',
   'key.inRow': 'Within a row; folds a group',
   'key.open': 'Open',

@@ -1,5 +1,8 @@
-// English: what the views of a service are called where a key or a word opens them.
+// English: what the views of a service are called where a key or a word opens them, and what they tell.
 export const views = {
   'key.activity': 'Activity',
   'key.versions': 'Versions',
+  'view.lastLines': 'The last that attempt {n} wrote:',
+  'view.attempts': 'all attempts',
+  'view.volumes': 'Persistent volumes',
 } as const;
