@@ -6,6 +6,7 @@ import { useEffect, useRef, useState } from 'react';
 import { ApiError, api } from '../api/client';
 import type { FileEntry } from '../api/types';
 import { Age, Button, Failure } from '../components/ui';
+import { visible } from '../lib/ansi';
 import { bytes } from '../lib/format';
 import { say } from '../words';
 import type { Tab } from './dock';
@@ -76,7 +77,7 @@ function Path({ path, onEnter, onAgain }: { path: string; onEnter: (path: string
             onClick={() => onEnter(parts.slice(0, i + 1).join('/'))}
             aria-current={i === parts.length - 1 ? 'location' : undefined}
           >
-            {part}
+            {visible(part)}
           </button>
         </span>
       ))}
@@ -92,8 +93,8 @@ function Entry({ entry, current, onOpen }: { entry: FileEntry; current: boolean;
   return (
     <button type="button" className={css.entry} onClick={onOpen} aria-current={current || undefined}>
       <Icon size={15} aria-hidden />
-      <span className={css.name} title={`${entry.name}\n${entry.mode} ${entry.uid}:${entry.gid}`}>
-        {entry.name}
+      <span className={css.name} title={`${visible(entry.name)}\n${entry.mode} ${entry.uid}:${entry.gid}`}>
+        {visible(entry.name)}
         {entry.directory && '/'}
       </span>
       <span className={css.note}>{entry.directory ? '' : bytes(entry.size_bytes)}</span>
@@ -125,7 +126,7 @@ function Preview({ task, file }: { task: string; file: FileEntry }) {
   return (
     <>
       <div className={css.viewBar}>
-        <code title={file.path}>{file.name}</code>
+        <code title={visible(file.path)}>{visible(file.name)}</code>
         <Button kind="quiet" aria-pressed={tail} onClick={() => setTail(!tail)}>
           {tail ? say('files.follows') : say('files.follow')}
         </Button>
@@ -133,7 +134,7 @@ function Preview({ task, file }: { task: string; file: FileEntry }) {
           className={css.link}
           href={api.downloadPath(task, file.path)}
           download={file.name}
-          aria-label={say('files.downloadOf', { name: file.name, size: bytes(file.size_bytes) })}
+          aria-label={say('files.downloadOf', { name: visible(file.name), size: bytes(file.size_bytes) })}
           title={say('files.download', { size: bytes(file.size_bytes) })}
         >
           <Download size={16} aria-hidden />
@@ -142,9 +143,9 @@ function Preview({ task, file }: { task: string; file: FileEntry }) {
       {denied && <Failure error={piece.error} retry={() => void piece.refetch()} />}
       {data && binary(data.data) && <p className={css.none}>{say('files.binary')}</p>}
       {data && !binary(data.data) && (
-        <pre className={css.text} ref={box} tabIndex={0} aria-label={say('files.content', { name: file.name })}>
+        <pre className={css.text} ref={box} tabIndex={0} aria-label={say('files.content', { name: visible(file.name) })}>
           {data.offset > 0 && <span className="muted">{`${say('files.before', { size: bytes(data.offset) })}\n`}</span>}
-          {data.data}
+          {visible(data.data)}
           {!tail && data.eof !== true && (
             <span className="muted">{`\n${say('files.more', { size: bytes(PREVIEW_BYTES) })}`}</span>
           )}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { plain, plainText, spans } from './ansi';
+import { plain, plainText, spans, visible } from './ansi';
 
 test('colours become hues and other sequences vanish', () => {
   expect(spans('plain')).toEqual([{ text: 'plain' }]);
@@ -40,4 +40,10 @@ test('what was written over is gone', () => {
 
 test('lines that end as on other systems are all there', () => {
   expect(plainText('one\r\n10 %\r100 %\r\nthree\n')).toBe('one\n100 %\nthree\n');
+});
+
+test('what has no look is seen in a name', () => {
+  expect(visible('a\u001b]0;t\u0007b\u007f')).toBe('a␛]0;t␇b␡');
+  expect(visible('photo\u202egnp.exe\u009b')).toBe('photo\ufffdgnp.exe\ufffd');
+  expect(visible('one\r\n\ttwo äöü 漢')).toBe('one\r\n\ttwo äöü 漢');
 });

@@ -55,6 +55,14 @@ export function plainText(text: string): string {
   return text.split('\n').map(plain).join('\n');
 }
 
+/** A name or a file as it is: what has no look of its own is seen as a sign that stands for it. */
+export function visible(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (sign) => {
+    const code = sign.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '\u2421' : '\ufffd';
+  });
+}
+
 /** A line that was written over with carriage returns shows what came last. */
 function overwritten(line: string): string {
   const text = line.endsWith('\r') ? line.slice(0, -1) : line;
