@@ -350,8 +350,10 @@ async function views() {
       await picture(page, `${name}-panel`);
       if (wide) {
         await press(page, '?');
-        await page.getByRole('dialog').waitFor();
+        const help = page.getByRole('dialog');
+        await help.waitFor();
         await page.waitForTimeout(200);
+        must((await help.evaluate((dialog) => dialog.scrollTop)) === 0, 'the help does not begin at its beginning');
         await sound(page, 'help');
         await closed(page);
       }

@@ -7,7 +7,7 @@ import { Check } from '../components/field';
 import { toast } from '../components/toast';
 import { Button, Command, Notice, Panel, Skeleton, TabLinks } from '../components/ui';
 import { Wrong } from '../components/said';
-import { appHref } from '../lib/format';
+import { appHref, editHref } from '../lib/format';
 import { say } from '../words';
 import { Conflict } from './conflict';
 import { type Fields, locate, pointerOf, type Problem, takeOver, wayOf } from './document';
@@ -127,7 +127,18 @@ export function Workbench({
     }
   };
 
+  /** A service of that name is there: the text becomes a change of it. */
+  const change = async () => {
+    const target = `/${id.replace(/^\/+/, '')}`;
+    const now = await present(target, schema);
+    if (!now) return;
+    keepDraft(target, { yaml: draft.yaml, at: Date.now(), base: now.value, version: now.version });
+    keepDraft(draftId, undefined);
+    go(editHref(target));
+  };
+
   const plan = planned.answer?.plan;
+  const isThere = useRow('apps', base ? '' : `/${id.replace(/^\/+/, '')}`) !== undefined && !busy;
   const n = plan?.changes.length ?? 0;
   const locked = refused?.error instanceof ApiError && refused.error.locked;
   const isSame = base !== undefined && !planned.stale && plan?.action === 'none';
@@ -218,10 +229,15 @@ export function Workbench({
           >
             {base ? say('edit.discard') : say('dialog.cancel')}
           </Button>
-          <Button kind="primary" busy={busy} disabled={isSame || theirs !== undefined || (locked && !force)} onClick={() => void run()}>
+          <Button kind="primary" busy={busy} disabled={isSame || isThere || theirs !== undefined || (locked && !force)} onClick={() => void run()}>
             {base ? say('why.apply') : say('edit.run')}
           </Button>
         </div>
+        {isThere && (
+          <Notice tone="attention" action={<Button onClick={() => void change()}>{say('view.changeIt')}</Button>}>
+            <div role="status">{say('view.isThere')}</div>
+          </Notice>
+        )}
         {refused && refused.value === value && (
           <div role="alert">
             <Notice tone={locked ? 'attention' : 'bad'}>

@@ -5,4 +5,6 @@ export const views = {
   'view.lastLines': 'Das Letzte, was Versuch {n} schrieb:',
   'view.attempts': 'alle Versuche',
   'view.volumes': 'Dauerhafte Datenträger',
+  'view.isThere': 'Einen Dienst dieses Namens gibt es schon.',
+  'view.changeIt': 'Ihn so ändern …',
 };

@@ -5,4 +5,6 @@ export const views = {
   'view.lastLines': 'The last that attempt {n} wrote:',
   'view.attempts': 'all attempts',
   'view.volumes': 'Persistent volumes',
+  'view.isThere': 'A service of this name is there already.',
+  'view.changeIt': 'Change it to this…',
 } as const;
