@@ -46,7 +46,7 @@ export class ApiError extends Error {
 
   /** A deployment holds the app; the change may be forced over it. */
   get locked(): boolean {
-    return this.status === 409 && /force=true/.test(this.message + (this.hint ?? ''));
+    return this.status === 409 && (this.code === 'locked' || /force=true/.test(this.message + (this.hint ?? '')));
   }
 
   /** The language of the message, where the server said it and not the page. */
@@ -215,10 +215,17 @@ export const calls = {
   }),
   restart: (id: string): Call => ({ method: 'POST', path: `${MARATHON}/apps${marathonPath(id)}/restart` }),
   remove: (id: string): Call => ({ method: 'DELETE', path: `${MARATHON}/apps${marathonPath(id)}` }),
+  rollBack: (id: string, body: RollbackRequest): Call => ({ method: 'POST', path: `${OWN}/apps/${segment(id)}/rollback`, body }),
+  kill: (task: Instance, scale: boolean): Call => ({
+    method: 'POST',
+    path: `${MARATHON}/tasks/delete${scale ? '?scale=true' : ''}`,
+    body: { ids: [task.task_id] },
+  }),
+  cancelDeployment: (id: string): Call => ({ method: 'DELETE', path: `${MARATHON}/deployments/${segment(id)}` }),
 };
 
 /** Makes a change, over a deployment that holds the service when `force`. */
-function make({ method, path, body }: Call, force: boolean): Promise<unknown> {
+function make({ method, path, body }: Call, force = false): Promise<unknown> {
   return send(method, path + forced(force), body);
 }
 
@@ -271,8 +278,7 @@ export const api = {
     const answer = await get<Versions>(`${OWN}/apps/${segment(id)}/versions?${query}`, signal);
     return answer.diff as VersionDiff;
   },
-  rollBack: (id: string, body: RollbackRequest) =>
-    send('POST', `${OWN}/apps/${segment(id)}/rollback`, body) as Promise<Rollback>,
+  rollBack: (id: string, body: RollbackRequest) => make(calls.rollBack(id, body)) as Promise<Rollback>,
   /** The end of what a task wrote. */
   logEnd: async (task: string, file: string) => {
     const query = new URLSearchParams({ file, offset: '-65536', limit: '65536' });
@@ -283,12 +289,11 @@ export const api = {
   change: (id: string, patch: Record<string, unknown>, force = false) => make(calls.change(id, patch), force),
   restart: (id: string, force = false) => make(calls.restart(id), force),
   remove: (id: string, force = false) => make(calls.remove(id), force),
-  kill: (task: Instance, scale: boolean) =>
-    send('POST', `${MARATHON}/tasks/delete${scale ? '?scale=true' : ''}`, { ids: [task.task_id] }),
+  kill: (task: Instance, scale: boolean) => make(calls.kill(task, scale)),
   scaleGroup: (id: string, scaleBy: number, force = false) =>
     send('PUT', `${MARATHON}/groups${marathonPath(id)}${forced(force)}`, { scaleBy }),
   removeGroup: (id: string, force = false) =>
     send('DELETE', `${MARATHON}/groups${marathonPath(id)}${forced(force)}`),
   retryNow: (id: string) => send('DELETE', `${MARATHON}/queue${marathonPath(id)}/delay`),
-  cancelDeployment: (id: string) => send('DELETE', `${MARATHON}/deployments/${segment(id)}`),
+  cancelDeployment: (id: string) => make(calls.cancelDeployment(id)),
 };

@@ -1,10 +1,10 @@
 // Deployments on their way, and the way back.
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { api } from '../api/client';
+import { api, calls } from '../api/client';
 import { useLoaded, useRows } from '../api/hooks';
 import type { Deployment } from '../api/types';
-import { Button, Command, Empty, PageHead, Panel, Skeleton } from '../components/ui';
+import { Button, Empty, PageHead, Panel, Skeleton } from '../components/ui';
 import { say } from '../words';
 import { Change } from './actions';
 import { DeploymentRow, DeploymentTrouble } from './deployment';
@@ -60,6 +60,8 @@ export default function Deployments() {
         <Change
           title={say('deployments.backTitle')}
           verb={say('versions.back')}
+          command={`tepui deployment cancel ${asked.id}`}
+          call={calls.cancelDeployment(asked.id)}
           done={say('deployments.backDone')}
           change={() => api.cancelDeployment(asked.id)}
           onClose={() => setAsked(undefined)}
@@ -67,7 +69,6 @@ export default function Deployments() {
           <p>
             {say('deployments.returns', { n: asked.app_ids.length, ids: asked.app_ids.join(', ') })}
           </p>
-          <Command text={`tepui deployment cancel ${asked.id}`} />
         </Change>
       )}
     </>
@@ -93,6 +94,7 @@ function Undo({ deployment, onClose }: { deployment: Deployment; onClose: () => 
       danger
       typed={first}
       command={`tepui deployment cancel ${deployment.id}`}
+      call={calls.cancelDeployment(deployment.id)}
       done={say('deployments.backDone')}
       change={() => api.cancelDeployment(deployment.id)}
       onClose={onClose}

@@ -1,7 +1,7 @@
 // The versions of a service: who made them and what came of it, what differs between two, the way back.
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { api } from '../api/client';
+import { api, calls } from '../api/client';
 import { queries } from '../api/hooks';
 import type { AppSummary, FieldDiff, Rollback, Version } from '../api/types';
 import { Check } from '../components/field';
@@ -223,6 +223,7 @@ function Back({
       verb={say('versions.back')}
       disabled={!told.data || told.data.fields.length === 0}
       command={command}
+      call={calls.rollBack(id, { to: to.version, ...(keep && { keep_instances: true }) })}
       done={say('versions.backDone', { id })}
       change={async (force) => {
         const body = { to: to.version, force, keep_instances: keep };
