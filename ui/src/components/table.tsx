@@ -50,6 +50,8 @@ const PLAIN_MAX = 40;
 const TOP_PX = 64;
 /** The line around the panel of a table. */
 const FRAME_PX = 2;
+/** Rows drawn beyond those that are seen: each costs as much as one that is. */
+const OVERSCAN = 4;
 const ROW_PX = { dense: 29, normal: 41, phone: 84 };
 
 /** How high the rows of all lists are, as the reader chose. */
@@ -346,7 +348,7 @@ function LongBody<T>(props: Drawn<T>) {
   const virtual = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => (window.innerWidth < PHONE_BELOW ? ROW_PX.phone : dense ? ROW_PX.dense : ROW_PX.normal),
-    overscan: 8,
+    overscan: OVERSCAN,
     initialRect: { width: window.innerWidth, height: window.innerHeight },
     scrollMargin: top,
     scrollPaddingStart: TOP_PX,

@@ -248,18 +248,21 @@ export function InstanceBar({
   waiting: boolean;
 }) {
   const most = Math.max(wanted, running + staging + stopping, 1);
-  const part = (n: number) => `${(n / most) * 100}%`;
+  const parts = [
+    [css.up, running - unhealthy - starting],
+    [css.sick, unhealthy],
+    [css.coming, starting],
+    [waiting ? css.held : css.coming, staging],
+    [css.going, stopping],
+  ] as const;
   return (
     <span className={css.instances}>
       <Changing className="nums">
         {`${running === wanted ? running : `${running} / ${wanted}`}${stopping > 0 ? ` −${stopping}` : ''}`}
       </Changing>
       <span className={css.instanceBar} aria-hidden="true" data-state>
-        <span className={css.up} style={{ width: part(running - unhealthy - starting) }} />
-        <span className={css.sick} style={{ width: part(unhealthy) }} />
-        <span className={css.coming} style={{ width: part(starting) }} />
-        <span className={waiting ? css.held : css.coming} style={{ width: part(staging) }} />
-        <span className={css.going} style={{ width: part(stopping) }} />
+        {/* A list has one in each row: what is nothing is not there. */}
+        {parts.map(([look, n], i) => n > 0 && <span key={i} className={look} style={{ width: `${(n / most) * 100}%` }} />)}
       </span>
     </span>
   );
