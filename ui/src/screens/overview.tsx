@@ -204,7 +204,8 @@ function Grid({
     else return;
     event.preventDefault();
   };
-  const nothing = say('overview.nothing');
+  // Said in full once, by the first chart.
+  const nothing = say('overview.notYet');
   const traffic = latest(valuesOf(measured, 'requests')) !== undefined;
   const none = reached ? nothing : say('overview.front');
   return (
@@ -220,7 +221,7 @@ function Grid({
         title={say('list.cpu')}
         frame={frame}
         format={(value) => cpus(value)}
-        empty={nothing}
+        empty={say('overview.nothing')}
         lines={[
           ...line('used', 'cpus_used', 'cpu', 'area'),
           ...line('reserved', 'cpus_reserved', 'cpu', 'bound'),

@@ -14,6 +14,7 @@ export const overview: Catalog<typeof english> = {
   'overview.range.24h': '24 Std.',
   'overview.changedAt': 'Geändert um {time}',
   'overview.nothing': 'Noch ist nichts gemessen; die ersten Zahlen kommen bis 10 s nach einem Start.',
+  'overview.notYet': 'Noch nichts.',
   'overview.front': 'Gezählt werden Anfragen, die durch den Eingang des Clusters kommen: dafür braucht der Dienst die Labels DCOS_SERVICE_NAME, DCOS_SERVICE_SCHEME und DCOS_SERVICE_PORT_INDEX.',
   'overview.charts': 'Diagramme; die Pfeiltasten gehen durch die Zeit',
   'overview.restarts': 'Neustarts',

@@ -11,6 +11,7 @@ export const overview = {
   'overview.range.24h': '24 hours',
   'overview.changedAt': 'Changed at {time}',
   'overview.nothing': 'Nothing was measured yet; the first numbers come within 10 s of a start.',
+  'overview.notYet': 'Nothing yet.',
   'overview.front': 'Requests are counted where they come through the front door: give the service the labels DCOS_SERVICE_NAME, DCOS_SERVICE_SCHEME and DCOS_SERVICE_PORT_INDEX.',
   'overview.charts': 'Charts; the arrow keys move through time',
   'overview.restarts': 'Restarts',
