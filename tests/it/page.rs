@@ -114,6 +114,12 @@ fn a_browser_gets_everywhere_by_keys() {
     browse("keys.mjs");
 }
 
+/// Every screen in German, wide and on a phone: no English but the server's own, which is marked so.
+#[test]
+fn a_browser_finds_no_english_in_the_german_page() {
+    browse("german.mjs");
+}
+
 /// What goes wrong in a real cluster: a check, a program that ends, a service too large for any node.
 #[test]
 fn a_browser_sees_each_trouble_of_a_real_cluster_named() {

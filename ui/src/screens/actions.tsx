@@ -364,7 +364,7 @@ export function Change({
           />
         )}
         {command && <Command text={command} curl={call && curlOf(call)} />}
-        <div style={{ display: 'flex', justifyContent: 'flex-end', gap: 8 }}>
+        <div style={{ display: 'flex', justifyContent: 'flex-end', flexWrap: 'wrap', gap: 8 }}>
           <Button onClick={onClose} data-first={danger || undefined}>
             {say('dialog.cancel')}
           </Button>

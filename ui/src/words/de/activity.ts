@@ -55,7 +55,7 @@ export const activity: Catalog<typeof english> = {
   'activity.ofInstance': '{number} der Instanz {id}',
   'activity.began': 'Begann',
   'activity.ended': 'Endete',
-  'activity.end': 'Ende',
+  'activity.end': 'Ausgang',
   'activity.show': '{file} zeigen',
   'activity.download': 'Herunterladen',
   'activity.away': '{error}: der Knoten hat es vielleicht weggeworfen.',

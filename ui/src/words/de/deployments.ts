@@ -25,8 +25,8 @@ export const deployments: Catalog<typeof english> = {
   'deployments.backAndDelete': '{what} zurückrollen und löschen',
   'deployments.backAndDeleteTitle': '{what} zurückrollen und löschen?',
   'deployments.makes': {
-    one: 'Diese Ausrollung legt {ids} erst an: es gibt nichts, wohin zurück, also wird der Dienst gelöscht.',
-    other: 'Diese Ausrollung legt {ids} erst an: es gibt nichts, wohin zurück, also werden die Dienste gelöscht.',
+    one: 'Diese Ausrollung legt {ids} erst an: einen früheren Stand gibt es nicht, also wird der Dienst gelöscht.',
+    other: 'Diese Ausrollung legt {ids} erst an: einen früheren Stand gibt es nicht, also werden die Dienste gelöscht.',
   },
   'deployments.others': {
     one: '{ids} kehrt zu Version und Anzahl davor zurück.',

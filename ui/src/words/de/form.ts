@@ -34,7 +34,7 @@ export const form: Catalog<typeof english> = {
   'form.args': 'Argumente, eines je Zeile',
   'form.pull': 'Vor jedem Start holen',
   'form.privileged': 'Alle Rechte auf dem Knoten',
-  'form.resources': 'Mittel',
+  'form.resources': 'Ressourcen',
   'form.forEach': 'Für jede Instanz.',
   'form.cpus': 'CPUs',
   'form.memory': 'Speicher',

@@ -17,7 +17,7 @@ export const why: Catalog<typeof english> = {
   'why.due': 'Der nächste Start ist fällig.',
   'why.funnel': { one: 'Von {n} Knoten', other: 'Von {n} Knoten' },
   'why.left': '{n} übrig',
-  'why.out': '{n} fallen weg',
+  'why.out': '{n} weg',
   'why.constraints': 'Bedingungen',
   'why.rulesOut': { one: 'schließt {n} Knoten aus', other: 'schließt {n} Knoten aus' },
   'why.sole': '{what}; {n} davon sonst nichts',
@@ -41,7 +41,7 @@ export const why: Catalog<typeof english> = {
   'reason.ports': 'Ports',
   'reason.volume': 'Volumes',
   'reason.network': 'Netz',
-  'reason.scarce': 'Knappe Mittel',
+  'reason.scarce': 'Knappe Ressourcen',
 
   'why.needs': 'braucht {needed}, frei {free}',
   'why.amount.cpus': { one: '{text} CPU', other: '{text} CPUs' },
