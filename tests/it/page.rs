@@ -94,6 +94,36 @@ fn browse(script: &str) {
     eprintln!("{text}");
 }
 
+/// Sizes and counts, which are the same on a slow machine; times are a subject of `make bench`.
+#[test]
+fn the_page_keeps_within_its_budgets() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let system = System::start();
+    let quiet = json!({"id": "/budget/quiet", "cmd": "sleep 100000", "cpus": 0.01, "mem": 16,
+                       "instances": 2});
+    // Forty lines ten times a second.
+    let lines = "n=0; while true; do i=0; while [ $i -lt 40 ]; do n=$((n+1)); i=$((i+1)); \
+                 echo \"GET /api/orders/$n 200 in 12 ms\"; done; sleep 0.1; done";
+    let writer = json!({"id": "/budget/writer", "cmd": lines, "cpus": 0.1, "mem": 32});
+    for app in [&quiet, &writer] {
+        system.marathon("POST", "/v2/apps", Some(app));
+    }
+    system.wait_running("/budget/quiet", 2);
+    system.wait_running("/budget/writer", 1);
+    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
+    let out = Command::new("node")
+        .arg(format!("{root}tests/browser/budget.mjs"))
+        .env("TEPUI_URL", format!("http://{}", system.router))
+        .env("TEPUI_PASSWORD", password.expect("password file").trim())
+        .env("TEPUI_APP", "/budget/writer")
+        .env("TEPUI_QUIET", "/budget/quiet")
+        .output()
+        .expect("node runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    eprintln!("{text}");
+}
+
 /// A made-up cluster in which much is broken: dead engine, failing checks, data at stake. The page must
 /// say so, keep the focus, and fit every width.
 #[test]
