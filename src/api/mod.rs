@@ -26,6 +26,7 @@ mod exec;
 mod sessions;
 mod level;
 mod nodes;
+mod one_node;
 mod plan;
 mod events;
 pub mod live;

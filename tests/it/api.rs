@@ -294,6 +294,43 @@ async fn the_live_stream_begins_with_everything_and_goes_on_with_changes() {
 }
 
 #[tokio::test]
+async fn a_nodes_page_is_told_of_its_own_instances_alone() {
+    let (world, tasks) = (World::new(), Tasks::new("test"));
+    world.app("/a", 2, |_| {});
+    let table = table(&world, &tasks);
+    let nodes: Vec<_> = world.state().nodes.values().map(|n| n.info.hostname.clone()).collect();
+    let mut events = Vec::new();
+    for host in &nodes {
+        let mut one = Events::open(&table, &format!("/events?of=node:{host}"), None).await;
+        assert_eq!(one.until("snapshot").await.1["host"], host.as_str());
+        events.push(one);
+    }
+    // Only the end of an app's instances on the node is told there, as what went.
+    let on = |host: &str| {
+        let state = world.state();
+        let id = state.nodes.values().find(|n| n.info.hostname == host).unwrap().id().clone();
+        state.instances_on(&id).map(|i| i.id.to_string()).collect::<Vec<_>>()
+    };
+    let before: Vec<_> = nodes.iter().map(|host| on(host)).collect();
+    world.put("/a", None);
+    world.settle();
+    for (one, before) in events.iter_mut().zip(&before).filter(|(_, before)| !before.is_empty()) {
+        let mut gone = Vec::new();
+        while gone.len() < before.len() {
+            let (_, delta) = one.until("delta").await;
+            let tasks = delta["tasks"].clone();
+            let ids = |key: &str| tasks[key].as_array().cloned().unwrap_or_default();
+            for row in ids("set") {
+                assert!(before.contains(&row["id"].as_str().unwrap().to_owned()), "{row}");
+            }
+            gone.extend(ids("removed").iter().map(|id| id.as_str().unwrap().to_owned()));
+        }
+        gone.sort_unstable();
+        assert_eq!(&gone, before);
+    }
+}
+
+#[tokio::test]
 async fn a_slow_reader_of_the_live_stream_is_cut() {
     let (world, tasks) = (World::new(), Tasks::new("test"));
     let table = table(&world, &tasks);

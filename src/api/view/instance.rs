@@ -72,10 +72,17 @@ struct HealthRow<'a> {
     last_failure_cause: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Used {
+/// What an instance is measured to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Used {
     cpus: Decimal,
     mem_mb: Decimal,
+}
+
+impl Used {
+    pub fn of(usage: &TaskUsage) -> Self {
+        Self { cpus: cpus(usage.cpus), mem_mb: mib(usage.mem_bytes) }
+    }
 }
 
 /// The row of one instance; `usage` are the samples of its node.
@@ -106,10 +113,7 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         exit_code: instance.containers().iter().find_map(|c| c.exit_code),
         restarts: instance.incarnation.saturating_sub(1),
         demand: spec.map(|spec| spec.run.demand()).unwrap_or_default().into(),
-        used: usage
-            .iter()
-            .find(|u| u.instance == instance.id)
-            .map(|u| Used { cpus: cpus(u.cpus), mem_mb: mib(u.mem_bytes) }),
+        used: usage.iter().find(|u| u.instance == instance.id).map(Used::of),
     }
 }
 

@@ -401,6 +401,10 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/nodes", "/nodes".into()),
         ("/nodes/{id}", "/nodes/a1".into()),
         ("/nodes/{id}", "/nodes/nope".into()),
+        ("/events", "/events?of=node:nope".into()),
+        ("/events", "/events?of=nope".into()),
+        ("/metrics", "/metrics?of=services&series=requests".into()),
+        ("/metrics", "/metrics?of=services&series=nope".into()),
         ("/nodes/{id}/drain", "/nodes/a1/drain".into()),
         ("/nodes/{id}/drain", "/nodes/a2/drain".into()),
         ("/nodes/{id}/drain", "/nodes/nope/drain".into()),
@@ -460,6 +464,7 @@ async fn answers_are_what_the_document_says_field_by_field() {
         c.ask(&keeps, Method::GET, template, &path, "").await;
     }
     stream(&mut c).await;
+    parts(&mut c).await;
 
     assert!(c.problems.is_empty(), "{}", c.problems.join("\n"));
     let mut documented = BTreeSet::new();
@@ -471,7 +476,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
             }
         }
     }
-    for name in ["LiveSnapshot", "LiveDelta"] {
+    for name in
+        ["LiveSnapshot", "LiveDelta", "PlacedSnapshot", "PlacedDelta", "NodeDelta", "NodeMeasured"]
+    {
         contract.all(&contract.0["components"]["schemas"][name], name, &mut documented);
     }
     let unseen: Vec<&String> =
@@ -539,4 +546,31 @@ async fn stream(c: &mut Check<'_>) {
         }
     }
     panic!("the stream did not tell of all kinds of changes: {:?}", c.seen);
+}
+
+/// The live view of where instances are, and of one node.
+async fn parts(c: &mut Check<'_>) {
+    let (world, tasks) = (everything(), Tasks::new("test"));
+    let table = table(&world, &tasks);
+    let schemas = &c.contract.0["components"]["schemas"];
+    let mut placed = Events::open(&table, "/events?of=placed", None).await;
+    let (_, snapshot) = placed.until("snapshot").await;
+    c.value(&schemas["PlacedSnapshot"], "PlacedSnapshot", &snapshot);
+    let node = world.first("/web").placement().unwrap().node.to_string();
+    let mut one = Events::open(&table, &format!("/events?of=node:{node}"), None).await;
+    c.value(&schemas["Node"], "Node", &one.until("snapshot").await.1);
+    world.put("/web", None);
+    world.settle();
+    c.value(&schemas["PlacedDelta"], "PlacedDelta", &placed.until("delta").await.1);
+    while !["tasks.set", "tasks.removed", "drain"]
+        .iter()
+        .all(|field| c.seen.contains(&format!("NodeDelta.{field}")))
+    {
+        world.app("/other", 1, |_| {});
+        world.app("/other", 0, |_| {});
+        c.value(&schemas["NodeDelta"], "NodeDelta", &one.until("delta").await.1);
+    }
+    tokio::time::pause();
+    c.value(&schemas["NodeMeasured"], "NodeMeasured", &one.until("measured").await.1);
+    tokio::time::resume();
 }

@@ -636,17 +636,19 @@ export interface Node extends NodeSummary {
   address: string;
   last_seen_at?: Time;
   tasks: Instance[];
-  /** While the node is draining. */
-  drain?: {
-    since: Time;
-    until: Time;
-    waits: {
-      app: string;
-      /** How many are still on the node. */
-      instances: number;
-      reason: string;
-    }[];
-  };
+  drain?: NodeDrain;
+}
+
+/** While the node is draining. */
+export interface NodeDrain {
+  since: Time;
+  until: Time;
+  waits: {
+    app: string;
+    /** How many are still on the node. */
+    instances: number;
+    reason: string;
+  }[];
 }
 
 export interface DrainRequest {
@@ -946,4 +948,58 @@ export interface LiveDelta {
     set: Deployment[];
     removed: string[];
   };
+}
+
+/** An instance that has a place and has not ended. */
+export interface PlacedInstance {
+  id: string;
+  /** Empty for what is no app's. */
+  app_id: string;
+  node_id: string;
+  state: Standing;
+  cpus: number;
+  mem_mb: number;
+  disk_mb: number;
+  /** As measured, to a tenth of what is reserved; told again when it has left its tenth. */
+  used?: {
+    cpus: number;
+    mem_mb: number;
+  };
+}
+
+export interface PlacedSnapshot {
+  revision: Revision;
+  at: Time;
+  instances: PlacedInstance[];
+}
+
+export interface PlacedDelta {
+  revision: Revision;
+  at: Time;
+  instances: {
+    set: PlacedInstance[];
+    removed: string[];
+  };
+}
+
+/** Instances that are others, and how far the draining is. */
+export interface NodeDelta {
+  revision: Revision;
+  at: Time;
+  /** Absent when all are as before. Rows without `used`, which is told apart. */
+  tasks?: {
+    set: Instance[];
+    removed: string[];
+  };
+  drain?: NodeDrain;
+}
+
+export interface NodeMeasured {
+  at: Time;
+  last_seen_at?: Time;
+  /** By instance, those that use something else than was told. */
+  used: Record<string, {
+    cpus: number;
+    mem_mb: number;
+  }>;
 }
