@@ -199,7 +199,7 @@ async function screens(page, view) {
     });
   }
   await check(`${view.name}: a node is sound`, async () => {
-    await page.goto(`${base}/ui/nodes`);
+    await page.goto(`${base}/ui/nodes?view=list`);
     await page.getByRole('table', { name: 'Nodes' }).getByRole('link').first().click();
     await page.getByRole('heading', { name: /instances?$/ }).waitFor();
     await examine(page, view, 'node');

@@ -150,6 +150,13 @@ fn a_browser_finds_no_english_in_the_german_page() {
     browse("german.mjs");
 }
 
+/// The map of the nodes with few and with many of them, a drain from its preview to its end, an invitation
+/// and who comes, traffic: in made-up clusters.
+#[test]
+fn a_browser_sees_the_cluster_as_a_map_and_drains_a_node() {
+    browse("map.mjs");
+}
+
 /// What goes wrong in a real cluster: a check, a program that ends, a service too large for any node.
 #[test]
 fn a_browser_sees_each_trouble_of_a_real_cluster_named() {

@@ -12,8 +12,8 @@ import type {
   LogChunk,
   Logs,
   Me,
+  Measured,
   Moves,
-  Node,
   PlanAnswer,
   Rollback,
   RollbackRequest,
@@ -237,7 +237,13 @@ export const api = {
 
   app: (id: string, signal?: AbortSignal) => get<App>(`${OWN}/apps/${segment(id)}`, signal),
   why: (id: string, signal?: AbortSignal) => get<Why>(`${OWN}/apps/${segment(id)}/why`, signal),
-  node: (id: string, signal?: AbortSignal) => get<Node>(`${OWN}/nodes/${segment(id)}`, signal),
+  /** Lets one node join. */
+  invite: () => send('POST', `${OWN}/nodes/invite`) as Promise<{ token: string; master: string; expires_at: string }>,
+  /** What came through the front door to each service. */
+  traffic: (signal?: AbortSignal) => {
+    const series = ['requests', 'errors', 'latency_p99'].map((name) => ['series', name]);
+    return get<Measured>(`${OWN}/metrics?${new URLSearchParams([['of', 'services'], ...series])}`, signal);
+  },
   drainPreview: (id: string) => get<DrainPreview>(`${OWN}/nodes/${segment(id)}/drain`),
   drain: (id: string, body: DrainRequest) =>
     send('POST', `${OWN}/nodes/${segment(id)}/drain`, body) as Promise<Moves>,

@@ -1,4 +1,5 @@
 // First screen: is anything wrong, how full is it, what is going on.
+import { lazy, Suspense } from 'react';
 import { Link } from 'wouter';
 import { useRows, useStatus } from '../api/hooks';
 import type { AppSummary, NodeSummary, Status, Verdict } from '../api/types';
@@ -10,6 +11,8 @@ import { say } from '../words';
 import css from './dashboard.module.css';
 import { DeploymentRow } from './deployment';
 import { NoServices, Title } from './services';
+
+const Traffic = lazy(() => import('../map/trafficview'));
 
 const SHOWN = 6;
 /** More nodes than this are drawn as squares without text. */
@@ -57,6 +60,11 @@ export function Dashboard() {
                 ))}
               </ul>
             </Panel>
+          )}
+          {apps.some((app) => app.service_url) && (
+            <Suspense>
+              <Traffic />
+            </Suspense>
           )}
           {apps.length > 0 && <Recent apps={apps} />}
         </div>

@@ -44,7 +44,7 @@ function addresses(task: Instance): string[] {
   return task.ip_addresses.filter((ip) => ip !== task.host);
 }
 
-function logHref(task: Instance): string {
+export function logHref(task: Instance): string {
   const href = appHref(task.app_id, 'logs');
   return task.task_id ? `${href}&${new URLSearchParams({ task: task.task_id })}` : href;
 }
@@ -55,7 +55,7 @@ function hasShell(task: Instance): boolean {
 }
 
 /** `x` and `f` are meant for the row under the focus or the pointer, or for the only one there is. */
-function useRowKeys(rows: readonly Instance[], shells: boolean): void {
+export function useRowKeys(rows: readonly Instance[], shells: boolean): void {
   const open = (kind: Kind) => {
     const row =
       document.querySelector('[role="row"]:focus-within [data-task]') ??
@@ -296,7 +296,7 @@ export function InstanceTable({
   );
 }
 
-function Kill({ task, onClose }: { task: Instance; onClose: () => void }) {
+export function Kill({ task, onClose }: { task: Instance; onClose: () => void }) {
   const [scale, setScale] = useState(false);
   return (
     <Change

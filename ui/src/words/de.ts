@@ -9,6 +9,7 @@ import { edit } from './de/edit';
 import { form } from './de/form';
 import { instances } from './de/instances';
 import { kit } from './de/kit';
+import { map } from './de/map';
 import { nodes } from './de/nodes';
 import { overview } from './de/overview';
 import { service } from './de/service';
@@ -30,6 +31,7 @@ export const de: Catalog = {
   ...form,
   ...instances,
   ...kit,
+  ...map,
   ...nodes,
   ...overview,
   ...service,

@@ -9,6 +9,7 @@ import { edit } from './en/edit';
 import { form } from './en/form';
 import { instances } from './en/instances';
 import { kit } from './en/kit';
+import { map } from './en/map';
 import { nodes } from './en/nodes';
 import { overview } from './en/overview';
 import { service } from './en/service';
@@ -29,6 +30,7 @@ export const en = {
   ...form,
   ...instances,
   ...kit,
+  ...map,
   ...nodes,
   ...overview,
   ...service,

@@ -8,7 +8,6 @@ export const nodes: Catalog<typeof english> = {
   'nodes.filterHint': 'Nach Name, zone:, attribute:…',
   'nodes.none': 'Kein Knoten ist da',
   'nodes.noMatch': 'Kein Knoten passt',
-  'nodes.start': 'Auf einer Maschine starten:',
 
   'node.gone': 'Es gibt keinen Knoten {id}',
   'node.seen': 'gesehen vor',
@@ -21,10 +20,6 @@ export const nodes: Catalog<typeof english> = {
   'node.drainHint': 'Der Knoten nimmt keine neue Arbeit an, bis er zurückgeholt wird.',
   'node.fates': 'Was geschähe',
   'node.otherTasks': 'Andere Aufgaben',
-  'node.goesTo': '{n} nach {host}',
-  'node.fate.no_place': { one: '{n} ohne Platz', other: '{n} ohne Platz' },
-  'node.fate.ends': { one: '{n} endet ohnehin', other: '{n} enden ohnehin' },
-  'node.fate.waited_for': { one: 'auf {n} wird gewartet', other: 'auf {n} wird gewartet' },
   'node.leaves': 'Daten in {volumes} bleiben auf diesem Knoten zurück',
   'node.empty': 'Hier läuft nichts',
   'node.instances': 'Instanzen auf {host}',

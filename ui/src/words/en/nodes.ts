@@ -5,7 +5,6 @@ export const nodes = {
   'nodes.filterHint': 'Filter by name, zone:, attribute:…',
   'nodes.none': 'No node has joined',
   'nodes.noMatch': 'No node matches',
-  'nodes.start': 'Start one on a machine:',
 
   'node.gone': 'There is no node {id}',
   'node.seen': 'last seen',
@@ -18,10 +17,6 @@ export const nodes = {
   'node.drainHint': 'The node takes no new work until you take it back.',
   'node.fates': 'What would happen',
   'node.otherTasks': 'Other tasks',
-  'node.goesTo': '{n} to {host}',
-  'node.fate.no_place': { one: '{n} without a place', other: '{n} without a place' },
-  'node.fate.ends': { one: '{n} ending anyway', other: '{n} ending anyway' },
-  'node.fate.waited_for': { one: '{n} waited for', other: '{n} waited for' },
   'node.leaves': 'Data in {volumes} stays behind on this node',
   'node.empty': 'Nothing runs here',
   'node.instances': 'Instances on {host}',
