@@ -28,6 +28,7 @@ mod deploy;
 mod wait;
 mod tasks;
 mod nodes;
+mod onward;
 mod tokens;
 mod deployments;
 mod history;

@@ -23,6 +23,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::world::World;
 
 mod contract;
+mod follow;
 mod golden;
 mod logs;
 mod sockets;

@@ -396,6 +396,7 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/schema/app", "/schema/app".into()),
         ("/logs", "/logs?of=/web".into()),
         ("/logs", "/logs?of=/web&limit=1&stream=stdout".into()),
+        ("/logs", "/logs?of=/web&limit=1&after=1970-01-01T00:00:00Z".into()),
         ("/logs", format!("/logs?of={web}&grep=(")),
         ("/logs", "/logs?of=/nope".into()),
         ("/nodes", "/nodes".into()),
@@ -445,6 +446,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
         c.ask(&world, Method::POST, template, path, body).await;
     }
     rolled_back(&mut c, &world, "stopped").await;
+    // A line that is longer than what is told of one, and has not ended.
+    world.files.lock().insert("stdout".into(), vec![b'x'; 70 << 10]);
+    c.ask(&world, Method::GET, "/logs", "/logs?of=/web", "").await;
     for path in ["/nodes/a1", "/nodes/p1", "/nodes/nope"] {
         c.ask(&world, Method::DELETE, "/nodes/{id}", path, "").await;
     }

@@ -877,10 +877,11 @@ export interface LogChunk {
   eof?: boolean;
 }
 
-/** `before` is absent when nothing is older. */
+/** `before` is absent when nothing is older, `after` unless it was asked for and there is more. */
 export interface Logs {
   lines: LogLine[];
   before?: Time;
+  after?: Time;
   searched_bytes: number;
   streams: LogStream[];
   histogram?: LogHistogram;
@@ -890,6 +891,12 @@ export interface LogLine {
   at?: Time;
   task: string;
   stream: 'stdout' | 'stderr';
+  /** Where it stands in its file. */
+  offset: number;
+  /** Its end was not written yet. */
+  partial?: boolean;
+  /** It is longer than `text`. */
+  cut?: boolean;
   /** Without its line break; at most 64 KiB. */
   text: string;
 }
@@ -900,8 +907,10 @@ export interface LogStream {
   stream: 'stdout' | 'stderr';
   /** Where the file goes on after this answer. */
   next_offset: number;
-  /** Why not all of it was looked at. */
-  cut?: 'lines' | 'bytes' | 'time' | 'not_kept' | 'unreachable';
+  /**
+   * Why not all of it was looked at; `behind` of a followed one that wrote faster than it was read, of which a part was left out.
+   */
+  cut?: 'lines' | 'bytes' | 'time' | 'behind' | 'not_kept' | 'unreachable';
 }
 
 /** How many of these lines fall into each part of their time. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { buckets, hue, type Line, LINES_MAX, marked, marker, NOTHING, preceded, renewed, since } from './lines';
 
 const at = (s: number) => new Date(s * 1_000).toISOString();
-const line = (s: number, text = `line ${s}`): Line => ({ at: at(s), ms: s * 1_000, task: 't', stream: 'stdout', text });
+const line = (s: number, text = `line ${s}`): Line => ({ at: at(s), ms: s * 1_000, task: 't', stream: 'stdout', offset: s, text });
 
 describe('lines', () => {
   it('join without a gap or a double, late ones in their place', () => {
