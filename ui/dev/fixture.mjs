@@ -1,6 +1,7 @@
 // TEST ONLY. Serves ui/dist and a made-up cluster (world.mjs) on loopback, with the headers the
 // binary sends, so that the page can be developed and its browser test run without a server.
 //   node dev/fixture.mjs [--port 18700] [--world demo|empty|broken|big|many|map] [--prefix /ops]
+//                        [--log-rate 1] lines of an instance each half second
 //                                                                    login: admin / admin
 //   node dev/fixture.mjs --api http://127.0.0.1:8000     the page from dist, data of a real tepui
 import { createHash } from 'node:crypto';
@@ -9,12 +10,14 @@ import { createServer, request } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { logs } from './logs.mjs';
 import { measured } from './measured.mjs';
 import * as past from './past.mjs';
 import { World } from './world.mjs';
 
-const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' }, prefix: { type: 'string', default: '' } } });
+const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' }, prefix: { type: 'string', default: '' }, 'log-rate': { type: 'string', default: '1' } } });
 const world = new World(values.world);
+world.logRate = Number(values['log-rate']);
 const dist = join(import.meta.dirname, '..', 'dist');
 const TOKEN = 'fixture-token';
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' };
@@ -161,14 +164,7 @@ async function own(req, res, url) {
   }
   if (path === 'logs') {
     const of = url.searchParams.get('of') ?? '';
-    const found = world.apps.has(of) ? world.apps.get(of).tasks : [findTask(of)].filter(Boolean);
-    if (!world.apps.has(of) && found.length === 0) return fail(res, 404, 'not_found', `app ${of} does not exist`);
-    const grep = url.searchParams.get('grep')?.replace('(?i)', '');
-    const [since, before] = [url.searchParams.get('since') ?? '', url.searchParams.get('before') ?? '9'];
-    const wanted = url.searchParams.get('stream') !== 'stderr';
-    const all = found.filter((t) => t.task_id && wanted).flatMap((t) => t.log.join('').split('\n').slice(0, -1).map((text) => ({ at: text.slice(0, 24), task: t.task_id, stream: 'stdout', text }))).filter((l) => l.at >= since && l.at < before && (!grep || new RegExp(grep, 'i').test(l.text))).sort((a, b) => (a.at < b.at ? -1 : 1));
-    const lines = all.slice(-Number(url.searchParams.get('limit') ?? 500));
-    return json(res, 200, { lines, ...(lines.length < all.length && { before: lines[0].at }), searched_bytes: 0, streams: found.map((t) => ({ task: t.task_id, host: t.host, stream: 'stdout', next_offset: 0 })) });
+    return logs(req, res, url, { world, findTask, json }) || fail(res, 404, 'not_found', of.startsWith('/') ? `app ${of} does not exist` : `task ${of} does not exist`);
   }
   if (parts[0] === 'nodes' && parts[1]) {
     if (parts[1] === 'invite') return json(res, 200, { token: 'MFRGGZDFMZTWQ.b3d1', master: '10.0.0.11:5070', expires_at: new Date(Date.now() + 3_600_000).toISOString() });

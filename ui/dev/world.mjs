@@ -2,6 +2,7 @@
 // nodes and tasks in memory, with enough behaviour that scaling and restarting can be watched.
 // Nothing here is part of the product or built into it.
 import { randomUUID } from 'node:crypto';
+import { written } from './logs.mjs';
 import { headline, isTrouble, ofApp, ofDeployment, ofNode, ofTask, verdict } from './verdicts.mjs';
 
 const now = () => new Date().toISOString();
@@ -10,6 +11,7 @@ const ago = (s) => new Date(Date.now() - s * 1000).toISOString();
 export class World {
   constructor(kind = 'demo') {
     this.revision = 1000;
+    this.logRate = 1;
     this.apps = new Map();
     this.nodes = new Map();
     this.deployments = new Map();
@@ -346,8 +348,8 @@ export class World {
     if (this.still) return;
     for (const app of this.apps.values()) {
       for (const t of this.living(app)) {
-        t.log.push(`${now()} \u001b[32mINFO\u001b[0m ${app.id} handled request ${Math.floor(Math.random() * 1e6)} in ${Math.floor(Math.random() * 40)} ms\n`);
-        if (t.log.length > 4000) t.logStart += t.log.shift().length;
+        for (let i = 0; i < this.logRate; i++) t.log.push(written(app, now()));
+        while (t.log.length > 4000) t.logStart += t.log.shift().length;
       }
       this.step(app);
     }

@@ -260,6 +260,7 @@ export const api = {
     ),
   logs: (query: Record<string, string>, signal?: AbortSignal) =>
     get<Logs>(`${OWN}/logs?${new URLSearchParams(query)}`, signal),
+  logsPath: (query: Record<string, string>) => `${OWN}/logs?${new URLSearchParams({ ...query, follow: 'true' })}`,
   logPath: (task: string, query: Record<string, string>) =>
     `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams(query)}`,
   downloadPath: (task: string, path: string) =>

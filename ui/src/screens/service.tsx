@@ -35,7 +35,7 @@ import { Instances } from './instances';
 import css from './service.module.css';
 import { Title } from './services';
 
-const Logs = lazy(() => import('./logs'));
+const Logs = lazy(() => import('../logs/screen'));
 const WhyView = lazy(() => import('./why'));
 const Configuration = lazy(() => import('./configuration'));
 const Overview = lazy(() => import('./overview'));

@@ -9,6 +9,7 @@ import { edit } from './de/edit';
 import { form } from './de/form';
 import { instances } from './de/instances';
 import { kit } from './de/kit';
+import { log } from './de/log';
 import { map } from './de/map';
 import { nodes } from './de/nodes';
 import { overview } from './de/overview';
@@ -31,6 +32,7 @@ export const de: Catalog = {
   ...form,
   ...instances,
   ...kit,
+  ...log,
   ...map,
   ...nodes,
   ...overview,

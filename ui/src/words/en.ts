@@ -9,6 +9,7 @@ import { edit } from './en/edit';
 import { form } from './en/form';
 import { instances } from './en/instances';
 import { kit } from './en/kit';
+import { log } from './en/log';
 import { map } from './en/map';
 import { nodes } from './en/nodes';
 import { overview } from './en/overview';
@@ -30,6 +31,7 @@ export const en = {
   ...form,
   ...instances,
   ...kit,
+  ...log,
   ...map,
   ...nodes,
   ...overview,
