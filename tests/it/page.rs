@@ -50,36 +50,31 @@ fn a_browser_signs_in_sees_the_demo_scales_it_and_watches_the_number_change() {
 /// Services are made by form, by YAML and from Compose text, and changed while somebody else does.
 #[test]
 fn a_browser_makes_services_and_changes_them_without_loss() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
-    let system = System::start();
-    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
-    let out = Command::new("node")
-        .arg(format!("{root}tests/browser/edit.mjs"))
-        .env("TEPUI_URL", format!("http://{}", system.router))
-        .env("TEPUI_USER", "admin")
-        .env("TEPUI_PASSWORD", password.expect("password file").trim())
-        .output()
-        .expect("node runs");
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
-    eprintln!("{text}");
+    browse_system("edit.mjs");
 }
 
 /// Shells and files: real containers, a connection that is cut, a page that is loaded anew.
 #[test]
 fn a_browser_opens_shells_loses_them_has_them_again_and_reads_files() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    browse_system("shell.mjs");
+}
+
+/// Logs: three instances and both streams in one list, what is hostile, earlier attempts, an instance that
+/// comes later, links, a phone, 400 lines a second.
+#[test]
+fn a_browser_reads_the_logs_of_all_instances_as_they_come() {
+    browse_system("logs.mjs");
+}
+
+/// Runs a script of `tests/browser` against a system of its own.
+fn browse_system(script: &str) {
     let system = System::start();
     let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
-    let out = Command::new("node")
-        .arg(format!("{root}tests/browser/shell.mjs"))
-        .env("TEPUI_URL", format!("http://{}", system.router))
-        .env("TEPUI_PASSWORD", password.expect("password file").trim())
-        .output()
-        .expect("node runs");
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
-    eprintln!("{text}");
+    let password = password.expect("password file");
+    let url = format!("http://{}", system.router);
+    let env =
+        [("TEPUI_URL", url.as_str()), ("TEPUI_USER", "admin"), ("TEPUI_PASSWORD", password.trim())];
+    run(script, &env);
 }
 
 /// Runs a script of `tests/browser` that brings its own made-up cluster.
@@ -87,8 +82,14 @@ fn browse(script: &str) {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
     let built = std::path::Path::new(&format!("{root}ui/dist/index.html.gz")).exists();
     assert!(built, "the page is not built; run `make ui` with Node 20 or newer first");
-    let out = Command::new("node").arg(format!("{root}tests/browser/{script}")).output();
-    let out = out.expect("node runs");
+    run(script, &[]);
+}
+
+fn run(script: &str, env: &[(&str, &str)]) {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let mut node = Command::new("node");
+    node.arg(format!("{root}tests/browser/{script}")).envs(env.iter().copied());
+    let out = node.output().expect("node runs");
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
     eprintln!("{text}");
@@ -160,17 +161,5 @@ fn a_browser_sees_the_cluster_as_a_map_and_drains_a_node() {
 /// What goes wrong in a real cluster: a check, a program that ends, a service too large for any node.
 #[test]
 fn a_browser_sees_each_trouble_of_a_real_cluster_named() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
-    let system = System::start();
-    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
-    let out = Command::new("node")
-        .arg(format!("{root}tests/browser/broken.mjs"))
-        .env("TEPUI_URL", format!("http://{}", system.router))
-        .env("TEPUI_USER", "admin")
-        .env("TEPUI_PASSWORD", password.expect("password file").trim())
-        .output()
-        .expect("node runs");
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
-    eprintln!("{text}");
+    browse_system("broken.mjs");
 }
