@@ -20,7 +20,7 @@ use tepui::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::world::World;
+use super::world::{World, spec};
 
 mod contract;
 mod follow;
@@ -117,6 +117,29 @@ async fn apps_are_rows_and_details() {
     let (status, error) = ask(&world, Method::GET, "/apps/nope", "").await;
     assert_eq!((status, &error["error"]["code"]), (404, &json!("not_found")));
     assert!(error["error"]["hint"].is_string());
+}
+
+/// What runs is old once another definition is wanted, and not by another number.
+#[tokio::test]
+async fn an_instance_is_outdated_by_another_definition_and_not_by_scaling() {
+    let world = World::new();
+    world.app("/a", 2, |_| {});
+    let old = async |world: &Arc<World>| {
+        let app = get(world, "/apps/a").await;
+        let tasks = app["tasks"].as_array().unwrap().iter();
+        tasks.filter(|task| task["condition"] == "running" && task["outdated"] == true).count()
+    };
+    let counts = async |world: &Arc<World>| {
+        let answer = get(world, "/apps/a/versions").await;
+        let versions = answer["versions"].as_array().unwrap().iter();
+        versions.map(|version| version["running"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    world.app("/a", 3, |_| {});
+    assert_eq!((old(&world).await, counts(&world).await), (0, vec![3, 0]));
+    let mut changed = spec("/a", 3);
+    changed.run_mut().labels.insert("tier".into(), "back".into());
+    world.put("/a", Some(changed));
+    assert_eq!((old(&world).await, counts(&world).await), (3, vec![0, 3, 0]));
 }
 
 #[tokio::test]

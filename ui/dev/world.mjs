@@ -68,6 +68,7 @@ export class World {
     const fresh = rolling.tasks[0];
     delete fresh.healthy;
     Object.assign(fresh, { health: [], version: now(), pending: 'its HTTP check has no result yet' });
+    for (const old of rolling.tasks.slice(1)) old.outdated = true;
     const data = this.addApp({ id: '/shop/data', image: 'postgres:17', cpus: 0.5, mem: 512, instances: 1 });
     data.volumes = [{ path: 'pgdata', size_mb: 2048, hosts: data.tasks.map((t) => t.host) }];
     data.dependants = ['/shop/payments'];
@@ -294,7 +295,7 @@ export class World {
     const d = { id: randomUUID(), version: now(), app_ids: [app.id], step: 1, steps: 1, started_at: now(), actions: [{ app_id: app.id, action, done: 0, of: app.spec.instances }] };
     app.version = d.version;
     this.deployments.set(d.id, d);
-    if (action === 'restart') for (const t of this.living(app)) t.goal = 'stop';
+    if (action === 'restart') for (const t of this.living(app)) Object.assign(t, { goal: 'stop', outdated: true });
     app.delayed = app.delayed && action !== 'scale';
     this.changed(app);
     return d;

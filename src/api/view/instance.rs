@@ -33,6 +33,8 @@ pub struct InstanceRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<Iso>,
     version: Iso,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    outdated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     node_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +101,8 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         launched_at: place.map(|p| Iso(p.launched_at)),
         started_at: instance.started_at().map(Iso),
         version: Iso(instance.version),
+        outdated: instance.app().is_some_and(|app| view.state.spec(app).is_some())
+            && !view.state.is_current(instance),
         node_id: place.map(|p| p.node.as_str()),
         host: place.map(|p| p.hostname.as_str()),
         ports: place.map(|p| p.host_ports.iter().flatten().copied().collect()).unwrap_or_default(),

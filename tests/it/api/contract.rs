@@ -460,6 +460,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
     keeps.app("/db", 1, |s| {
         s.run_mut().containers[0].volumes = vec![persistent_volume("pgdata", 512)]
     });
+    let mut changed = (**keeps.state().spec(&AppId::parse("/db")).unwrap()).clone();
+    changed.run_mut().containers[0].resources.mem = Milli::whole(65);
+    keeps.put("/db", Some(changed)); // what runs of it is outdated now
     let home = keeps.first("/db").placement().unwrap().hostname.clone();
     for (template, path) in [
         ("/apps/{id}", "/apps/db".to_owned()),

@@ -23,8 +23,8 @@ export interface Error {
     /**
      * Stable word for programs. 400: `bad_request`, `not_json`, `body_broken`.
      * 403: `cross_origin`, `forbidden`. 404: `not_found`. 405: `method_not_allowed`.
-     * 408: `body_slow`. 409: `conflict`, `not_running`. 413: `body_too_large`, `too_large`.
-     * 415: `no_content_type`. 422: `invalid` (then `field` is set).
+     * 408: `body_slow`. 409: `conflict`, `locked` (`force` helps), `not_running`.
+     * 413: `body_too_large`, `too_large`. 415: `no_content_type`. 422: `invalid` (then `field` is set).
      * 426: `upgrade_required`. 429: `too_many_requests`, `too_much`. 500: `internal`.
      * 502: `agent_unreachable`, `agent_failed`. 503: `no_leader`, `busy`, `disk_full`,
      * `log_stopped`, `unavailable`, `no_invitation`, `too_much`. 504: `timeout`.
@@ -451,6 +451,10 @@ export interface Instance {
   launched_at?: Time;
   started_at?: Time;
   version: Time;
+  /**
+   * It is of an earlier definition than the wanted one; a change of the number of instances makes none so.
+   */
+  outdated?: boolean;
   node_id?: string;
   /** Host name or address of the node. */
   host?: string;
@@ -803,7 +807,9 @@ export interface Version {
   active: boolean;
   /** How many it wants. */
   instances: number;
-  /** How many instances of it there are. */
+  /**
+   * How many instances of it there are; where versions differ by their number of instances only, all count for the newest.
+   */
   running: number;
   /** What differs from the version before: `image 1.4 → 1.5, +1 variable`. */
   summary: string;

@@ -4,6 +4,7 @@ import type { Deployment, Instance } from '../api/types';
 import { Panel, useNow } from '../components/ui';
 import { Told } from '../components/said';
 import { duration, shortTask } from '../lib/format';
+import { needsAttention } from '../lib/status';
 import { say } from '../words';
 import css from './strip.module.css';
 import { remaining, type Row, rolloutRows } from './rollout';
@@ -16,20 +17,18 @@ const SPAN_MIN_MS = 10_000;
 export function Rollout({
   deployment,
   app,
-  version,
   instances,
   said,
 }: {
   deployment: Deployment;
   app: string;
-  version: string;
   instances: readonly Instance[];
   /** The verdict on the service stands on the same screen: what blocks it is not told again. */
   said: boolean;
 }) {
   const now = useNow();
   const from = Date.parse(deployment.started_at);
-  const rows = rolloutRows(instances, version, from, now);
+  const rows = rolloutRows(instances, from, now);
   const span = Math.max(SPAN_MIN_MS, now - from);
   const action = deployment.actions.find((action) => action.app_id === app);
   const left = action && remaining(action.done, action.of, from, now);
@@ -52,17 +51,19 @@ export function Rollout({
       }
     >
       {action?.blocked && !said && (
-        <p className={css.blocked}>
+        <p className={needsAttention(deployment) ? css.blocked : css.goes}>
           <Told text={action.blocked} />
         </p>
       )}
-      <ul className={css.legend}>
-        {phases.map((phase) => (
-          <li key={phase}>
-            <i className={css[phase]} aria-hidden /> {say(`rollout.phase.${phase}`)}
-          </li>
-        ))}
-      </ul>
+      {phases.length > 0 && (
+        <ul className={css.legend}>
+          {phases.map((phase) => (
+            <li key={phase}>
+              <i className={css[phase]} aria-hidden /> {say(`rollout.phase.${phase}`)}
+            </li>
+          ))}
+        </ul>
+      )}
       <ul className={css.rows}>
         {rows.slice(0, ROWS_MAX).map((row) => (
           <Strip key={`${row.instance.id}${row.instance.task_id ?? ''}`} row={row} from={from} span={span} />
@@ -79,7 +80,7 @@ function Strip({ row: { instance, isNew, segments }, from, span }: { row: Row; f
     <li className={css.row}>
       <code className={isNew ? undefined : css.before}>{shortTask(instance)}</code>
       <div className={css.track}>
-        {segments.length === 0 && <span className={css.waits}>{say('rollout.waits')}</span>}
+        {segments.length === 0 && <span className={css.waits}>{say(instance.verdict.state === 'delayed' ? 'view.heldBack' : 'rollout.waits')}</span>}
         {segments.map((segment) => {
           const took = segment.to - segment.from;
           const word = say(`rollout.phase.${segment.phase}`);

@@ -63,13 +63,13 @@ export function moved(key: string, at: number, n: number, perRow: number): numbe
 
 export function Waffle({
   instances,
-  newest,
+  mixed,
   byNode,
   about,
 }: {
   instances: readonly Instance[];
-  /** The version that is being rolled out, while others run beside it. */
-  newest?: string | undefined;
+  /** Instances of an earlier definition run beside those of the present one. */
+  mixed?: boolean;
   byNode: boolean;
   /** What is told of the instance that is chosen. */
   about: (instance: Instance) => ReactNode;
@@ -103,7 +103,7 @@ export function Waffle({
             <span className="nums">{number(n)}</span> {uncapital(look.word)}
           </li>
         ))}
-        {newest && (
+        {mixed && (
           <li>
             <i className={`${css.sample} ${css.newest}`} aria-hidden /> {say('squares.newVersion')}
           </li>
@@ -133,7 +133,7 @@ export function Waffle({
                   title={name}
                   tabIndex={one.id === focusable ? 0 : -1}
                   data-instance={one.id}
-                  className={`${css.cell} ${css[look.tone]} ${newest && one.version === newest ? css.newest : ''}`}
+                  className={`${css.cell} ${css[look.tone]} ${mixed && !one.outdated ? css.newest : ''}`}
                   onClick={() => setChosen(one.id)}
                   onFocus={() => setChosen(one.id)}
                 >

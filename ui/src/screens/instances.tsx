@@ -2,7 +2,7 @@
 import { EllipsisVertical, FileText, FolderOpen, OctagonX, SquareTerminal } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import { api } from '../api/client';
+import { api, calls } from '../api/client';
 import type { App, Instance, Verdict } from '../api/types';
 import { Check } from '../components/field';
 import { Menu } from '../components/menu';
@@ -69,8 +69,8 @@ export function useRowKeys(rows: readonly Instance[], shells: boolean): void {
 
 export function instanceColumns(options: {
   app: boolean;
-  /** The present version, when instances of another run beside it. */
-  version?: string | undefined;
+  /** Instances of an earlier definition run beside those of the present one. */
+  mixed?: boolean;
   kill: (task: Instance) => void;
   go: (href: string) => void;
   /** Whether the user may open shells. */
@@ -103,10 +103,8 @@ export function instanceColumns(options: {
               </code>
               <Copy text={task.task_id ?? task.id} label={say('instances.copyId', { id: task.task_id ?? task.id })} />
             </span>
-            {options.version !== undefined && (
-              <span className={css.version}>
-                {task.version === options.version ? say('instances.newVersion') : say('instances.oldVersion')}
-              </span>
+            {options.mixed && (
+              <span className={css.version}>{say(task.outdated ? 'instances.oldVersion' : 'instances.newVersion')}</span>
             )}
           </span>
         ),
@@ -235,36 +233,36 @@ export function Instances({ app }: { app: App }) {
       {rows.length === 0 ? (
         <NoInstance wanted={app.instances.wanted} />
       ) : (
-        <InstanceTable rows={rows} label={say('instances.of', { id: app.id })} version={mixed(rows)} />
+        <InstanceTable rows={rows} label={say('instances.of', { id: app.id })} mixed={isMixed(rows)} />
       )}
     </Panel>
   );
 }
 
-/** The newest version among instances of several; undefined when there is one. */
-function mixed(rows: Instance[]): string | undefined {
-  const versions = [...new Set(rows.filter((task) => !ended(task)).map((task) => task.version ?? ''))];
-  return versions.length > 1 ? versions.sort().at(-1) : undefined;
+/** Whether some of them are of an earlier definition, and some are not. */
+export function isMixed(rows: readonly Instance[]): boolean {
+  const old = rows.filter((task) => !ended(task)).map((task) => task.outdated ?? false);
+  return old.includes(true) && old.includes(false);
 }
 
 export function InstanceTable({
   rows,
   label,
   app = false,
-  version,
+  mixed = false,
 }: {
   rows: Instance[];
   label: string;
   app?: boolean;
-  version?: string | undefined;
+  mixed?: boolean;
 }) {
   const [, go] = useLocation();
   const [sort, setSort] = useState<Sort>();
   const [doomed, setDoomed] = useState<Instance>();
   const shells = useDock().mayWrite;
   const columns = useMemo(
-    () => instanceColumns({ app, version, kill: setDoomed, go, shells }),
-    [app, version, go, shells],
+    () => instanceColumns({ app, mixed, kill: setDoomed, go, shells }),
+    [app, mixed, go, shells],
   );
   useRowKeys(rows, shells);
   const { found, filter } = useInstanceFilter(rows);
@@ -304,6 +302,7 @@ export function Kill({ task, onClose }: { task: Instance; onClose: () => void })
       verb={say('kill.stop')}
       danger
       command={`tepui task kill ${task.task_id}${scale ? ' --scale' : ''}`}
+      call={calls.kill(task, scale)}
       done={say('kill.doneOne', { id: shortTask(task) })}
       change={() => api.kill(task, scale)}
       onClose={onClose}

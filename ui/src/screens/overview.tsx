@@ -13,7 +13,7 @@ import { Age, Button, Failure, Panel, Skeleton } from '../components/ui';
 import { appHref, cpus, mebibytes, shortTask, timeOfDay } from '../lib/format';
 import { ended, instanceLook, needsAttention } from '../lib/status';
 import { number, say, sayAny } from '../words';
-import { Detail, NoInstance } from './instances';
+import { Detail, isMixed, NoInstance } from './instances';
 import css from './overview.module.css';
 
 export default function Overview({ app, row, children }: { app: App; row: AppSummary; children: ReactNode }) {
@@ -25,7 +25,6 @@ export default function Overview({ app, row, children }: { app: App; row: AppSum
         <Rollout
           deployment={deployment}
           app={app.id}
-          version={app.version}
           instances={app.tasks}
           said={!!verdict}
         />
@@ -42,7 +41,6 @@ export default function Overview({ app, row, children }: { app: App; row: AppSum
 function Squares({ app, verdict }: { app: App; verdict: Verdict | undefined }) {
   const [byNode, setByNode] = useState(false);
   const living = useMemo(() => app.tasks.filter((task) => !ended(task)), [app.tasks]);
-  const versions = [...new Set(living.map((task) => task.version))].sort();
   return (
     <Panel
       title={say('count.instances', { n: living.length })}
@@ -62,7 +60,7 @@ function Squares({ app, verdict }: { app: App; verdict: Verdict | undefined }) {
       ) : (
         <Waffle
           instances={living}
-          newest={versions.length > 1 ? versions.at(-1) : undefined}
+          mixed={isMixed(living)}
           byNode={byNode}
           about={(instance) => <About instance={instance} verdict={verdict} />}
         />

@@ -4,6 +4,7 @@ export const views = {
   'key.versions': 'Versionen',
   'view.lastLines': 'Das Letzte, was Versuch {n} schrieb:',
   'view.attempts': 'alle Versuche',
+  'view.heldBack': 'beendet, der nächste Start wartet',
   'view.volumes': 'Dauerhafte Datenträger',
   'view.isThere': 'Einen Dienst dieses Namens gibt es schon.',
   'view.changeIt': 'Ihn so ändern …',

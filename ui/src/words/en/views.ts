@@ -4,6 +4,7 @@ export const views = {
   'key.versions': 'Versions',
   'view.lastLines': 'The last that attempt {n} wrote:',
   'view.attempts': 'all attempts',
+  'view.heldBack': 'ended, its next start is held back',
   'view.volumes': 'Persistent volumes',
   'view.isThere': 'A service of this name is there already.',
   'view.changeIt': 'Change it to this…',
