@@ -13,92 +13,78 @@ fn the_page_passes_its_own_tests() {
     let vitest = format!("{ui}/node_modules/vitest/vitest.mjs");
     let is_there = std::path::Path::new(&vitest).exists();
     assert!(is_there, "vitest is not installed; run `make ui` with Node 20 or newer first");
-    let out = Command::new("node").args([&vitest, "run", "--no-color"]).current_dir(ui).output();
-    let out = out.expect("node runs");
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
-    eprintln!("{text}");
+    run(Command::new("node").args([&vitest, "run", "--no-color"]).current_dir(ui));
 }
 
-/// The demo's web part stands in as an app that every machine can run: the page only sees its API.
-#[test]
-fn a_browser_signs_in_sees_the_demo_scales_it_and_watches_the_number_change() {
+/// A script of `tests/browser`, and the page and driver it needs are there.
+fn script(name: &str) -> Command {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
-    assert!(
-        std::path::Path::new(&format!("{root}ui/node_modules/playwright-core")).exists(),
-        "the browser driver is not installed; run `make ui` with Node 20 or newer first"
-    );
-    let system = System::start();
-    let app = json!({"id": "/demo/clock", "cmd": "while true; do date; sleep 1; done",
-                     "cpus": 0.01, "mem": 32, "instances": 2});
-    system.marathon("POST", "/v2/apps", Some(&app));
-    system.wait_running("/demo/clock", 2);
-    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
-    let out = Command::new("node")
-        .arg(format!("{root}tests/browser/run.mjs"))
-        .env("TEPUI_URL", format!("http://{}", system.router))
-        .env("TEPUI_USER", "admin")
-        .env("TEPUI_PASSWORD", password.expect("password file").trim())
-        .env("TEPUI_APP", "/demo/clock")
-        .output()
-        .expect("node runs");
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
-    eprintln!("{text}");
-}
-
-/// Services are made by form, by YAML and from Compose text, and changed while somebody else does.
-#[test]
-fn a_browser_makes_services_and_changes_them_without_loss() {
-    browse_system("edit.mjs");
-}
-
-/// Shells and files: real containers, a connection that is cut, a page that is loaded anew.
-#[test]
-fn a_browser_opens_shells_loses_them_has_them_again_and_reads_files() {
-    browse_system("shell.mjs");
-}
-
-/// Logs: three instances and both streams in one list, what is hostile, earlier attempts, an instance that
-/// comes later, links, a phone, 400 lines a second.
-#[test]
-fn a_browser_reads_the_logs_of_all_instances_as_they_come() {
-    browse_system("logs.mjs");
-}
-
-/// Runs a script of `tests/browser` against a system of its own.
-fn browse_system(script: &str) {
-    let system = System::start();
-    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
-    let password = password.expect("password file");
-    let url = format!("http://{}", system.router);
-    let env =
-        [("TEPUI_URL", url.as_str()), ("TEPUI_USER", "admin"), ("TEPUI_PASSWORD", password.trim())];
-    run(script, &env);
-}
-
-/// Runs a script of `tests/browser` that brings its own made-up cluster.
-fn browse(script: &str) {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
-    let built = std::path::Path::new(&format!("{root}ui/dist/index.html.gz")).exists();
-    assert!(built, "the page is not built; run `make ui` with Node 20 or newer first");
-    run(script, &[]);
-}
-
-fn run(script: &str, env: &[(&str, &str)]) {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    for needed in ["ui/node_modules/playwright-core", "ui/dist/index.html.gz"] {
+        let is_there = std::path::Path::new(&format!("{root}{needed}")).exists();
+        assert!(is_there, "{needed} is missing; run `make ui` with Node 20 or newer first");
+    }
     let mut node = Command::new("node");
-    node.arg(format!("{root}tests/browser/{script}")).envs(env.iter().copied());
+    node.arg(format!("{root}tests/browser/{name}"));
+    node
+}
+
+/// Runs it to its end, which must be a good one.
+fn run(node: &mut Command) {
     let out = node.output().expect("node runs");
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
     eprintln!("{text}");
 }
 
+/// A script that brings its own made-up cluster.
+fn browse(name: &str) {
+    run(&mut script(name));
+}
+
+/// A script against a running system.
+fn browse_in(system: &System, name: &str, env: &[(&str, &str)]) {
+    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
+    let mut node = script(name);
+    node.env("TEPUI_URL", format!("http://{}", system.router))
+        .env("TEPUI_USER", "admin")
+        .env("TEPUI_PASSWORD", password.expect("password file").trim())
+        .envs(env.iter().copied());
+    run(&mut node);
+}
+
+/// The demo's web part stands in as an app that every machine can run: the page only sees its API.
+#[test]
+fn a_browser_signs_in_sees_the_demo_scales_it_and_watches_the_number_change() {
+    let system = System::start();
+    let app = json!({"id": "/demo/clock", "cmd": "while true; do date; sleep 1; done",
+                     "cpus": 0.01, "mem": 32, "instances": 2});
+    system.marathon("POST", "/v2/apps", Some(&app));
+    system.wait_running("/demo/clock", 2);
+    browse_in(&system, "run.mjs", &[("TEPUI_APP", "/demo/clock")]);
+}
+
+/// Services are made by form, by YAML and from Compose text, and changed while somebody else does.
+#[test]
+fn a_browser_makes_services_and_changes_them_without_loss() {
+    browse_in(&System::start(), "edit.mjs", &[]);
+}
+
+/// Shells and files: real containers, a connection that is cut, a page that is loaded anew.
+#[test]
+fn a_browser_opens_shells_loses_them_has_them_again_and_reads_files() {
+    browse_in(&System::start(), "shell.mjs", &[]);
+}
+
+/// Logs: three instances and both streams in one list, what is hostile, earlier attempts, an instance that
+/// comes later, links, a phone, 400 lines a second.
+#[test]
+fn a_browser_reads_the_logs_of_all_instances_as_they_come() {
+    browse_in(&System::start(), "logs.mjs", &[]);
+}
+
 /// Sizes and counts, which are the same on a slow machine; times are a subject of `make bench`.
 #[test]
 fn the_page_keeps_within_its_budgets() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
     let system = System::start();
     let quiet = json!({"id": "/budget/quiet", "cmd": "sleep 100000", "cpus": 0.01, "mem": 16,
                        "instances": 2});
@@ -111,18 +97,14 @@ fn the_page_keeps_within_its_budgets() {
     }
     system.wait_running("/budget/quiet", 2);
     system.wait_running("/budget/writer", 1);
-    let password = std::fs::read_to_string(system.data_dir().join("initial-password"));
-    let out = Command::new("node")
-        .arg(format!("{root}tests/browser/budget.mjs"))
-        .env("TEPUI_URL", format!("http://{}", system.router))
-        .env("TEPUI_PASSWORD", password.expect("password file").trim())
-        .env("TEPUI_APP", "/budget/writer")
-        .env("TEPUI_QUIET", "/budget/quiet")
-        .output()
-        .expect("node runs");
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
-    eprintln!("{text}");
+    let env = [("TEPUI_APP", "/budget/writer"), ("TEPUI_QUIET", "/budget/quiet")];
+    browse_in(&system, "budget.mjs", &env);
+}
+
+/// Names, labels, output and files that a hostile task chose, on every view.
+#[test]
+fn a_browser_shows_what_is_hostile_as_text() {
+    browse_in(&System::start(), "hostile.mjs", &[]);
 }
 
 /// A made-up cluster in which much is broken: dead engine, failing checks, data at stake. The page must
@@ -161,5 +143,5 @@ fn a_browser_sees_the_cluster_as_a_map_and_drains_a_node() {
 /// What goes wrong in a real cluster: a check, a program that ends, a service too large for any node.
 #[test]
 fn a_browser_sees_each_trouble_of_a_real_cluster_named() {
-    browse_system("broken.mjs");
+    browse_in(&System::start(), "broken.mjs", &[]);
 }
