@@ -101,6 +101,12 @@ fn the_page_keeps_within_its_budgets() {
     browse_in(&system, "budget.mjs", &env);
 }
 
+/// From what is seen to what was wanted: rollouts that fail, attempts of long ago, drains, many at once.
+#[test]
+fn a_browser_does_whole_tasks_of_an_operator() {
+    browse_in(&System::start(), "tasks.mjs", &[]);
+}
+
 /// Names, labels, output and files that a hostile task chose, on every view.
 #[test]
 fn a_browser_shows_what_is_hostile_as_text() {
