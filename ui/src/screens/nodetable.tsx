@@ -42,10 +42,10 @@ const sum = (tasks: readonly Instance[], of: (task: Instance) => number | undefi
 const members = (line: NodeLine): Instance[] => (line.kind === 'task' ? [line.task] : line.tasks);
 
 /** Used of reserved; only what is reserved where nothing was measured. */
-function usedOf(tasks: readonly Instance[], key: 'cpus' | 'mem_mb', print: (value: number) => string) {
-  const all = print(sum(tasks, (task) => task[key]));
+function usedOf(tasks: readonly Instance[], of: (amounts: { cpus: number; mem_mb: number }) => number, print: (value: number) => string) {
+  const all = print(sum(tasks, of));
   if (!tasks.some((task) => task.used)) return all;
-  return say('map.usedOf', { used: print(sum(tasks, (task) => task.used?.[key])), all });
+  return say('map.usedOf', { used: print(sum(tasks, (task) => task.used && of(task.used))), all });
 }
 
 /** The columns of all instance lists as far as they fit here, with groups above the rows. */
@@ -61,8 +61,8 @@ function columnsOf(own: Column<Instance>[]): Column<NodeLine>[] {
     };
   });
   const amounts: Column<NodeLine>[] = [
-    { id: 'cpu', head: say('list.cpu'), width: '120px', align: 'end', from: 640, cell: (line) => <span className="nums">{usedOf(members(line), 'cpus', cpus)}</span> },
-    { id: 'mem', head: say('list.memory'), width: '150px', align: 'end', from: 730, cell: (line) => <span className="nums">{usedOf(members(line), 'mem_mb', mebibytes)}</span> },
+    { id: 'cpu', head: say('list.cpu'), width: '120px', align: 'end', from: 640, cell: (line) => <span className="nums">{usedOf(members(line), (amounts) => amounts.cpus, cpus)}</span> },
+    { id: 'mem', head: say('list.memory'), width: '150px', align: 'end', from: 730, cell: (line) => <span className="nums">{usedOf(members(line), (amounts) => amounts.mem_mb, mebibytes)}</span> },
   ];
   const at = lifted.findIndex(({ id }) => id === 'since');
   return [...lifted.slice(0, at), ...amounts, ...lifted.slice(at)];
