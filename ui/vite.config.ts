@@ -40,6 +40,22 @@ const gzip: Plugin = {
   },
 };
 
+/** Style sheets behind what is drawn without them: the browser paints the frame before it has them (index.html). */
+const frameFirst: Plugin = {
+  name: 'frame-first',
+  apply: 'build',
+  transformIndexHtml: {
+    order: 'post',
+    handler(html) {
+      const sheets = html.match(/\n *<link rel="stylesheet"[^>]*>/g) ?? [];
+      const rest = sheets.reduce((text, sheet) => text.replace(sheet, ''), html);
+      const root = /\n *<div id="root">/;
+      if (sheets.length === 0 || !root.test(rest)) throw new Error('the document has no style sheets, or no place for them');
+      return rest.replace(root, (place) => sheets.join('') + place);
+    },
+  },
+};
+
 /** The places where the terminal writes styles in ways that the page's policy refuses. */
 const STYLES: [RegExp, string, number][] = [
   [/[\w.$]+\.createElement\("style"\)/g, 'lawfulStyleElement()', 3],
@@ -66,7 +82,7 @@ const lawful: Plugin = {
 
 export default defineConfig({
   base: './',
-  plugins: [lawful, react(), gzip],
+  plugins: [lawful, react(), frameFirst, gzip],
   build: {
     target: ['chrome123', 'firefox121', 'safari17.5'],
     assetsInlineLimit: 0,

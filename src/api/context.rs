@@ -52,7 +52,7 @@ impl Api {
     ) -> Arc<Self> {
         let started_at = clock.now();
         let (tasks, streams) = (tasks.child("api"), tasks.child("streams"));
-        let live = Live::start(cluster.clone(), clock.clone(), started_at, &streams);
+        let live = Live::start(&cluster, &clock, started_at, &streams);
         let renderings = Semaphore::new(RENDERINGS_MAX);
         Arc::new(Self {
             cluster,

@@ -1,8 +1,8 @@
-//! `GET /tepui/v1/events`: the live view.
+//! `GET /tepui/v1/events`: the live view, of everything in rows or of one part of the cluster.
 
 use std::sync::Arc;
 
-use super::context::Api;
+use super::{context::Api, nodes::no_such_node, one_node, view::node};
 use crate::http::{
     Call, Response,
     error::ApiError,
@@ -10,6 +10,21 @@ use crate::http::{
 };
 
 pub async fn events(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
-    let body = api.live.join(call.header(LAST_EVENT_ID)).await?;
+    let cursor = call.header(LAST_EVENT_ID);
+    let query = call.query();
+    let of = query.get("of").unwrap_or_default();
+    let body = match of.split_once(':') {
+        None if of.is_empty() => api.live.join(cursor).await?,
+        None if of == "placed" => api.live.join_placed(cursor).await?,
+        Some(("node", name)) => {
+            let state = api.state();
+            let found = node::find(&state, name).ok_or_else(|| no_such_node(name))?;
+            one_node::follow(&api, found.id().clone())?
+        }
+        _ => {
+            return Err(ApiError::invalid("of", "must be placed or node:ID")
+                .hint("leave it out for the rows of everything"));
+        }
+    };
     Ok(stream::response(body))
 }

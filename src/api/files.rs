@@ -137,7 +137,7 @@ fn incomplete_tail(bytes: &[u8]) -> usize {
 async fn whole(api: &Arc<Api>, task: Located, path: String) -> Result<Response, ApiError> {
     const PIECE_BYTES: u32 = limit::FILE_READ_BYTES_MAX as u32;
     let first = read(api, &task, &path, 0, PIECE_BYTES).await?;
-    let name = path.rsplit('/').next().unwrap_or("file").to_owned();
+    let name = shown_name(&task, &path);
     let from = Arc::new((api.clone(), task, path));
     let next = move |offset: u64| {
         let from = from.clone();
@@ -148,6 +148,22 @@ async fn whole(api: &Arc<Api>, task: Located, path: String) -> Result<Response, 
         }
     };
     Ok(download::response(&api.tasks, &name, first.size, first.bytes, next))
+}
+
+/// What a file is called where it is saved. Every instance has its output under the same name: there it
+/// is named after the instance, and the attempt where one was asked for.
+fn shown_name(task: &Located, path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or("file");
+    if !matches!(name, "stdout" | "stderr" | "stdout.1" | "stderr.1") {
+        return name.to_owned();
+    }
+    let id = task.instance.as_str();
+    let short = match id.rsplit_once("instance-") {
+        Some((app, uuid)) => format!("{app}{}", uuid.get(..8).unwrap_or(uuid)),
+        None => id.to_owned(),
+    };
+    let attempt = task.incarnation.map(|number| format!(".{number}")).unwrap_or_default();
+    format!("{short}{attempt}-{name}.log")
 }
 
 /// Asks the task's agent.
@@ -210,6 +226,27 @@ mod tests {
         assert_eq!(cut(b"\xf0", 99), ("\u{fffd}".into(), 11), "must move on");
         let last = chunk(&Piece { offset: 0, size: 2, bytes: vec![b'a', 0xF0] }, true);
         assert_eq!((last.data.as_str(), last.next_offset, last.eof), ("a\u{fffd}", 2, true));
+    }
+
+    #[test]
+    fn output_is_saved_under_its_instance() {
+        let task = Located {
+            instance: crate::model::InstanceId::new("shop_web.instance-0123456789ab"),
+            incarnation: Some(3),
+            container: String::new(),
+            node: None,
+            running: true,
+            ended: false,
+        };
+        for (path, wanted) in [
+            ("stdout", "shop_web.01234567.3-stdout.log"),
+            ("sidecar/stderr.1", "shop_web.01234567.3-stderr.1.log"),
+            ("etc/stdout.conf", "stdout.conf"),
+        ] {
+            assert_eq!(shown_name(&task, path), wanted);
+        }
+        let any = Located { incarnation: None, ..task };
+        assert_eq!(shown_name(&any, "stdout"), "shop_web.01234567-stdout.log");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
 
 /// Rows of a list in one answer, and ids that may be named.
 const ROWS_MAX: usize = 500;
-/// What the rows of a list show.
+/// What the rows of a list show when nothing else is asked for.
 const IN_ROWS: [Measure; 3] = [Measure::CpusUsed, Measure::MemUsed, Measure::Requests];
 /// Times at which a service became another, of one answer.
 const MARKS_MAX: usize = 100;
@@ -120,10 +120,10 @@ struct Window {
 
 /// Whether a request wants this and not the metrics of the process.
 pub fn is_asked(query: &Query) -> bool {
-    ["of", "range", "since", "id"].iter().any(|key| query.has(key))
+    ["of", "range", "since", "id", "series"].iter().any(|key| query.has(key))
 }
 
-/// The answer to `of`, `range`, `since` and `id`.
+/// The answer to `of`, `range`, `since`, `id` and `series`.
 ///
 /// # Errors
 /// When one of them makes no sense, or this master does not lead.
@@ -311,9 +311,14 @@ impl List {
         let is_wanted = |subject: &Subject| {
             self.id(subject).is_some_and(|id| ids.is_empty() || ids.contains(id))
         };
-        let row = |subject: &Subject, spark: &dyn Fn(Measure) -> Option<Spark>| SparkRow {
-            id: self.id(subject).unwrap_or_default().to_owned(),
-            series: IN_ROWS.iter().filter_map(|measure| spark(*measure)).map(spark_of).collect(),
+        let named = named(query)?;
+        let shown = if named.is_empty() { &IN_ROWS[..] } else { &named[..] };
+        let row = |subject: &Subject, spark: &dyn Fn(Measure) -> Option<Spark>| {
+            let series: Vec<_> =
+                shown.iter().filter_map(|measure| spark(*measure)).map(spark_of).collect();
+            // Whoever names what he wants is told of nothing that has none of it.
+            (named.is_empty() || !series.is_empty())
+                .then(|| SparkRow { id: self.id(subject).unwrap_or_default().to_owned(), series })
         };
         let steps = (window.grid, window.from, window.to);
         let mut rows = recorded.each(ROWS_MAX + 1, is_wanted, row, steps);
@@ -330,6 +335,17 @@ impl List {
         };
         Ok(reply::json(StatusCode::OK, &answer))
     }
+}
+
+/// What `series` names.
+fn named(query: &Query) -> Result<Vec<Measure>, ApiError> {
+    let named = |name| {
+        Measure::ALL.into_iter().find(|measure| measure.name() == name).ok_or_else(|| {
+            ApiError::invalid("series", format!("{name} is nothing that is measured"))
+                .hint("as in series=requests&series=latency_p99")
+        })
+    };
+    query.all("series").map(named).collect()
 }
 
 fn spark_of(Spark { measure, last, max, points }: Spark) -> SparkOf {

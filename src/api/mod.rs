@@ -28,6 +28,7 @@ mod invitations;
 mod level;
 mod masters;
 mod nodes;
+mod one_node;
 mod plan;
 mod events;
 pub mod live;

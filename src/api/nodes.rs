@@ -31,14 +31,15 @@ pub async fn list(api: Arc<Api>, _: Call) -> Result<Response, ApiError> {
 
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let state = api.state();
-    let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
+    let found =
+        node::find(&state, call.param("id")).ok_or_else(|| no_such_node(call.param("id")))?;
     Ok(reply::json(StatusCode::OK, &node::detail(&api.view(&state), found)))
 }
 
 /// Where each instance would go if the node were drained now; changes nothing.
 pub async fn preview(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let name = call.param("id").to_owned();
-    let unknown = no_such_node(&call);
+    let unknown = no_such_node(&name);
     let made = api.render(move |api, state| match node::find(state, &name) {
         Some(found) => reply::json(StatusCode::OK, &drain::preview(&api.view(state), found)),
         None => reply::empty(StatusCode::NOT_FOUND),
@@ -75,7 +76,8 @@ pub async fn drain(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
         false => crate::http::body::parse_json(&body)?,
     };
     let state = api.state();
-    let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
+    let found =
+        node::find(&state, call.param("id")).ok_or_else(|| no_such_node(call.param("id")))?;
     let deadline = asked.deadline_s.map_or(DEADLINE, Duration::from_secs);
     if deadline.is_zero() || deadline > DEADLINE_MAX {
         let problem = format!("must be between 1 and {} seconds", DEADLINE_MAX.as_secs());
@@ -87,7 +89,8 @@ pub async fn drain(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
         api.cluster.propose(&call.principal, NodeCommand::NodeDuty { node, duty }.into()).await?;
     }
     let state = if asked.dry_run { state } else { api.state() };
-    let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
+    let found =
+        node::find(&state, call.param("id")).ok_or_else(|| no_such_node(call.param("id")))?;
     let leaving = state.instances_on(found.id()).filter(|_| !asked.cancel);
     let instances = leaving.map(|i| i.id.as_str()).collect();
     let node = node::row(&api.view(&state), found);
@@ -113,7 +116,8 @@ fn new_duty(api: &Api, node: &Node, asked: &Drain, deadline: Duration) -> Option
 /// Forgets a node and takes its certificates back.
 pub async fn remove(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let state = api.state();
-    let found = node::find(&state, call.param("id")).ok_or_else(|| no_such_node(&call))?;
+    let found =
+        node::find(&state, call.param("id")).ok_or_else(|| no_such_node(call.param("id")))?;
     let (node, host) = (found.id().clone(), found.info.hostname.clone());
     let uid = call.principal.uid();
     match api.cluster.propose(&call.principal, NodeCommand::RemoveNode(node.clone()).into()).await {
@@ -133,7 +137,7 @@ pub async fn remove(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     }
 }
 
-fn no_such_node(call: &Call) -> ApiError {
-    ApiError::not_found(format!("node {}", call.param("id")))
+pub fn no_such_node(name: &str) -> ApiError {
+    ApiError::not_found(format!("node {name}"))
         .hint("GET /tepui/v1/nodes lists the nodes there are")
 }

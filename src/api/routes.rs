@@ -156,10 +156,11 @@ fn rejected_as(rejected: &Rejected) -> ApiError {
     match rejected {
         R::NotFound(_) => ApiError::new(StatusCode::NOT_FOUND, "not_found", message),
         R::Invalid { field, problem } => ApiError::invalid(field.clone(), problem.clone()),
+        R::Locked { .. } => ApiError::new(StatusCode::CONFLICT, "locked", message)
+            .hint("wait for it, or send `force`: true, which ends it where it stands"),
         R::Exists(_)
         | R::Taken(_)
         | R::Stale(_)
-        | R::Locked { .. }
         | R::Busy(_)
         | R::Last(_)
         | R::TooMany { .. }
@@ -202,6 +203,20 @@ mod tests {
             let body = String::from_utf8_lossy(&body);
             assert!(body.contains(text), "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_deployment_holds_can_be_told_from_other_conflicts() {
+        let locked = Rejected::Locked {
+            apps: vec![crate::model::AppId::parse("/a")],
+            deployments: vec!["d1".to_owned().into()],
+        };
+        let response = rejected_as(&locked).reply(RequestId::default());
+        assert_eq!(response.status(), StatusCode::CONFLICT);
+        let body = body::read(response.into_body(), 4_096).await.expect("a body");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(body["error"]["code"], "locked");
+        assert!(body["error"]["hint"].as_str().is_some_and(|hint| hint.contains("`force`")));
     }
 
     #[test]

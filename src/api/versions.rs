@@ -96,12 +96,17 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
 }
 
 fn rows(state: &State, id: &AppId, records: &[Record]) -> Vec<VersionRow> {
-    let mut n_running: BTreeMap<Timestamp, usize> = BTreeMap::new();
-    for instance in state.instances_of(id) {
-        *n_running.entry(instance.version).or_default() += 1;
-    }
     let active = state.spec(id).map(|spec| spec.version);
     let versions: Vec<&Arc<WorkloadSpec>> = state.versions_of(id).collect();
+    // What runs stays as it is when only the number changes: it counts for the newest version that
+    // it could be of.
+    let newest: BTreeMap<Timestamp, Timestamp> =
+        versions.iter().map(|spec| (spec.last_config_change_at, spec.version)).collect();
+    let mut n_running: BTreeMap<Timestamp, usize> = BTreeMap::new();
+    for instance in state.instances_of(id) {
+        let of = state.spec_of(instance).and_then(|spec| newest.get(&spec.last_config_change_at));
+        *n_running.entry(of.copied().unwrap_or(instance.version)).or_default() += 1;
+    }
     let before = std::iter::once(None).chain(versions.iter().map(Some));
     let row = |(spec, before): (&&Arc<WorkloadSpec>, Option<&&Arc<WorkloadSpec>>)| {
         let of =

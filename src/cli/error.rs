@@ -97,7 +97,7 @@ impl CliError {
         }
         match status {
             401 => error = error.hint("sign in with: tepui login"),
-            409 if json["deployments"].is_array() => {
+            409 if json["deployments"].is_array() || own["code"] == "locked" => {
                 let held = json["deployments"].as_array().into_iter().flatten();
                 let ids = held.filter_map(|d| d["id"].as_str());
                 "a deployment that is under way holds the app".clone_into(&mut error.message);

@@ -14,6 +14,7 @@ use super::{
     args::Log,
     client::{Ask, Client, segment},
     error::{CliError, Exit, Outcome},
+    onward,
     run::Context,
     search,
     sse::Events,
@@ -89,25 +90,17 @@ async fn searched(cx: &mut Context, log: &Log, found: &[Value], is_app: bool) ->
         );
     }
     let grep = log.grep.as_deref().map(Regex::new).transpose();
-    let grep = grep.map_err(|error| CliError::usage(format!("--grep: {error}")))?;
+    grep.map_err(|error| CliError::usage(format!("--grep: {error}")))?;
     let of = match found.first() {
         Some(task) if is_app => field(task, "app_id").to_owned(),
         Some(task) => tasks::id(task).to_owned(),
         None => format!("/{}", log.target.trim_start_matches('/')),
     };
-    let past = search::past(&cx.client, log, &of, cx.io.clock.now()).await?;
-    search::print(cx, &past, log.times)?;
-    if !log.follow {
-        return Ok(());
-    }
-    let living = found.iter().filter(|task| may_write(task)).take(FOLLOWED_MAX);
-    let streams = living.map(|task| {
-        let id = tasks::id(task);
-        let next = past.streams.iter().find(|(task, ..)| task == id).map_or(0, |(.., at)| *at);
-        Stream { grep: grep.clone(), ..Stream::new(id.to_owned(), prefix(task, is_app), next) }
-    });
-    let streams: Vec<Stream> = streams.collect();
-    follow(cx, log, streams, is_app).await
+    let mut past = search::past(&cx.client, log, &of, cx.io.clock.now()).await?;
+    // A line that has not ended is followed to its end.
+    past.lines.retain(|line| !log.follow || line["partial"] != true);
+    search::print(cx, &past, log.times, is_app && log.follow)?;
+    if log.follow { onward::follow(cx, log, &of, past).await } else { Ok(()) }
 }
 
 /// The agent's "no such file" in words that lead on.
@@ -189,11 +182,9 @@ struct Stream {
     prefix: String,
     next: u64,
     events: Option<Events>,
-    /// The unfinished last line, kept back while lines of several tasks are mixed or looked at.
+    /// The unfinished last line, kept back while lines of several tasks are mixed.
     partial: String,
     n_lost: u32,
-    /// Only lines that match are shown.
-    grep: Option<Regex>,
 }
 
 enum Heard {
@@ -206,7 +197,7 @@ enum Heard {
 impl Stream {
     fn new(id: String, prefix: String, next: u64) -> Self {
         let (events, partial) = (None, String::new());
-        Self { id, prefix, next, events, partial, n_lost: 0, grep: None }
+        Self { id, prefix, next, events, partial, n_lost: 0 }
     }
 
     /// The next piece of output; the stream comes back with it, so that many can be waited for.
@@ -252,7 +243,7 @@ impl Stream {
 
     /// What can be printed now: everything, or with a prefix whole lines.
     fn ready(&mut self, text: &str) -> String {
-        if self.prefix.is_empty() && self.grep.is_none() {
+        if self.prefix.is_empty() {
             return text.to_owned();
         }
         self.partial.push_str(text);
@@ -269,7 +260,6 @@ impl Stream {
 /// Prints what all streams say. Of an app, instances that come later join; a single task's end is
 /// the end.
 async fn follow(cx: &mut Context, log: &Log, streams: Vec<Stream>, is_app: bool) -> Outcome {
-    let grep = log.grep.as_deref().and_then(|text| Regex::new(text).ok());
     let mut known: BTreeSet<String> = streams.iter().map(|s| s.id.clone()).collect();
     let Context { client, printer, .. } = cx;
     let client = &*client;
@@ -287,11 +277,7 @@ async fn follow(cx: &mut Context, log: &Log, streams: Vec<Stream>, is_app: bool)
                     Heard::Nothing => (String::new(), false),
                     Heard::End => (std::mem::take(&mut stream.partial), true),
                 };
-                let is_wanted = |line: &&str| {
-                    let text = line.trim_end_matches(['\n', '\r']);
-                    stream.grep.as_ref().is_none_or(|grep| grep.is_match(text))
-                };
-                for line in text.split_inclusive('\n').filter(is_wanted) {
+                for line in text.split_inclusive('\n') {
                     printer.raw(stream.prefix.as_bytes())?;
                     printer.raw(line.as_bytes())?;
                 }
@@ -309,8 +295,7 @@ async fn follow(cx: &mut Context, log: &Log, streams: Vec<Stream>, is_app: bool)
                 let Some(now) = now else { return Ok(()) };
                 for (id, task) in now {
                     if heard.len() < FOLLOWED_MAX && known.insert(id.clone()) {
-                        let grep = grep.clone();
-                        let stream = Stream { grep, ..Stream::new(id, prefix(&task, true), 0) };
+                        let stream = Stream::new(id, prefix(&task, true), 0);
                         heard.push(stream.hear(client, &log.file));
                     }
                 }

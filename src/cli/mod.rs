@@ -29,6 +29,7 @@ mod wait;
 mod tasks;
 mod masters;
 mod nodes;
+mod onward;
 mod tokens;
 mod deployments;
 mod history;

@@ -21,12 +21,12 @@ const LINES_MAX: usize = 50_000;
 /// Answers in a row: some bring few lines or none, where the search was cut.
 const PAGES_MAX: usize = 200;
 
-/// What was found, oldest first, and where each stream goes on.
+/// What was found, oldest first, and whose it is.
 #[derive(Default)]
 pub struct Past {
     pub lines: Vec<Value>,
-    /// Task, node and offset.
-    pub streams: Vec<(String, String, u64)>,
+    /// Task and node.
+    pub streams: Vec<(String, String)>,
     /// Nodes that did not answer.
     pub away: Vec<String>,
 }
@@ -38,7 +38,8 @@ pub async fn past(client: &Client, log: &Log, of: &str, now: Timestamp) -> Outco
     let mut before = String::new();
     for page in 0..PAGES_MAX {
         let limit = wanted.saturating_sub(past.lines.len()).clamp(1, PAGE);
-        let path = path(log, of, limit, &before, now);
+        let since = log.since.map(|ago: Duration| (now - ago).to_string()).unwrap_or_default();
+        let path = path(log, of, limit, &[("since", &since), ("before", &before)]);
         let answer = client.get(path).await?;
         if page == 0 {
             past.note_streams(&answer);
@@ -57,27 +58,29 @@ pub async fn past(client: &Client, log: &Log, of: &str, now: Timestamp) -> Outco
 }
 
 impl Past {
-    fn note_streams(&mut self, answer: &Value) {
+    /// Takes in what an answer says of streams.
+    pub fn note_streams(&mut self, answer: &Value) {
         for stream in list(answer, "streams") {
             let (task, host) = (field(stream, "task").to_owned(), field(stream, "host").to_owned());
             if field(stream, "cut") == "unreachable" && !self.away.contains(&host) {
                 self.away.push(host.clone());
             }
-            self.streams.push((task, host, stream["next_offset"].as_u64().unwrap_or(0)));
+            if !self.streams.iter().any(|(known, _)| *known == task) {
+                self.streams.push((task, host));
+            }
         }
     }
 }
 
-fn path(log: &Log, of: &str, limit: usize, before: &str, now: Timestamp) -> String {
-    let since = log.since.map(|ago: Duration| (now - ago).to_string()).unwrap_or_default();
+/// What is asked for, with these moments where they are some.
+pub fn path(log: &Log, of: &str, limit: usize, moments: &[(&str, &str)]) -> String {
     let mut path = format!("/tepui/v1/logs?of={}&limit={limit}", segment(of));
-    for (name, value) in [
+    let always = [
         ("stream", log.file.as_str()),
-        ("since", &since),
-        ("before", before),
         ("grep", log.grep.as_deref().unwrap_or_default()),
         ("previous", if log.previous { "true" } else { "" }),
-    ] {
+    ];
+    for (name, value) in always.iter().chain(moments) {
         if !value.is_empty() {
             path.push_str(&format!("&{name}={}", segment(value)));
         }
@@ -85,12 +88,13 @@ fn path(log: &Log, of: &str, limit: usize, before: &str, now: Timestamp) -> Stri
     path
 }
 
-/// Prints lines, with what tells their tasks apart where there are several, and their times if wanted.
-pub fn print(cx: &mut Context, past: &Past, times: bool) -> Outcome {
+/// Prints lines, with what tells their tasks apart where there are several or may be, and their times if
+/// wanted.
+pub fn print(cx: &mut Context, past: &Past, times: bool, several: bool) -> Outcome {
     if cx.printer.json {
         return Ok(cx.printer.value(&Value::Array(past.lines.clone()))?);
     }
-    let names = names(past);
+    let names = if several || past.streams.len() > 1 { names(past) } else { BTreeMap::new() };
     for line in &past.lines {
         let mut text = String::new();
         if times {
@@ -109,18 +113,15 @@ pub fn print(cx: &mut Context, past: &Past, times: bool) -> Outcome {
     Ok(())
 }
 
-/// `[host instance] ` of each task, of an earlier attempt with its number; nothing where there is one.
+/// `[host instance] ` of each task, of an earlier attempt with its number.
 fn names(past: &Past) -> BTreeMap<String, String> {
-    if past.streams.len() < 2 {
-        return BTreeMap::new();
-    }
     let newest = past.streams.iter().fold(BTreeMap::new(), |mut newest, (task, ..)| {
         let (instance, number) = attempt(task);
         let known = newest.entry(instance).or_insert(number);
         *known = number.max(*known);
         newest
     });
-    let name = |(task, host, _): &(String, String, u64)| {
+    let name = |(task, host): &(String, String)| {
         let (instance, number) = attempt(task);
         let short = instance.rsplit_once("instance-").map_or(instance, |(_, uuid)| uuid);
         let short = short.get(..8).unwrap_or(short);
@@ -144,13 +145,11 @@ mod tests {
 
     #[test]
     fn tasks_are_told_apart_and_earlier_attempts_have_a_number() {
-        let stream = |task: &str| (task.to_owned(), "a1".to_owned(), 0);
+        let stream = |task: &str| (task.to_owned(), "a1".to_owned());
         let tasks = ["web.instance-0123456789._app.3", "web.instance-0123456789._app.2"];
         let past = Past { streams: tasks.map(stream).into(), ..Past::default() };
         let names = names(&past);
         assert_eq!(names[tasks[0]], "[a1 01234567] ");
         assert_eq!(names[tasks[1]], "[a1 01234567 #2] ");
-        let past = Past { streams: vec![stream(tasks[0])], ..Past::default() };
-        assert!(super::names(&past).is_empty());
     }
 }

@@ -2,8 +2,8 @@
 //! machine, with the machine's facts on top. `make bench` runs it; docs/benchmarks.md keeps the
 //! last results and says how each number is made.
 //!
-//! Arguments: names of subjects (default all), `--quick` makes every load a tenth, `--write FILE`
-//! puts the results into that document. A whole run writes docs/benchmarks.md unless `--dry`. A
+//! Arguments: names of subjects (default all), `--quick` makes every load a tenth, `--old PATH` names an
+//! older build whose page is measured beside ours, `--write FILE` puts the results into that document. A whole run writes docs/benchmarks.md unless `--dry`. A
 //! subject whose peer cannot be had says why and goes on without it. Servers under test are this
 //! program again under `--role`, or the real binary, so that their processor time can be read apart
 //! from the load's.
@@ -17,6 +17,7 @@ mod engine;
 mod footprint;
 mod history;
 mod launch;
+mod page;
 mod place;
 mod proxy;
 mod reads;
@@ -37,13 +38,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub struct Plan {
     subjects: Vec<String>,
     write: Option<String>,
+    /// An older build of the product.
+    pub old: Option<String>,
     /// Share of the full load, in parts of ten.
     tenths: u64,
 }
 
 impl Plan {
     fn from_args() -> anyhow::Result<Self> {
-        let mut plan = Self { subjects: Vec::new(), write: None, tenths: 10 };
+        let mut plan = Self { subjects: Vec::new(), write: None, old: None, tenths: 10 };
         let mut args = std::env::args().skip(1);
         let mut is_dry = false;
         while let Some(arg) = args.next() {
@@ -53,6 +56,7 @@ impl Plan {
                 "--quick" => plan.tenths = 1,
                 "--dry" => is_dry = true,
                 "--write" => plan.write = args.next(),
+                "--old" => plan.old = args.next(),
                 subject if SUBJECTS.iter().any(|(name, _)| *name == subject) => {
                     plan.subjects.push(arg);
                 }
@@ -83,7 +87,7 @@ impl Plan {
 type Subject = fn(&Plan) -> anyhow::Result<Section>;
 
 /// In the order they run: short ones first.
-const SUBJECTS: [(&str, Subject); 9] = [
+const SUBJECTS: [(&str, Subject); 10] = [
     ("place", place::run),
     ("series", series::run),
     ("reads", reads::run),
@@ -93,6 +97,7 @@ const SUBJECTS: [(&str, Subject); 9] = [
     ("log", commits::run),
     ("launch", launch::run),
     ("footprint", footprint::run),
+    ("page", page::run),
 ];
 
 fn main() -> ExitCode {

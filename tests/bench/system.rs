@@ -26,6 +26,7 @@ pub struct System {
     child: Child,
     address: String,
     token: String,
+    password: String,
     /// From the start of the process to its word that it is ready.
     pub ready_after: Duration,
 }
@@ -36,23 +37,39 @@ impl System {
     /// # Errors
     /// When it is not ready in time; its last lines are told.
     pub fn start(name: &str, docker: &str, scratch: &Scratch) -> anyhow::Result<Self> {
+        Self::start_of(PROGRAM, &[], name, docker, scratch)
+    }
+
+    /// The same of another build, with more flags.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_of(
+        program: &str,
+        flags: &[&str],
+        name: &str,
+        docker: &str,
+        scratch: &Scratch,
+    ) -> anyhow::Result<Self> {
         let data_dir = scratch.path().join(name);
         let out_path = scratch.path().join(format!("{name}.out"));
         let out = fs::File::create(&out_path)?;
         let began = Instant::now();
-        let child = Command::new(PROGRAM)
+        let child = Command::new(program)
             .args(["dev", "--router-port", "0", "--dns-port", "0", "--data-dir"])
             .arg(&data_dir)
+            .args(flags)
             .env("TEPUI_DOCKER", docker)
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out)
             .spawn()
-            .with_context(|| format!("cannot start {PROGRAM}"))?;
+            .with_context(|| format!("cannot start {program}"))?;
         let mut system = Self {
             child,
             address: String::new(),
             token: String::new(),
+            password: String::new(),
             ready_after: began.elapsed(),
         };
         loop {
@@ -76,7 +93,19 @@ impl System {
         let url = value("TEPUI_URL")?;
         system.address = url.strip_prefix("http://").context("not plain HTTP")?.to_owned();
         system.token = value("TEPUI_TOKEN")?;
+        let password = fs::read_to_string(data_dir.join("initial-password")).unwrap_or_default();
+        system.password = password.trim().to_owned();
         Ok(system)
+    }
+
+    /// Where its page is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// That of its first user, `admin`.
+    pub fn password(&self) -> &str {
+        &self.password
     }
 
     pub fn pid(&self) -> u32 {

@@ -64,8 +64,8 @@ export async function signedIn(browser, base, options = {}) {
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
   await page.goto(`${base}/`);
-  await page.locator('input[name=uid]').fill('admin');
-  await page.locator('input[name=password]').fill('admin');
+  await page.locator('input[name=uid]').fill(process.env.TEPUI_USER ?? 'admin');
+  await page.locator('input[name=password]').fill(process.env.TEPUI_PASSWORD ?? 'admin');
   await page.locator('button[type=submit]').click();
   await page.locator('nav').first().waitFor();
   return page;

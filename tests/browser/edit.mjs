@@ -185,6 +185,22 @@ await check('a service is made by YAML, and its comment outlives the form and a 
   must(made.mem === 32, `mem is ${made.mem}`);
 });
 
+await check('a name that is there already leads to a change of it, and the text goes along', async () => {
+  await begin('From scratch');
+  await view('YAML').click();
+  await write(`id: ${yamlId}\ncmd: sleep 77 # longer\ncpus: 0.01\nmem: 32\n`);
+  await page.getByText('A service of this name is there already.').waitFor();
+  must(await page.getByRole('button', { name: 'Run', exact: true }).isDisabled(), 'it can be run anyway');
+  await sound(page, 'a name that is there');
+  await page.getByRole('button', { name: 'Change it to this…' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Edit yaml' }).waitFor();
+  await plan().getByTestId('changes').getByText('sleep 77').waitFor();
+  await view('YAML').click();
+  await editor().getByText('# longer').waitFor();
+  await page.getByRole('button', { name: 'Discard' }).click();
+  await page.getByRole('heading', { name: 'yaml', exact: true }).waitFor();
+});
+
 await check('a text that cannot be read says so at its line, and is not lost', async () => {
   await begin('Worker');
   await view('YAML').click();

@@ -80,7 +80,7 @@ async function navigations(page) {
     const side = page.getByRole('navigation', { name: 'Main' });
     await side.getByRole('link', { name: 'Nodes' }).click();
     await heading('Nodes');
-    await page.getByRole('table').getByRole('link').first().click();
+    await page.locator('[data-map] [data-node]').first().press('Enter');
     await heading('10.0.');
     await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link', { name: 'Nodes' }).click();
     await heading('Nodes');
@@ -350,8 +350,10 @@ async function views() {
       await picture(page, `${name}-panel`);
       if (wide) {
         await press(page, '?');
-        await page.getByRole('dialog').waitFor();
+        const help = page.getByRole('dialog');
+        await help.waitFor();
         await page.waitForTimeout(200);
+        must((await help.evaluate((dialog) => dialog.scrollTop)) === 0, 'the help does not begin at its beginning');
         await sound(page, 'help');
         await closed(page);
       }

@@ -9,9 +9,9 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { wire } from './wire.mjs';
 
 const UI = join(import.meta.dirname, '..', '..', 'ui');
 const require = createRequire(join(UI, 'package.json'));
@@ -68,50 +68,12 @@ async function startFixture() {
   return { url: /http:\S+/.exec(line)[0], stop: () => child.kill() };
 }
 
-/** A wire to the server that can be cut. */
-async function startWire(target) {
-  const { hostname, port } = new URL(target);
-  const sockets = new Set();
-  let whole = true;
-  const server = createServer((near) => {
-    if (!whole) {
-      near.destroy();
-      return;
-    }
-    const far = connect(Number(port) || 80, hostname);
-    for (const [a, b] of [[near, far], [far, near]]) {
-      sockets.add(a);
-      a.on('error', () => b.destroy());
-      a.on('close', () => {
-        sockets.delete(a);
-        b.destroy();
-      });
-      a.pipe(b);
-    }
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${server.address().port}`,
-    cut() {
-      whole = false;
-      for (const socket of sockets) socket.destroy();
-    },
-    mend() {
-      whole = true;
-    },
-    stop() {
-      this.cut();
-      server.close();
-    },
-  };
-}
-
 const fixture = process.env.TEPUI_URL ? undefined : await startFixture();
 const origin = (process.env.TEPUI_URL ?? fixture.url).replace(/\/$/, '');
 const user = process.env.TEPUI_USER ?? 'admin';
 const password = process.env.TEPUI_PASSWORD ?? 'admin';
-const wire = await startWire(origin);
-const base = wire.url;
+const line = await wire(origin);
+const base = line.url;
 const own = `/browser-test/clock-${Date.now().toString(36)}`;
 /** A service no node can take: what waits must look right too. */
 const stuck = `${own}-stuck`;
@@ -237,7 +199,7 @@ async function screens(page, view) {
     });
   }
   await check(`${view.name}: a node is sound`, async () => {
-    await page.goto(`${base}/ui/nodes`);
+    await page.goto(`${base}/ui/nodes?view=list`);
     await page.getByRole('table', { name: 'Nodes' }).getByRole('link').first().click();
     await page.getByRole('heading', { name: /instances?$/ }).waitFor();
     await examine(page, view, 'node');
@@ -379,15 +341,15 @@ async function lostConnection() {
     await page.goto(`${base}/ui/services`);
     const table = page.getByRole('table', { name: 'Services' });
     await table.waitFor();
-    wire.cut();
+    line.cut();
     await page.getByText('No connection to the cluster.').waitFor();
     must(await table.isVisible(), 'the rows went away with the connection');
     await examine(page, VIEWS[0], 'lost');
-    wire.mend();
+    line.mend();
     await page.getByRole('button', { name: 'Try now' }).click().catch(() => undefined);
     await page.getByText('Live', { exact: true }).waitFor();
   });
-  wire.mend();
+  line.mend();
   await check('connection: two tabs share one stream', async () => {
     const second = await context.newPage();
     const streams = [];
@@ -492,7 +454,7 @@ try {
   if (app === own) await removeOwn();
 } finally {
   await browser.close();
-  wire.stop();
+  line.stop();
   fixture?.stop();
 }
 console.log(`screenshots in ${shots}`);

@@ -267,7 +267,8 @@ async function files(view) {
     await drawer.getByText('said at the end').waitFor();
     const download = page.waitForEvent('download');
     await drawer.getByRole('link', { name: /^Download stdout/ }).click();
-    must((await download).suggestedFilename() === 'stdout', 'the download has another name');
+    const name = (await download).suggestedFilename();
+    must(/[0-9a-f]{8}(\.\d+)?-stdout\.log$/.test(name), `the download is called ${name}`);
     await examine(page, view, 'files');
   });
   await check(`${view.name}: what all attempts wrote is one list, searched by the cluster`, async () => {

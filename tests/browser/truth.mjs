@@ -105,7 +105,7 @@ async function truth(page, view) {
     must((await page.title()).startsWith(`(${n}) Dashboard`), `the title is ${await page.title()}`);
     await once(page);
     await picture(page, `${view}-dashboard`);
-    await page.goto(`${base}/ui/nodes`);
+    await page.goto(`${base}/ui/nodes?view=list`);
     await page.getByText('Engine down').first().waitFor();
     must((await page.title()).startsWith(`(${n}) Nodes`), `the title is ${await page.title()}`);
     await picture(page, `${view}-nodes`);
@@ -176,13 +176,13 @@ async function truth(page, view) {
     await picture(page, `${view}-rolling`);
   });
   await check(`${view}: a drain says where to, and that it may not be enough`, async () => {
-    await page.goto(`${base}/ui/nodes`);
+    await page.goto(`${base}/ui/nodes?view=list`);
     await page.getByRole('table', { name: 'Nodes' }).getByRole('link').first().click();
     await page.getByRole('button', { name: 'Drain…' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText(/instances have a place elsewhere/).waitFor();
-    await dialog.getByText(/1 without a place/).first().waitFor();
-    await dialog.getByText(/1 to 10\.0\./).first().waitFor();
+    await dialog.getByText(/No place: it stays/).waitFor();
+    await dialog.getByRole('link', { name: /^10\.0\./ }).first().waitFor();
     await once(page);
     await page.waitForTimeout(250);
     await picture(page, `${view}-drain`);
@@ -261,7 +261,7 @@ async function access(page) {
         ['services', `${base}/ui/services`],
         ['service', service('/demo/web'), 'option'],
         ['instances', service('/demo/web', 'instances')],
-        ['nodes', `${base}/ui/nodes`],
+        ['nodes', `${base}/ui/nodes?view=list`],
       ]) {
         await page.goto(url);
         await page.getByRole(role).first().waitFor();

@@ -20,9 +20,10 @@ use tepui::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::world::World;
+use super::world::{World, spec};
 
 mod contract;
+mod follow;
 mod golden;
 mod logs;
 mod sockets;
@@ -116,6 +117,29 @@ async fn apps_are_rows_and_details() {
     let (status, error) = ask(&world, Method::GET, "/apps/nope", "").await;
     assert_eq!((status, &error["error"]["code"]), (404, &json!("not_found")));
     assert!(error["error"]["hint"].is_string());
+}
+
+/// What runs is old once another definition is wanted, and not by another number.
+#[tokio::test]
+async fn an_instance_is_outdated_by_another_definition_and_not_by_scaling() {
+    let world = World::new();
+    world.app("/a", 2, |_| {});
+    let old = async |world: &Arc<World>| {
+        let app = get(world, "/apps/a").await;
+        let tasks = app["tasks"].as_array().unwrap().iter();
+        tasks.filter(|task| task["condition"] == "running" && task["outdated"] == true).count()
+    };
+    let counts = async |world: &Arc<World>| {
+        let answer = get(world, "/apps/a/versions").await;
+        let versions = answer["versions"].as_array().unwrap().iter();
+        versions.map(|version| version["running"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    world.app("/a", 3, |_| {});
+    assert_eq!((old(&world).await, counts(&world).await), (0, vec![3, 0]));
+    let mut changed = spec("/a", 3);
+    changed.run_mut().labels.insert("tier".into(), "back".into());
+    world.put("/a", Some(changed));
+    assert_eq!((old(&world).await, counts(&world).await), (3, vec![0, 3, 0]));
 }
 
 #[tokio::test]
@@ -291,6 +315,43 @@ async fn the_live_stream_begins_with_everything_and_goes_on_with_changes() {
     assert_eq!(again.next().await.0, "delta");
     let mut stranger = Events::open(&table, "/events", Some("deadbeef-1")).await;
     assert_eq!(stranger.next().await.0, "snapshot");
+}
+
+#[tokio::test]
+async fn a_nodes_page_is_told_of_its_own_instances_alone() {
+    let (world, tasks) = (World::new(), Tasks::new("test"));
+    world.app("/a", 2, |_| {});
+    let table = table(&world, &tasks);
+    let nodes: Vec<_> = world.state().nodes.values().map(|n| n.info.hostname.clone()).collect();
+    let mut events = Vec::new();
+    for host in &nodes {
+        let mut one = Events::open(&table, &format!("/events?of=node:{host}"), None).await;
+        assert_eq!(one.until("snapshot").await.1["host"], host.as_str());
+        events.push(one);
+    }
+    // Only the end of an app's instances on the node is told there, as what went.
+    let on = |host: &str| {
+        let state = world.state();
+        let id = state.nodes.values().find(|n| n.info.hostname == host).unwrap().id().clone();
+        state.instances_on(&id).map(|i| i.id.to_string()).collect::<Vec<_>>()
+    };
+    let before: Vec<_> = nodes.iter().map(|host| on(host)).collect();
+    world.put("/a", None);
+    world.settle();
+    for (one, before) in events.iter_mut().zip(&before).filter(|(_, before)| !before.is_empty()) {
+        let mut gone = Vec::new();
+        while gone.len() < before.len() {
+            let (_, delta) = one.until("delta").await;
+            let tasks = delta["tasks"].clone();
+            let ids = |key: &str| tasks[key].as_array().cloned().unwrap_or_default();
+            for row in ids("set") {
+                assert!(before.contains(&row["id"].as_str().unwrap().to_owned()), "{row}");
+            }
+            gone.extend(ids("removed").iter().map(|id| id.as_str().unwrap().to_owned()));
+        }
+        gone.sort_unstable();
+        assert_eq!(&gone, before);
+    }
 }
 
 #[tokio::test]

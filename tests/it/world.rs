@@ -28,9 +28,9 @@ use tepui::{
         series::Recorded,
     },
     core::{
-        self, Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
-        WorkloadCommand,
-        command::{DeployStep, Edit, Expect, Init, PutApps, Scale},
+        self, Accepted, AdmissionCommand, ClusterCommand, Command, NodeCommand, Outcome, Stamped,
+        State, TaskCommand, WorkloadCommand,
+        command::{DeployStep, Edit, Expect, Init, PutApps, Scale, Seat},
         deploy,
         history::{self, Page, Query, Search},
         place,
@@ -46,9 +46,10 @@ use tepui::{
             Command as Run, ContainerSpec, DiskKind, HealthCheck, Image, PersistentVolume, Port,
             Probe, ReadinessCheck, Volume, VolumeSource,
         },
+        credential::Invited,
         instance::Condition,
         link::{Answer, AskError, Channel, FileEntry, Question, Report, Usage},
-        master::Addresses,
+        master::{Addresses, Master},
         node::{Attribute, NodeInfo, NodeKind},
         workload::{Network, NetworkMode, UnreachableStrategy},
     },
@@ -127,6 +128,17 @@ impl World {
             level,
         }));
         world
+    }
+
+    /// A master that is known by its certificate, and a token that waits for its node.
+    pub fn seat_and_invite(&self) {
+        let expires_at = self.clock.now() + Duration::from_secs(3_600);
+        let master = Master { node: Some("m1".into()), ..(*self.state().masters[&1]).clone() };
+        let (key, serial, invitation) = ([1; 32], "4a".into(), None);
+        let seat = Seat { invitation, key, serial, expires_at, master };
+        self.must(AdmissionCommand::SeatMaster(Box::new(seat)));
+        let (digest, role) = ([7; 32], Invited::PublicAgent);
+        self.must(AdmissionCommand::InviteFor { digest, until: expires_at, role });
     }
 
     /// Applies a command that must be accepted.

@@ -1,6 +1,7 @@
 // TEST ONLY. Serves ui/dist and a made-up cluster (world.mjs) on loopback, with the headers the
 // binary sends, so that the page can be developed and its browser test run without a server.
-//   node dev/fixture.mjs [--port 18700] [--world demo|empty|broken|big|many] [--prefix /ops]
+//   node dev/fixture.mjs [--port 18700] [--world demo|empty|broken|big|many|map] [--prefix /ops]
+//                        [--log-rate 1] lines of an instance each half second
 //                                                                    login: admin / admin
 //   node dev/fixture.mjs --api http://127.0.0.1:8000     the page from dist, data of a real tepui
 import { createHash } from 'node:crypto';
@@ -9,12 +10,14 @@ import { createServer, request } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { logs } from './logs.mjs';
 import { measured } from './measured.mjs';
 import * as past from './past.mjs';
 import { World } from './world.mjs';
 
-const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' }, prefix: { type: 'string', default: '' } } });
+const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' }, prefix: { type: 'string', default: '' }, 'log-rate': { type: 'string', default: '1' } } });
 const world = new World(values.world);
+world.logRate = Number(values['log-rate']);
 const dist = join(import.meta.dirname, '..', 'dist');
 const TOKEN = 'fixture-token';
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' };
@@ -44,16 +47,38 @@ function asset(res, path) {
   res.end(bytes);
 }
 
-function events(req, res) {
+function events(req, res, of) {
+  const node = of?.startsWith('node:') && findNode(of.slice(5));
+  if (of && of !== 'placed' && !node) return fail(res, 404, 'not_found', `${of} does not exist`);
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   const send = (event, data, id) => res.write(`event: ${event}\n${id ? `id: ${id}\n` : ''}data: ${JSON.stringify(data)}\n\n`);
-  send('snapshot', world.snapshot(), world.revision);
-  const listener = (delta) => send('delta', delta, delta.revision);
+  const listener = !of ? (delta) => send('delta', delta, delta.revision) : differences(node ? () => nodeTasks(node) : () => world.placedRows(), (rows, { revision, at }) => send('delta', { revision, at, [node ? 'tasks' : 'instances']: rows }));
+  if (!of) send('snapshot', world.snapshot(), world.revision);
+  else if (node) send('snapshot', nodeDetail(node));
+  else send('snapshot', { revision: world.revision, at: new Date().toISOString(), instances: world.placedRows() }, world.revision);
   world.listeners.add(listener);
-  const beat = setInterval(() => send('heartbeat', { at: new Date().toISOString(), revision: world.revision }), 15_000);
+  const at = () => ({ at: new Date().toISOString() });
+  const beat = setInterval(() => (node ? send('measured', { ...at(), last_seen_at: at().at, used: {} }) : send('heartbeat', { ...at(), revision: world.revision })), 15_000);
   streams.add(res);
   res.on('close', () => { world.listeners.delete(listener); clearInterval(beat); streams.delete(res); });
 }
+
+/** A listener that tells which rows are others than when it was called last. */
+function differences(rows, tell) {
+  const written = () => new Map(rows().map((row) => [row.id, JSON.stringify(row)]));
+  let before = written();
+  return (event) => {
+    const after = written();
+    const set = [...after].filter(([id, text]) => before.get(id) !== text).map(([, text]) => JSON.parse(text));
+    const removed = [...before.keys()].filter((id) => !after.has(id));
+    before = after;
+    if (set.length + removed.length > 0) tell({ set, removed }, event);
+  };
+}
+
+const findNode = (name) => [...world.nodes.values()].find((n) => n.id === name || n.host === name);
+const nodeTasks = (node) => [...world.apps.values()].filter((a) => a.tasks.some((t) => t.node_id === node.id)).flatMap((a) => world.detail(a).tasks).filter((t) => t.node_id === node.id && t.condition !== 'killed');
+const nodeDetail = (node) => ({ ...world.nodeRow(node), address: node.host, revision: world.revision, tasks: nodeTasks(node) });
 
 function findTask(id) {
   for (const app of world.apps.values()) for (const t of app.tasks) if (t.id === id || t.task_id === id) return t;
@@ -113,7 +138,7 @@ async function own(req, res, url) {
   const parts = path.split('/').map(decodeURIComponent);
   if (path === 'me') return json(res, 200, { uid: 'admin', description: 'Fixture admin', superuser: true });
   if (path === 'status') return json(res, 200, world.status());
-  if (path === 'events') return events(req, res);
+  if (path === 'events') return events(req, res, url.searchParams.get('of'));
   // Anything goes in a made-up cluster, and fits on its first node.
   if (path === 'schema/app') return json(res, 200, { type: 'object' });
   if (path === 'plan') {
@@ -139,26 +164,20 @@ async function own(req, res, url) {
   }
   if (path === 'logs') {
     const of = url.searchParams.get('of') ?? '';
-    const found = world.apps.has(of) ? world.apps.get(of).tasks : [findTask(of)].filter(Boolean);
-    if (!world.apps.has(of) && found.length === 0) return fail(res, 404, 'not_found', `app ${of} does not exist`);
-    const grep = url.searchParams.get('grep')?.replace('(?i)', '');
-    const [since, before] = [url.searchParams.get('since') ?? '', url.searchParams.get('before') ?? '9'];
-    const wanted = url.searchParams.get('stream') !== 'stderr';
-    const all = found.filter((t) => t.task_id && wanted).flatMap((t) => t.log.join('').split('\n').slice(0, -1).map((text) => ({ at: text.slice(0, 24), task: t.task_id, stream: 'stdout', text }))).filter((l) => l.at >= since && l.at < before && (!grep || new RegExp(grep, 'i').test(l.text))).sort((a, b) => (a.at < b.at ? -1 : 1));
-    const lines = all.slice(-Number(url.searchParams.get('limit') ?? 500));
-    return json(res, 200, { lines, ...(lines.length < all.length && { before: lines[0].at }), searched_bytes: 0, streams: found.map((t) => ({ task: t.task_id, host: t.host, stream: 'stdout', next_offset: 0 })) });
+    return logs(req, res, url, { world, findTask, json }) || fail(res, 404, 'not_found', of.startsWith('/') ? `app ${of} does not exist` : `task ${of} does not exist`);
   }
   if (parts[0] === 'nodes' && parts[1]) {
-    const node = [...world.nodes.values()].find((n) => n.id === parts[1] || n.host === parts[1]);
+    if (parts[1] === 'invite') return json(res, 200, { token: 'MFRGGZDFMZTWQ.b3d1', master: '10.0.0.11:5070', expires_at: new Date(Date.now() + 3_600_000).toISOString() });
+    const node = findNode(parts[1]);
     if (!node) return fail(res, 404, 'not_found', `There is no node ${parts[1]}.`);
-    const tasks = [...world.apps.values()].flatMap((a) => world.detail(a).tasks).filter((t) => t.node_id === node.id && !['killed'].includes(t.condition));
+    const tasks = world.tasksOn(node);
     if (parts[2] === 'drain' && req.method === 'GET') return json(res, 200, world.drainPreview(node, tasks));
     if (parts[2] === 'drain') {
       const wish = await body(req);
-      if (!wish.dry_run) { node.condition = wish.cancel ? 'active' : 'draining'; world.emit({ nodes: { set: [world.nodeRow(node)] } }); }
+      if (!wish.dry_run) { node.condition = wish.cancel ? 'active' : 'draining'; world.drains[wish.cancel ? 'delete' : 'set'](node.id, 0); world.emit({ nodes: { set: [world.nodeRow(node)] } }); }
       return json(res, 200, { node: world.nodeRow(node), instances: wish.cancel ? [] : tasks.map((t) => t.id) });
     }
-    return json(res, 200, { ...world.nodeRow(node), revision: world.revision, tasks, runtime: 'docker 20.10.24' });
+    return json(res, 200, nodeDetail(node));
   }
   if (parts[0] === 'tasks' && parts[2] === 'log') {
     const task = findTask(parts[1]);
@@ -222,6 +241,8 @@ const server = createServer(async (req, res) => {
   try {
     // Test control: end all streams and answer 502 for a while.
     if (path === '/__fixture/drop') { refuseUntil = Date.now() + Number(url.searchParams.get('ms') ?? 5000); for (const s of streams) s.destroy(); return json(res, 200, {}); }
+    // Test control: the invited node joins.
+    if (path === '/__fixture/join') { world.join(); return json(res, 200, {}); }
     // Test control: the cluster runs another version from now on.
     if (path === '/__fixture/upgrade') { world.version = url.searchParams.get('to'); world.emit({}); return json(res, 200, {}); }
     const api = path.startsWith('/tepui/v1/') || path.startsWith('/service/') || path.startsWith('/acs/');

@@ -65,7 +65,9 @@ export function measured(world, query) {
   const start = new Date(from * 1000).toISOString();
   const full = (app) => seriesOf(app, end - (n - 1) * step, step, n);
   if (of === 'services') {
-    const rows = [...world.apps.values()].map((app) => ({ id: app.id, series: full(app).filter(({ name }) => ['cpus_used', 'mem_used', 'requests'].includes(name)).map(spark) }));
+    const named = query.getAll('series');
+    const shown = named.length > 0 ? named : ['cpus_used', 'mem_used', 'requests'];
+    const rows = [...world.apps.values()].map((app) => ({ id: app.id, series: full(app).filter(({ name }) => shown.includes(name)).map(spark) })).filter(({ series }) => named.length === 0 || series.length > 0);
     return { of, range, start, step_s: step * 12, rows: rows.slice(0, 500), truncated: rows.length > 500 };
   }
   const app = world.apps.get(of.replace(/^service:/, ''));

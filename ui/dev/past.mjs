@@ -50,10 +50,10 @@ const versionsOf = new Map();
 
 export function versions(app) {
   if (!versionsOf.has(app.spec.id)) {
-    const row = (s, active, summary, by, outcome, outcome_text) => ({ version: at(s), active, instances: 3, running: active ? 3 : 0, summary, by, outcome, outcome_text });
+    const row = (s, active, summary, by, outcome, outcome_text, took_ms) => ({ version: at(s), active, instances: 3, running: active ? 3 : 0, summary, by, outcome, outcome_text, took_ms });
     versionsOf.set(app.spec.id, [
-      row(170, true, 'image 1.4 → 1.5, +1 variable, memory 64 → 128 MiB', ann, 'live', 'went live in 1 min 20 s'),
-      row(4000, false, 'instances 2 → 3', bob, 'live', 'went live in 6.6 s'),
+      row(170, true, 'image 1.4 → 1.5, +1 variable, memory 64 → 128 MiB', ann, 'live', 'went live in 1 min 20 s', 80_000),
+      row(4000, false, 'instances 2 → 3', bob, 'live', 'went live in 6.6 s', 6_600),
       row(9000, false, 'health checks changed', bob, 'ended_early', 'deployment ended early: cancelled'),
       row(20_000, false, 'the first version that is kept', undefined, 'unknown', 'the history does not tell'),
     ]);

@@ -2,6 +2,7 @@
 // nodes and tasks in memory, with enough behaviour that scaling and restarting can be watched.
 // Nothing here is part of the product or built into it.
 import { randomUUID } from 'node:crypto';
+import { written } from './logs.mjs';
 import { headline, isTrouble, ofApp, ofDeployment, ofNode, ofTask, verdict } from './verdicts.mjs';
 
 const now = () => new Date().toISOString();
@@ -10,21 +11,24 @@ const ago = (s) => new Date(Date.now() - s * 1000).toISOString();
 export class World {
   constructor(kind = 'demo') {
     this.revision = 1000;
+    this.logRate = 1;
     this.apps = new Map();
     this.nodes = new Map();
     this.deployments = new Map();
     this.listeners = new Set();
+    /** Nodes that were told to drain, with the steps of time since. */
+    this.drains = new Map();
     this.startedAt = ago(7300);
     this.version = '0.1.0';
     const zones = ['a', 'a', 'b', 'b', 'c', 'c'];
-    const n = kind === 'big' ? 120 : kind === 'many' ? 40 : kind === 'empty' ? 1 : 6;
+    const n = { big: 120, many: 40, empty: 1, map: 400 }[kind] ?? 6;
     for (let i = 0; i < n; i++) this.addNode(i, zones[i % 6]);
     if (kind !== 'empty') this.demo();
     if (kind === 'broken') this.broken();
-    const load = { big: 1000, many: 3000 }[kind] ?? 0;
-    for (let i = 0; i < load; i++) this.addApp({ id: `/load/g${i % 20}/app-${i}`, image: 'busybox:1.36', cpus: 0.01, mem: 8, instances: 2, spread: i });
+    const load = { big: 1000, many: 3000, map: 2000 }[kind] ?? 0;
+    for (let i = 0; i < load; i++) this.addApp({ id: `/load/g${i % 20}/app-${i}`, image: 'busybox:1.36', ...(kind === 'map' ? { cpus: 0.1, mem: 512, instances: 5 } : { cpus: 0.01, mem: 8, instances: 2 }), spread: i * (kind === 'map' ? 5 : 1) });
     // A list so long is for looking at, not for watching.
-    if (kind === 'many') this.still = true;
+    if (kind === 'many' || kind === 'map') this.still = true;
   }
 
   addNode(i, zone) {
@@ -64,6 +68,7 @@ export class World {
     const fresh = rolling.tasks[0];
     delete fresh.healthy;
     Object.assign(fresh, { health: [], version: now(), pending: 'its HTTP check has no result yet' });
+    for (const old of rolling.tasks.slice(1)) old.outdated = true;
     const data = this.addApp({ id: '/shop/data', image: 'postgres:17', cpus: 0.5, mem: 512, instances: 1 });
     data.volumes = [{ path: 'pgdata', size_mb: 2048, hosts: data.tasks.map((t) => t.host) }];
     data.dependants = ['/shop/payments'];
@@ -290,20 +295,62 @@ export class World {
     const d = { id: randomUUID(), version: now(), app_ids: [app.id], step: 1, steps: 1, started_at: now(), actions: [{ app_id: app.id, action, done: 0, of: app.spec.instances }] };
     app.version = d.version;
     this.deployments.set(d.id, d);
-    if (action === 'restart') for (const t of this.living(app)) t.goal = 'stop';
+    if (action === 'restart') for (const t of this.living(app)) Object.assign(t, { goal: 'stop', outdated: true });
     app.delayed = app.delayed && action !== 'scale';
     this.changed(app);
     return d;
   }
 
+  /** A node more, as the one that was invited. */
+  join() {
+    this.addNode(this.nodes.size, 'c');
+    const node = [...this.nodes.values()].at(-1);
+    node.registered_at = now();
+    this.emit({ nodes: { set: [this.nodeRow(node)] } });
+  }
+
+  /** All that runs on a node. */
+  tasksOn(node) {
+    return [...this.apps.values()].flatMap((app) => this.living(app)).filter((t) => t.node_id === node.id);
+  }
+
+  /** One instance leaves a node that is drained: another one starts where the preview says. */
+  drainStep(node) {
+    const tasks = this.tasksOn(node);
+    if (tasks.length === 0) { this.drains.delete(node.id); node.condition = 'drained'; this.emit({ nodes: { set: [this.nodeRow(node)] } }); return; }
+    const next = this.drainPreview(node, tasks).instances.findLast((row) => row.fate === 'moves');
+    const old = tasks.find((t) => t.id === next?.id);
+    const to = this.nodes.get(next?.to_node_id);
+    if (!old || !to) return;
+    const app = this.apps.get(old.app_id);
+    const uuid = randomUUID();
+    const id = `${app.id.slice(1).replaceAll('/', '_')}.instance-${uuid}`;
+    app.tasks.push({ ...old, id, task_id: `${id}._app.1`, node_id: to.id, host: to.host, since: now(), log: [], logStart: 0, born: Date.now() });
+    Object.assign(old, { ended: true, condition: 'killed', since: now() });
+    this.changed(app);
+  }
+
+  /** Small rows of everything that has a place. */
+  placedRows() {
+    const tenth = (used, all) => Math.round((used / (all || 1)) * 10) * all / 10;
+    return [...this.apps.values()].flatMap((app) => this.living(app)).map((t) => ({
+      id: t.id, app_id: t.app_id, node_id: t.node_id, state: ofTask(t).state, cpus: t.cpus, mem_mb: t.mem_mb, disk_mb: t.disk_mb,
+      used: { cpus: tenth(t.used.cpus, t.cpus), mem_mb: tenth(t.used.mem_mb, t.mem_mb) },
+    }));
+  }
+
   /** One step of time: about 2 a second. */
   tick() {
     this.sums = undefined;
+    for (const [id, beats] of this.drains) {
+      this.drains.set(id, beats + 1);
+      if (beats % 4 === 3) this.drainStep(this.nodes.get(id));
+    }
     if (this.still) return;
     for (const app of this.apps.values()) {
       for (const t of this.living(app)) {
-        t.log.push(`${now()} \u001b[32mINFO\u001b[0m ${app.id} handled request ${Math.floor(Math.random() * 1e6)} in ${Math.floor(Math.random() * 40)} ms\n`);
-        if (t.log.length > 4000) t.logStart += t.log.shift().length;
+        for (let i = 0; i < this.logRate; i++) t.log.push(written(app, now()));
+        while (t.log.length > 4000) t.logStart += t.log.shift().length;
       }
       this.step(app);
     }

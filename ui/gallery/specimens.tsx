@@ -181,7 +181,7 @@ export const KINDS: Kind[] = [
     states: {
       copy: <Copy text="web.marathon.mesos" label="Copy the name" />,
       command: <Command text="tepui app scale /shop/api 5" />,
-      age: <Age at={new Date(Date.now() - 7_300_000).toISOString()} suffix=" ago" />,
+      age: <Age at={new Date(Date.now() - 7_300_000).toISOString()} ago />,
       marked: <span><Marked text="/shop/api" words={['api']} /></span>,
       menu: (
         <Menu

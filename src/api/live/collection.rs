@@ -74,6 +74,16 @@ impl Rows {
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.removed.is_empty()
     }
+
+    /// This row came or is another one.
+    pub fn set(&mut self, row: Box<RawValue>) {
+        self.set.push(row);
+    }
+
+    /// There is no row of this id any more.
+    pub fn remove(&mut self, id: impl Display) {
+        self.removed.push(id.to_string());
+    }
 }
 
 /// What was shown of one kind.
@@ -112,8 +122,8 @@ impl<C: Collection> KindMemory<C> {
             }
             self.kind.told(key, row.as_ref(), interval);
             match text {
-                Some(text) => rows.set.push(text),
-                None => rows.removed.push(key.to_string()),
+                Some(text) => rows.set(text),
+                None => rows.remove(key),
             }
         }
         rows

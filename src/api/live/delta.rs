@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{
     collection::{Collection, Interval, KindMemory, Rows},
     kinds::{Apps, Deployments, Nodes, both},
+    shown::Shown,
 };
 use crate::{
     api::view::{
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// How often samples of resource use are shown anew.
-const SAMPLES: Duration = Duration::from_secs(5);
+pub const SAMPLES: Duration = Duration::from_secs(5);
 
 /// What is told of each kind in a snapshot and in a delta, and what is remembered of it.
 macro_rules! collections {
@@ -92,48 +93,40 @@ struct Delta {
     rows: ChangedRows,
 }
 
-/// Everything as JSON.
-pub fn snapshot(view: &View<'_>, started_at: Timestamp) -> String {
-    let snapshot = Snapshot {
-        revision: view.state.revision,
-        at: Iso(view.now),
-        status: status::status(view, started_at),
-        rows: AllRows::of(view),
-    };
-    serde_json::to_string(&snapshot).unwrap_or_default()
-}
-
 /// What was shown last, as far as the next delta depends on it.
 pub struct Memory {
     state: Arc<State>,
     tally: Tally,
     kinds: Kinds,
     status: Status,
-    /// Nodes whose container engine did not answer.
-    down: BTreeSet<NodeId>,
+    engines: Engines,
     sampled_at: Timestamp,
 }
 
-impl Memory {
-    /// The memory of somebody who was shown all of `state`.
-    pub fn of(view: &View<'_>, state: Arc<State>, started_at: Timestamp) -> Self {
+impl Shown for Memory {
+    fn of(view: &View<'_>, state: Arc<State>, started_at: Timestamp) -> Self {
         let kinds = Kinds::of(view);
         let tally = Tally::of(&state, state.instances.values().map(|i| &**i));
         let status = status::counted(view, started_at, &tally, &kinds.apps.kind.attention);
         let sampled_at = Timestamp::EPOCH;
-        Self { state, tally, kinds, status, down: engines_down(view), sampled_at }
+        Self { state, tally, kinds, status, engines: Engines::of(view), sampled_at }
     }
 
-    pub fn state(&self) -> Arc<State> {
+    fn snapshot(view: &View<'_>, started_at: Timestamp) -> String {
+        let snapshot = Snapshot {
+            revision: view.state.revision,
+            at: Iso(view.now),
+            status: status::status(view, started_at),
+            rows: AllRows::of(view),
+        };
+        serde_json::to_string(&snapshot).unwrap_or_default()
+    }
+
+    fn state(&self) -> Arc<State> {
         self.state.clone()
     }
 
-    pub fn revision(&self) -> u64 {
-        self.state.revision
-    }
-
-    /// Goes on to `new`; the changes as JSON, `None` when no row is another one.
-    pub fn advance(
+    fn advance(
         &mut self,
         new: Arc<State>,
         now: Timestamp,
@@ -151,7 +144,7 @@ impl Memory {
             old: &old,
             view,
             instances: old.instances.diff(&new.instances).flat_map(|item| both(&item)).collect(),
-            engines: self.engines(&view),
+            engines: self.engines.changed(&view),
             sampled,
             apps: BTreeSet::new(),
         };
@@ -162,15 +155,9 @@ impl Memory {
         }
         serde_json::to_string(&Delta { revision: new.revision, at: Iso(now), status, rows }).ok()
     }
+}
 
-    /// Nodes whose container engine went or came.
-    fn engines(&mut self, view: &View<'_>) -> BTreeSet<NodeId> {
-        let down = engines_down(view);
-        let changed = down.symmetric_difference(&self.down).cloned().collect();
-        self.down = down;
-        changed
-    }
-
+impl Memory {
     /// The status when something in it changed besides time and, between samples, use.
     fn status(&mut self, view: &View<'_>, started_at: Timestamp, sampled: bool) -> Option<Status> {
         let attention = &self.kinds.apps.kind.attention;
@@ -189,7 +176,21 @@ impl Memory {
     }
 }
 
-fn engines_down(view: &View<'_>) -> BTreeSet<NodeId> {
-    let nodes = view.state.nodes.keys();
-    nodes.filter(|id| lookup::engine_away(view, id).is_some()).cloned().collect()
+/// Which nodes had a container engine that did not answer.
+pub struct Engines {
+    down: BTreeSet<NodeId>,
+}
+
+impl Engines {
+    pub fn of(view: &View<'_>) -> Self {
+        let nodes = view.state.nodes.keys();
+        let down = nodes.filter(|id| lookup::engine_away(view, id).is_some()).cloned().collect();
+        Self { down }
+    }
+
+    /// Nodes whose engine went or came since this was asked last.
+    pub fn changed(&mut self, view: &View<'_>) -> BTreeSet<NodeId> {
+        let before = std::mem::replace(self, Self::of(view));
+        self.down.symmetric_difference(&before.down).cloned().collect()
+    }
 }

@@ -8,10 +8,16 @@
 //! It does so at most four times a second, so a storm of changes costs what one change of each row
 //! costs. A thousand clients share the bytes of each delta. A client whose queue is full is cut; it
 //! comes back with `Last-Event-ID` and gets what it missed from the ring, or a snapshot.
+//!
+//! There are two such feeds: what every page shows (`delta.rs`), and where each instance is, which
+//! only a map of the cluster needs (`placed.rs`). What one node's page shows is told to its readers
+//! one by one (`api/one_node.rs`).
 
 mod collection;
 mod delta;
 mod kinds;
+mod placed;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +31,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::delta::Memory;
+use self::{delta::Memory, shown::Shown};
 use super::view::{Iso, View};
 use crate::{
     base::{
@@ -38,13 +44,14 @@ use crate::{
     core::State,
     http::{Body, error::ApiError, stream},
 };
+pub use collection::Rows;
 
 /// Pause between two deltas while somebody listens, and while nobody does.
-const PAUSE: Duration = Duration::from_millis(250);
+pub const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_UNHEARD: Duration = Duration::from_secs(1);
 /// How often reasons and samples, which change without the state, are looked at.
-const TICK: Duration = Duration::from_secs(1);
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub const TICK: Duration = Duration::from_secs(1);
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Deltas kept for clients that come back: a minute of them, and not more bytes than this.
 const RING_MAX: usize = 240;
 const RING_BYTES_MAX: usize = 16 << 20;
@@ -56,16 +63,24 @@ const FOLLOWERS_MAX: usize = 256;
 /// Handle of the live view. Cheap to clone.
 #[derive(Clone)]
 pub struct Live {
-    inner: Arc<Inner>,
+    all: Feed,
+    placed: Feed,
     followers: Arc<Semaphore>,
+}
+
+/// One stream of deltas with its readers.
+#[derive(Clone)]
+struct Feed {
+    inner: Arc<Inner>,
 }
 
 struct Inner {
     cluster: Arc<dyn Cluster>,
     clock: Arc<dyn Clock>,
     started_at: Timestamp,
-    /// Tells cursors of this process from those of another leader.
+    /// Tells cursors of this process and feed from others.
     epoch: String,
+    render: fn(&View<'_>, Timestamp) -> String,
     hub: Mutex<Hub>,
     joined: Notify,
 }
@@ -82,38 +97,63 @@ struct Hub {
 }
 
 impl Live {
-    /// Starts the producer in `tasks`.
+    /// Starts the producers in `tasks`.
     pub fn start(
-        cluster: Arc<dyn Cluster>,
-        clock: Arc<dyn Clock>,
+        cluster: &Arc<dyn Cluster>,
+        clock: &Arc<dyn Clock>,
         started_at: Timestamp,
         tasks: &Tasks,
     ) -> Self {
+        let all = Feed::start::<Memory>("live view", cluster, clock, started_at, tasks);
+        let placed = Feed::start::<placed::Memory>("live map", cluster, clock, started_at, tasks);
+        Self { all, placed, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) }
+    }
+
+    /// Room for one more follower of a log or a node.
+    pub fn follower_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.followers.clone().try_acquire_owned().map_err(|_| crowded("followers"))
+    }
+
+    /// A stream of what every page shows that goes on after `cursor` if that can be, else begins with
+    /// a snapshot.
+    pub async fn join(&self, cursor: Option<&str>) -> Result<Body, ApiError> {
+        self.all.join(cursor).await
+    }
+
+    /// The same of where each instance is.
+    pub async fn join_placed(&self, cursor: Option<&str>) -> Result<Body, ApiError> {
+        self.placed.join(cursor).await
+    }
+}
+
+impl Feed {
+    fn start<S: Shown>(
+        name: &'static str,
+        cluster: &Arc<dyn Cluster>,
+        clock: &Arc<dyn Clock>,
+        started_at: Timestamp,
+        tasks: &Tasks,
+    ) -> Self {
+        let (cluster, clock) = (cluster.clone(), clock.clone());
         let shown = cluster.state();
         let hub = Hub { seq: 0, shown, ring: VecDeque::new(), ring_bytes: 0, clients: Vec::new() };
         let epoch = Rng::from_os().hex(8);
-        let (hub, joined) = (Mutex::new(hub), Notify::new());
-        let inner = Arc::new(Inner { cluster, clock, started_at, epoch, hub, joined });
+        let (render, hub, joined) = (S::snapshot, Mutex::new(hub), Notify::new());
+        let inner = Arc::new(Inner { cluster, clock, started_at, epoch, render, hub, joined });
         let producer = inner.clone();
         let cancelled = tasks.cancelled();
-        tasks.restart("live view", move || {
+        tasks.restart(name, move || {
             let (producer, cancelled) = (producer.clone(), cancelled.clone());
             async move {
-                let ended = cancelled.run_until_cancelled(produce(producer.clone())).await;
+                let ended = cancelled.run_until_cancelled(produce::<S>(producer.clone())).await;
                 producer.hub.lock().clients.clear(); // their streams end
                 ended.unwrap_or(Ok(()))
             }
         });
-        Self { inner, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) }
+        Self { inner }
     }
 
-    /// Room for one more follower of a log.
-    pub fn follower_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.followers.clone().try_acquire_owned().map_err(|_| crowded("log followers"))
-    }
-
-    /// A stream that goes on after `cursor` if that can be, else begins with a snapshot.
-    pub async fn join(&self, cursor: Option<&str>) -> Result<Body, ApiError> {
+    async fn join(&self, cursor: Option<&str>) -> Result<Body, ApiError> {
         if self.inner.hub.lock().clients.len() >= limit::EVENT_CLIENTS_MAX {
             return Err(crowded("readers of the live stream"));
         }
@@ -162,7 +202,7 @@ impl Inner {
     fn snapshot(&self, seq: u64, state: &State) -> Bytes {
         let now = self.clock.now();
         let view = View { state, now, cluster: &*self.cluster };
-        let data = delta::snapshot(&view, self.started_at);
+        let data = (self.render)(&view, self.started_at);
         stream::event(Some("snapshot"), Some(&self.cursor(seq)), &data)
     }
 }
@@ -202,18 +242,18 @@ impl Hub {
 }
 
 /// Shows every change until the process ends.
-async fn produce(inner: Arc<Inner>) -> anyhow::Result<()> {
+async fn produce<S: Shown>(inner: Arc<Inner>) -> anyhow::Result<()> {
     // What clients were shown so far: the state at the start, or after a panic the last one.
     let first = inner.hub.lock().shown.clone();
     let work = inner.clone();
     let mut memory = tokio::task::spawn_blocking(move || {
         let view = View { state: &first, now: work.clock.now(), cluster: &*work.cluster };
-        Memory::of(&view, first.clone(), work.started_at)
+        S::of(&view, first.clone(), work.started_at)
     })
     .await?;
     let mut beat_at = Instant::now();
     loop {
-        let moved = inner.cluster.newer_than(memory.revision());
+        let moved = inner.cluster.newer_than(memory.state().revision);
         tokio::select! {
             () = moved => {}
             () = inner.joined.notified() => {}
@@ -227,15 +267,16 @@ async fn produce(inner: Arc<Inner>) -> anyhow::Result<()> {
         })
         .await?;
         memory = kept;
-        let unheard = show(&inner, &memory, data, &mut beat_at);
+        let unheard = show(&inner, memory.state(), data, &mut beat_at);
         sleep(if unheard { PAUSE_UNHEARD } else { PAUSE }).await;
     }
 }
 
 /// Publishes one delta and, when it is time, a heartbeat. True when nobody listens.
-fn show(inner: &Inner, memory: &Memory, data: Option<String>, beat_at: &mut Instant) -> bool {
+fn show(inner: &Inner, shown: Arc<State>, data: Option<String>, beat_at: &mut Instant) -> bool {
+    let revision = shown.revision;
     let mut hub = inner.hub.lock();
-    hub.shown = memory.state();
+    hub.shown = shown;
     if let Some(data) = data {
         hub.seq += 1;
         let cursor = inner.cursor(hub.seq);
@@ -243,8 +284,8 @@ fn show(inner: &Inner, memory: &Memory, data: Option<String>, beat_at: &mut Inst
     }
     if beat_at.elapsed() >= HEARTBEAT {
         *beat_at = Instant::now();
-        let (at, revision) = (inner.clock.now(), memory.revision());
-        let data = serde_json::json!({"at": Iso(at), "revision": revision}).to_string();
+        let data =
+            serde_json::json!({"at": Iso(inner.clock.now()), "revision": revision}).to_string();
         hub.send(&stream::event(Some("heartbeat"), None, &data));
     }
     hub.clients.is_empty()

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use super::delta::{Memory, snapshot};
+use super::{delta::Memory, placed, shown::Shown};
 use crate::{
     api::{
         tests::Leading,
@@ -20,12 +20,15 @@ use crate::{
     model::{
         AppId, NodeId,
         instance::{Condition, KillReason},
+        link::{TaskUsage, Usage},
         node::Duty,
     },
 };
 
 const APPS: [&str; 4] = ["/a", "/g/b", "/g/c", "/d"];
 const NODES: [&str; 3] = ["n0", "n1", "n2"];
+/// Of both feeds.
+const KINDS: [&str; 4] = ["apps", "nodes", "deployments", "instances"];
 
 /// What a client knows.
 #[derive(PartialEq, Debug)]
@@ -38,8 +41,8 @@ impl Known {
     fn of(snapshot: &str) -> Self {
         let mut snapshot: Value = serde_json::from_str(snapshot).unwrap();
         let mut known = Self { rows: BTreeMap::new(), status: snapshot["status"].take() };
-        for kind in ["apps", "nodes", "deployments"] {
-            for row in snapshot[kind].as_array().unwrap() {
+        for kind in KINDS {
+            for row in snapshot[kind].as_array().into_iter().flatten() {
                 known.put(kind, row.clone());
             }
         }
@@ -60,7 +63,7 @@ impl Known {
         if let Some(status) = delta.get_mut("status") {
             known.status = status.take();
         }
-        for kind in ["apps", "nodes", "deployments"] {
+        for kind in KINDS {
             for id in delta[kind]["removed"].as_array().into_iter().flatten() {
                 // What came and went between two deltas was never there to be forgotten.
                 known.rows.remove(&(kind.to_owned(), id.as_str().unwrap().to_owned()));
@@ -151,6 +154,15 @@ fn one_task(w: &mut World, rng: &mut Rng) {
 
 #[test]
 fn every_delta_leads_to_the_snapshot() {
+    deltas_lead_to_snapshots::<Memory>();
+}
+
+#[test]
+fn every_delta_of_where_instances_are_leads_to_the_snapshot() {
+    deltas_lead_to_snapshots::<placed::Memory>();
+}
+
+fn deltas_lead_to_snapshots<S: Shown>() {
     let started_at = Timestamp::EPOCH;
     for seed in 0..24 {
         let mut rng = Rng::from_seed(seed);
@@ -158,8 +170,8 @@ fn every_delta_leads_to_the_snapshot() {
         let state = Arc::new(w.state.clone());
         let now = Timestamp::from_ms(w.now);
         let view = View { state: &state, now, cluster: &leading };
-        let mut known = Known::of(&snapshot(&view, started_at));
-        let mut memory = Memory::of(&view, state.clone(), started_at);
+        let mut known = Known::of(&S::snapshot(&view, started_at));
+        let mut memory = S::of(&view, state.clone(), started_at);
         for step in 0..80 {
             for _ in 0..=rng.below(3) {
                 happen(&mut w, &mut leading, &mut rng);
@@ -170,7 +182,7 @@ fn every_delta_leads_to_the_snapshot() {
                 known = known.learn(&delta);
             }
             let view = View { state: &state, now, cluster: &leading };
-            let fresh = Known::of(&snapshot(&view, started_at));
+            let fresh = Known::of(&S::snapshot(&view, started_at));
             for (key, row) in &fresh.rows {
                 assert_eq!(known.rows.get(key), Some(row), "seed {seed}, step {step}: {key:?}");
             }
@@ -192,6 +204,42 @@ fn nothing_new_is_no_delta() {
         let now = Timestamp::from_ms(w.now + later);
         let delta = memory.advance(state.clone(), now, &leading, Timestamp::EPOCH);
         assert_eq!(delta, None, "after {later} ms");
+    }
+}
+
+#[test]
+fn use_is_told_in_tenths_and_again_when_it_has_left_its_tenth() {
+    let mut w = World::new(1);
+    w.put(app("/a", 1));
+    w.settle();
+    let state = Arc::new(w.state.clone());
+    let instance = state.instances.keys().next().unwrap().clone();
+    let demand = state.spec_of(&state.instances[&instance]).unwrap().run.demand();
+    let mib = u64::try_from(demand.mem.floor()).unwrap();
+    let mut memory: Option<placed::Memory> = None;
+    // Of memory, in hundredths of what is reserved: what is used, and what is told.
+    let steps =
+        [(34, Some(30)), (36, None), (37, None), (39, Some(40)), (34, None), (31, Some(30))];
+    for (n, (used, told)) in (0..).zip(steps) {
+        let now = Timestamp::from_ms(w.now + n * 10_000);
+        let mem_bytes = (mib << 20) * used / 100;
+        let tasks = vec![TaskUsage { instance: instance.clone(), cpus: 0.0, mem_bytes }];
+        let usage = Arc::new(Usage { tasks, ..Usage::default() });
+        let usage = [(NodeId::from("n0"), usage)].into();
+        let leading = Leading { usage, ..Leading::default() };
+        let text = match &mut memory {
+            Some(memory) => memory.advance(state.clone(), now, &leading, Timestamp::EPOCH),
+            None => {
+                let view = View { state: &state, now, cluster: &leading };
+                memory = Some(placed::Memory::of(&view, state.clone(), Timestamp::EPOCH));
+                Some(placed::Memory::snapshot(&view, Timestamp::EPOCH))
+            }
+        };
+        let rows =
+            text.map(|text| serde_json::from_str::<Value>(&text).unwrap()["instances"].take());
+        let row = rows.map(|rows| rows.get("set").unwrap_or(&rows)[0].clone());
+        let mem_mb = row.map(|row| row["used"]["mem_mb"].as_f64().unwrap());
+        assert_eq!(mem_mb, told.map(|told: u32| mib as f64 * f64::from(told) / 100.0), "{used} %");
     }
 }
 

@@ -93,8 +93,9 @@ fn sentence(moves: usize, no_place: usize, others: usize) -> String {
     }
     if no_place > 0 {
         let (has, stays) = if no_place == 1 { ("has", "stays") } else { ("have", "stay") };
+        let none = if moves > 0 { "none" } else { "no place elsewhere" };
         parts.push(format!(
-            "{} {has} none and {stays} here until something has room",
+            "{} {has} {none} and {stays} here until something has room",
             count(no_place, "instance")
         ));
     }
@@ -118,6 +119,10 @@ mod tests {
             sentence(2, 1, 0),
             "2 instances have a place elsewhere; 1 instance has none and stays here until \
              something has room"
+        );
+        assert_eq!(
+            sentence(0, 4, 0),
+            "4 instances have no place elsewhere and stay here until something has room"
         );
         assert_eq!(
             sentence(0, 0, 1),

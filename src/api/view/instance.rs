@@ -33,6 +33,8 @@ pub struct InstanceRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<Iso>,
     version: Iso,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    outdated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     node_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,10 +74,17 @@ struct HealthRow<'a> {
     last_failure_cause: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Used {
+/// What an instance is measured to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Used {
     cpus: Decimal,
     mem_mb: Decimal,
+}
+
+impl Used {
+    pub fn of(usage: &TaskUsage) -> Self {
+        Self { cpus: cpus(usage.cpus), mem_mb: mib(usage.mem_bytes) }
+    }
 }
 
 /// The row of one instance; `usage` are the samples of its node.
@@ -92,6 +101,8 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         launched_at: place.map(|p| Iso(p.launched_at)),
         started_at: instance.started_at().map(Iso),
         version: Iso(instance.version),
+        outdated: instance.app().is_some_and(|app| view.state.spec(app).is_some())
+            && !view.state.is_current(instance),
         node_id: place.map(|p| p.node.as_str()),
         host: place.map(|p| p.hostname.as_str()),
         ports: place.map(|p| p.host_ports.iter().flatten().copied().collect()).unwrap_or_default(),
@@ -106,10 +117,7 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
         exit_code: instance.containers().iter().find_map(|c| c.exit_code),
         restarts: instance.incarnation.saturating_sub(1),
         demand: spec.map(|spec| spec.run.demand()).unwrap_or_default().into(),
-        used: usage
-            .iter()
-            .find(|u| u.instance == instance.id)
-            .map(|u| Used { cpus: cpus(u.cpus), mem_mb: mib(u.mem_bytes) }),
+        used: usage.iter().find(|u| u.instance == instance.id).map(Used::of),
     }
 }
 

@@ -69,7 +69,7 @@ pub struct NodeDetail<'a> {
 
 /// How far the draining of a node is.
 #[derive(Serialize)]
-struct Drain<'a> {
+pub struct Drain<'a> {
     since: Iso,
     /// When it ends, done or not.
     until: Iso,
@@ -137,7 +137,8 @@ pub fn detail<'a>(view: &View<'a>, node: &'a Node) -> NodeDetail<'a> {
     }
 }
 
-fn drain<'a>(state: &'a State, node: &'a Node) -> Option<Drain<'a>> {
+/// How far the draining of a node is, and what it waits for; `None` while it does not drain.
+pub fn drain<'a>(state: &'a State, node: &'a Node) -> Option<Drain<'a>> {
     let Duty::Draining { since, until } = node.duty else { return None };
     let mut by_app: BTreeMap<&AppId, usize> = BTreeMap::new();
     for app in state.instances_on(node.id()).filter_map(|instance| instance.app()) {

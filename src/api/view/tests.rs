@@ -136,6 +136,19 @@ fn a_deployment_says_what_it_waits_for_and_when_it_stands_still() {
 }
 
 #[test]
+fn of_a_change_only_what_is_new_is_counted_and_called_so() {
+    for (n, sentence) in [(1, "its new instance is not up yet"), (3, "0 of 3 new instances are up")]
+    {
+        let mut story = Story::running(an_app("/a", n));
+        let mut changed = an_app("/a", n);
+        changed.run_mut().labels.insert("tier".into(), "back".into());
+        story.force(Some(changed));
+        story.w.reconcile();
+        assert_eq!(story.told(Standing::Deploying).sentence, sentence);
+    }
+}
+
+#[test]
 fn nothing_has_room_in_the_words_of_placement() {
     let mut story = Story::made(an_app("/a", 2));
     story.leading.no_room(&story.w.state, "/a", "no node has 9 CPUs free");

@@ -48,6 +48,14 @@ async fn each_status_has_its_exit_code_and_says_what_the_server_said() {
             "error: a deployment that is under way holds the app\n  held by deployment d1\n  \
             held by deployment d2\nhint: wait for it, or repeat with --force to put it aside\n",
         ),
+        (
+            409,
+            json!({"error": {"code": "locked", "message": "locked", "hint": "send `force`"}})
+                .to_string(),
+            5,
+            "error: a deployment that is under way holds the app\nhint: wait for it, or repeat \
+            with --force to put it aside\n",
+        ),
         (408, String::new(), 6, "error: the server answered 408\n"),
         (504, "too slow".to_owned(), 6, "error: the server answered 504 too slow\n"),
         (502, PAGE.to_owned(), 7, "error: the server answered 502\n"),

@@ -1,4 +1,5 @@
-//! `tepui log` into the past: pages until there is enough, whose line is whose, what is asked for.
+//! `tepui log` into the past and on from there: pages until there is enough, whose line is whose, what is
+//! asked for.
 
 use super::*;
 
@@ -62,4 +63,42 @@ async fn as_many_lines_as_were_asked_for_with_their_times() {
     assert_eq!(done.code, 2, "{}", done.err);
     let done = site.run("log /web --grep x --file other").await;
     assert_eq!(done.code, 2, "{}", done.err);
+}
+
+#[tokio::test]
+async fn what_is_searched_is_followed_in_order_over_a_connection_that_breaks() {
+    let site = site();
+    let event = |name: &str, data: Value| format!("event: {name}\ndata: {data}\n\n");
+    let place = |mut line: Value, offset: u64, partial: bool| {
+        (line["offset"], line["partial"]) = (json!(offset), json!(partial));
+        line
+    };
+    let other = "web.instance-9876543210._app.1";
+    let first = json!({"lines": [place(line(FIRST, 10, "ten"), 0, false),
+                                 place(line(FIRST, 11, "elev"), 5, true)],
+                       "searched_bytes": 0, "streams": []});
+    let joined = json!({"lines": [place(line(other, 12, "twelve"), 0, false)], "searched_bytes": 0,
+                        "streams": [{"task": other, "host": "a2", "stream": "stdout", "next_offset": 7}]});
+    let cut = format!("{}{}event: li", event("lines", first), event("lines", joined));
+    let again = json!({"lines": [place(line(FIRST, 11, "eleven"), 5, false),
+                                 place(line(other, 12, "twelve"), 0, false)],
+                       "searched_bytes": 0, "streams": []});
+    let rest = format!("{}{}", event("lines", again), event("end", json!({})));
+    site.says("GET /tepui/v1/logs", 200, cut).says("GET /tepui/v1/logs", 200, rest);
+    let done = site.run("log /web --times --follow").await;
+    assert_eq!(done.code, 0, "{}", done.err);
+    let told: Vec<&str> = done.out.lines().skip(3).collect();
+    assert_eq!(
+        told,
+        [
+            "2026-01-01T00:00:12.000Z [a2 98765432] twelve",
+            "2026-01-01T00:00:11.000Z [a1 01234567] eleven",
+        ],
+        "{}",
+        done.out
+    );
+    let asked = site.lines();
+    let follows: Vec<&String> = asked.iter().filter(|l| l.contains("follow=true")).collect();
+    assert_eq!(follows.len(), 2);
+    assert!(follows[1].contains("since=2026-01-01T00%3A00%3A10.000Z"), "{follows:?}");
 }

@@ -57,6 +57,21 @@ numbers!(Measure {
 });
 
 impl Measure {
+    pub const ALL: [Self; 12] = [
+        Self::CpusUsed,
+        Self::CpusReserved,
+        Self::MemUsed,
+        Self::MemLimit,
+        Self::DiskUsed,
+        Self::Restarts,
+        Self::OomKills,
+        Self::Requests,
+        Self::Errors,
+        Self::LatencyP50,
+        Self::LatencyP99,
+        Self::Running,
+    ];
+
     /// As it is called outside.
     pub fn name(self) -> &'static str {
         match self {

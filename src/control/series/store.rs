@@ -108,23 +108,24 @@ impl Recorded {
         Some(curves.by_measure.iter().map(|(m, s)| curve(*m, s, grid, (from, to))).collect())
     }
 
-    /// One measure of the first `n_max` subjects that `pick` picks, each made smaller by `make`.
+    /// What `make` makes of each subject that `pick` picks, the first `n_max` it makes something of.
     pub fn each<T>(
         &self,
         n_max: usize,
         pick: impl Fn(&Subject) -> bool,
-        make: impl Fn(&Subject, &dyn Fn(Measure) -> Option<Spark>) -> T,
+        make: impl Fn(&Subject, &dyn Fn(Measure) -> Option<Spark>) -> Option<T>,
         (grid, from, to): (Grid, i64, i64),
     ) -> Vec<T> {
         let store = self.store.lock();
-        let picked = store.subjects.iter().filter(|(subject, _)| pick(subject)).take(n_max);
+        let picked = store.subjects.iter().filter(|(subject, _)| pick(subject));
         picked
-            .map(|(subject, curves)| {
+            .filter_map(|(subject, curves)| {
                 make(subject, &|measure| {
                     let (_, series) = curves.by_measure.iter().find(|(m, _)| *m == measure)?;
                     Some(spark(measure, series, grid, (from, to)))
                 })
             })
+            .take(n_max)
             .collect()
     }
 

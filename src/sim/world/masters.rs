@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::{
-    core::{Stamped, State},
+    core::{Stamped, State, table::HISTORY_BYTE},
     log::{
         Machine,
         codec::{self, CodecError},
@@ -78,8 +78,10 @@ impl Masters {
     /// The state of a master that starts now: the rows on its disk, then the log.
     pub fn started(&self) -> Result<State, String> {
         let rows: BTreeMap<_, _> = self.state.rows().collect();
+        // The history's rows lie beside those of the state and are in no memory.
+        let kept = self.rows.keys().filter(|key| key.first() != Some(&HISTORY_BYTE)).count();
         let differs = |(key, value)| self.rows.get(key) != Some(value);
-        if self.state.revision > 0 && (rows.len() != self.rows.len() || rows.iter().any(differs)) {
+        if self.state.revision > 0 && (rows.len() != kept || rows.iter().any(differs)) {
             return Err("the rows on the disk are not those of the state".to_owned());
         }
         self.opened().map_err(|error| format!("a master cannot start from its disk: {error}"))

@@ -13,12 +13,11 @@ use tepui::{
     api::routes,
     base::{clock::Clock as _, level::LEVEL, task::Tasks, units::Milli},
     control::series::{Measure, Subject, store::Sample},
-    core::{AdmissionCommand, ClusterCommand, NodeCommand, command::Seat},
+    core::{ClusterCommand, NodeCommand},
     http::route::Access,
     model::{
         AppId,
         container::{Probe, ProbePort},
-        credential::Invited,
         instance::{CheckStatus, Condition, ContainerStatus},
         link::{EngineAway, TaskUsage, Usage},
         master::{Addresses, Master},
@@ -330,17 +329,6 @@ pub fn everything() -> Arc<World> {
     world
 }
 
-/// A master that is known by its certificate, and a token that waits for its node.
-fn known_and_awaited(world: &World) {
-    let expires_at = world.clock.now() + Duration::from_secs(3_600);
-    let master = Master { node: Some("m1".into()), ..(*world.state().masters[&1]).clone() };
-    let (key, serial, invitation) = ([1; 32], "4a".into(), None);
-    let seat = Seat { invitation, key, serial, expires_at, master };
-    world.must(AdmissionCommand::SeatMaster(Box::new(seat)));
-    let (digest, role) = ([7; 32], Invited::PublicAgent);
-    world.must(AdmissionCommand::InviteFor { digest, until: expires_at, role });
-}
-
 /// A minute of numbers of everything, with a gap.
 fn measured(world: &World, instance: &str) {
     let now = world.clock.now();
@@ -372,7 +360,7 @@ const UNSEEN: [&str; 5] = [
 #[tokio::test]
 async fn answers_are_what_the_document_says_field_by_field() {
     let (contract, world) = (Contract::load(), everything());
-    known_and_awaited(&world);
+    world.seat_and_invite();
     let mut c = Check { contract: &contract, seen: BTreeSet::new(), problems: Vec::new() };
     let web = world.task_id("/web");
     let none = "/apps/nope";
@@ -407,11 +395,16 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/schema/app", "/schema/app".into()),
         ("/logs", "/logs?of=/web".into()),
         ("/logs", "/logs?of=/web&limit=1&stream=stdout".into()),
+        ("/logs", "/logs?of=/web&limit=1&after=1970-01-01T00:00:00Z".into()),
         ("/logs", format!("/logs?of={web}&grep=(")),
         ("/logs", "/logs?of=/nope".into()),
         ("/nodes", "/nodes".into()),
         ("/nodes/{id}", "/nodes/a1".into()),
         ("/nodes/{id}", "/nodes/nope".into()),
+        ("/events", "/events?of=node:nope".into()),
+        ("/events", "/events?of=nope".into()),
+        ("/metrics", "/metrics?of=services&series=requests".into()),
+        ("/metrics", "/metrics?of=services&series=nope".into()),
         ("/nodes/{id}/drain", "/nodes/a1/drain".into()),
         ("/nodes/{id}/drain", "/nodes/a2/drain".into()),
         ("/nodes/{id}/drain", "/nodes/nope/drain".into()),
@@ -457,6 +450,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
         c.ask(&world, Method::POST, template, path, body).await;
     }
     rolled_back(&mut c, &world, "stopped").await;
+    // A line that is longer than what is told of one, and has not ended.
+    world.files.lock().insert("stdout".into(), vec![b'x'; 70 << 10]);
+    c.ask(&world, Method::GET, "/logs", "/logs?of=/web", "").await;
     for path in ["/nodes/a1", "/nodes/p1", "/nodes/nope"] {
         c.ask(&world, Method::DELETE, "/nodes/{id}", path, "").await;
     }
@@ -474,6 +470,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
     keeps.app("/db", 1, |s| {
         s.run_mut().containers[0].volumes = vec![persistent_volume("pgdata", 512)]
     });
+    let mut changed = (**keeps.state().spec(&AppId::parse("/db")).unwrap()).clone();
+    changed.run_mut().containers[0].resources.mem = Milli::whole(65);
+    keeps.put("/db", Some(changed)); // what runs of it is outdated now
     let home = keeps.first("/db").placement().unwrap().hostname.clone();
     for (template, path) in [
         ("/apps/{id}", "/apps/db".to_owned()),
@@ -482,6 +481,7 @@ async fn answers_are_what_the_document_says_field_by_field() {
         c.ask(&keeps, Method::GET, template, &path, "").await;
     }
     stream(&mut c).await;
+    parts(&mut c).await;
 
     assert!(c.problems.is_empty(), "{}", c.problems.join("\n"));
     let mut documented = BTreeSet::new();
@@ -493,7 +493,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
             }
         }
     }
-    for name in ["LiveSnapshot", "LiveDelta"] {
+    for name in
+        ["LiveSnapshot", "LiveDelta", "PlacedSnapshot", "PlacedDelta", "NodeDelta", "NodeMeasured"]
+    {
         contract.all(&contract.0["components"]["schemas"][name], name, &mut documented);
     }
     let unseen: Vec<&String> =
@@ -561,4 +563,31 @@ async fn stream(c: &mut Check<'_>) {
         }
     }
     panic!("the stream did not tell of all kinds of changes: {:?}", c.seen);
+}
+
+/// The live view of where instances are, and of one node.
+async fn parts(c: &mut Check<'_>) {
+    let (world, tasks) = (everything(), Tasks::new("test"));
+    let table = table(&world, &tasks);
+    let schemas = &c.contract.0["components"]["schemas"];
+    let mut placed = Events::open(&table, "/events?of=placed", None).await;
+    let (_, snapshot) = placed.until("snapshot").await;
+    c.value(&schemas["PlacedSnapshot"], "PlacedSnapshot", &snapshot);
+    let node = world.first("/web").placement().unwrap().node.to_string();
+    let mut one = Events::open(&table, &format!("/events?of=node:{node}"), None).await;
+    c.value(&schemas["Node"], "Node", &one.until("snapshot").await.1);
+    world.put("/web", None);
+    world.settle();
+    c.value(&schemas["PlacedDelta"], "PlacedDelta", &placed.until("delta").await.1);
+    while !["tasks.set", "tasks.removed", "drain"]
+        .iter()
+        .all(|field| c.seen.contains(&format!("NodeDelta.{field}")))
+    {
+        world.app("/other", 1, |_| {});
+        world.app("/other", 0, |_| {});
+        c.value(&schemas["NodeDelta"], "NodeDelta", &one.until("delta").await.1);
+    }
+    tokio::time::pause();
+    c.value(&schemas["NodeMeasured"], "NodeMeasured", &one.until("measured").await.1);
+    tokio::time::resume();
 }

@@ -18,7 +18,7 @@ pub fn time(world: &World, file: &str, records: &[(u32, i64)]) {
 }
 
 /// A file of numbered lines, each a second after the other.
-fn write(world: &World, file: &str, numbers: std::ops::Range<i64>) {
+pub fn write(world: &World, file: &str, numbers: std::ops::Range<i64>) {
     let (mut text, mut times) = (String::new(), Vec::new());
     for n in numbers {
         times.push((u32::try_from(text.len()).unwrap(), n * 1_000));
@@ -28,7 +28,7 @@ fn write(world: &World, file: &str, numbers: std::ops::Range<i64>) {
     time(world, file, &times);
 }
 
-fn texts(logs: &Value) -> Vec<&str> {
+pub fn texts(logs: &Value) -> Vec<&str> {
     logs["lines"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect()
 }
 
@@ -111,6 +111,63 @@ async fn pages_fit_together_over_a_rotation_without_a_gap_or_a_double() {
     let logs =
         get(&world, "/logs?of=/web&stream=stdout&grep=(%3Fi)STDOUT%20.*77%24&limit=5000").await;
     assert_eq!(texts(&logs).len(), 110);
+}
+
+#[tokio::test]
+async fn pages_onwards_fit_together_too() {
+    let world = World::new();
+    world.app("/web", 2, |_| {});
+    world.files.lock().clear();
+    write(&world, "stdout.1", 0..9_000);
+    write(&world, "stdout", 9_000..20_000);
+    let mut path = "/logs?of=/web&stream=stdout&limit=3000&after=1970-01-01T02:00:00Z".to_owned();
+    let mut all: Vec<String> = Vec::new();
+    loop {
+        let logs = get(&world, &path).await;
+        assert_eq!(logs["before"], Value::Null);
+        all.extend(texts(&logs).iter().map(|t| (*t).to_owned()));
+        let Some(after) = logs["after"].as_str() else { break };
+        assert!(all.len() < 40_000, "it goes on for ever at {after}");
+        path = format!("/logs?of=/web&stream=stdout&limit=3000&after={after}");
+    }
+    // Two instances, the same file: each line twice.
+    let wanted: Vec<String> = (7_200..20_000)
+        .flat_map(|n| [n; 2])
+        .map(|n| if n < 9_000 { format!("stdout.1 {n}") } else { format!("stdout {n}") })
+        .collect();
+    assert_eq!(all.len(), wanted.len());
+    assert!(all == wanted, "the lines are others");
+
+    let between = "after=1970-01-01T02:29:59Z&before=1970-01-01T02:30:01Z";
+    let logs = get(&world, &format!("/logs?of=/web&stream=stdout&{between}")).await;
+    let wanted = ["stdout.1 8999", "stdout.1 8999", "stdout 9000", "stdout 9000"];
+    assert_eq!(texts(&logs), wanted);
+    let logs = get(&world, "/logs?of=/web&after=1971-01-01T00:00:00Z").await;
+    assert_eq!((&logs["lines"], &logs["after"]), (&json!([]), &Value::Null), "nothing is so new");
+    // More lines of one moment than were asked for come together.
+    world.files.lock().clear();
+    let text = "same\n".repeat(40);
+    world.files.lock().insert("stdout".into(), text.into_bytes());
+    time(&world, "stdout", &[(0, 7_000_000), (100, 7_000_001)]);
+    let first = "/logs?of=/web&stream=stdout&limit=3&after=1970-01-01T01:56:40Z";
+    let logs = get(&world, first).await;
+    assert_eq!((texts(&logs).len(), &logs["after"]), (40, &json!("1970-01-01T01:56:40.001Z")));
+}
+
+#[tokio::test]
+async fn lines_say_where_they_stand_and_whether_they_have_ended() {
+    let world = World::new();
+    world.app("/web", 1, |_| {});
+    world.files.lock().clear();
+    let long = "y".repeat(300 << 10);
+    world.files.lock().insert("stdout".into(), format!("one\n{long}\ntwo").into_bytes());
+    let logs = get(&world, "/logs?of=/web&stream=stdout").await;
+    let place = |i: usize| (&logs["lines"][i]["offset"], &logs["lines"][i]["partial"]);
+    assert_eq!(place(0), (&json!(0), &Value::Null));
+    assert_eq!(place(1), (&json!(4), &Value::Null));
+    assert_eq!(place(2), (&json!(307_205), &json!(true)));
+    assert_eq!((texts(&logs)[1].len(), &logs["lines"][1]["cut"]), (64 << 10, &json!(true)));
+    assert_eq!(logs["streams"][0]["next_offset"], 307_205, "it comes again when it has ended");
 }
 
 #[tokio::test]

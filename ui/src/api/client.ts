@@ -1,4 +1,5 @@
 // Requests to the server: one deadline, one error type, one reaction to a lost session.
+import { say } from '../words';
 import { here } from './base';
 import type {
   App,
@@ -11,8 +12,8 @@ import type {
   LogChunk,
   Logs,
   Me,
+  Measured,
   Moves,
-  Node,
   PlanAnswer,
   Rollback,
   RollbackRequest,
@@ -25,6 +26,9 @@ const OWN = '/tepui/v1';
 const MARATHON = '/service/marathon/v2';
 /** Longest time a page waits for one answer; the server's own deadlines are shorter. */
 const DEADLINE_MS = 20_000;
+
+/** Codes of failures that the page itself words. */
+const OURS = new Set(['unreachable', 'stream', 'silent']);
 
 /** A failed request, with what the server said and which call it was. */
 export class ApiError extends Error {
@@ -42,13 +46,24 @@ export class ApiError extends Error {
 
   /** A deployment holds the app; the change may be forced over it. */
   get locked(): boolean {
-    return this.status === 409 && /force=true/.test(this.message + (this.hint ?? ''));
+    return this.status === 409 && (this.code === 'locked' || /force=true/.test(this.message + (this.hint ?? '')));
+  }
+
+  /** The language of the message, where the server said it and not the page. */
+  get lang(): 'en' | undefined {
+    return OURS.has(this.code) ? undefined : 'en';
   }
 
   /** No answer came at all. */
   get unreachable(): boolean {
     return this.status === 0;
   }
+}
+
+/** What went wrong in a sentence, and its language where that is not the page's. */
+export function wording(error: unknown): { text: string; lang?: 'en' | undefined } {
+  if (error instanceof ApiError) return { text: error.message, lang: error.lang };
+  return { text: error instanceof Error ? error.message : String(error), lang: 'en' };
 }
 
 const sessionLost = new Set<() => void>();
@@ -81,13 +96,10 @@ async function failure(answer: Response, call: string): Promise<ApiError> {
   const details = Array.isArray(body.details)
     ? body.details.filter((d): d is { path: string; errors: string[] } => Array.isArray(d?.errors))
     : [];
-  const message =
-    own?.message ??
-    body.description ??
-    (typeof body.message === 'string' ? body.message : undefined) ??
-    `The server answered ${answer.status}.`;
+  const told = own?.message ?? body.description ?? (typeof body.message === 'string' ? body.message : undefined);
+  const message = told ?? say('request.status', { status: `${answer.status}` });
   const id = own?.request_id ?? answer.headers.get('x-request-id') ?? undefined;
-  return new ApiError(answer.status, own?.code ?? 'http', message, call, own?.hint, id, details);
+  return new ApiError(answer.status, own?.code ?? (told ? 'http' : 'silent'), message, call, own?.hint, id, details);
 }
 
 declare global {
@@ -117,9 +129,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
     answer = await (early ?? fetch(here(path), { ...init, method, signal, credentials: 'same-origin' }));
   } catch (cause) {
     if (init.signal?.aborted) throw cause;
-    const text = deadline.aborted
-      ? 'The server did not answer in time.'
-      : 'The server cannot be reached.';
+    const text = deadline.aborted ? say('request.late') : say('request.unreachable');
     throw new ApiError(0, 'unreachable', text, call);
   }
   if (answer.ok) return answer;
@@ -205,10 +215,17 @@ export const calls = {
   }),
   restart: (id: string): Call => ({ method: 'POST', path: `${MARATHON}/apps${marathonPath(id)}/restart` }),
   remove: (id: string): Call => ({ method: 'DELETE', path: `${MARATHON}/apps${marathonPath(id)}` }),
+  rollBack: (id: string, body: RollbackRequest): Call => ({ method: 'POST', path: `${OWN}/apps/${segment(id)}/rollback`, body }),
+  kill: (task: Instance, scale: boolean): Call => ({
+    method: 'POST',
+    path: `${MARATHON}/tasks/delete${scale ? '?scale=true' : ''}`,
+    body: { ids: [task.task_id] },
+  }),
+  cancelDeployment: (id: string): Call => ({ method: 'DELETE', path: `${MARATHON}/deployments/${segment(id)}` }),
 };
 
 /** Makes a change, over a deployment that holds the service when `force`. */
-function make({ method, path, body }: Call, force: boolean): Promise<unknown> {
+function make({ method, path, body }: Call, force = false): Promise<unknown> {
   return send(method, path + forced(force), body);
 }
 
@@ -220,7 +237,13 @@ export const api = {
 
   app: (id: string, signal?: AbortSignal) => get<App>(`${OWN}/apps/${segment(id)}`, signal),
   why: (id: string, signal?: AbortSignal) => get<Why>(`${OWN}/apps/${segment(id)}/why`, signal),
-  node: (id: string, signal?: AbortSignal) => get<Node>(`${OWN}/nodes/${segment(id)}`, signal),
+  /** Lets one node join. */
+  invite: () => send('POST', `${OWN}/nodes/invite`) as Promise<{ token: string; master: string; expires_at: string }>,
+  /** What came through the front door to each service. */
+  traffic: (signal?: AbortSignal) => {
+    const series = ['requests', 'errors', 'latency_p99'].map((name) => ['series', name]);
+    return get<Measured>(`${OWN}/metrics?${new URLSearchParams([['of', 'services'], ...series])}`, signal);
+  },
   drainPreview: (id: string) => get<DrainPreview>(`${OWN}/nodes/${segment(id)}/drain`),
   drain: (id: string, body: DrainRequest) =>
     send('POST', `${OWN}/nodes/${segment(id)}/drain`, body) as Promise<Moves>,
@@ -237,6 +260,7 @@ export const api = {
     ),
   logs: (query: Record<string, string>, signal?: AbortSignal) =>
     get<Logs>(`${OWN}/logs?${new URLSearchParams(query)}`, signal),
+  logsPath: (query: Record<string, string>) => `${OWN}/logs?${new URLSearchParams({ ...query, follow: 'true' })}`,
   logPath: (task: string, query: Record<string, string>) =>
     `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams(query)}`,
   downloadPath: (task: string, path: string) =>
@@ -261,8 +285,7 @@ export const api = {
     const answer = await get<Versions>(`${OWN}/apps/${segment(id)}/versions?${query}`, signal);
     return answer.diff as VersionDiff;
   },
-  rollBack: (id: string, body: RollbackRequest) =>
-    send('POST', `${OWN}/apps/${segment(id)}/rollback`, body) as Promise<Rollback>,
+  rollBack: (id: string, body: RollbackRequest) => make(calls.rollBack(id, body)) as Promise<Rollback>,
   /** The end of what a task wrote. */
   logEnd: async (task: string, file: string) => {
     const query = new URLSearchParams({ file, offset: '-65536', limit: '65536' });
@@ -273,12 +296,11 @@ export const api = {
   change: (id: string, patch: Record<string, unknown>, force = false) => make(calls.change(id, patch), force),
   restart: (id: string, force = false) => make(calls.restart(id), force),
   remove: (id: string, force = false) => make(calls.remove(id), force),
-  kill: (task: Instance, scale: boolean) =>
-    send('POST', `${MARATHON}/tasks/delete${scale ? '?scale=true' : ''}`, { ids: [task.task_id] }),
+  kill: (task: Instance, scale: boolean) => make(calls.kill(task, scale)),
   scaleGroup: (id: string, scaleBy: number, force = false) =>
     send('PUT', `${MARATHON}/groups${marathonPath(id)}${forced(force)}`, { scaleBy }),
   removeGroup: (id: string, force = false) =>
     send('DELETE', `${MARATHON}/groups${marathonPath(id)}${forced(force)}`),
   retryNow: (id: string) => send('DELETE', `${MARATHON}/queue${marathonPath(id)}/delay`),
-  cancelDeployment: (id: string) => send('DELETE', `${MARATHON}/deployments/${segment(id)}`),
+  cancelDeployment: (id: string) => make(calls.cancelDeployment(id)),
 };

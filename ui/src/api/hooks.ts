@@ -27,7 +27,6 @@ export function followLive(): () => void {
         (kind === 'app' || kind === 'why') &&
         (changed === 'all' || changed.has(String(id))),
     });
-    void queries.invalidateQueries({ queryKey: ['node'] });
   });
 }
 
@@ -79,13 +78,5 @@ export function useWhy(id: string, enabled = true) {
     enabled,
     // A waiting app's row may stay the same while the nodes around it change.
     refetchInterval: 10_000,
-  });
-}
-
-export function useNode(id: string) {
-  return useQuery({
-    queryKey: ['node', id],
-    queryFn: ({ signal }) => api.node(id, signal),
-    refetchInterval: SAMPLE_MS,
   });
 }

@@ -1,5 +1,6 @@
 // A command in a task over a WebSocket (docs/api/exec.md): opens it, keeps count of what was received,
 // and takes the session over again when the connection was lost.
+import { say } from '../words';
 import { api, reportSessionLost } from './client';
 import { ApiError } from './client';
 
@@ -22,6 +23,8 @@ export interface Told {
   phase: Phase;
   text: string;
   hint?: string | undefined;
+  /** Of what the server says, which speaks English whatever the page does. */
+  lang?: 'en';
 }
 
 export interface Size {
@@ -209,7 +212,8 @@ export class ShellSocket {
     this.stop();
     socket?.close(1000);
     if (end.exit_code !== undefined) this.hooks.told({ phase: 'ended', text: exitText(end.exit_code) });
-    else this.hooks.told({ phase: 'failed', text: end.error?.message ?? 'The session ended.', hint: end.error?.hint });
+    else if (end.error) this.hooks.told({ phase: 'failed', text: end.error.message, hint: end.error.hint, lang: 'en' });
+    else this.hooks.told({ phase: 'failed', text: say('shell.over') });
   }
 
   private closed(code: number): void {
@@ -217,11 +221,11 @@ export class ShellSocket {
     if (this.over) return;
     if (code === 4001) {
       this.stop();
-      this.hooks.told({ phase: 'taken', text: 'This shell goes on in another window.' });
+      this.hooks.told({ phase: 'taken', text: say('shell.elsewhere') });
     } else if (code === 4003) {
       this.hooks.session(undefined);
       this.stop();
-      this.hooks.told({ phase: 'failed', text: 'The shell ended with its sign-in.' });
+      this.hooks.told({ phase: 'failed', text: say('shell.signedOut') });
       void api.me().catch(() => undefined);
     } else this.lost();
   }
@@ -236,7 +240,7 @@ export class ShellSocket {
       void this.giveUp(opened);
       return;
     }
-    if (opened) this.hooks.told({ phase: 'lost', text: 'Connection lost, trying again' });
+    if (opened) this.hooks.told({ phase: 'lost', text: say('shell.lost') });
     const wait = RETRY_MS[Math.min(this.tries, RETRY_MS.length) - 1];
     this.timers.retry = setTimeout(() => this.connect(), wait);
   }
@@ -245,15 +249,13 @@ export class ShellSocket {
   private async giveUp(opened: boolean): Promise<void> {
     this.stop();
     this.hooks.session(undefined);
-    let text = opened
-      ? 'The connection was away for too long; the shell has ended.'
-      : 'No WebSocket comes through: what stands between this page and the cluster must pass on Upgrade.';
+    let text = opened ? say('shell.late') : say('shell.noSocket');
     try {
       const me = await api.me();
-      if (!me.superuser) text = 'A shell needs a superuser.';
+      if (!me.superuser) text = say('shell.superuser');
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) reportSessionLost();
-      else text = 'The server cannot be reached.';
+      else text = say('request.unreachable');
     }
     this.hooks.told({ phase: 'failed', text });
   }
@@ -261,9 +263,9 @@ export class ShellSocket {
 
 /** What an exit code means. */
 export function exitText(code: number): string {
-  if (code === 0) return 'The shell has ended.';
-  if (code === 126) return 'Nothing there can run a shell (exit code 126).';
-  if (code === 127) return 'The container has no shell (exit code 127).';
-  if (code > 128) return `The shell was ended by signal ${code - 128} (exit code ${code}).`;
-  return `The shell has ended with exit code ${code}.`;
+  if (code === 0) return say('shell.ended');
+  if (code === 126) return say('shell.cannotRun');
+  if (code === 127) return say('shell.missing');
+  if (code > 128) return say('shell.signal', { signal: code - 128, code });
+  return say('shell.code', { code });
 }

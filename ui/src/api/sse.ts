@@ -1,5 +1,6 @@
 // Server-sent events over fetch: unlike EventSource it shows the status of a refusal and lets the
 // caller choose where to resume.
+import { say } from '../words';
 import { here } from './base';
 import { ApiError, request } from './client';
 
@@ -109,5 +110,5 @@ async function openStream(
   await answer.body?.cancel();
   // Ask again the plain way: it turns the refusal into the usual error and ends a lost session.
   if (answer.status === 401) await request('/tepui/v1/me');
-  throw new ApiError(answer.status, 'stream', `The server answered ${answer.status}.`, `GET ${path}`);
+  throw new ApiError(answer.status, 'stream', say('request.status', { status: `${answer.status}` }), `GET ${path}`);
 }

@@ -23,8 +23,8 @@ export interface Error {
     /**
      * Stable word for programs. 400: `bad_request`, `not_json`, `body_broken`.
      * 403: `cross_origin`, `forbidden`. 404: `not_found`. 405: `method_not_allowed`.
-     * 408: `body_slow`. 409: `conflict`, `not_running`. 413: `body_too_large`, `too_large`.
-     * 415: `no_content_type`. 422: `invalid` (then `field` is set).
+     * 408: `body_slow`. 409: `conflict`, `locked` (`force` helps), `not_running`.
+     * 413: `body_too_large`, `too_large`. 415: `no_content_type`. 422: `invalid` (then `field` is set).
      * 426: `upgrade_required`. 429: `too_many_requests`, `too_much`. 500: `internal`.
      * 502: `agent_unreachable`, `agent_failed`. 503: `no_leader`, `busy`, `disk_full`,
      * `log_stopped`, `unavailable`, `no_invitation`, `too_much`. 504: `timeout`.
@@ -451,6 +451,10 @@ export interface Instance {
   launched_at?: Time;
   started_at?: Time;
   version: Time;
+  /**
+   * It is of an earlier definition than the wanted one; a change of the number of instances makes none so.
+   */
+  outdated?: boolean;
   node_id?: string;
   /** Host name or address of the node. */
   host?: string;
@@ -636,17 +640,19 @@ export interface Node extends NodeSummary {
   address: string;
   last_seen_at?: Time;
   tasks: Instance[];
-  /** While the node is draining. */
-  drain?: {
-    since: Time;
-    until: Time;
-    waits: {
-      app: string;
-      /** How many are still on the node. */
-      instances: number;
-      reason: string;
-    }[];
-  };
+  drain?: NodeDrain;
+}
+
+/** While the node is draining. */
+export interface NodeDrain {
+  since: Time;
+  until: Time;
+  waits: {
+    app: string;
+    /** How many are still on the node. */
+    instances: number;
+    reason: string;
+  }[];
 }
 
 export interface DrainRequest {
@@ -801,7 +807,9 @@ export interface Version {
   active: boolean;
   /** How many it wants. */
   instances: number;
-  /** How many instances of it there are. */
+  /**
+   * How many instances of it there are; where versions differ by their number of instances only, all count for the newest.
+   */
   running: number;
   /** What differs from the version before: `image 1.4 → 1.5, +1 variable`. */
   summary: string;
@@ -875,10 +883,11 @@ export interface LogChunk {
   eof?: boolean;
 }
 
-/** `before` is absent when nothing is older. */
+/** `before` is absent when nothing is older, `after` unless it was asked for and there is more. */
 export interface Logs {
   lines: LogLine[];
   before?: Time;
+  after?: Time;
   searched_bytes: number;
   streams: LogStream[];
   histogram?: LogHistogram;
@@ -888,6 +897,12 @@ export interface LogLine {
   at?: Time;
   task: string;
   stream: 'stdout' | 'stderr';
+  /** Where it stands in its file. */
+  offset: number;
+  /** Its end was not written yet. */
+  partial?: boolean;
+  /** It is longer than `text`. */
+  cut?: boolean;
   /** Without its line break; at most 64 KiB. */
   text: string;
 }
@@ -898,8 +913,10 @@ export interface LogStream {
   stream: 'stdout' | 'stderr';
   /** Where the file goes on after this answer. */
   next_offset: number;
-  /** Why not all of it was looked at. */
-  cut?: 'lines' | 'bytes' | 'time' | 'not_kept' | 'unreachable';
+  /**
+   * Why not all of it was looked at; `behind` of a followed one that wrote faster than it was read, of which a part was left out.
+   */
+  cut?: 'lines' | 'bytes' | 'time' | 'behind' | 'not_kept' | 'unreachable';
 }
 
 /** How many of these lines fall into each part of their time. */
@@ -946,4 +963,58 @@ export interface LiveDelta {
     set: Deployment[];
     removed: string[];
   };
+}
+
+/** An instance that has a place and has not ended. */
+export interface PlacedInstance {
+  id: string;
+  /** Empty for what is no app's. */
+  app_id: string;
+  node_id: string;
+  state: Standing;
+  cpus: number;
+  mem_mb: number;
+  disk_mb: number;
+  /** As measured, to a tenth of what is reserved; told again when it has left its tenth. */
+  used?: {
+    cpus: number;
+    mem_mb: number;
+  };
+}
+
+export interface PlacedSnapshot {
+  revision: Revision;
+  at: Time;
+  instances: PlacedInstance[];
+}
+
+export interface PlacedDelta {
+  revision: Revision;
+  at: Time;
+  instances: {
+    set: PlacedInstance[];
+    removed: string[];
+  };
+}
+
+/** Instances that are others, and how far the draining is. */
+export interface NodeDelta {
+  revision: Revision;
+  at: Time;
+  /** Absent when all are as before. Rows without `used`, which is told apart. */
+  tasks?: {
+    set: Instance[];
+    removed: string[];
+  };
+  drain?: NodeDrain;
+}
+
+export interface NodeMeasured {
+  at: Time;
+  last_seen_at?: Time;
+  /** By instance, those that use something else than was told. */
+  used: Record<string, {
+    cpus: number;
+    mem_mb: number;
+  }>;
 }

@@ -1,5 +1,7 @@
 // One chart over time. Several of them share a cursor: each says what it was at that moment.
 import { memo, type PointerEvent, type ReactNode, useLayoutEffect, useRef, useState } from 'react';
+import { timeOfDay } from '../lib/format';
+import { say } from '../words';
 import css from './chart.module.css';
 import { across, areaPath, bars, greatest, linePath, roundUp, stepAt, timeTicks, up, type Values } from './scale';
 
@@ -127,7 +129,7 @@ function told(value: number | null | undefined, format: (value: number) => strin
 export function summary(title: string, lines: readonly Line[], format: (value: number) => string): string {
   const all = lines.map(({ name, values }) => {
     const last = values.findLast((value) => value !== null) ?? 0;
-    return `${name} ${format(last)}, at most ${format(greatest(values))}`;
+    return say('overview.atMost', { name, last: format(last), most: format(greatest(values)) });
   });
   return `${title}: ${all.join('; ')}`;
 }
@@ -280,5 +282,5 @@ function Cursor({
 }
 
 function clock(at: number): string {
-  return new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  return timeOfDay(new Date(at), { hour: '2-digit', minute: '2-digit' });
 }

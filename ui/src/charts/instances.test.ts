@@ -53,7 +53,7 @@ describe('squares', () => {
 describe('a rollout', () => {
   const from = NOW - 60_000;
   const rows = (all: Instance[]) =>
-    rolloutRows(all, 'new', from, NOW).map(({ instance, segments }) => [
+    rolloutRows(all, from, NOW).map(({ instance, segments }) => [
       instance.id,
       ...segments.map(({ phase, from, to }) => `${phase} ${(to - from) / 1000}`),
     ]);
@@ -62,15 +62,14 @@ describe('a rollout', () => {
     const check = { alive: true, consecutive_failures: 0 };
     const all = [
       instance('ready', {
-        version: 'new',
         launched_at: ago(50),
         started_at: ago(40),
         healthy_since: ago(30),
         health: [check],
       }),
-      instance('checked', { version: 'new', launched_at: ago(20), started_at: ago(15), pending: 'no result yet' }),
-      instance('pulling', { version: 'new', launched_at: ago(5), started_at: undefined, condition: 'staging' }),
-      instance('waits', { version: 'new', launched_at: undefined, started_at: undefined, condition: 'scheduled' }),
+      instance('checked', { launched_at: ago(20), started_at: ago(15), pending: 'no result yet' }),
+      instance('pulling', { launched_at: ago(5), started_at: undefined, condition: 'staging' }),
+      instance('waits', { launched_at: undefined, started_at: undefined, condition: 'scheduled' }),
     ];
     expect(rows(all)).toEqual([
       ['ready', 'placed 10', 'check 10', 'ready 30'],
@@ -82,16 +81,30 @@ describe('a rollout', () => {
 
   test('shows those of before below, as long as they were there', () => {
     const all = [
-      instance('stays'),
-      instance('goes', { condition: 'killing', since: ago(10) }),
-      instance('gone', { condition: 'killed', since: ago(20) }),
-      instance('long gone', { condition: 'killed', since: ago(300) }),
+      instance('stays', { outdated: true }),
+      instance('goes', { outdated: true, condition: 'killing', since: ago(10) }),
+      instance('gone', { outdated: true, condition: 'killed', since: ago(20) }),
+      instance('long gone', { outdated: true, condition: 'killed', since: ago(300) }),
     ];
     expect(rows(all)).toEqual([
       ['goes', 'old 50', 'leaving 10'],
       ['gone', 'old 40'],
       ['stays', 'old 60'],
     ]);
+  });
+
+  test('of another number alone shows what comes or goes, and calls nothing old', () => {
+    const all = [
+      instance('is there'),
+      instance('comes', { launched_at: ago(20), started_at: ago(15) }),
+      instance('goes', { condition: 'killing', since: ago(10) }),
+    ];
+    expect(rows(all)).toEqual([['comes', 'placed 5', 'ready 15'], ['goes', 'ready 50', 'leaving 10']]);
+  });
+
+  test('goes on with what was not ready when it began', () => {
+    const all = [instance('checked', { launched_at: ago(100), started_at: ago(90), pending: 'no result yet' })];
+    expect(rows(all)).toEqual([['checked', 'check 60']]);
   });
 
   test('tells what is left at the pace so far', () => {

@@ -18,12 +18,12 @@ export interface Row {
 
 const ms = (time: string | undefined) => (time === undefined ? undefined : Date.parse(time));
 
-/** What an instance of the version that is rolled out went through. */
-function arriving(instance: Instance, from: number, now: number): Segment[] {
+/** What an instance of the wanted definition went through. */
+function arriving(instance: Instance, now: number): Segment[] {
   const placed = ms(instance.launched_at);
   if (placed === undefined || instance.condition === 'scheduled') return [];
   const started = ms(instance.started_at);
-  const segments: Segment[] = [{ phase: 'placed', from: Math.max(placed, from), to: started ?? now }];
+  const segments: Segment[] = [{ phase: 'placed', from: placed, to: started ?? now }];
   if (started === undefined) return segments;
   const ready = instance.pending ? undefined : (ms(instance.healthy_since) ?? (instance.health.length === 0 ? started : undefined));
   if (ready === undefined || ready > started) segments.push({ phase: 'check', from: started, to: ready ?? now });
@@ -31,26 +31,33 @@ function arriving(instance: Instance, from: number, now: number): Segment[] {
   return segments;
 }
 
-/** What became of an instance of before. */
+/** What became of an instance that was there and is wanted no more. */
 function leaving(instance: Instance, from: number, now: number): Segment[] {
+  const phase = instance.outdated ? 'old' : 'ready';
   const since = Math.max(from, ms(instance.since) ?? from);
-  if (ended(instance)) return since > from ? [{ phase: 'old', from, to: since }] : [];
-  if (instance.condition !== 'killing') return [{ phase: 'old', from, to: now }];
+  if (ended(instance)) return [{ phase, from, to: since }];
+  if (instance.condition !== 'killing') return [{ phase, from, to: now }];
   return [
-    { phase: 'old', from, to: since },
+    { phase, from, to: since },
     { phase: 'leaving', from: since, to: now },
   ];
 }
 
-/** The rows of a rollout of `version` that began `from`: newcomers in their order, then those of before. */
-export function rolloutRows(instances: readonly Instance[], version: string, from: number, now: number): Row[] {
+/** Whether the rollout leaves it as it is: of the wanted definition, and ready before it began. */
+const isUntouched = ({ instance, segments }: Row, from: number) =>
+  !instance.outdated && (ms(instance.launched_at) ?? from) < from && segments.every(({ phase }) => phase === 'ready');
+
+/** The rows of a rollout that began `from`: newcomers in their order, then those of before. */
+export function rolloutRows(instances: readonly Instance[], from: number, now: number): Row[] {
   const rows = instances.map((instance) => {
-    const isNew = instance.version === version;
-    const segments = isNew ? arriving(instance, from, now) : leaving(instance, from, now);
+    const isGoing = ended(instance) || instance.condition === 'killing';
+    const isNew = !instance.outdated && !isGoing;
+    const all = isNew ? arriving(instance, now) : leaving(instance, from, now);
+    const segments = all.map((segment) => ({ ...segment, from: Math.max(segment.from, from) })).filter(({ from, to }) => to > from);
     return { instance, isNew, segments };
   });
   return rows
-    .filter(({ segments, isNew, instance }) => segments.length > 0 || (isNew && !ended(instance)))
+    .filter((row) => (row.segments.length > 0 ? !row.isNew || !isUntouched(row, from) : row.isNew))
     .sort((a, b) => Number(b.isNew) - Number(a.isNew) || begin(a) - begin(b) || a.instance.id.localeCompare(b.instance.id));
 }
 

@@ -2,8 +2,9 @@
 import { type KeyboardEvent, type ReactNode, useMemo, useRef, useState } from 'react';
 import type { Instance } from '../api/types';
 import { Mark } from '../components/status';
-import { count, shortTask } from '../lib/format';
-import { instanceLook, type Look } from '../lib/status';
+import { shortTask } from '../lib/format';
+import { instanceLook, type Look, uncapital } from '../lib/status';
+import { number, say } from '../words';
 import css from './waffle.module.css';
 
 /** Up to so many have a shape in them, and up to so many are large enough to be hit with ease. */
@@ -44,7 +45,7 @@ export function grouped(instances: readonly Instance[], byNode: boolean): Group[
   if (!byNode) return [{ name: '', instances: sorted }];
   const groups = new Map<string, Instance[]>();
   for (const instance of sorted) {
-    const name = place(instance) || 'no place yet';
+    const name = place(instance) || say('squares.noPlace');
     groups.set(name, [...(groups.get(name) ?? []), instance]);
   }
   return [...groups].map(([name, instances]) => ({ name, instances }));
@@ -62,13 +63,13 @@ export function moved(key: string, at: number, n: number, perRow: number): numbe
 
 export function Waffle({
   instances,
-  newest,
+  mixed,
   byNode,
   about,
 }: {
   instances: readonly Instance[];
-  /** The version that is being rolled out, while others run beside it. */
-  newest?: string | undefined;
+  /** Instances of an earlier definition run beside those of the present one. */
+  mixed?: boolean;
   byNode: boolean;
   /** What is told of the instance that is chosen. */
   about: (instance: Instance) => ReactNode;
@@ -99,29 +100,30 @@ export function Waffle({
         {tally(instances).map(({ look, n }) => (
           <li key={look.word}>
             <Mark look={look} />
-            <span className="nums">{n.toLocaleString('en')}</span> {look.word.toLowerCase()}
+            <span className="nums">{number(n)}</span> {uncapital(look.word)}
           </li>
         ))}
-        {newest && (
+        {mixed && (
           <li>
-            <i className={`${css.sample} ${css.newest}`} aria-hidden /> new version
+            <i className={`${css.sample} ${css.newest}`} aria-hidden /> {say('squares.newVersion')}
           </li>
         )}
       </ul>
       <div
         ref={box}
         role="listbox"
-        aria-label="Instances"
+        aria-label={say('list.instances')}
         aria-orientation="horizontal"
         className={`${css.waffle} ${css[size]}`}
         onKeyDown={onKeyDown}
       >
         {groups.map((group) => (
-          <div key={group.name} role="group" aria-label={group.name || 'All'} className={css.group}>
+          <div key={group.name} role="group" aria-label={group.name || say('dash.all')} className={css.group}>
             {group.name && <span className={css.node}>{group.name}</span>}
             {group.instances.map((one) => {
               const look = instanceLook(one);
-              const name = `${shortTask(one)}, ${look.word}${one.host ? ` on ${one.host}` : ''}`;
+              const what = `${shortTask(one)}, ${look.word}`;
+              const name = one.host ? say('squares.on', { what, host: one.host }) : what;
               return (
                 <div
                   key={one.id}
@@ -131,7 +133,7 @@ export function Waffle({
                   title={name}
                   tabIndex={one.id === focusable ? 0 : -1}
                   data-instance={one.id}
-                  className={`${css.cell} ${css[look.tone]} ${newest && one.version === newest ? css.newest : ''}`}
+                  className={`${css.cell} ${css[look.tone]} ${mixed && !one.outdated ? css.newest : ''}`}
                   onClick={() => setChosen(one.id)}
                   onFocus={() => setChosen(one.id)}
                 >
@@ -143,7 +145,7 @@ export function Waffle({
         ))}
       </div>
       {instances.length > DRAWN_MAX && (
-        <p className="muted">{count(instances.length - DRAWN_MAX, 'more instance')} not drawn</p>
+        <p className="muted">{say('squares.notDrawn', { n: instances.length - DRAWN_MAX })}</p>
       )}
       <div className={css.about} aria-live="polite">
         {instance && about(instance)}

@@ -1,7 +1,7 @@
 // The filter line of a list: offers what may be written, says what is not understood, keeps lines that
 // are used again.
 import { Search, Star, X } from 'lucide-react';
-import { type KeyboardEvent, type RefObject, useEffect, useId, useRef, useState } from 'react';
+import { type KeyboardEvent, type RefObject, useEffect, useId, useMemo, useRef, useState } from 'react';
 import { useKeys } from '../lib/keys';
 import { complete, type Fault, type Language } from '../lib/query';
 import { Stored, texts, useStored } from '../lib/stored';
@@ -78,6 +78,8 @@ export function FilterBox<T>({
   const offer = useOffer(input, query, onQuery, language, rows);
   useKeys({ '/': () => input.current?.focus() });
   const [saved, keep] = useSaved(name);
+  // Of all rows, so the same whatever is typed.
+  const counts = useMemo(() => saved.map(count), [saved, rows]);
 
   const key = (event: KeyboardEvent) => {
     if (offer.key(event)) return;
@@ -154,12 +156,12 @@ export function FilterBox<T>({
       </p>
       {saved.length > 0 && (
         <ul className={css.saved} aria-label={say('filter.saved')}>
-          {saved.map((line) => (
+          {saved.map((line, i) => (
             <li key={line}>
               <button type="button" aria-pressed={line === query} onClick={() => onQuery(line === query ? '' : line)}>
                 <Star size={12} aria-hidden fill="currentColor" />
                 <span className="truncate">{line}</span>
-                <span className="nums">{number(count(line))}</span>
+                <span className="nums">{number(counts[i] ?? 0)}</span>
               </button>
             </li>
           ))}

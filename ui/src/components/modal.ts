@@ -26,7 +26,10 @@ export function useModal(ref: RefObject<HTMLDialogElement | null>): void {
     if (!dialog) return;
     const before = opener();
     dialog.showModal();
-    dialog.querySelector<HTMLElement>('[data-first]')?.focus();
+    const first = dialog.querySelector<HTMLElement>('[data-first]');
+    if (first) first.focus();
+    // What the browser chose may stand at the end of a long text, which is read from its beginning.
+    else dialog.scrollTop = 0;
     return () => {
       dialog.close();
       const active = document.activeElement;

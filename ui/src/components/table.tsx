@@ -2,7 +2,7 @@
 // when they are long.
 import { defaultRangeExtractor, useWindowVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDown, ArrowUp } from 'lucide-react';
-import { type ReactNode, type RefObject, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { memo, type ReactNode, type RefObject, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { oneOf, Stored, useStored } from '../lib/stored';
 import { say } from '../words';
 import { type Roving, useRoving } from './roving';
@@ -48,6 +48,10 @@ const PHONE_BELOW = 720;
 const PLAIN_MAX = 40;
 /** Below the bar at the top of the window. */
 const TOP_PX = 64;
+/** The line around the panel of a table. */
+const FRAME_PX = 2;
+/** Rows drawn beyond those that are seen: each costs as much as one that is. */
+const OVERSCAN = 4;
 const ROW_PX = { dense: 29, normal: 41, phone: 84 };
 
 /** How high the rows of all lists are, as the reader chose. */
@@ -89,12 +93,27 @@ interface Props<T> {
 interface Drawn<T> extends Props<T> {
   roving: Roving;
   reveal: RefObject<((index: number) => void) | undefined>;
+  /** What a row tells of; the same for the life of the table. */
+  told: Told<T>;
+}
+
+interface Told<T> {
+  choose: (row: T, on: boolean) => void;
+  current: (row: T) => void;
+}
+
+/** The room that a table will have, as far as it is known before it is there. */
+function expected(): number {
+  const main = document.getElementById('main');
+  if (!main || window.innerWidth < PHONE_BELOW) return Number.POSITIVE_INFINITY;
+  const { paddingLeft, paddingRight } = getComputedStyle(main);
+  return main.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight) - FRAME_PX;
 }
 
 /** The columns a table of the present width has room for; on a phone the style sheet decides. */
 function useFitting<T>(columns: Column<T>[]): [RefObject<HTMLDivElement | null>, Column<T>[]] {
   const ref = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(Number.POSITIVE_INFINITY);
+  const [width, setWidth] = useState(expected);
   useLayoutEffect(() => {
     const box = ref.current;
     if (!box) return;
@@ -104,8 +123,10 @@ function useFitting<T>(columns: Column<T>[]): [RefObject<HTMLDivElement | null>,
     observer.observe(box);
     return () => observer.disconnect();
   }, []);
-  const fitting = useMemo(() => columns.filter((column) => width >= (column.from ?? 0)), [columns, width]);
-  return [ref, fitting];
+  const fits = (column: Column<T>) => width >= (column.from ?? 0);
+  // Of another width that has room for the same columns no row is drawn anew.
+  const fitting = columns.filter(fits).length;
+  return [ref, useMemo(() => columns.filter(fits), [columns, fitting])];
 }
 
 /** Space on a row: it alone, or all from where it was pressed last. */
@@ -140,7 +161,13 @@ export function Table<T>(all: Props<T>) {
     folded: all.open && ((row) => (all.open?.(row) === undefined ? undefined : !all.open(row))),
     onFold: all.onFold,
   });
-  const props = { ...all, columns, dense, roving, reveal };
+  const now = useRef(all);
+  now.current = all;
+  const [told] = useState<Told<T>>(() => ({
+    choose: (row, on) => now.current.select?.set([row], on),
+    current: (row) => now.current.onCurrent?.(row),
+  }));
+  const props = { ...all, columns, dense, roving, reveal, told };
   const tracks = [...(select ? ['20px'] : []), ...columns.map((column) => column.width)].join(' ');
   return (
     <div className={css.scroll} ref={box}>
@@ -220,39 +247,57 @@ function Box({ state, label, onChange }: { state: boolean | 'some'; label: strin
   );
 }
 
-function Line<T>({
-  at,
-  row,
-  measure,
-  top,
-  ...props
-}: Drawn<T> & { at: number; row: T; measure?: (element: HTMLElement | null) => void; top?: number }) {
-  const { columns, rowKey, dim, select, roving, onCurrent } = props;
-  const ref = useRef<HTMLDivElement>(null);
-  const key = rowKey(row);
-  // Reached by the arrows, not by the tab key. After each render: cells come and go.
-  useLayoutEffect(() => {
-    for (const control of ref.current?.querySelectorAll<HTMLElement>('a, button, input') ?? []) control.tabIndex = -1;
-  });
+interface LineProps<T> {
+  at: number;
+  row: T;
+  id: string;
+  columns: Column<T>[];
+  told: Told<T>;
+  /** The tab key leads here. */
+  stop: boolean;
+  dim: boolean;
+  /** Undefined where nothing can be selected. */
+  chosen: boolean | 'some' | undefined;
+  name: string;
+  measure?: (element: HTMLElement | null) => void;
+  top?: number;
+}
+
+/** Of all that moves in a table, what a row shows. */
+function line<T>(props: Drawn<T>, row: T, at: number): LineProps<T> {
+  const { columns, rowKey, dim, select, roving, told } = props;
+  const id = rowKey(row);
+  return {
+    at,
+    row,
+    id,
+    columns,
+    told,
+    stop: roving.current === id,
+    dim: dim?.(row) ?? false,
+    chosen: select?.state(row),
+    name: select?.name(row) ?? '',
+  };
+}
+
+/** Drawn anew when it shows something else: a list is asked for its rows with each letter and each step. */
+const Line = memo(function Line<T>({ at, row, id, columns, told, stop, dim, chosen, name, measure, top }: LineProps<T>) {
   return (
     <div
-      ref={(element) => {
-        ref.current = element;
-        measure?.(element);
-      }}
+      ref={measure}
       role="row"
-      tabIndex={roving.current === key ? 0 : -1}
-      data-row={key}
+      tabIndex={stop ? 0 : -1}
+      data-row={id}
       data-index={at}
       aria-rowindex={at + 2}
-      data-selected={select?.state(row) === true || undefined}
-      className={`${css.row} ${dim?.(row) ? css.dim : ''}`}
+      data-selected={chosen === true || undefined}
+      className={`${css.row} ${dim ? css.dim : ''}`}
       style={top === undefined ? undefined : { translate: `0 ${top}px` }}
-      onFocus={() => onCurrent?.(row)}
+      onFocus={() => told.current(row)}
     >
-      {select && (
+      {chosen !== undefined && (
         <div role="cell" className={`${css.cell} ${css.check} ${rowAction}`}>
-          <Box state={select.state(row)} label={say('list.select', { name: select.name(row) })} onChange={(on) => select.set([row], on)} />
+          <Box state={chosen} label={say('list.select', { name })} onChange={(on) => told.choose(row, on)} />
         </div>
       )}
       {columns.map((column) => (
@@ -266,14 +311,26 @@ function Line<T>({
       ))}
     </div>
   );
+}) as <T>(props: LineProps<T>) => ReactNode;
+
+/** What is in the rows is reached by the arrows, not by the tab key. After each render: cells come and go. */
+function useArrowsOnly(ref: RefObject<HTMLElement | null>): void {
+  // All rows at once, after they were measured: else each would be laid out by itself.
+  useLayoutEffect(() => {
+    for (const control of ref.current?.querySelectorAll<HTMLElement>('a, button, input') ?? []) {
+      if (control.tabIndex !== -1) control.tabIndex = -1;
+    }
+  });
 }
 
 function PlainBody<T>(props: Drawn<T>) {
   const { rows, rowKey, roving } = props;
+  const ref = useRef<HTMLDivElement>(null);
+  useArrowsOnly(ref);
   return (
-    <div role="rowgroup" onKeyDown={roving.onKeyDown} onFocus={roving.onFocus} onBlur={roving.onBlur}>
+    <div role="rowgroup" ref={ref} onKeyDown={roving.onKeyDown} onFocus={roving.onFocus} onBlur={roving.onBlur}>
       {rows.map((row, i) => (
-        <Line key={rowKey(row)} {...props} at={i} row={row} />
+        <Line key={rowKey(row)} {...line(props, row, i)} />
       ))}
     </div>
   );
@@ -286,11 +343,13 @@ function LongBody<T>(props: Drawn<T>) {
   useLayoutEffect(() => {
     if (ref.current) setTop(ref.current.getBoundingClientRect().top + window.scrollY);
   }, []);
+  useArrowsOnly(ref);
   const current = rows.findIndex((row) => rowKey(row) === roving.current);
   const virtual = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => (window.innerWidth < PHONE_BELOW ? ROW_PX.phone : dense ? ROW_PX.dense : ROW_PX.normal),
-    overscan: 8,
+    overscan: OVERSCAN,
+    initialRect: { width: window.innerWidth, height: window.innerHeight },
     scrollMargin: top,
     scrollPaddingStart: TOP_PX,
     scrollPaddingEnd: TOP_PX,
@@ -321,9 +380,7 @@ function LongBody<T>(props: Drawn<T>) {
         return (
           <Line
             key={item.key}
-            {...props}
-            at={item.index}
-            row={row}
+            {...line(props, row, item.index)}
             measure={virtual.measureElement}
             top={item.start - top}
           />

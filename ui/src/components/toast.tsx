@@ -1,12 +1,14 @@
 // Short words about what an action did; read out politely, gone after a while.
 import { X } from 'lucide-react';
 import { useSyncExternalStore } from 'react';
+import { wording } from '../api/client';
 import { say } from '../words';
 import css from './toast.module.css';
 
 interface Toast {
   id: number;
   text: string;
+  lang?: 'en' | undefined;
   bad: boolean;
   action?: Action | undefined;
 }
@@ -33,10 +35,16 @@ function dismiss(id: number): void {
   put(toasts.filter((toast) => toast.id !== id));
 }
 
-export function toast(text: string, bad = false, action?: Action): void {
+export function toast(text: string, bad = false, action?: Action, lang?: 'en'): void {
   const id = nextId++;
-  put([...toasts.slice(-2), { id, text, bad, action }]);
+  put([...toasts.slice(-2), { id, text, lang, bad, action }]);
   setTimeout(() => dismiss(id), action ? ACTION_MS : bad ? SHOWN_MS * 2 : SHOWN_MS);
+}
+
+/** That something failed, as it was said. */
+export function toastFailure(error: unknown): void {
+  const { text, lang } = wording(error);
+  toast(text, true, undefined, lang);
 }
 
 function subscribe(f: () => void): () => void {
@@ -50,7 +58,9 @@ export function Toasts() {
     <div className={css.toasts} role="status" aria-live="polite">
       {shown.map((item) => (
         <div key={item.id} className={`${css.toast} ${item.bad ? css.bad : ''}`}>
-          <span className={css.text}>{item.text}</span>
+          <span lang={item.lang} className={css.text}>
+            {item.text}
+          </span>
           {item.action && (
             <button
               type="button"

@@ -9,7 +9,7 @@ import {
   useSyncExternalStore,
 } from 'react';
 import { Link, useLocation } from 'wouter';
-import { ApiError } from '../api/client';
+import { ApiError, wording } from '../api/client';
 import { useStored } from '../lib/stored';
 import { clock as chosenClock, fullTime, timeText } from '../lib/time';
 import { say } from '../words';
@@ -88,10 +88,11 @@ export function Empty({
 /** A failed read: which call, what was said, and a way to try again. */
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
   const api = error instanceof ApiError ? error : undefined;
+  const { text, lang } = wording(error);
   return (
     <div className={css.failure} role="alert">
-      <h2>{api ? api.message : String(error)}</h2>
-      {api?.hint && <p>{api.hint}</p>}
+      <h2 lang={lang}>{text}</h2>
+      {api?.hint && <p lang="en">{api.hint}</p>}
       {api && (
         <p className="muted">
           <code>{api.call}</code>
@@ -184,16 +185,15 @@ export function useNow(): number {
 }
 
 /**
- * How long ago, as "5 min", or when, as the reader chose; the full time on hover. Renders when its text
+ * How long ago, as "5 min" or "5 min ago", or when, as the reader chose; the full time on hover. Renders when its text
  * is another one, not with each second.
  */
-export function Age({ at, suffix = '' }: { at: string; suffix?: string }) {
+export function Age({ at, ago }: { at: string; ago?: boolean }) {
   const by = useStored(chosenClock);
   const text = useSyncExternalStore(followClock, () => timeText(Date.parse(at), tick, by));
   return (
     <time dateTime={at} title={fullTime(at)} className="nums">
-      {text}
-      {by === 'relative' && suffix}
+      {ago && by === 'relative' ? say('time.ago', { age: text }) : text}
     </time>
   );
 }
@@ -248,18 +248,21 @@ export function InstanceBar({
   waiting: boolean;
 }) {
   const most = Math.max(wanted, running + staging + stopping, 1);
-  const part = (n: number) => `${(n / most) * 100}%`;
+  const parts = [
+    [css.up, running - unhealthy - starting],
+    [css.sick, unhealthy],
+    [css.coming, starting],
+    [waiting ? css.held : css.coming, staging],
+    [css.going, stopping],
+  ] as const;
   return (
     <span className={css.instances}>
       <Changing className="nums">
         {`${running === wanted ? running : `${running} / ${wanted}`}${stopping > 0 ? ` −${stopping}` : ''}`}
       </Changing>
       <span className={css.instanceBar} aria-hidden="true" data-state>
-        <span className={css.up} style={{ width: part(running - unhealthy - starting) }} />
-        <span className={css.sick} style={{ width: part(unhealthy) }} />
-        <span className={css.coming} style={{ width: part(starting) }} />
-        <span className={waiting ? css.held : css.coming} style={{ width: part(staging) }} />
-        <span className={css.going} style={{ width: part(stopping) }} />
+        {/* A list has one in each row: what is nothing is not there. */}
+        {parts.map(([look, n], i) => n > 0 && <span key={i} className={look} style={{ width: `${(n / most) * 100}%` }} />)}
       </span>
     </span>
   );

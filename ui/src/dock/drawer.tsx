@@ -1,6 +1,7 @@
 // The drawer at the bottom of the page: its tabs survive navigation, its height is remembered.
 import { ChevronDown, ChevronUp, FolderOpen, SquareTerminal, X } from 'lucide-react';
 import { lazy, type PointerEvent, Suspense, useEffect, useRef, useState } from 'react';
+import { say } from '../words';
 import { closeTab, foldDock, showTab, type Tab, useDock } from './dock';
 import css from './dock.module.css';
 import { Terminal } from './terminal';
@@ -69,13 +70,13 @@ export default function Drawer() {
 
   if (tabs.length === 0) return null;
   return (
-    <section className={css.dock} aria-label="Shells and files">
+    <section className={css.dock} aria-label={say('dock.label')}>
       {!folded && (
         <div
           className={css.handle}
           role="separator"
           aria-orientation="horizontal"
-          aria-label="Height of the drawer"
+          aria-label={say('dock.height')}
           aria-valuenow={height}
           aria-valuemin={HEIGHT_MIN}
           aria-valuemax={heightMax()}
@@ -87,14 +88,14 @@ export default function Drawer() {
       <div className={css.bar} ref={bar}>
         <Tabs tabs={tabs} current={current} />
         {tabs.some((tab) => tab.key === current && tab.kind === 'shell') && (
-          <span className={css.hint}>F6 leaves the shell</span>
+          <span className={css.hint}>{say('dock.leave')}</span>
         )}
         <button
           type="button"
           className={css.tool}
           onClick={() => foldDock(!folded)}
           aria-expanded={!folded}
-          aria-label={folded ? 'Unfold the drawer' : 'Fold the drawer'}
+          aria-label={folded ? say('dock.unfold') : say('dock.fold')}
         >
           {folded ? <ChevronUp size={16} aria-hidden /> : <ChevronDown size={16} aria-hidden />}
         </button>
@@ -136,7 +137,7 @@ function Tabs({ tabs, current }: { tabs: readonly Tab[]; current: string | undef
   };
   return (
     <div className={css.tabs}>
-      <div className={css.list} role="tablist" aria-label="Shells and files" ref={list}>
+      <div className={css.list} role="tablist" aria-label={say('dock.label')} ref={list}>
         {tabs.map((tab, i) => {
           const Icon = tab.kind === 'shell' ? SquareTerminal : FolderOpen;
           return (
@@ -172,8 +173,8 @@ function Tabs({ tabs, current }: { tabs: readonly Tab[]; current: string | undef
             type="button"
             className={css.tool}
             onClick={() => closeTab(tab.key)}
-            aria-label={`Close ${tab.kind === 'shell' ? 'the shell' : 'the files'} of ${tab.label}`}
-            title="Close"
+            aria-label={tab.kind === 'shell' ? say('dock.closeShell', { id: tab.label }) : say('dock.closeFiles', { id: tab.label })}
+            title={say('dialog.close')}
           >
             <X size={15} aria-hidden />
           </button>

@@ -6,7 +6,9 @@ import { useEffect, useRef, useState } from 'react';
 import { ApiError, api } from '../api/client';
 import type { FileEntry } from '../api/types';
 import { Age, Button, Failure } from '../components/ui';
+import { visible } from '../lib/ansi';
 import { bytes } from '../lib/format';
+import { say } from '../words';
 import type { Tab } from './dock';
 import css from './dock.module.css';
 
@@ -33,7 +35,7 @@ export default function Files({ tab }: { tab: Tab }) {
         {folder.isError ? (
           <Failure error={folder.error} retry={() => void folder.refetch()} />
         ) : (
-          <ul className={css.entries} aria-label={`Files in ${path || 'the sandbox'}`}>
+          <ul className={css.entries} aria-label={path ? say('files.in', { path }) : say('files.inSandbox')}>
             {folder.data?.entries.map((entry) => (
               <li key={entry.path}>
                 <Entry
@@ -43,7 +45,7 @@ export default function Files({ tab }: { tab: Tab }) {
                 />
               </li>
             ))}
-            {folder.data?.entries.length === 0 && <li className={css.none}>Nothing is in this folder.</li>}
+            {folder.data?.entries.length === 0 && <li className={css.none}>{say('files.none')}</li>}
           </ul>
         )}
       </div>
@@ -51,7 +53,7 @@ export default function Files({ tab }: { tab: Tab }) {
         {file ? (
           <Preview key={file.path} task={tab.task} file={file} />
         ) : (
-          <p className={css.none}>Choose a file to see what is in it.</p>
+          <p className={css.none}>{say('files.choose')}</p>
         )}
       </div>
     </div>
@@ -61,9 +63,9 @@ export default function Files({ tab }: { tab: Tab }) {
 function Path({ path, onEnter, onAgain }: { path: string; onEnter: (path: string) => void; onAgain: () => void }) {
   const parts = path.split('/').filter(Boolean);
   return (
-    <nav className={css.path} aria-label="Folder">
+    <nav className={css.path} aria-label={say('files.folder')}>
       <button type="button" onClick={() => onEnter('')} aria-current={parts.length === 0 ? 'location' : undefined}>
-        sandbox
+        {say('files.sandbox')}
       </button>
       {parts.map((part, i) => (
         <span key={i}>
@@ -75,11 +77,11 @@ function Path({ path, onEnter, onAgain }: { path: string; onEnter: (path: string
             onClick={() => onEnter(parts.slice(0, i + 1).join('/'))}
             aria-current={i === parts.length - 1 ? 'location' : undefined}
           >
-            {part}
+            {visible(part)}
           </button>
         </span>
       ))}
-      <button type="button" className={css.tool} onClick={onAgain} aria-label="Read the folder again" title="Read again">
+      <button type="button" className={css.tool} onClick={onAgain} aria-label={say('files.again')} title={say('files.again')}>
         <RefreshCw size={14} aria-hidden />
       </button>
     </nav>
@@ -91,8 +93,8 @@ function Entry({ entry, current, onOpen }: { entry: FileEntry; current: boolean;
   return (
     <button type="button" className={css.entry} onClick={onOpen} aria-current={current || undefined}>
       <Icon size={15} aria-hidden />
-      <span className={css.name} title={`${entry.name}\n${entry.mode} ${entry.uid}:${entry.gid}`}>
-        {entry.name}
+      <span className={css.name} title={`${visible(entry.name)}\n${entry.mode} ${entry.uid}:${entry.gid}`}>
+        {visible(entry.name)}
         {entry.directory && '/'}
       </span>
       <span className={css.note}>{entry.directory ? '' : bytes(entry.size_bytes)}</span>
@@ -124,30 +126,30 @@ function Preview({ task, file }: { task: string; file: FileEntry }) {
   return (
     <>
       <div className={css.viewBar}>
-        <code title={file.path}>{file.name}</code>
+        <code title={visible(file.path)}>{visible(file.name)}</code>
         <Button kind="quiet" aria-pressed={tail} onClick={() => setTail(!tail)}>
-          {tail ? 'Follows the end' : 'Follow the end'}
+          {tail ? say('files.follows') : say('files.follow')}
         </Button>
         <a
           className={css.link}
           href={api.downloadPath(task, file.path)}
           download={file.name}
-          aria-label={`Download ${file.name}, ${bytes(file.size_bytes)}`}
-          title={`Download, ${bytes(file.size_bytes)}`}
+          aria-label={say('files.downloadOf', { name: visible(file.name), size: bytes(file.size_bytes) })}
+          title={say('files.download', { size: bytes(file.size_bytes) })}
         >
           <Download size={16} aria-hidden />
         </a>
       </div>
       {denied && <Failure error={piece.error} retry={() => void piece.refetch()} />}
-      {data && binary(data.data) && <p className={css.none}>This is no text. Download it to look into it.</p>}
+      {data && binary(data.data) && <p className={css.none}>{say('files.binary')}</p>}
       {data && !binary(data.data) && (
-        <pre className={css.text} ref={box} tabIndex={0} aria-label={`Content of ${file.name}`}>
-          {data.offset > 0 && <span className="muted">{`… ${bytes(data.offset)} before\n`}</span>}
-          {data.data}
+        <pre className={css.text} ref={box} tabIndex={0} aria-label={say('files.content', { name: visible(file.name) })}>
+          {data.offset > 0 && <span className="muted">{`${say('files.before', { size: bytes(data.offset) })}\n`}</span>}
+          {visible(data.data)}
           {!tail && data.eof !== true && (
-            <span className="muted">{`\n… more: the first ${bytes(PREVIEW_BYTES)} are shown`}</span>
+            <span className="muted">{`\n${say('files.more', { size: bytes(PREVIEW_BYTES) })}`}</span>
           )}
-          {data.data === '' && <span className="muted">The file is empty.</span>}
+          {data.data === '' && <span className="muted">{say('files.empty')}</span>}
         </pre>
       )}
     </>

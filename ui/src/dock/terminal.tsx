@@ -6,6 +6,7 @@ import { RotateCcw } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { type Told, ShellSocket } from '../api/shell';
 import { Button } from '../components/ui';
+import { say } from '../words';
 import { keepSession, type Tab } from './dock';
 import css from './dock.module.css';
 
@@ -132,7 +133,7 @@ function open(
 export function Terminal({ tab, shown }: { tab: Tab; shown: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const at = useRef<ReturnType<typeof open>>(undefined);
-  const [told, setTold] = useState<Told>({ phase: 'opening', text: 'Opening a shell' });
+  const [told, setTold] = useState<Told>({ phase: 'opening', text: say('shell.opening') });
   const [round, setRound] = useState(0);
 
   // The tab's own fields do not change but for the session, which this terminal itself keeps.
@@ -143,7 +144,7 @@ export function Terminal({ tab, shown }: { tab: Tab; shown: boolean }) {
   };
   useEffect(() => {
     if (!box.current) return;
-    setTold({ phase: 'opening', text: 'Opening a shell' });
+    setTold({ phase: 'opening', text: say('shell.opening') });
     const opened = open(box.current, wanted.current, setTold);
     at.current = opened;
     return () => {
@@ -164,15 +165,15 @@ export function Terminal({ tab, shown }: { tab: Tab; shown: boolean }) {
       <div ref={box} className={css.screen} />
       {told.phase !== 'open' && (
         <div className={css.told} role="status">
-          <span>
+          <span lang={told.lang}>
             {told.text}
             {told.hint && <span className="muted"> {told.hint}</span>}
           </span>
-          {told.phase === 'taken' && <Button onClick={() => again(tab.session)}>Take it back</Button>}
+          {told.phase === 'taken' && <Button onClick={() => again(tab.session)}>{say('shell.takeBack')}</Button>}
           {over && (
             <Button onClick={() => again(undefined)}>
               <RotateCcw size={15} aria-hidden />
-              New shell
+              {say('shell.again')}
             </Button>
           )}
         </div>

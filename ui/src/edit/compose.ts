@@ -1,6 +1,7 @@
 // Services of a Compose file as definitions. What has no counterpart is said, line by line, and never
 // dropped in silence.
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { say, sayAny } from '../words';
 import type { Fields, Json } from './document';
 
 export interface Remark {
@@ -46,18 +47,9 @@ const CARRIED = new Set([
   'restart',
 ]);
 
-const WHY: Record<string, string> = {
-  build: 'images are not built here: push one to a registry and name it in image',
-  networks: 'services reach each other by their DNS names; the networks of the file are not made',
-  env_file: 'the file is on your machine: put its variables into environment',
-  secrets: 'there is no store of secrets yet: use environment',
-  configs: 'files of the Compose project are not carried over: use fetch',
-  logging: 'output is kept by the node',
-  links: 'services reach each other by their DNS names',
-  extra_hosts: 'write /etc/hosts in the image',
-  network_mode: 'the bridge of the node is used',
-  restart: 'an instance that ends is always started again',
-};
+/** Why a key is not carried over. */
+const why = (key: string): string =>
+  say('compose.about', { key, text: sayAny(`compose.why.${key}`) ?? say('compose.none') });
 
 /** Walks a file and remembers where things stand. */
 class Reader {
@@ -75,7 +67,7 @@ class Reader {
     return this.lines.linePos(node?.range?.[0] ?? 0).line;
   }
 
-  say(key: string, text: string, index?: number): void {
+  note(key: string, text: string, index?: number): void {
     this.remarks.push({ line: this.lineOf(key, index), text });
   }
 }
@@ -85,17 +77,17 @@ export function readCompose(text: string, group = ''): Composition {
   const doc = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
   const error = doc.errors[0];
   if (error) {
-    return { services: [], remarks: [], error: { line: lines.linePos(error.pos[0]).line, text: `This is not YAML: ${error.message}` } };
+    return { services: [], remarks: [], error: { line: lines.linePos(error.pos[0]).line, text: say('compose.notYaml', { message: error.message }) } };
   }
   const file = doc.toJS() as { services?: Record<string, Fields | null> } | null;
   const services = doc.get('services', true);
   if (!file?.services || typeof file.services !== 'object' || !isMap(services)) {
-    return { services: [], remarks: [], error: { line: 1, text: 'A Compose file has its services below the key services.' } };
+    return { services: [], remarks: [], error: { line: 1, text: say('compose.noServices') } };
   }
   const top = new Reader(lines, doc.contents as Node);
   for (const key of Object.keys(file)) {
     if (key === 'services' || key === 'version' || key === 'name' || key.startsWith('x-')) continue;
-    top.say(key, `${key}: ${WHY[key] ?? (key === 'volumes' ? 'named volumes become persistent ones of 1 GiB' : 'has no counterpart')}`);
+    top.note(key, why(key));
   }
   const names = Object.keys(file.services);
   const composed = names.map((name) => {
@@ -119,7 +111,7 @@ function service(name: string, it: Fields, reader: Reader, group: string, names:
   const docker: Fields = {};
   const container: Fields = { type: 'DOCKER', docker };
   if (typeof it.image === 'string') docker.image = it.image;
-  else reader.say('image', 'There is no image: name one before you run it.');
+  else reader.note('image', say('compose.noImage'));
   if (it.privileged === true) docker.privileged = true;
   command(app, docker, it, reader);
   const volumes = list(it.volumes).flatMap((volume, at) => mount(volume, at, reader));
@@ -129,7 +121,7 @@ function service(name: string, it: Fields, reader: Reader, group: string, names:
   app.container = container;
   app.networks = [{ mode: 'container/bridge' }];
   const env = pairs(it.environment, (key, at) => {
-    reader.say('environment', `${key} takes its value from your machine: write it here.`, at);
+    reader.note('environment', say('compose.variable', { key }), at);
   });
   if (Object.keys(env).length > 0) app.env = env;
   const labels = pairs(it.labels);
@@ -144,14 +136,14 @@ function service(name: string, it: Fields, reader: Reader, group: string, names:
   const grace = seconds(it.stop_grace_period);
   if (grace !== undefined) app.taskKillGracePeriodSeconds = grace;
   if (it.restart === 'no' || it.restart === false || String(it.restart).startsWith('on-failure')) {
-    reader.say('restart', `restart: ${WHY.restart}.`);
+    reader.note('restart', why('restart'));
   }
-  if (it.container_name) reader.say('container_name', 'container_name: containers are named by their instance.');
+  if (it.container_name) reader.note('container_name', say('compose.containerName'));
   for (const key of Object.keys(it)) {
-    if (!CARRIED.has(key) && !key.startsWith('x-')) reader.say(key, `${key}: ${WHY[key] ?? 'has no counterpart here'}.`);
+    if (!CARRIED.has(key) && !key.startsWith('x-')) reader.note(key, why(key));
   }
   for (const key of Object.keys(deploy)) {
-    if (!['replicas', 'resources', 'labels', 'mode'].includes(key)) reader.say('deploy', `deploy.${key} is not carried over.`);
+    if (!['replicas', 'resources', 'labels', 'mode'].includes(key)) reader.note('deploy', say('compose.deploy', { key }));
   }
   return app;
 }
@@ -167,7 +159,7 @@ function resources(app: Fields, it: Fields, deploy: Fields, reader: Reader): voi
   if (asked.memory !== undefined && mem !== undefined && mem > app.mem) more.mem = mem;
   if (Object.keys(more).length > 0) app.resourceLimits = more;
   if (asked.memory === undefined && limits.memory === undefined && it.mem_limit === undefined) {
-    reader.say('image', 'No memory is named: 128 MiB are asked for, and an instance that takes more is ended.');
+    reader.note('image', say('compose.noMemory'));
   }
 }
 
@@ -184,7 +176,7 @@ function command(app: Fields, docker: Fields, it: Fields, reader: Reader): void 
   if (it.command === undefined || it.command === null) return;
   app.args = words(it.command) ?? split(String(it.command));
   if (typeof it.command === 'string' && /[$|&;<>]/.test(it.command)) {
-    reader.say('command', 'command: no shell reads it; move it to cmd if it needs one.');
+    reader.note('command', say('compose.noShell'));
   }
 }
 
@@ -206,16 +198,16 @@ function ports(it: Fields, reader: Reader): Fields[] {
     const long = fields(port);
     if (Object.keys(long).length > 0) {
       const target = whole(long.target);
-      if (target === undefined) reader.say('ports', 'This port has no target.', at);
+      if (target === undefined) reader.note('ports', say('compose.noTarget'), at);
       else publish(target, String(long.protocol ?? 'tcp'), long.published, at);
       return;
     }
     const [numbers = '', protocol = 'tcp'] = String(port).split('/');
     const parts = numbers.split(':');
     const target = parts.at(-1) ?? '';
-    if (parts.length > 2) reader.say('ports', `${port}: the address is not carried over; the port is open on all of the node's.`, at);
+    if (parts.length > 2) reader.note('ports', say('compose.portAddress', { port: String(port) }), at);
     if (target.includes('-')) {
-      reader.say('ports', `${port}: a range of ports is not carried over; name each.`, at);
+      reader.note('ports', say('compose.portRange', { port: String(port) }), at);
       return;
     }
     publish(Number(target), protocol, parts.length > 1 ? parts.at(-2) : undefined, at);
@@ -229,7 +221,7 @@ function ports(it: Fields, reader: Reader): Fields[] {
   function publish(target: number, protocol: string, published: Json | undefined, at: number) {
     add(target, protocol, 0);
     if (published !== undefined && published !== null && String(published) !== '') {
-      reader.say('ports', `${published} → ${target}: each instance gets a free port of its node; write hostPort: ${published} to insist on it.`, at);
+      reader.note('ports', say('compose.published', { from: String(published), to: String(target) }), at);
     }
   }
 }
@@ -242,19 +234,19 @@ function mount(volume: Json, at: number, reader: Reader): Fields[] {
       : parts(String(volume));
   const access = mode.split(',').includes('ro') ? 'RO' : 'RW';
   if (long.type === 'tmpfs') {
-    reader.say('volumes', `${target}: a volume in memory is not carried over.`, at);
+    reader.note('volumes', say('compose.tmpfs', { path: target }), at);
     return [];
   }
   if (/^[./~]/.test(source)) {
     if (!source.startsWith('/')) {
-      reader.say('volumes', `${source} is a path on your machine: it is left out. Use an absolute path of the nodes, or fetch.`, at);
+      reader.note('volumes', say('compose.local', { path: source }), at);
       return [];
     }
-    reader.say('volumes', `${source} is taken from the node on which an instance runs.`, at);
+    reader.note('volumes', say('compose.fromNode', { path: source }), at);
     return [{ containerPath: target, hostPath: source, mode: access }];
   }
   const path = segment(source || target.split('/').at(-1) || 'data');
-  reader.say('volumes', `${source || target} becomes the persistent volume ${path} of 1 GiB, found at /mnt/mesos/sandbox/${path} instead of ${target}.`, at);
+  reader.note('volumes', say('compose.volume', { from: source || target, path, to: target }), at);
   return [{ containerPath: path, mode: 'RW', persistent: { size: 1024 } }];
 }
 
@@ -270,7 +262,7 @@ function health(it: Fields, reader: Reader): Fields | undefined {
   if (test[0] === 'NONE') return undefined;
   const words = test[0] === 'CMD' || test[0] === 'CMD-SHELL' ? test.slice(1) : test;
   if (words.length === 0) {
-    reader.say('healthcheck', 'healthcheck: the check of the image is not used; name one here.');
+    reader.note('healthcheck', say('compose.check'));
     return undefined;
   }
   const value = test[0] === 'CMD' ? words.map(quoted).join(' ') : words.join(' ');

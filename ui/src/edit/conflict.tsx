@@ -1,11 +1,13 @@
 // Somebody else was faster: what both sides changed, and what of it is to hold. Nothing is lost.
 import { useState } from 'react';
+import { said } from '../components/said';
 import { Age, Button, Notice } from '../components/ui';
+import { say } from '../words';
 import { compareSides, type Difference, type Fields, type Json, labelOf, valueAt, wayOf } from './document';
 import css from './edit.module.css';
 
 function short(value: Json | undefined): string {
-  if (value === undefined) return 'nothing';
+  if (value === undefined) return say('conflict.nothing');
   const text = JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
@@ -35,26 +37,24 @@ export function Conflict({
         tone="attention"
         action={
           <Button kind="primary" onClick={take}>
-            {sides.theirs.length > 0 ? 'Take over, keep mine' : 'Go on'}
+            {sides.theirs.length > 0 ? say('conflict.took') : say('conflict.goOn')}
           </Button>
         }
       >
         <div>
-          <strong>
-            Somebody else changed this service <Age at={version} suffix=" ago" />.
-          </strong>{' '}
+          <strong>{said('conflict.title', { age: <Age at={version} ago /> })}</strong>{' '}
           {sides.theirs.length === 0
-            ? 'The definition is the same.'
+            ? say('conflict.same')
             : clash.size > 0
-              ? 'You both changed the fields marked below; choose which holds. All other changes go together.'
-              : 'Their changes and yours go together.'}
+              ? say('conflict.both')
+              : say('conflict.together')}
           <table className={css.sides}>
             <thead>
               <tr>
-                <th scope="col">Field</th>
-                <th scope="col">Before</th>
-                <th scope="col">Theirs</th>
-                <th scope="col">Yours</th>
+                <th scope="col">{say('versions.field')}</th>
+                <th scope="col">{say('versions.before')}</th>
+                <th scope="col">{say('conflict.theirs')}</th>
+                <th scope="col">{say('conflict.yours')}</th>
               </tr>
             </thead>
             <tbody>
@@ -81,7 +81,7 @@ export function Conflict({
                   ) : (
                     <>
                       <td>{short(after)}</td>
-                      <td className="muted">as theirs</td>
+                      <td className="muted">{say('conflict.asTheirs')}</td>
                     </>
                   )}
                 </tr>

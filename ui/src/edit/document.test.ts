@@ -18,7 +18,7 @@ import {
   writeJson,
   writeYaml,
 } from './document';
-import { SAMPLES } from './samples';
+import { samples } from './samples';
 
 function doc(text: string) {
   const read = readYaml(text);
@@ -116,7 +116,7 @@ describe('one document in two spellings', () => {
   });
 
   it('loses no comment of the samples, whichever field the form writes', () => {
-    for (const { yaml } of SAMPLES) {
+    for (const { yaml } of samples()) {
       const comments = yaml.match(/#.*$/gm) ?? [];
       const read = doc(yaml);
       for (const [way, value] of [

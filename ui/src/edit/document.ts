@@ -13,6 +13,8 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
+import type { Fault } from '../api/types';
+import { say } from '../words';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type Fields = { [key: string]: Json };
@@ -25,6 +27,11 @@ export interface TextFault {
   /** Offset in the text. */
   at: number;
   line: number;
+}
+
+/** A sentence about a place of the document: the server's, or the page's own. */
+export interface Problem extends Fault {
+  own?: true;
 }
 
 /** A text that was read, or what keeps it from being read. */
@@ -41,7 +48,7 @@ export function readYaml(text: string): Read {
   const value = doc.toJS() as Json;
   if (value === null || value === undefined) return { doc: parseDocument('{}\n', OPTIONS), value: {} };
   if (typeof value !== 'object' || Array.isArray(value)) {
-    return { fault: faultAt(text, 0, 'A definition is an object with fields, such as id and image.') };
+    return { fault: faultAt(text, 0, say('text.object')) };
   }
   return { doc, value };
 }
@@ -51,7 +58,7 @@ export function readJson(text: string): Read {
   const read = readYaml(asYaml(text));
   if (read.fault) return read;
   if (!/^\s*\{/.test(asYaml(text).replace(/^(\s*#[^\n]*\n)*/, ''))) {
-    return { fault: faultAt(text, 0, 'JSON begins with {.') };
+    return { fault: faultAt(text, 0, say('text.json')) };
   }
   block(read.doc);
   return read;
@@ -94,19 +101,19 @@ function faultAt(text: string, at: number, message: string): TextFault {
 /** What a parser complains about, in words. */
 function sentence(message: string, text: string, at: number): string {
   const line = text.slice(0, at).split('\n').at(-1) ?? '';
-  if (/tab/i.test(message)) return 'A tab stands in the indentation; YAML is indented with blanks.';
-  if (/unique/i.test(message)) return 'This field stands here twice.';
-  if (/Missing closing/.test(message)) return 'A text is opened with a quote and never closed.';
+  if (/tab/i.test(message)) return say('text.tab');
+  if (/unique/i.test(message)) return say('text.twice');
+  if (/Missing closing/.test(message)) return say('text.quote');
   if (/flow (map|sequence|collection).*(end|must)|expected flow/i.test(message)) {
-    return 'A bracket is open here and never closed.';
+    return say('text.bracket');
   }
-  if (/followed by map values/i.test(message)) return 'After the name of a field come a colon and its value.';
-  if (/same column/i.test(message)) return 'This line is indented otherwise than the fields around it.';
+  if (/followed by map values/i.test(message)) return say('text.colon');
+  if (/same column/i.test(message)) return say('text.column');
   if (/implicit keys|Nested mappings|single line/i.test(message)) {
-    return 'This cannot be read: is a colon or an indentation missing, or should the text stand in quotes?';
+    return say('text.structure');
   }
   const short = message.split('\n')[0]?.replace(/ at line.*$/, '') ?? message;
-  return line.trim() ? `This cannot be read: ${short}.` : `${short}.`;
+  return line.trim() ? say('text.other', { message: short }) : `${short}.`;
 }
 
 export function writeYaml(doc: Document): string {

@@ -97,7 +97,11 @@ function about(name: string, schema: Schema): HTMLElement {
   box.className = 'about';
   const title = box.appendChild(document.createElement('code'));
   title.textContent = name;
-  if (schema.description) box.appendChild(document.createElement('p')).textContent = schema.description;
+  if (schema.description) {
+    const words = box.appendChild(document.createElement('p'));
+    words.lang = 'en';
+    words.textContent = schema.description;
+  }
   const bounds = box.appendChild(document.createElement('p'));
   bounds.className = 'bounds';
   bounds.textContent = boundsOf(schema);

@@ -2,15 +2,15 @@
 import { Plus, X } from 'lucide-react';
 import { createContext, type ReactNode, useContext, useEffect, useId, useRef, useState } from 'react';
 import { Button } from '../components/ui';
-import type { Fault } from '../api/types';
-import { type Fields, type Json, labelOf, pointerOf, same, valueAt, type Way, wayOf } from './document';
+import { say } from '../words';
+import { type Fields, type Json, labelOf, pointerOf, type Problem, same, valueAt, type Way, wayOf } from './document';
 import css from './edit.module.css';
 import { boundsOf, type Schema, schemaAt } from './schema';
 
 interface Desk {
   value: Fields;
   schema: Schema | undefined;
-  faults: Fault[];
+  faults: Problem[];
   /** What is there now, where something is changed. */
   base: Fields | undefined;
   set: (way: Way, value: Json | undefined) => void;
@@ -112,7 +112,7 @@ export function Field({ way, label, kind = 'text', disabled, placeholder, wide, 
           spellCheck={false}
         />
       )}
-      <p id={`${id}-about`} className={fault ? css.error : bare || short ? 'visually-hidden' : css.hint}>
+      <p id={`${id}-about`} lang={fault?.own ? undefined : 'en'} className={fault ? css.error : bare || short ? 'visually-hidden' : css.hint}>
         {fault ? fault.message : node?.description}
       </p>
     </div>
@@ -155,7 +155,11 @@ function Select({
           </option>
         ))}
       </select>
-      {fault && <p className={css.error}>{fault.message}</p>}
+      {fault && (
+        <p lang={fault.own ? undefined : 'en'} className={css.error}>
+          {fault.message}
+        </p>
+      )}
     </div>
   );
 }
@@ -164,17 +168,21 @@ function Tick({ way, label }: { way: Way; label: string }) {
   const { value, schema, set } = useDesk();
   const node = schema && schemaAt(schema, way);
   return (
-    <label className={css.tick} title={node?.description}>
+    <label className={css.tick}>
       <input
         type="checkbox"
         checked={valueAt(value, way) === true}
         data-pointer={pointerOf(way)}
         onChange={(event) => set(way, event.target.checked ? true : undefined)}
       />
-      {label}
+      <span title={node?.description}>{label}</span>
     </label>
   );
 }
+
+/** "port 2", "label owner". */
+const nth = (what: 'port' | 'check' | 'volume' | 'constraint' | 'variable' | 'label', number: string | number) =>
+  say('form.nth', { what: say(`form.what.${what}`), number });
 
 /** A list of like things, one a row. */
 function Rows({
@@ -184,7 +192,7 @@ function Rows({
   children,
 }: {
   way: Way;
-  what: string;
+  what: 'port' | 'check' | 'volume' | 'constraint';
   fresh: Json;
   children: (way: Way, value: Json, at: number) => ReactNode;
 }) {
@@ -199,7 +207,7 @@ function Rows({
           <button
             type="button"
             className={css.remove}
-            aria-label={`Remove ${what} ${at + 1}`}
+            aria-label={say('form.removeOf', { what: nth(what, at + 1) })}
             onClick={() => set(way, items.length > 1 ? items.filter((_, other) => other !== at) : undefined)}
           >
             <X size={15} aria-hidden />
@@ -208,14 +216,14 @@ function Rows({
       ))}
       <Button className={css.add} onClick={() => set(way, [...items, fresh])}>
         <Plus size={15} aria-hidden />
-        Add {what}
+        {say(`form.add.${what}`)}
       </Button>
     </div>
   );
 }
 
 /** Names and values of the author's own. */
-function Pairs({ way, what }: { way: Way; what: string }) {
+function Pairs({ way, what }: { way: Way; what: 'variable' | 'label' }) {
   const { value, set } = useDesk();
   const found = valueAt(value, way);
   const there = typeof found === 'object' && found !== null && !Array.isArray(found) ? found : {};
@@ -234,13 +242,13 @@ function Pairs({ way, what }: { way: Way; what: string }) {
             <input
               className={`${css.input} ${css.code}`}
               defaultValue={key}
-              aria-label={`Name of ${what} ${key}`}
+              aria-label={say('form.nameOf', { what: nth(what, key) })}
               onBlur={(event) => rename(key, event.target.value.trim())}
               spellCheck={false}
             />
-            <Field bare keep way={[...way, key]} label={`Value of ${what} ${key}`} />
+            <Field bare keep way={[...way, key]} label={say('form.valueOf', { what: nth(what, key) })} />
           </div>
-          <button type="button" className={css.remove} aria-label={`Remove ${what} ${key}`} onClick={() => set([...way, key], undefined)}>
+          <button type="button" className={css.remove} aria-label={say('form.removeOf', { what: nth(what, key) })} onClick={() => set([...way, key], undefined)}>
             <X size={15} aria-hidden />
           </button>
         </div>
@@ -250,8 +258,8 @@ function Pairs({ way, what }: { way: Way; what: string }) {
           <div className={css.cells}>
             <input
               className={`${css.input} ${css.code}`}
-              aria-label={`Name of the new ${what}`}
-              placeholder="name"
+              aria-label={say(`form.newName.${what}`)}
+              placeholder={say('form.name')}
               // biome-ignore lint/a11y/noAutofocus: it was asked for with the button before
               autoFocus
               spellCheck={false}
@@ -267,13 +275,13 @@ function Pairs({ way, what }: { way: Way; what: string }) {
                 }
               }}
             />
-            <span className="muted">then its value</span>
+            <span className="muted">{say('form.thenValue')}</span>
           </div>
         </div>
       )}
       <Button className={css.add} onClick={() => setFresh(true)}>
         <Plus size={15} aria-hidden />
-        Add {what}
+        {say(`form.add.${what}`)}
       </Button>
     </div>
   );
@@ -316,46 +324,46 @@ export function Form({
   };
   return (
     <DeskContext.Provider value={{ value, schema, faults, base, set }}>
-      <form className={css.form} onSubmit={(event) => event.preventDefault()} aria-label="Definition">
-        <Section title="Service">
-          <Field way={['id']} label="Name" disabled={base !== undefined} placeholder="/shop/web" />
-          <Field way={['instances']} label="Instances" kind="number" />
+      <form className={css.form} onSubmit={(event) => event.preventDefault()} aria-label={say('form.label')}>
+        <Section title={say('form.service')}>
+          <Field way={['id']} label={say('form.id')} disabled={base !== undefined} placeholder="/shop/web" />
+          <Field way={['instances']} label={say('list.instances')} kind="number" />
         </Section>
-        <Section title="What runs">
-          <Field way={['container', 'docker', 'image']} label="Image" placeholder="none: the node's own file system" wide />
-          <Field way={['cmd']} label="Command" kind="area" wide />
-          <Field way={['args']} label="Arguments, one a line" kind="lines" wide />
+        <Section title={say('form.runs')}>
+          <Field way={['container', 'docker', 'image']} label={say('form.image')} placeholder={say('form.noImage')} wide />
+          <Field way={['cmd']} label={say('form.command')} kind="area" wide />
+          <Field way={['args']} label={say('form.args')} kind="lines" wide />
           {container && (
             <div className={css.ticks}>
-              <Tick way={['container', 'docker', 'forcePullImage']} label="Pull before every start" />
-              <Tick way={['container', 'docker', 'privileged']} label="All rights on the node" />
+              <Tick way={['container', 'docker', 'forcePullImage']} label={say('form.pull')} />
+              <Tick way={['container', 'docker', 'privileged']} label={say('form.privileged')} />
             </div>
           )}
         </Section>
-        <Section title="Resources" about="For each instance.">
-          <Field way={['cpus']} label="CPUs" kind="number" />
-          <Field way={['mem']} label="Memory" kind="number" />
-          <Field way={['disk']} label="Disk" kind="number" />
-          <Field way={['gpus']} label="GPUs" kind="number" />
+        <Section title={say('form.resources')} about={say('form.forEach')}>
+          <Field way={['cpus']} label={say('form.cpus')} kind="number" />
+          <Field way={['mem']} label={say('form.memory')} kind="number" />
+          <Field way={['disk']} label={say('form.disk')} kind="number" />
+          <Field way={['gpus']} label={say('form.gpus')} kind="number" />
         </Section>
-        <Section title="Network">
+        <Section title={say('form.network')}>
           <div className={css.field}>
-            <label htmlFor="edit-mode">Connected by</label>
+            <label htmlFor="edit-mode">{say('form.connectedBy')}</label>
             <select id="edit-mode" className={css.input} value={mode} data-pointer="/networks" onChange={(event) => reach(event.target.value)}>
-              <option value="host">The node's own network</option>
-              <option value="container/bridge">The node's bridge</option>
-              <option value="container">A virtual network</option>
+              <option value="host">{say('form.mode.host')}</option>
+              <option value="container/bridge">{say('form.mode.bridge')}</option>
+              <option value="container">{say('form.mode.virtual')}</option>
             </select>
           </div>
-          {mode === 'container' && <Field way={['networks', 0, 'name']} label="Network" />}
+          {mode === 'container' && <Field way={['networks', 0, 'name']} label={say('form.network')} />}
           <div className={css.wide}>
             {host ? (
               <Rows way={['portDefinitions']} what="port" fresh={{ port: 0 }}>
                 {(way) => (
                   <>
-                    <Field short way={[...way, 'name']} label="Port name" />
-                    <Field short way={[...way, 'port']} label="Port" kind="number" placeholder="any" />
-                    <Select way={[...way, 'protocol']} label="Protocol" options={PROTOCOLS} usual="tcp" />
+                    <Field short way={[...way, 'name']} label={say('form.portName')} />
+                    <Field short way={[...way, 'port']} label={say('form.port')} kind="number" placeholder={say('form.any')} />
+                    <Select way={[...way, 'protocol']} label={say('form.protocol')} options={protocols()} usual="tcp" />
                   </>
                 )}
               </Rows>
@@ -363,106 +371,106 @@ export function Form({
               <Rows way={['container', 'portMappings']} what="port" fresh={{ containerPort: 80, hostPort: 0 }}>
                 {(way) => (
                   <>
-                    <Field short way={[...way, 'name']} label="Port name" />
-                    <Field short way={[...way, 'containerPort']} label="In the container" kind="number" />
-                    <Field short way={[...way, 'hostPort']} label="Of the node" kind="number" placeholder="none" />
-                    <Select way={[...way, 'protocol']} label="Protocol" options={PROTOCOLS} usual="tcp" />
+                    <Field short way={[...way, 'name']} label={say('form.portName')} />
+                    <Field short way={[...way, 'containerPort']} label={say('form.inContainer')} kind="number" />
+                    <Field short way={[...way, 'hostPort']} label={say('form.ofNode')} kind="number" placeholder={say('form.none')} />
+                    <Select way={[...way, 'protocol']} label={say('form.protocol')} options={protocols()} usual="tcp" />
                   </>
                 )}
               </Rows>
             )}
           </div>
         </Section>
-        <Section title="Health" about="How it is told whether an instance works. One that fails too often is replaced.">
+        <Section title={say('form.health')} about={say('form.healthAbout')}>
           <div className={css.wide}>
-            <Rows way={['healthChecks']} what="health check" fresh={{ protocol: 'HTTP', path: '/', gracePeriodSeconds: 30, intervalSeconds: 10 }}>
+            <Rows way={['healthChecks']} what="check" fresh={{ protocol: 'HTTP', path: '/', gracePeriodSeconds: 30, intervalSeconds: 10 }}>
               {(way, check) => {
                 const protocol = shown((check as Fields).protocol ?? 'HTTP');
                 return (
                   <>
-                    <Select way={[...way, 'protocol']} label="Asked by" options={CHECKS} />
+                    <Select way={[...way, 'protocol']} label={say('form.askedBy')} options={checks()} />
                     {protocol === 'COMMAND' ? (
-                      <Field way={[...way, 'command', 'value']} label="Command" kind="area" />
+                      <Field way={[...way, 'command', 'value']} label={say('form.command')} kind="area" />
                     ) : (
                       <>
-                        {/HTTP/.test(protocol) && <Field way={[...way, 'path']} label="Path" placeholder="/" />}
-                        <Field way={[...way, 'portIndex']} label="Which port" kind="number" placeholder="0" />
+                        {/HTTP/.test(protocol) && <Field way={[...way, 'path']} label={say('form.path')} placeholder="/" />}
+                        <Field way={[...way, 'portIndex']} label={say('form.whichPort')} kind="number" placeholder="0" />
                       </>
                     )}
-                    <Field way={[...way, 'gracePeriodSeconds']} label="Grace" kind="number" />
-                    <Field way={[...way, 'intervalSeconds']} label="Every" kind="number" />
-                    <Field way={[...way, 'timeoutSeconds']} label="Answer within" kind="number" />
-                    <Field way={[...way, 'maxConsecutiveFailures']} label="Failures in a row" kind="number" />
+                    <Field way={[...way, 'gracePeriodSeconds']} label={say('form.grace')} kind="number" />
+                    <Field way={[...way, 'intervalSeconds']} label={say('form.every')} kind="number" />
+                    <Field way={[...way, 'timeoutSeconds']} label={say('form.within')} kind="number" />
+                    <Field way={[...way, 'maxConsecutiveFailures']} label={say('form.inARow')} kind="number" />
                   </>
                 );
               }}
             </Rows>
           </div>
         </Section>
-        <Section title="Environment">
+        <Section title={say('form.environment')}>
           <div className={css.wide}>
             <Pairs way={['env']} what="variable" />
           </div>
         </Section>
-        <Section title="Volumes">
+        <Section title={say('form.volumes')}>
           <div className={css.wide}>
             <Rows way={['container', 'volumes']} what="volume" fresh={{ containerPath: 'data', mode: 'RW', persistent: { size: 1024 } }}>
               {(way, volume) => (
                 <>
-                  <Field short way={[...way, 'containerPath']} label="Path in the container" />
+                  <Field short way={[...way, 'containerPath']} label={say('form.containerPath')} />
                   {(volume as Fields).persistent !== undefined ? (
-                    <Field short way={[...way, 'persistent', 'size']} label="Size" kind="number" />
+                    <Field short way={[...way, 'persistent', 'size']} label={say('form.size')} kind="number" />
                   ) : (
-                    <Field short way={[...way, 'hostPath']} label="Path on the node" />
+                    <Field short way={[...way, 'hostPath']} label={say('form.hostPath')} />
                   )}
-                  <Select way={[...way, 'mode']} label="Access" options={ACCESS} usual="RW" />
+                  <Select way={[...way, 'mode']} label={say('form.access')} options={accesses()} usual="RW" />
                 </>
               )}
             </Rows>
           </div>
         </Section>
-        <Section title="Placement" about="On which nodes it runs, and how it is spread.">
+        <Section title={say('form.placement')} about={say('form.placementAbout')}>
           <div className={css.wide}>
             <Rows way={['constraints']} what="constraint" fresh={['hostname', 'UNIQUE']}>
               {(way, rule) => (
                 <>
-                  <Field short keep way={[...way, 0]} label="Field" placeholder="hostname" />
-                  <Select way={[...way, 1]} label="Operator" options={OPERATORS} usual="UNIQUE" />
-                  {list(rule)[1] !== 'UNIQUE' && <Field short keep way={[...way, 2]} label="Value" />}
+                  <Field short keep way={[...way, 0]} label={say('form.field')} placeholder="hostname" />
+                  <Select way={[...way, 1]} label={say('form.operator')} options={operators()} usual="UNIQUE" />
+                  {list(rule)[1] !== 'UNIQUE' && <Field short keep way={[...way, 2]} label={say('form.value')} />}
                 </>
               )}
             </Rows>
           </div>
         </Section>
-        <Section title="Labels">
+        <Section title={say('form.labels')}>
           <div className={css.wide}>
             <Pairs way={['labels']} what="label" />
           </div>
         </Section>
-        <Section title="Changes and failures">
-          <Field way={['upgradeStrategy', 'minimumHealthCapacity']} label="Stay healthy" kind="number" placeholder="1" />
-          <Field way={['upgradeStrategy', 'maximumOverCapacity']} label="Run besides" kind="number" placeholder="1" />
-          <Field way={['backoffSeconds']} label="Pause after a failure" kind="number" />
-          <Field way={['maxLaunchDelaySeconds']} label="Longest pause" kind="number" />
-          <Field way={['taskKillGracePeriodSeconds']} label="Time to end" kind="number" placeholder="3" />
-          <Field way={['dependencies']} label="Starts after, one a line" kind="lines" />
+        <Section title={say('form.failures')}>
+          <Field way={['upgradeStrategy', 'minimumHealthCapacity']} label={say('form.stayHealthy')} kind="number" placeholder="1" />
+          <Field way={['upgradeStrategy', 'maximumOverCapacity']} label={say('form.runBesides')} kind="number" placeholder="1" />
+          <Field way={['backoffSeconds']} label={say('form.backoff')} kind="number" />
+          <Field way={['maxLaunchDelaySeconds']} label={say('form.longest')} kind="number" />
+          <Field way={['taskKillGracePeriodSeconds']} label={say('form.timeToEnd')} kind="number" placeholder="3" />
+          <Field way={['dependencies']} label={say('form.startsAfter')} kind="lines" />
         </Section>
         {(elsewhere.length > 0 || unknown.length > 0) && (
-          <Section title="Only in the text" about="Kept as it is. The form has no field for it.">
+          <Section title={say('form.onlyText')} about={say('form.onlyTextAbout')}>
             <ul className={css.elsewhere}>
               {unknown.map((pointer) => (
                 <li key={pointer} data-unknown>
                   <code>{labelOf(pointer)}</code>
-                  <span>nobody reads this field</span>
-                  <button type="button" className={css.link} onClick={() => openAt(pointer)}>Show</button>
-                  <button type="button" className={css.link} onClick={() => set(wayOf(pointer), undefined)}>Remove</button>
+                  <span>{say('form.unread')}</span>
+                  <button type="button" className={css.link} onClick={() => openAt(pointer)}>{say('plan.show')}</button>
+                  <button type="button" className={css.link} onClick={() => set(wayOf(pointer), undefined)}>{say('form.remove')}</button>
                 </li>
               ))}
               {elsewhere.map((key) => (
                 <li key={key}>
                   <code>{key}</code>
                   <span className="muted">{schema?.properties?.[key] ? boundsOf(schema.properties[key]) : ''}</span>
-                  <button type="button" className={css.link} onClick={() => openAt(`/${key}`)}>Show</button>
+                  <button type="button" className={css.link} onClick={() => openAt(`/${key}`)}>{say('plan.show')}</button>
                 </li>
               ))}
             </ul>
@@ -473,22 +481,15 @@ export function Form({
   );
 }
 
-const PROTOCOLS: [string, string][] = [['tcp', 'TCP'], ['udp', 'UDP'], ['udp,tcp', 'both']];
-const ACCESS: [string, string][] = [['RW', 'read and write'], ['RO', 'read only']];
-const CHECKS: [string, string][] = [
+const protocols = (): [string, string][] => [['tcp', 'TCP'], ['udp', 'UDP'], ['udp,tcp', say('form.both')]];
+const accesses = (): [string, string][] => [['RW', say('form.readWrite')], ['RO', say('form.readOnly')]];
+const checks = (): [string, string][] => [
   ['HTTP', 'HTTP'],
   ['HTTPS', 'HTTPS'],
-  ['TCP', 'TCP connection'],
-  ['COMMAND', 'Command'],
-  ['MESOS_HTTP', 'HTTP, on the node'],
-  ['MESOS_TCP', 'TCP, on the node'],
+  ['TCP', say('form.tcp')],
+  ['COMMAND', say('form.command')],
+  ['MESOS_HTTP', say('form.httpOnNode')],
+  ['MESOS_TCP', say('form.tcpOnNode')],
 ];
-const OPERATORS: [string, string][] = [
-  ['UNIQUE', 'each its own (UNIQUE)'],
-  ['CLUSTER', 'all the same (CLUSTER)'],
-  ['GROUP_BY', 'spread evenly (GROUP_BY)'],
-  ['MAX_PER', 'at most per value (MAX_PER)'],
-  ['LIKE', 'matches (LIKE)'],
-  ['UNLIKE', 'does not match (UNLIKE)'],
-  ['IS', 'is (IS)'],
-];
+const OPERATORS = ['UNIQUE', 'CLUSTER', 'GROUP_BY', 'MAX_PER', 'LIKE', 'UNLIKE', 'IS'] as const;
+const operators = (): [string, string][] => OPERATORS.map((word) => [word, say(`form.op.${word}`)]);

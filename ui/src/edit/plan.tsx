@@ -1,12 +1,14 @@
 // What running the document would do, as the server's planner says it now.
 import { TriangleAlert } from 'lucide-react';
 import { useEffect, useState } from 'react';
-import { ApiError, api } from '../api/client';
+import { api } from '../api/client';
 import { useRows } from '../api/hooks';
-import type { Fault, Plan, PlanAnswer } from '../api/types';
+import type { Plan, PlanAnswer } from '../api/types';
+import { said, Told, Wrong } from '../components/said';
 import { Panel } from '../components/ui';
-import { count, mebibytes } from '../lib/format';
-import { type Fields, labelOf } from './document';
+import { mebibytes } from '../lib/format';
+import { say } from '../words';
+import { type Fields, labelOf, type Problem } from './document';
 import css from './edit.module.css';
 
 /** Typing rests this long before the server is asked. */
@@ -14,7 +16,7 @@ const PAUSE_MS = 250;
 
 export interface Planned {
   answer?: PlanAnswer;
-  error?: string;
+  error?: unknown;
   /** It is about an earlier text. */
   stale: boolean;
 }
@@ -33,8 +35,7 @@ export function usePlan(value: Fields | undefined, version: string | undefined):
         setPlanned({ answer, stale: false });
       } catch (error) {
         if (stop.signal.aborted) return;
-        const text = error instanceof ApiError ? error.message : String(error);
-        setPlanned((known) => ({ ...known, error: text, stale: true }));
+        setPlanned((known) => ({ ...known, error, stale: true }));
       }
     }, PAUSE_MS);
     return () => {
@@ -47,7 +48,7 @@ export function usePlan(value: Fields | undefined, version: string | undefined):
 
 /** "2 on node-1, 1 on node-2". */
 export function whereTo(plan: Plan): string {
-  return plan.places.map(({ instances, host }) => `${instances} on ${host}`).join(', ');
+  return plan.places.map(({ instances, host }) => say('plan.place', { n: instances, host })).join(', ');
 }
 
 export function PlanPanel({
@@ -57,7 +58,7 @@ export function PlanPanel({
   editing,
 }: {
   planned: Planned;
-  problems: Fault[];
+  problems: Problem[];
   openAt: (pointer: string) => void;
   editing: boolean;
 }) {
@@ -65,14 +66,18 @@ export function PlanPanel({
   const plan = answer?.plan;
   return (
     <div className={css.plan} aria-live="polite" data-stale={stale || undefined} data-testid="plan">
-      <Panel title="Plan" aside={stale && !error ? <span className="muted">looking…</span> : undefined}>
-        {error && <p className={css.error}>{error}</p>}
+      <Panel title={say('plan.title')} aside={stale && error === undefined ? <span className="muted">{say('plan.looking')}</span> : undefined}>
+        {error !== undefined && (
+          <p className={css.error}>
+            <Wrong error={error} />
+          </p>
+        )}
         {problems.length > 0 ? (
           <Problems list={problems} openAt={openAt} />
         ) : plan ? (
           <Effect plan={plan} openAt={openAt} editing={editing} />
         ) : (
-          !error && <p className="muted">Nothing is known yet.</p>
+          error === undefined && <p className="muted">{say('plan.unknown')}</p>
         )}
         {answer && answer.unknown.length > 0 && (
           <ul className={css.warnings}>
@@ -80,11 +85,13 @@ export function PlanPanel({
               <li key={pointer}>
                 <TriangleAlert size={15} aria-hidden />
                 <span>
-                  Nobody reads{' '}
-                  <button type="button" className={css.link} onClick={() => openAt(pointer)}>
-                    {labelOf(pointer)}
-                  </button>
-                  : it is taken and lost.
+                  {said('plan.stranger', {
+                    field: (
+                      <button type="button" className={css.link} onClick={() => openAt(pointer)}>
+                        {labelOf(pointer)}
+                      </button>
+                    ),
+                  })}
                 </span>
               </li>
             ))}
@@ -95,14 +102,14 @@ export function PlanPanel({
   );
 }
 
-function Problems({ list, openAt }: { list: Fault[]; openAt: (pointer: string) => void }) {
+function Problems({ list, openAt }: { list: Problem[]; openAt: (pointer: string) => void }) {
   return (
     <>
-      <p>{list.length === 1 ? 'It cannot run yet:' : `It cannot run yet, for ${list.length} reasons:`}</p>
+      <p>{say('plan.cannot', { n: list.length })}</p>
       <ul className={css.problems} data-testid="problems">
         {list.map((fault) => (
           <li key={fault.path + fault.message}>
-            <button type="button" className={css.link} onClick={() => openAt(fault.path)}>
+            <button type="button" lang={fault.own ? undefined : 'en'} className={css.link} onClick={() => openAt(fault.path)}>
               {fault.message}
             </button>
           </li>
@@ -115,19 +122,17 @@ function Problems({ list, openAt }: { list: Fault[]; openAt: (pointer: string) =
 function Effect({ plan, openAt, editing }: { plan: Plan; openAt: (pointer: string) => void; editing: boolean }) {
   return (
     <>
-      <p className={css.sentence}>{plan.sentence}</p>
+      <p className={css.sentence}>
+        <Told text={plan.sentence} />
+      </p>
       {plan.places.length > 0 && (
         <>
-          <p data-testid="fits">Fits: {whereTo(plan)}.</p>
+          <p data-testid="fits">{say('plan.fits', { places: whereTo(plan) })}</p>
           <NodeBars plan={plan} />
         </>
       )}
       <p className="muted" data-testid="room">
-        {plan.waiting > 0
-          ? `${count(plan.waiting, 'instance')} would wait: ${plan.limit ?? 'no node fits'}.`
-          : plan.limit
-            ? `${plan.room > 0 ? `${count(plan.room, 'more', 'more')} would fit; then no other` : 'One more would not fit'}: ${plan.limit}.`
-            : `Room for ${plan.room.toLocaleString('en')} more at least.`}
+        <Room plan={plan} />
       </p>
       {plan.warnings.length > 0 && (
         <ul className={css.warnings}>
@@ -135,10 +140,10 @@ function Effect({ plan, openAt, editing }: { plan: Plan; openAt: (pointer: strin
             <li key={code + message}>
               <TriangleAlert size={15} aria-hidden />
               <span>
-                {message}{' '}
+                <Told text={message} />{' '}
                 {path && (
                   <button type="button" className={css.link} onClick={() => openAt(path)}>
-                    Show
+                    {say('plan.show')}
                   </button>
                 )}
               </span>
@@ -154,9 +159,9 @@ function Effect({ plan, openAt, editing }: { plan: Plan; openAt: (pointer: strin
                 <code>{labelOf(path)}</code>
               </dt>
               <dd>
-                {before === undefined ? <span className="muted">new</span> : <del>{short(before)}</del>}
+                {before === undefined ? <span className="muted">{say('plan.new')}</span> : <del>{short(before)}</del>}
                 {' → '}
-                {after === undefined ? <span className="muted">gone</span> : <ins>{short(after)}</ins>}
+                {after === undefined ? <span className="muted">{say('plan.gone')}</span> : <ins>{short(after)}</ins>}
               </dd>
             </div>
           ))}
@@ -164,11 +169,19 @@ function Effect({ plan, openAt, editing }: { plan: Plan; openAt: (pointer: strin
       )}
       {!editing && plan.dns_names[0] && (
         <p className={css.names}>
-          Found as <code>{plan.dns_names[0]}</code>
+          {said('plan.foundAs', { name: <code>{plan.dns_names[0]}</code> })}
         </p>
       )}
     </>
   );
+}
+
+/** How many more there is room for, and why not for others. */
+function Room({ plan: { waiting, room, limit } }: { plan: Plan }) {
+  const told = limit ? <Told text={limit} /> : say('plan.noNode');
+  if (waiting > 0) return said('plan.wait', { n: waiting, limit: told });
+  if (!limit) return say('plan.room', { n: room });
+  return room > 0 ? said('plan.fewMore', { n: room, limit: told }) : said('plan.noMore', { limit: told });
 }
 
 function short(json: string): string {
@@ -192,7 +205,7 @@ function NodeBars({ plan }: { plan: Plan }) {
           <span
             className={css.bar}
             role="img"
-            aria-label={`${host}: ${mebibytes(there)} of ${mebibytes(total)} memory promised, ${mebibytes(added)} more`}
+            aria-label={say('plan.promised', { host, there: mebibytes(there), total: mebibytes(total), added: mebibytes(added) })}
             data-state
           >
             <span className={css.there} style={{ width: `${Math.min(100, (there / total) * 100)}%` }} />
@@ -201,7 +214,7 @@ function NodeBars({ plan }: { plan: Plan }) {
           <span className={`muted nums ${css.amount}`}>+{mebibytes(added)}</span>
         </li>
       ))}
-      {plan.places.length > 8 && <li className="muted">and {plan.places.length - 8} more nodes</li>}
+      {plan.places.length > 8 && <li className="muted">{say('plan.moreNodes', { n: plan.places.length - 8 })}</li>}
     </ul>
   );
 }

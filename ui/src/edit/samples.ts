@@ -1,4 +1,5 @@
 // Where a new service can start from.
+import { say } from '../words';
 
 export interface Sample {
   id: string;
@@ -7,11 +8,12 @@ export interface Sample {
   yaml: string;
 }
 
-export const SAMPLES: Sample[] = [
+/** In the reader's language, the remarks in them too. */
+export const samples = (): Sample[] => [
   {
     id: 'web',
-    name: 'Web service',
-    about: 'An image with a port and a health check, twice.',
+    name: say('start.web'),
+    about: say('start.webAbout'),
     yaml: `id: /web
 instances: 2
 cpus: 0.25
@@ -23,7 +25,7 @@ container:
   portMappings:
     - name: http
       containerPort: 80
-      hostPort: 0 # any free port of the node
+      hostPort: 0 # ${say('sample.anyPort')}
 networks:
   - mode: container/bridge
 healthChecks:
@@ -35,20 +37,20 @@ healthChecks:
   },
   {
     id: 'worker',
-    name: 'Worker',
-    about: 'A command without ports, restarted when it ends.',
+    name: say('start.worker'),
+    about: say('start.workerAbout'),
     yaml: `id: /worker
 instances: 1
 cpus: 0.1
 mem: 64
 cmd: while true; do date; sleep 5; done
-portDefinitions: [] # it listens nowhere
+portDefinitions: [] # ${say('sample.noPorts')}
 `,
   },
   {
     id: 'database',
-    name: 'Database with a volume',
-    about: 'One instance whose data outlives it, on the node where it began.',
+    name: say('start.database'),
+    about: say('start.databaseAbout'),
     yaml: `id: /database
 instances: 1
 cpus: 0.5
@@ -58,7 +60,7 @@ container:
   docker:
     image: postgres:17
   volumes:
-    - containerPath: pgdata # below the working directory
+    - containerPath: pgdata # ${say('sample.below')}
       mode: RW
       persistent:
         size: 1024 # MiB
@@ -74,7 +76,7 @@ env:
 healthChecks:
   - protocol: TCP
     gracePeriodSeconds: 60
-# One at a time: two databases on the same data would be one too many.
+# ${say('sample.oneAtATime')}
 upgradeStrategy:
   minimumHealthCapacity: 0
   maximumOverCapacity: 0

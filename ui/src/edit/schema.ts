@@ -1,4 +1,5 @@
 // The schema that the server draws of its reader, as the form and the editor ask it.
+import { number, say } from '../words';
 import type { Json, Way } from './document';
 
 export interface Schema {
@@ -58,13 +59,13 @@ export function wordsOf(schema: Schema | undefined): string[] {
 export function boundsOf(schema: Schema): string {
   const unit = schema['x-unit'] ? ` ${schema['x-unit']}` : '';
   const parts: string[] = [];
-  const kinds = forms(schema).map((form) => (form.enum ? form.enum.join(' · ') : (form.type ?? 'anything')));
-  parts.push([...new Set(kinds)].join(' or ') + (schema['x-unit'] ? `,${unit}` : ''));
+  const kinds = forms(schema).map((form) => (form.enum ? form.enum.join(' · ') : (form.type ?? say('schema.anything'))));
+  parts.push([...new Set(kinds)].reduce((a, b) => say('schema.or', { a, b })) + (schema['x-unit'] ? `,${unit}` : ''));
   const { minimum, maximum } = schema;
-  if (minimum !== undefined && maximum !== undefined && maximum < 1e6) parts.push(`${minimum} to ${maximum}`);
-  else if (minimum !== undefined && minimum > 0) parts.push(`at least ${minimum}`);
-  if (schema.default !== undefined && schema.default !== '') parts.push(`default ${String(schema.default)}${unit}`);
-  if (schema.deprecated) parts.push('former field');
+  if (minimum !== undefined && maximum !== undefined && maximum < 1e6) parts.push(say('schema.range', { from: number(minimum, 3), to: number(maximum, 3) }));
+  else if (minimum !== undefined && minimum > 0) parts.push(say('schema.atLeast', { n: number(minimum, 3) }));
+  if (schema.default !== undefined && schema.default !== '') parts.push(say('schema.default', { value: `${String(schema.default)}${unit}` }));
+  if (schema.deprecated) parts.push(say('schema.former'));
   return parts.join(' · ');
 }
 

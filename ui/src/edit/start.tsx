@@ -3,11 +3,11 @@ import { useMemo, useState } from 'react';
 import { useRows } from '../api/hooks';
 import { CodeField } from '../components/field';
 import { Button, Panel } from '../components/ui';
-import { count } from '../lib/format';
+import { say } from '../words';
 import { readCompose } from './compose';
 import { type Fields, fromValue, writeYaml } from './document';
 import css from './edit.module.css';
-import { BLANK, SAMPLES } from './samples';
+import { BLANK, samples } from './samples';
 
 export function Start({ onYaml, onCopy }: { onYaml: (yaml: string) => void; onCopy: (id: string) => void }) {
   const apps = useRows('apps');
@@ -15,7 +15,7 @@ export function Start({ onYaml, onCopy }: { onYaml: (yaml: string) => void; onCo
   return (
     <>
       <ul className={css.tiles}>
-        {SAMPLES.map((sample) => (
+        {samples().map((sample) => (
           <li key={sample.id}>
             <button type="button" className={css.tile} onClick={() => onYaml(sample.yaml)}>
               <strong>{sample.name}</strong>
@@ -25,21 +25,21 @@ export function Start({ onYaml, onCopy }: { onYaml: (yaml: string) => void; onCo
         ))}
         <li>
           <button type="button" className={css.tile} aria-expanded={compose} onClick={() => setCompose(!compose)}>
-            <strong>From Compose</strong>
-            <span>Paste a Compose file; what cannot be carried over is said line by line.</span>
+            <strong>{say('start.compose')}</strong>
+            <span>{say('start.composeAbout')}</span>
           </button>
         </li>
         <li>
           <button type="button" className={css.tile} onClick={() => onYaml(BLANK)}>
-            <strong>From scratch</strong>
-            <span>A name and a command.</span>
+            <strong>{say('start.blank')}</strong>
+            <span>{say('start.blankAbout')}</span>
           </button>
         </li>
         <li>
           <label className={css.tile}>
-            <strong>Copy of a service</strong>
+            <strong>{say('start.copy')}</strong>
             <select className={css.input} value="" disabled={apps.length === 0} onChange={(event) => onCopy(event.target.value)}>
-              <option value="">{apps.length === 0 ? 'none is there yet' : 'choose one'}</option>
+              <option value="">{apps.length === 0 ? say('start.noService') : say('start.chooseOne')}</option>
               {apps.map(({ id }) => (
                 <option key={id}>{id}</option>
               ))}
@@ -56,17 +56,17 @@ function Compose({ onYaml }: { onYaml: (yaml: string) => void }) {
   const [text, setText] = useState('');
   const found = useMemo(() => (text.trim() ? readCompose(text) : undefined), [text]);
   const use = (definition: Fields, remarks: { line: number; text: string }[]) => {
-    const notes = remarks.map((remark) => `# Compose line ${remark.line}: ${remark.text}\n`).join('');
+    const notes = remarks.map((remark) => `# ${say('start.remark', remark)}\n`).join('');
     onYaml(notes + writeYaml(fromValue(definition)));
   };
   return (
-    <Panel title="From Compose" className={css.compose}>
+    <Panel title={say('start.compose')} className={css.compose}>
       <CodeField
-        label="Compose file"
+        label={say('start.composeFile')}
         rows={12}
         value={text}
-        error={found?.error && `Line ${found.error.line}: ${found.error.text}`}
-        hint={found && !found.error ? `${count(found.services.length, 'service')} found. Each becomes a definition of its own.` : 'The text of a docker-compose.yml.'}
+        error={found?.error && say('start.lineFault', found.error)}
+        hint={found && !found.error ? say('start.found', { n: found.services.length }) : say('start.composeHint')}
         onChange={(event) => setText(event.target.value)}
       />
       {found && !found.error && (
@@ -77,7 +77,7 @@ function Compose({ onYaml }: { onYaml: (yaml: string) => void }) {
               <li key={name}>
                 <div className={css.composedHead}>
                   <strong>{name}</strong>
-                  <Button onClick={() => use(definition, remarks)}>Use {name}</Button>
+                  <Button onClick={() => use(definition, remarks)}>{say('start.use', { name })}</Button>
                 </div>
                 <Remarks list={remarks} />
               </li>
@@ -95,7 +95,7 @@ function Remarks({ list }: { list: { line: number; text: string }[] }) {
     <ul className={css.remarks}>
       {list.map(({ line, text }) => (
         <li key={`${line} ${text}`}>
-          <span className="muted nums">line {line}</span> {text}
+          <span className="muted nums">{say('start.line', { line })}</span> {text}
         </li>
       ))}
     </ul>

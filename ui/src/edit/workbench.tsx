@@ -3,13 +3,14 @@ import { type ReactNode, lazy, Suspense, useEffect, useMemo, useReducer, useStat
 import { useLocation, useSearchParams } from 'wouter';
 import { ApiError, api } from '../api/client';
 import { useRow } from '../api/hooks';
-import type { Fault } from '../api/types';
 import { Check } from '../components/field';
 import { toast } from '../components/toast';
 import { Button, Command, Notice, Panel, Skeleton, TabLinks } from '../components/ui';
-import { appHref, count } from '../lib/format';
+import { Wrong } from '../components/said';
+import { appHref, editHref } from '../lib/format';
+import { say } from '../words';
 import { Conflict } from './conflict';
-import { type Fields, locate, pointerOf, takeOver, wayOf } from './document';
+import { type Fields, locate, pointerOf, type Problem, takeOver, wayOf } from './document';
 import { type Draft, draftOf, draftOfYaml, keepDraft, moved, type View } from './draft';
 import type { Mark } from './editor';
 import { Form } from './form';
@@ -19,11 +20,7 @@ import { type Schema, strangers, withoutDefaults } from './schema';
 
 const Editor = lazy(() => import('./editor'));
 
-const VIEWS: { id: View; text: string }[] = [
-  { id: 'form', text: 'Form' },
-  { id: 'yaml', text: 'YAML' },
-  { id: 'json', text: 'JSON' },
-];
+const VIEWS: View[] = ['form', 'yaml', 'json'];
 
 /** What is there now, and since which version. */
 export interface Base {
@@ -55,8 +52,7 @@ export function Workbench({
   const [goTo, setGoTo] = useState<{ at: number }>();
   const [search, setSearch] = useSearchParams();
   const [path, go] = useLocation();
-  const found = VIEWS.find(({ id }) => id === search.get('view'));
-  const view: View = found?.id ?? 'form';
+  const view = VIEWS.find((known) => known === search.get('view')) ?? 'form';
   const { value, fault } = draft;
   const planned = usePlan(fault ? undefined : value, base?.version);
   const id = String(base?.value.id ?? value.id ?? '');
@@ -79,8 +75,8 @@ export function Workbench({
     };
   }, [row, base, theirs, busy, id, schema]);
 
-  const problems: Fault[] = useMemo(() => {
-    if (fault) return [{ path: '', message: `Line ${fault.fault.line} of the ${fault.view.toUpperCase()}: ${fault.fault.message}` }];
+  const problems: Problem[] = useMemo(() => {
+    if (fault) return [{ path: '', message: say('edit.line', { line: fault.fault.line, view: fault.view.toUpperCase(), message: fault.fault.message }), own: true }];
     return planned.answer?.problems ?? [];
   }, [fault, planned.answer]);
   const unknown = useMemo(() => strangers(value, schema), [value, schema]);
@@ -120,7 +116,7 @@ export function Workbench({
       else await api.create(value);
       keepDraft(draftId, undefined);
       const target = `/${id.replace(/^\/+/, '')}`;
-      toast(`${target}: ${base ? 'changing' : 'starting'}`);
+      toast(base ? say('why.changing', { id: target }) : say('edit.starting', { id: target }));
       go(appHref(target));
     } catch (cause) {
       setBusy(false);
@@ -131,7 +127,18 @@ export function Workbench({
     }
   };
 
+  /** A service of that name is there: the text becomes a change of it. */
+  const change = async () => {
+    const target = `/${id.replace(/^\/+/, '')}`;
+    const now = await present(target, schema);
+    if (!now) return;
+    keepDraft(target, { yaml: draft.yaml, at: Date.now(), base: now.value, version: now.version });
+    keepDraft(draftId, undefined);
+    go(editHref(target));
+  };
+
   const plan = planned.answer?.plan;
+  const isThere = useRow('apps', base ? '' : `/${id.replace(/^\/+/, '')}`) !== undefined && !busy;
   const n = plan?.changes.length ?? 0;
   const locked = refused?.error instanceof ApiError && refused.error.locked;
   const isSame = base !== undefined && !planned.stale && plan?.action === 'none';
@@ -154,9 +161,13 @@ export function Workbench({
         )}
         <div className={css.views}>
           <TabLinks
-            label="Views of the definition"
+            label={say('edit.views')}
             current={view}
-            tabs={VIEWS.map((it) => ({ ...it, href: `${path}?${searchWith(search, it.id)}` }))}
+            tabs={VIEWS.map((id) => ({
+              id,
+              text: id === 'form' ? say('edit.form') : id.toUpperCase(),
+              href: `${path}?${searchWith(search, id)}`,
+            }))}
           />
           {aside}
         </div>
@@ -164,10 +175,10 @@ export function Workbench({
           <Notice
             tone="attention"
             action={
-              <Button onClick={() => openAt('')}>Go to line {fault.fault.line}</Button>
+              <Button onClick={() => openAt('')}>{say('edit.toLine', { line: fault.fault.line })}</Button>
             }
           >
-            The {fault.view.toUpperCase()} text cannot be read yet; this is what it said before.
+            {say('edit.unread', { view: fault.view.toUpperCase() })}
           </Notice>
         )}
         {view === 'form' ? (
@@ -191,7 +202,7 @@ export function Workbench({
               <Editor
                 key={view}
                 language={view}
-                label={`Definition in ${view.toUpperCase()}`}
+                label={say('edit.text', { view: view.toUpperCase() })}
                 text={view === 'yaml' ? draft.yaml : draft.json}
                 readOnly={fault !== undefined && fault.view !== view}
                 schema={schema}
@@ -207,7 +218,7 @@ export function Workbench({
         <div className={css.bar} data-testid="bar">
           {base && (
             <span data-testid="changed" className={css.count}>
-              {isSame ? 'No changes' : n > 0 ? count(n, 'change') : ''}
+              {isSame ? say('edit.same') : n > 0 ? say('edit.changes', { n }) : ''}
             </span>
           )}
           <Button
@@ -216,20 +227,25 @@ export function Workbench({
               go(base ? appHref(id) : '/services');
             }}
           >
-            {base ? 'Discard' : 'Cancel'}
+            {base ? say('edit.discard') : say('dialog.cancel')}
           </Button>
-          <Button kind="primary" busy={busy} disabled={isSame || theirs !== undefined || (locked && !force)} onClick={() => void run()}>
-            {base ? 'Apply' : 'Run'}
+          <Button kind="primary" busy={busy} disabled={isSame || isThere || theirs !== undefined || (locked && !force)} onClick={() => void run()}>
+            {base ? say('why.apply') : say('edit.run')}
           </Button>
         </div>
+        {isThere && (
+          <Notice tone="attention" action={<Button onClick={() => void change()}>{say('view.changeIt')}</Button>}>
+            <div role="status">{say('view.isThere')}</div>
+          </Notice>
+        )}
         {refused && refused.value === value && (
           <div role="alert">
             <Notice tone={locked ? 'attention' : 'bad'}>
-              <div>{locked ? 'A deployment is working on this service.' : refused.error.message}</div>
+              <div>{locked ? say('ask.locked') : <Wrong error={refused.error} />}</div>
             </Notice>
           </div>
         )}
-        {locked && <Check label="Cancel that deployment and do this instead" checked={force} onChange={setForce} />}
+        {locked && <Check label={say('ask.force')} checked={force} onChange={setForce} />}
         <PlanPanel planned={planned} problems={problems} openAt={openAt} editing={base !== undefined} />
         <Command text={`tepui app deploy ${fileName(id)}`} />
       </div>
@@ -258,7 +274,7 @@ export async function present(id: string, schema: Schema | undefined): Promise<B
 }
 
 /** What is said about places of the text, each where it stands. */
-function marksOf(text: string, view: 'yaml' | 'json', draft: Draft, problems: Fault[], unknown: string[]): Mark[] {
+function marksOf(text: string, view: 'yaml' | 'json', draft: Draft, problems: Problem[], unknown: string[]): Mark[] {
   if (draft.fault) {
     if (draft.fault.view !== view) return [];
     const { at, message } = draft.fault.fault;
@@ -271,7 +287,7 @@ function marksOf(text: string, view: 'yaml' | 'json', draft: Draft, problems: Fa
     ...unknown.map((pointer) => ({
       ...at(pointer, true),
       severity: 'warning' as const,
-      message: 'Nobody reads this field. It is taken and lost.',
+      message: say('edit.stranger'),
     })),
   ];
 }

@@ -28,7 +28,7 @@ export function mebibytes(value: number): string {
 export function bytes(value: number): string {
   if (value < 1024) return `${value} B`;
   const kib = value / 1024;
-  return kib < 1024 ? `${kib >= 100 ? Math.round(kib) : kib.toFixed(1)} KiB` : mebibytes(kib / 1024);
+  return kib < 1024 ? `${number(kib, kib >= 100 ? 0 : 1)} KiB` : mebibytes(kib / 1024);
 }
 
 /** What is not nothing never reads as 0, and what is not all never as 100. */
@@ -37,10 +37,6 @@ export function percent(part: number, whole: number): string {
   const value = (part / whole) * 100;
   if (value > 0 && value < 1) return '<1 %';
   return `${number(value < 100 ? Math.min(99, Math.round(value)) : Math.round(value))} %`;
-}
-
-export function count(n: number, one: string, many = `${one}s`): string {
-  return `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 }
 
 /** Names with their numbers at one length: comparing them is many times as fast as a collation. */
@@ -72,6 +68,18 @@ export function duration(ms: number): string {
   return `${Math.floor(s / 86_400)} d`;
 }
 
+/** How long something took, as the history tells it: "6.6 s", "1 min 20 s", "2 d 3 h". */
+export function took(ms: number): string {
+  const s = Math.floor(ms / 1000);
+  const two = (large: number, unit: string, small: number, of: string) =>
+    small === 0 ? `${large} ${unit}` : `${large} ${unit} ${small} ${of}`;
+  if (s < 10) return `${number(Math.floor(ms / 100) / 10, 1, false, 1)} s`;
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return two(Math.floor(s / 60), 'min', s % 60, 's');
+  if (s < 86_400) return two(Math.floor(s / 3600), 'h', Math.floor((s % 3600) / 60), 'min');
+  return two(Math.floor(s / 86_400), 'd', Math.floor((s % 86_400) / 3600), 'h');
+}
+
 /** The two parts of an app id for display: everything up to its last slash, and its own name. */
 export function splitId(id: string): { path: string; name: string } {
   const at = id.lastIndexOf('/');
@@ -91,11 +99,23 @@ export function editHref(id: string): string {
 
 /** A sentence of the server with its times as the reader's clock shows them. */
 export function humanise(sentence: string): string {
-  return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (iso) => {
-    const at = new Date(iso);
-    const today = at.toDateString() === new Date().toDateString();
-    return today ? at.toLocaleTimeString(currentLanguage()) : at.toLocaleString(currentLanguage());
-  });
+  return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, dayOrTime);
+}
+
+/** By the reader's clock: the time of today, and the date with it of another day. */
+export function dayOrTime(iso: string): string {
+  const at = new Date(iso);
+  return at.toDateString() === new Date().toDateString() ? timeOfDay(at) : dateAndTime(iso);
+}
+
+/** Date and time to the second, by the reader's clock. */
+export function dateAndTime(iso: string): string {
+  return new Date(iso).toLocaleString(currentLanguage());
+}
+
+/** The time of a day by the reader's clock, to the second or to the minute. */
+export function timeOfDay(at: Date, options?: Intl.DateTimeFormatOptions): string {
+  return at.toLocaleTimeString(currentLanguage(), options);
 }
 
 /** The part of a task or instance id that tells instances of one app apart. */

@@ -22,7 +22,7 @@ export interface Look {
 }
 
 /** The word is given in English, and read in the reader's language (`state.…` in the word files). */
-const look = (tone: Tone, shape: Shape, word: string): Look => ({
+export const look = (tone: Tone, shape: Shape, word: string): Look => ({
   tone,
   shape,
   get word() {
@@ -117,23 +117,12 @@ export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-const REASON_WORDS: Record<string, string> = {
-  role: 'Role',
-  unreachable: 'Reachable',
-  maintenance: 'Takes work',
-  region: 'Region',
-  constraint: 'Constraints',
-  reservation: 'Reservation',
-  cpus: 'CPU',
-  mem: 'Memory',
-  disk: 'Disk',
-  gpus: 'GPU',
-  ports: 'Ports',
-  volume: 'Volumes',
-  network: 'Network',
-  scarce: 'Scarce resources',
-};
+/** A state's word within a sentence. */
+export function uncapital(word: string): string {
+  return word.charAt(0).toLowerCase() + word.slice(1);
+}
 
+/** A check of the placement. */
 export function reasonWord(code: string): string {
-  return REASON_WORDS[code] ?? code;
+  return sayAny(`reason.${code}`) ?? code;
 }

@@ -6,9 +6,20 @@ import { oneOf, Stored } from './stored';
 export type Clock = 'relative' | 'local' | 'utc';
 export const clock = new Stored<Clock>('clock', 'relative', oneOf('relative', 'local', 'utc'));
 
+/** Making one takes as long as a hundred uses of it; there are a few of them. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+
 function written(at: number, zone: 'local' | 'utc', options: Intl.DateTimeFormatOptions): string {
-  const inZone = zone === 'utc' ? { ...options, timeZone: 'UTC', hourCycle: 'h23' as const } : options;
-  return new Date(at).toLocaleString(currentLanguage(), inZone);
+  if (Number.isNaN(at)) return '–';
+  const language = currentLanguage();
+  const key = `${language} ${zone} ${JSON.stringify(options)}`;
+  let format = formats.get(key);
+  if (!format) {
+    const inZone = zone === 'utc' ? { ...options, timeZone: 'UTC', hourCycle: 'h23' as const } : options;
+    format = new Intl.DateTimeFormat(language, inZone);
+    formats.set(key, format);
+  }
+  return format.format(at);
 }
 
 /** Date and time to the second, by both clocks. */

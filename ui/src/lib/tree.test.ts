@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AppSummary } from '../api/types';
-import { changedAt, instancesOf, type Line, lineKey, sum, tree } from './tree';
+import { changedAt, flat, instancesOf, type Line, lineKey, sum, tree } from './tree';
 import { byName } from './format';
 
 function app(id: string, condition = 'running', running = 1): AppSummary {
@@ -38,4 +38,16 @@ test('a group counts its services, its instances and its trouble', () => {
   expect(instancesOf(group)).toEqual({ wanted: 6, running: 6, healthy: 0, unhealthy: 0, staging: 0, starting: 0, stopping: 3 });
   expect(sum(group, (one) => one.cpus)).toBe(1.5);
   expect(changedAt(group)).toBe('2026-01-03');
+});
+
+test('a line is the same as long as it tells the same of the same row', () => {
+  const [one] = flat(apps);
+  expect(flat([...apps])[0]).toBe(one);
+  const changed = apps.map((row) => (row.id === '/b' ? { ...row } : row));
+  expect(flat(changed)[0]).not.toBe(one);
+  expect(flat(changed)[1]).toBe(flat(apps)[1]);
+  // Below its group it is called otherwise.
+  const below = tree(apps, () => true, names).find((line) => line.id === '/a/y');
+  expect(below?.name).toBe('y');
+  expect(flat(apps)[3]?.name).toBe('/a/y');
 });

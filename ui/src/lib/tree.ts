@@ -26,8 +26,18 @@ export interface AppLine {
 /** A row of the list of services. */
 export type Line = GroupLine | AppLine;
 
-export const flat = (apps: readonly AppSummary[]): AppLine[] =>
-  apps.map((app) => ({ kind: 'app', id: app.id, name: app.id, level: 0, app }));
+/** A service's line, the same as long as it tells the same: a row is drawn anew when its line is another. */
+const lines = new WeakMap<AppSummary, AppLine>();
+
+function lineOf(app: AppSummary, name: string, level: number): AppLine {
+  const known = lines.get(app);
+  if (known?.name === name && known.level === level) return known;
+  const line: AppLine = { kind: 'app', id: app.id, name, level, app };
+  lines.set(app, line);
+  return line;
+}
+
+export const flat = (apps: readonly AppSummary[]): AppLine[] => apps.map((app) => lineOf(app, app.id, 0));
 
 export function severity(app: AppSummary): number {
   const at = SEVERITY.indexOf(app.condition);
@@ -101,7 +111,7 @@ function groupLine({ id, all }: Branch, above: Branch, level: number): GroupLine
 }
 
 function appLine(app: AppSummary, above: Branch, level: number): AppLine {
-  return { kind: 'app', id: app.id, name: app.id.slice(above.id.length + 1), level, app };
+  return lineOf(app, app.id.slice(above.id.length + 1), level);
 }
 
 /** The group that has something to choose from: one that holds nothing but another is passed over. */

@@ -16,6 +16,8 @@ export interface View {
 export const VIEWS: View[] = [
   { href: (id) => appHref(id, 'logs'), verbs: ['logs', 'log'], key: 'l', about: 'key.logs' },
   { href: (id) => appHref(id, 'why'), verbs: ['why'], key: 'w', about: 'key.why' },
+  { href: (id) => appHref(id, 'activity'), verbs: ['activity', 'history'], key: 'a', about: 'key.activity' },
+  { href: (id) => appHref(id, 'versions'), verbs: ['versions', 'rollback'], key: 'v', about: 'key.versions' },
   { href: editHref, verbs: ['edit'], key: 'e', about: 'key.edit' },
   { href: (id) => appHref(id, 'config'), verbs: ['config', 'configuration'], key: 'c', about: 'key.config' },
 ];

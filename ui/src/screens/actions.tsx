@@ -9,7 +9,8 @@ import type { AppSummary, NodeSummary } from '../api/types';
 import { Dialog } from '../components/dialog';
 import { Check, TextField } from '../components/field';
 import type { MenuItem } from '../components/menu';
-import { type Action, toast } from '../components/toast';
+import { Wrong } from '../components/said';
+import { type Action, toast, toastFailure } from '../components/toast';
 import { Button, Command, copyText, Notice } from '../components/ui';
 import { cpus, editHref, mebibytes } from '../lib/format';
 import { say } from '../words';
@@ -81,22 +82,25 @@ async function run(done: string, change: () => Promise<unknown>): Promise<void> 
     await change();
     toast(done);
   } catch (error) {
-    toast(error instanceof Error ? error.message : String(error), true);
+    toastFailure(error);
   }
 }
 
 export function AskDialog({
   what,
   app,
+  to,
   onClose,
   onDeleted,
 }: {
   what: Ask;
   app: AppSummary;
+  /** How many instances were asked for already. */
+  to?: number | undefined;
   onClose: () => void;
   onDeleted?: () => void;
 }) {
-  if (what === 'scale') return <Scale app={app} onClose={onClose} />;
+  if (what === 'scale') return <Scale app={app} to={to} onClose={onClose} />;
   if (what === 'resume') return <Scale app={app} resume onClose={onClose} />;
   if (what === 'delete') return <Delete app={app} onClose={onClose} onDeleted={onDeleted} />;
   if (what === 'restart') {
@@ -188,8 +192,18 @@ function Delete({
 }
 
 /** A new number of instances; of a suspended service at first the one it had. */
-function Scale({ app, resume, onClose }: { app: AppSummary; resume?: boolean; onClose: () => void }) {
-  const [text, setText] = useState(String(resume ? (app.instances.resume_to ?? 1) : app.instances.wanted));
+function Scale({
+  app,
+  resume,
+  to,
+  onClose,
+}: {
+  app: AppSummary;
+  resume?: boolean;
+  to?: number | undefined;
+  onClose: () => void;
+}) {
+  const [text, setText] = useState(String(to ?? (resume ? (app.instances.resume_to ?? 1) : app.instances.wanted)));
   const wanted = Number(text);
   const valid = /^\d{1,6}$/.test(text);
   const more = wanted - app.instances.wanted;
@@ -258,7 +272,7 @@ export async function scaleTo(app: AppSummary, n: number, locked: () => void): P
     toast(say('ask.scaling', { id: app.id, n }), false, undoing(() => api.change(app.id, { instances: before }, true)));
   } catch (error) {
     if (error instanceof ApiError && error.locked) locked();
-    else toast(error instanceof Error ? error.message : String(error), true);
+    else toastFailure(error);
   }
 }
 
@@ -328,10 +342,10 @@ export function Change({
           <div role="alert">
             <Notice tone={locked ? 'attention' : 'bad'}>
               <div>
-                {locked ? say('ask.locked') : error.message}
+                {locked ? say('ask.locked') : <Wrong error={error} />}
                 {error instanceof ApiError &&
                   error.details.map((detail) => (
-                    <div key={detail.path}>
+                    <div key={detail.path} lang="en">
                       <code>{detail.path}</code> {detail.errors.join(', ')}
                     </div>
                   ))}
@@ -350,7 +364,7 @@ export function Change({
           />
         )}
         {command && <Command text={command} curl={call && curlOf(call)} />}
-        <div style={{ display: 'flex', justifyContent: 'flex-end', gap: 8 }}>
+        <div style={{ display: 'flex', justifyContent: 'flex-end', flexWrap: 'wrap', gap: 8 }}>
           <Button onClick={onClose} data-first={danger || undefined}>
             {say('dialog.cancel')}
           </Button>

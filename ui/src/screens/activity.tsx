@@ -4,34 +4,30 @@ import { type ComponentType, type ReactNode, useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { type HistoryAsk, api } from '../api/client';
 import type { Attempt, HistoryRecord } from '../api/types';
+import { said, Told, Wrong } from '../components/said';
 import { Button, Empty, Failure, PageHead, Panel, Skeleton } from '../components/ui';
-import { plain } from '../lib/ansi';
-import { appHref, count, humanise } from '../lib/format';
+import { plainText } from '../lib/ansi';
+import { appHref, dateAndTime, dayOrTime, took } from '../lib/format';
+import { say, sayAny } from '../words';
 import css from './activity.module.css';
 import { behind, folded, type Row, usePast } from './past';
 import { Title } from './services';
 
 type Kind = HistoryRecord['kind'];
 
-const KINDS: { id: Kind; text: string; icon: ComponentType<{ size?: number; 'aria-hidden'?: boolean }> }[] = [
-  { id: 'change', text: 'Changes', icon: Settings2 },
-  { id: 'deployment', text: 'Deployments', icon: Rocket },
-  { id: 'attempt', text: 'Attempts', icon: Bomb },
-  { id: 'kill', text: 'Ended on request', icon: Skull },
-  { id: 'health', text: 'Health', icon: HeartPulse },
-  { id: 'node', text: 'Nodes', icon: Server },
-  { id: 'access', text: 'Users', icon: UserRound },
-  { id: 'cluster', text: 'Cluster', icon: Server },
+const KINDS: { id: Kind; icon: ComponentType<{ size?: number; 'aria-hidden'?: boolean }> }[] = [
+  { id: 'change', icon: Settings2 },
+  { id: 'deployment', icon: Rocket },
+  { id: 'attempt', icon: Bomb },
+  { id: 'kill', icon: Skull },
+  { id: 'health', icon: HeartPulse },
+  { id: 'node', icon: Server },
+  { id: 'access', icon: UserRound },
+  { id: 'cluster', icon: Server },
 ];
 /** Kinds that a service has. */
 const OF_SERVICE: Kind[] = ['change', 'deployment', 'attempt', 'kill', 'health'];
-const WAYS = { page: 'page', cli: 'command line', api: 'API', marathon: 'Marathon API', mesos: 'Mesos API', dcos: 'DC/OS API' };
-const SPANS = [
-  { id: '', text: 'All time' },
-  { id: '1h', text: 'Last hour' },
-  { id: '24h', text: 'Last 24 hours' },
-  { id: '7d', text: 'Last 7 days' },
-];
+const SPANS = ['1h', '24h', '7d'] as const;
 /** Dots of one loop that are drawn; older ones are counted. */
 const DOTS_MAX = 60;
 /** Keystrokes become an address, and a question, after this. */
@@ -40,8 +36,8 @@ const TYPED_MS = 300;
 export default function ActivityPage() {
   return (
     <>
-      <Title text="Activity" />
-      <PageHead title="Activity" sub="What was done, by whom, and what became of it." />
+      <Title text={say('nav.activity')} />
+      <PageHead title={say('nav.activity')} sub={say('activity.about')} />
       <Activity />
     </>
   );
@@ -68,53 +64,49 @@ export function Activity({ of }: { of?: string }) {
     <Panel flush className={css.panel}>
       {at ? (
         <div className={css.tools}>
-          <span>The record of this link and what was before it.</span>
-          <Button onClick={() => set('at', '')}>Show the newest</Button>
+          <span>{say('activity.linked')}</span>
+          <Button onClick={() => set('at', '')}>{say('activity.newest')}</Button>
         </div>
       ) : (
-        <div className={css.tools} role="search" aria-label="Activity">
-          <Typed label="Text" value={filter.grep} onChange={(text) => set('q', text)} />
-          <Select label="Kind" value={filter.kind} onChange={(kind) => set('kind', kind)}
-            options={[{ id: '', text: 'Everything' }, ...kinds]} />
-          <Select label="Since" value={filter.since} onChange={(since) => set('since', since)} options={SPANS} />
-          <Typed label="Who" value={filter.who} onChange={(who) => set('who', who)} />
+        <div className={css.tools} role="search" aria-label={say('nav.activity')}>
+          <Typed label={say('activity.text')} value={filter.grep} onChange={(text) => set('q', text)} />
+          <Select label={say('activity.kind')} value={filter.kind} onChange={(kind) => set('kind', kind)}
+            options={[{ id: '', text: say('activity.everything') }, ...kinds.map(({ id }) => ({ id, text: say(`activity.kind.${id}`) }))]} />
+          <Select label={say('activity.since')} value={filter.since} onChange={(since) => set('since', since)}
+            options={[{ id: '', text: say('activity.span.all') }, ...SPANS.map((id) => ({ id, text: say(`activity.span.${id}`) }))]} />
+          <Typed label={say('activity.who')} value={filter.who} onChange={(who) => set('who', who)} />
           <a className={css.export} href={api.historyPath({ ...ask, format: 'jsonl', limit: 10_000 })} download="history.jsonl">
-            Export
+            {say('activity.export')}
           </a>
         </div>
       )}
       {past.error !== undefined && <Failure error={past.error} retry={past.retry} />}
       {past.pending && rows.length === 0 && <Skeleton />}
       {!past.pending && past.error === undefined && rows.length === 0 && (
-        <Empty title={isFiltered ? 'Nothing matches' : 'Nothing has happened yet'}>
-          {isFiltered ? 'Fewer words, or a longer time, find more.' : 'Whatever is done from now on stands here.'}
+        <Empty title={isFiltered ? say('activity.noMatch') : say('activity.none')}>
+          {isFiltered ? say('activity.noMatchHint') : say('activity.noneHint')}
         </Empty>
       )}
-      <ol className={css.list} aria-label="Activity, newest first">
+      <ol className={css.list} aria-label={say('activity.list')}>
         {rows.map((row) => (
           <Entry key={row.id} row={row} of={of} marked={row.id === at} />
         ))}
       </ol>
       <footer className={css.foot}>
         {past.next ? (
-          <Button onClick={() => void past.more()}>Show older</Button>
+          <Button onClick={() => void past.more()}>{say('activity.older')}</Button>
         ) : (
           !past.pending && past.since && (
             <span className="muted">
               {past.dropped
-                ? `Older records were dropped for want of room. The history begins ${clock(past.since)}.`
-                : `The history begins ${clock(past.since)}.`}
+                ? say('activity.dropped', { when: dayOrTime(past.since) })
+                : say('activity.begins', { when: dayOrTime(past.since) })}
             </span>
           )
         )}
       </footer>
     </Panel>
   );
-}
-
-function clock(at: string): string {
-  const time = new Date(at);
-  return time.toDateString() === new Date().toDateString() ? time.toLocaleTimeString() : time.toLocaleString();
 }
 
 function Entry({ row, of, marked }: { row: Row; of?: string | undefined; marked: boolean }) {
@@ -126,8 +118,8 @@ function Entry({ row, of, marked }: { row: Row; of?: string | undefined; marked:
   const isLoop = row.records.length > 1;
   return (
     <li className={css.row} data-bad={record.bad || undefined} data-marked={marked || undefined} data-testid="record">
-      <time className={css.time} dateTime={record.at} title={new Date(record.at).toLocaleString()}>
-        {clock(record.at)}
+      <time className={css.time} dateTime={record.at} title={dateAndTime(record.at)}>
+        {dayOrTime(record.at)}
       </time>
       <span className={css.icon}>
         <Icon size={15} aria-hidden />
@@ -135,9 +127,22 @@ function Entry({ row, of, marked }: { row: Row; of?: string | undefined; marked:
       <div className={css.what}>
         <div>
           <Subject record={record} of={of} />
-          {isLoop ? `${count(row.records.length, 'attempt')} ended badly, the last: ${tail(record)}` : humanise(record.text)}
-          {record.kind === 'deployment' && record.took && <span className="muted">, took {record.took}</span>}
-          {record.refused && <span className={css.refused}> was refused: {humanise(record.refused)}</span>}
+          {isLoop ? (
+            said('activity.loop', { n: row.records.length, exit: <Told text={record.attempt?.exit ?? record.text} /> })
+          ) : (
+            <Told text={record.text} />
+          )}
+          {!isLoop && record.attempt && !record.bad && (
+            <span className="muted">
+              : <Told text={record.attempt.exit} />
+            </span>
+          )}
+          {record.kind === 'deployment' && record.took_ms !== undefined && (
+            <span className="muted">, {say('activity.took', { time: took(record.took_ms) })}</span>
+          )}
+          {record.refused && (
+            <span className={css.refused}> {said('activity.refused', { why: <Told text={record.refused} /> })}</span>
+          )}
         </div>
         {!isLoop && record.bad && record.attempt?.tail && <LastLine text={record.attempt.tail} />}
         {isLoop && <Dots row={row} open={open} onOpen={setOpen} />}
@@ -145,18 +150,18 @@ function Entry({ row, of, marked }: { row: Row; of?: string | undefined; marked:
       </div>
       <div className={css.by}>
         {record.by && (
-          <span title={record.by.peer ? `from ${record.by.peer}` : undefined}>
-            {record.by.uid} <span className="muted">· {WAYS[record.by.way] ?? record.by.way}</span>
+          <span title={record.by.peer ? say('activity.from', { peer: record.by.peer }) : undefined}>
+            {record.by.uid} <span className="muted">· {sayAny(`activity.way.${record.by.way}`) ?? record.by.way}</span>
           </span>
         )}
         {record.attempt && !isLoop && (
           <button type="button" className={css.fold} aria-expanded={open !== undefined}
-            aria-label={`Details of attempt ${record.attempt.number}`}
+            aria-label={say('activity.details', { n: record.attempt.number })}
             onClick={() => setOpen(open === undefined ? 0 : undefined)}>
             {open === undefined ? <ChevronRight size={15} aria-hidden /> : <ChevronDown size={15} aria-hidden />}
           </button>
         )}
-        <a className={css.permalink} href={permalink(record.cursor)} aria-label={`Link to this record, ${clock(record.at)}`}>
+        <a className={css.permalink} href={permalink(record.cursor)} aria-label={say('activity.link', { when: dayOrTime(record.at) })}>
           <Link2 size={14} aria-hidden />
         </a>
       </div>
@@ -182,15 +187,11 @@ function Subject({ record, of }: { record: HistoryRecord; of?: string | undefine
   );
 }
 
-function tail(record: HistoryRecord): string {
-  return humanise(record.attempt?.exit ?? record.text);
-}
-
 function LastLine({ text }: { text: string }) {
-  const lines = plain(text).split('\n');
+  const lines = plainText(text).split('\n');
   return (
     <div className={css.last}>
-      <span className="muted">last line: </span>
+      <span className="muted">{say('activity.lastLine')} </span>
       <code>{lines[lines.length - 1]}</code>
     </div>
   );
@@ -200,14 +201,18 @@ function LastLine({ text }: { text: string }) {
 function Dots({ row, open, onOpen }: { row: Row; open: number | undefined; onOpen: (n?: number) => void }) {
   const shown = row.records.slice(0, DOTS_MAX);
   return (
-    <div className={css.dots} role="group" aria-label="Attempts, the newest first">
+    <div className={css.dots} role="group" aria-label={say('activity.dots')}>
       {shown.map((record, n) => (
         <button key={record.cursor} type="button" aria-pressed={n === open}
-          aria-label={`Attempt ${record.attempt?.number}, ${clock(record.at)}, ${record.attempt?.exit ?? record.text}`}
-          title={`${clock(record.at)} · ${record.text}`}
-          onClick={() => onOpen(n === open ? undefined : n)} />
+          onClick={() => onOpen(n === open ? undefined : n)}>
+          <span className="visually-hidden">
+            {say('activity.dot', { number: record.attempt?.number ?? '–', when: dayOrTime(record.at) })},{' '}
+            <Told text={record.attempt?.exit ?? record.text} />
+          </span>
+          <span lang="en" className={css.dot} title={`${dayOrTime(record.at)} · ${record.text}`} aria-hidden />
+        </button>
       ))}
-      {row.records.length > DOTS_MAX && <span className="muted">and {row.records.length - DOTS_MAX} more</span>}
+      {row.records.length > DOTS_MAX && <span className="muted">{say('activity.more', { n: row.records.length - DOTS_MAX })}</span>}
     </div>
   );
 }
@@ -217,13 +222,15 @@ export function AttemptFacts({ attempt }: { attempt: Attempt }) {
   return (
     <div className={css.attempt}>
       <dl>
-        <Fact name="Attempt">{attempt.number} of instance {attempt.instance_id.slice(-8)}</Fact>
-        <Fact name="Node"><Link href={`/nodes/${encodeURIComponent(attempt.node_id)}`}>{attempt.host}</Link></Fact>
-        <Fact name="Began">{clock(attempt.started_at ?? attempt.placed_at)}</Fact>
-        <Fact name="Ended">{clock(attempt.ended_at)}</Fact>
-        <Fact name="End">{humanise(attempt.exit)}</Fact>
+        <Fact name={say('activity.attempt')}>
+          {say('activity.ofInstance', { number: attempt.number, id: attempt.instance_id.slice(-8) })}
+        </Fact>
+        <Fact name={say('list.node')}><Link href={`/nodes/${encodeURIComponent(attempt.node_id)}`}>{attempt.host}</Link></Fact>
+        <Fact name={say('activity.began')}>{dayOrTime(attempt.started_at ?? attempt.placed_at)}</Fact>
+        <Fact name={say('activity.ended')}>{dayOrTime(attempt.ended_at)}</Fact>
+        <Fact name={say('activity.end')}><Told text={attempt.exit} /></Fact>
       </dl>
-      {attempt.tail && <pre className={css.tail}>{plain(attempt.tail)}</pre>}
+      {attempt.tail && <pre className={css.tail}>{plainText(attempt.tail)}</pre>}
       <Output key={attempt.task_id} task={attempt.task_id} />
     </div>
   );
@@ -241,14 +248,14 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 /** What an attempt wrote, as long as its node keeps it. */
 function Output({ task }: { task: string }) {
   const [shown, setShown] = useState<{ file: string; text: string }>();
-  const [error, setError] = useState<string>();
+  const [error, setError] = useState<unknown>();
   const read = async (file: string) => {
     try {
       setError(undefined);
-      setShown({ file, text: plain(await api.logEnd(task, file)) });
+      setShown({ file, text: plainText(await api.logEnd(task, file)) });
     } catch (cause) {
       setShown(undefined);
-      setError(cause instanceof Error ? cause.message : String(cause));
+      setError(cause);
     }
   };
   return (
@@ -256,13 +263,13 @@ function Output({ task }: { task: string }) {
       <div className={css.output}>
         {['stderr', 'stdout'].map((file) => (
           <Button key={file} aria-pressed={shown?.file === file} onClick={() => void read(file)}>
-            Show {file}
+            {say('activity.show', { file })}
           </Button>
         ))}
-        {shown && <a href={api.downloadPath(task, shown.file)} download={`${task}.${shown.file}`}>Download</a>}
+        {shown && <a href={api.downloadPath(task, shown.file)} download={`${task}.${shown.file}`}>{say('activity.download')}</a>}
       </div>
-      {error && <p role="alert" className={css.refused}>{error}: its node may have thrown it away.</p>}
-      {shown && <pre className={css.tail} tabIndex={0} aria-label={`End of ${shown.file}`}>{shown.text || `${shown.file} is empty`}</pre>}
+      {error !== undefined && <p role="alert" className={css.refused}>{said('activity.away', { error: <Wrong error={error} /> })}</p>}
+      {shown && <pre className={css.tail} tabIndex={0} aria-label={say('activity.endOf', { file: shown.file })}>{shown.text || say('activity.empty', { file: shown.file })}</pre>}
     </>
   );
 }

@@ -3,6 +3,7 @@ import { type FormEvent, type ReactNode, useState } from 'react';
 import { ApiError } from '../api/client';
 import { Dialog } from '../components/dialog';
 import { Check, TextField } from '../components/field';
+import { Wrong } from '../components/said';
 import { Mark } from '../components/status';
 import { toast } from '../components/toast';
 import { Button, Notice } from '../components/ui';
@@ -25,11 +26,6 @@ const WORDS: Record<Outcome['kind'], Key & `bulk.outcome.${string}`> = {
 };
 
 type Outcomes = ReadonlyMap<string, Outcome>;
-
-/** What the server said, or that a deployment is in the way. */
-function worded(error: Error): string {
-  return error instanceof ApiError && error.locked ? say('ask.locked') : error.message;
-}
 
 const isLocked = (outcome: Outcome | undefined): boolean =>
   outcome?.kind === 'failed' && outcome.error instanceof ApiError && outcome.error.locked;
@@ -147,7 +143,12 @@ function Steps({
               </span>
               <span className={css.id}>
                 {name ?? id}
-                {outcome?.kind === 'failed' && <span className={css.error}>{worded(outcome.error)}</span>}
+                {outcome?.kind === 'failed' &&
+                  (isLocked(outcome) ? (
+                    <span className={css.error}>{say('ask.locked')}</span>
+                  ) : (
+                    <Wrong error={outcome.error} className={css.error} />
+                  ))}
               </span>
               {note?.(id)}
             </li>

@@ -1,6 +1,7 @@
 // The definition as the API holds it.
 import type { App } from '../api/types';
 import { Command, Copy, Panel } from '../components/ui';
+import { say } from '../words';
 import css from './why.module.css';
 
 export default function Configuration({ app }: { app: App }) {
@@ -8,8 +9,8 @@ export default function Configuration({ app }: { app: App }) {
   return (
     <>
       <Command text={`tepui app show ${app.id} --definition`} />
-      <Panel title="Definition" aside={<Copy text={text} label="Copy definition" />} flush>
-        <section className={css.scroll} aria-label="Definition in JSON" tabIndex={0}>
+      <Panel title={say('service.definition')} aside={<Copy text={text} label={say('service.copyDefinition')} />} flush>
+        <section className={css.scroll} aria-label={say('service.json')} tabIndex={0}>
           <pre className={css.definition}>{text}</pre>
         </section>
       </Panel>

@@ -11,6 +11,7 @@ import { type Schema, withoutDefaults } from '../edit/schema';
 import { Start } from '../edit/start';
 import { copyOf, present, Workbench } from '../edit/workbench';
 import { appHref, duration, splitId } from '../lib/format';
+import { say } from '../words';
 import { Title } from './services';
 
 /** Under this name the draft of a new service is kept. */
@@ -56,8 +57,8 @@ export default function Create() {
   };
   return (
     <>
-      <Title text="Run a service" />
-      <PageHead crumbs={[{ href: '/services', text: 'Services' }]} title="Run a service" />
+      <Title text={say('services.run')} />
+      <PageHead crumbs={[{ href: '/services', text: say('nav.services') }]} title={say('services.run')} />
       {error !== undefined && <Failure error={error} />}
       {schema.isPending || asked.isFetching ? (
         <Skeleton />
@@ -73,9 +74,9 @@ export default function Create() {
 function Over({ kept, onOver }: { kept: Kept | undefined; onOver: () => void }) {
   return (
     <span className={css.over}>
-      {kept && <span className="muted">Your draft of {duration(Date.now() - kept.at)} ago.</span>}
+      {kept && <span className="muted">{say('create.draft', { age: duration(Date.now() - kept.at) })}</span>}
       <button type="button" className={css.link} onClick={onOver}>
-        Start over
+        {say('create.over')}
       </button>
     </span>
   );
@@ -96,13 +97,13 @@ export function Edit({ id }: { id: string }) {
   const { path, name } = splitId(id);
   return (
     <>
-      <Title text={`Edit ${id}`} />
+      <Title text={say('edit.title', { id })} />
       <PageHead
         crumbs={[
-          { href: '/services', text: 'Services' },
+          { href: '/services', text: say('nav.services') },
           { href: appHref(id), text: `${path.slice(1)}${name}` },
         ]}
-        title={`Edit ${name}`}
+        title={say('edit.title', { id: name })}
       />
       {start.isPending || schema.isPending ? (
         <Skeleton />
@@ -116,7 +117,7 @@ export function Edit({ id }: { id: string }) {
       ) : (
         <Panel>
           <Failure error={start.error} retry={() => void start.refetch()} />
-          <Link href="/services">All services</Link>
+          <Link href="/services">{say('dash.allServices')}</Link>
         </Panel>
       )}
     </>

@@ -1,15 +1,18 @@
 // First screen: is anything wrong, how full is it, what is going on.
+import { lazy, Suspense } from 'react';
 import { Link } from 'wouter';
 import { useRows, useStatus } from '../api/hooks';
 import type { AppSummary, NodeSummary, Status, Verdict } from '../api/types';
 import { Mark, StatusLabel } from '../components/status';
 import { Age, InstanceBar, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
 import { appHref, cpus, duration, humanise, mebibytes, percent } from '../lib/format';
-import { bySeverity, capital, lookOf, needsAttention } from '../lib/status';
+import { bySeverity, capital, lookOf, needsAttention, uncapital } from '../lib/status';
 import { say } from '../words';
 import css from './dashboard.module.css';
 import { DeploymentRow } from './deployment';
 import { NoServices, Title } from './services';
+
+const Traffic = lazy(() => import('../map/trafficview'));
 
 const SHOWN = 6;
 /** More nodes than this are drawn as squares without text. */
@@ -53,10 +56,15 @@ export function Dashboard() {
             <Panel title={say('count.deployments', { n: moving.length })} aside={<Link href="/deployments">{say('dash.all')}</Link>} flush>
               <ul>
                 {moving.slice(0, SHOWN).map((deployment) => (
-                  <DeploymentRow key={deployment.id} deployment={deployment} said={told} />
+                  <DeploymentRow key={deployment.id} deployment={deployment} told={told} />
                 ))}
               </ul>
             </Panel>
+          )}
+          {apps.some((app) => app.service_url) && (
+            <Suspense>
+              <Traffic />
+            </Suspense>
           )}
           {apps.length > 0 && <Recent apps={apps} />}
         </div>
@@ -175,7 +183,7 @@ function Attention({ troubles }: { troubles: Trouble[] }) {
               <span className={css.troubleText}>
                 <span className={css.troubleName}>
                   <strong>{name}</strong>{' '}
-                  <span className="muted">{lookOf(verdict.state).word.toLowerCase()}</span>
+                  <span className="muted">{uncapital(lookOf(verdict.state).word)}</span>
                 </span>
                 <span lang="en">{capital(humanise(verdict.sentence))}</span>
                 {verdict.cause && !verdict.sentence.includes(verdict.cause) && (

@@ -1,46 +1,37 @@
 // One deployment as a line: what it does, how far it is, why it stands still.
 import { Link } from 'wouter';
 import type { Deployment, Verdict } from '../api/types';
+import { said, Told } from '../components/said';
 import { Mark } from '../components/status';
 import { Age } from '../components/ui';
-import { appHref, humanise } from '../lib/format';
-import { capital, isSaid, lookOf, needsAttention } from '../lib/status';
+import { appHref } from '../lib/format';
+import { isSaid, lookOf, needsAttention } from '../lib/status';
+import { say } from '../words';
 import css from './deployment.module.css';
-
-const VERBS = {
-  start: 'Starting',
-  stop: 'Stopping',
-  scale: 'Scaling',
-  restart: 'Replacing instances of',
-  resolve: 'Fetching for',
-};
 
 export function DeploymentRow({
   deployment,
-  app,
-  said,
+  told,
 }: {
   deployment: Deployment;
-  app?: string;
   /** Services whose verdict stands on the same screen: what blocks them is not told again. */
-  said?: ReadonlySet<string>;
+  told?: ReadonlySet<string>;
 }) {
-  const actions = deployment.actions.filter((action) => !app || action.app_id === app);
   return (
     <li className={css.row}>
-      {actions.map((action) => {
+      {deployment.actions.map((action) => {
         const of = action.of ?? 0;
         const done = action.done ?? 0;
         return (
           <div key={action.app_id + action.action} className={css.action}>
             <span className={css.text}>
-              {VERBS[action.action] ?? action.action}{' '}
-              {app ? 'this service' : <Link href={appHref(action.app_id)}>{action.app_id}</Link>}
-              {action.what && <span className="muted">: {action.what}</span>}
+              {said(`deployments.do.${action.action}`, {
+                id: <Link href={appHref(action.app_id)}>{action.app_id}</Link>,
+              })}
+              {action.what && <Told text={`: ${action.what}`} className="muted" />}
               {deployment.steps > 1 && (
                 <span className="muted">
-                  {' '}
-                  · step {deployment.step} of {deployment.steps}
+                  {` · ${say('deployments.step', { n: deployment.step, of: deployment.steps })}`}
                 </span>
               )}
             </span>
@@ -50,19 +41,17 @@ export function DeploymentRow({
                   <progress
                     max={of}
                     value={done}
-                    aria-label={`${action.app_id}: ${done} of ${of} done`}
+                    aria-label={say('deployments.done', { id: action.app_id, n: done, of })}
                   />
-                  <span className="nums">
-                    {done} of {of}
-                  </span>
+                  <span className="nums">{say('instances.found', { n: done, of })}</span>
                 </>
               )}
               <span className="muted">
                 <Age at={deployment.started_at} />
               </span>
             </span>
-            {action.blocked && !said?.has(action.app_id) && !isSaid(deployment.verdict, action.blocked) && (
-              <span className={css.blocked}>{humanise(action.blocked)}</span>
+            {action.blocked && !told?.has(action.app_id) && !isSaid(deployment.verdict, action.blocked) && (
+              <Told text={action.blocked} className={css.blocked} />
             )}
           </div>
         );
@@ -84,8 +73,16 @@ export function DeploymentTrouble({ verdict, quiet }: { verdict: Verdict; quiet:
             <Age at={verdict.since} />
           </span>
         )}
-        {verdict.cause && <div>{capital(humanise(verdict.cause))}</div>}
-        {verdict.next && !quiet && <div className="muted">{capital(humanise(verdict.next))}</div>}
+        {verdict.cause && (
+          <div>
+            <Told text={verdict.cause} capital />
+          </div>
+        )}
+        {verdict.next && !quiet && (
+          <div className="muted">
+            <Told text={verdict.next} capital />
+          </div>
+        )}
       </div>
     </div>
   );

@@ -1,10 +1,10 @@
 // Deployments on their way, and the way back.
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { api } from '../api/client';
+import { api, calls } from '../api/client';
 import { useLoaded, useRows } from '../api/hooks';
 import type { Deployment } from '../api/types';
-import { Button, Command, Empty, PageHead, Panel, Skeleton } from '../components/ui';
+import { Button, Empty, PageHead, Panel, Skeleton } from '../components/ui';
 import { say } from '../words';
 import { Change } from './actions';
 import { DeploymentRow, DeploymentTrouble } from './deployment';
@@ -18,16 +18,16 @@ export default function Deployments() {
   const [asked, setAsked] = useState<Deployment>();
   return (
     <>
-      <Title text="Deployments" />
+      <Title text={say('nav.deployments')} />
       <PageHead
-        title="Deployments"
-        sub="Changes that are being carried out now."
-        actions={<Link href="/activity?kind=deployment">Those that ended</Link>}
+        title={say('nav.deployments')}
+        sub={say('deployments.about')}
+        actions={<Link href="/activity?kind=deployment">{say('deployments.ended')}</Link>}
       />
       {!loaded && <Skeleton />}
       {loaded && all.length === 0 && (
         <Panel>
-          <Empty title="No deployment is running">Every service is at its wanted version and size.</Empty>
+          <Empty title={say('deployments.none')}>{say('deployments.noneHint')}</Empty>
         </Panel>
       )}
       {all.map((deployment, at) => (
@@ -41,7 +41,7 @@ export default function Deployments() {
           }
           aside={
             <Button onClick={() => setAsked(deployment)}>
-              {(deployment.creates ?? []).length > 0 ? 'Roll back and delete…' : 'Roll back…'}
+              {(deployment.creates ?? []).length > 0 ? say('deployments.backAndDelete…') : say('versions.back…')}
             </Button>
           }
         >
@@ -58,17 +58,17 @@ export default function Deployments() {
       {asked && (asked.creates ?? []).length > 0 && <Undo deployment={asked} onClose={() => setAsked(undefined)} />}
       {asked && (asked.creates ?? []).length === 0 && (
         <Change
-          title="Roll this deployment back?"
-          verb="Roll back"
-          done="Rolling back"
+          title={say('deployments.backTitle')}
+          verb={say('versions.back')}
+          command={`tepui deployment cancel ${asked.id}`}
+          call={calls.cancelDeployment(asked.id)}
+          done={say('deployments.backDone')}
           change={() => api.cancelDeployment(asked.id)}
           onClose={() => setAsked(undefined)}
         >
           <p>
-            {asked.app_ids.join(', ')} returns to the version and size before this deployment, by a
-            deployment of its own.
+            {say('deployments.returns', { n: asked.app_ids.length, ids: asked.app_ids.join(', ') })}
           </p>
-          <Command text={`tepui deployment cancel ${asked.id}`} />
         </Change>
       )}
     </>
@@ -86,22 +86,22 @@ function Undo({ deployment, onClose }: { deployment: Deployment; onClose: () => 
   const made = deployment.creates ?? [];
   const [first = ''] = made;
   const others = deployment.app_ids.filter((id) => !made.includes(id));
-  const what = made.length === 1 ? first : `${made.length} services`;
+  const what = made.length === 1 ? first : say('count.services', { n: made.length });
   return (
     <Change
-      title={`Roll back and delete ${what}?`}
-      verb={`Roll back and delete ${what}`}
+      title={say('deployments.backAndDeleteTitle', { what })}
+      verb={say('deployments.backAndDelete', { what })}
       danger
       typed={first}
       command={`tepui deployment cancel ${deployment.id}`}
-      done="Rolling back"
+      call={calls.cancelDeployment(deployment.id)}
+      done={say('deployments.backDone')}
       change={() => api.cancelDeployment(deployment.id)}
       onClose={onClose}
     >
       <p>
-        This deployment makes {made.join(', ')}: there is nothing to go back to, so{' '}
-        {made.length === 1 ? 'it is' : 'they are'} deleted.
-        {others.length > 0 && ` ${others.join(', ')} returns to the version and size before.`}
+        {say('deployments.makes', { n: made.length, ids: made.join(', ') })}
+        {others.length > 0 && ` ${say('deployments.others', { n: others.length, ids: others.join(', ') })}`}
       </p>
     </Change>
   );

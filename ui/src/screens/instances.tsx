@@ -2,28 +2,40 @@
 import { EllipsisVertical, FileText, FolderOpen, OctagonX, SquareTerminal } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import { api } from '../api/client';
+import { api, calls } from '../api/client';
 import type { App, Instance, Verdict } from '../api/types';
 import { Check } from '../components/field';
 import { Menu } from '../components/menu';
+import { Told } from '../components/said';
 import { StatusLabel } from '../components/status';
 import { type Column, rowAction, type Sort, sorted, Table } from '../components/table';
 import { Age, Button, Copy, Empty, Panel } from '../components/ui';
 import { type Kind, openTab, useDock } from '../dock/dock';
-import { appHref, count, humanise, mebibytes, shortTask } from '../lib/format';
+import { appHref, mebibytes, shortTask } from '../lib/format';
 import { ended, instanceLook, isSaid } from '../lib/status';
 import { useKeys } from '../lib/keys';
+import { say } from '../words';
 import { Change } from './actions';
 import { InstanceBulk, useInstanceFilter, useInstances } from './instancebulk';
 import css from './instances.module.css';
 
 /** Why an instance is as it is; nothing where the verdict about its service says it already. */
-export function detail(task: Instance, said?: Verdict): string {
+export function Detail({ task, said, className }: { task: Instance; said?: Verdict | undefined; className?: string | undefined }) {
   const { sentence, cause, state } = task.verdict;
-  if (said && isSaid(said, cause ?? sentence)) return '';
-  if (cause) return humanise(cause);
-  if (state !== 'running' && state !== 'stopped') return humanise(sentence);
-  return task.exit_code !== undefined && ended(task) ? `exit code ${task.exit_code}` : '';
+  if (said && isSaid(said, cause ?? sentence)) return null;
+  if (cause) return <Told text={cause} className={className} hover />;
+  if (state !== 'running' && state !== 'stopped') return <Told text={sentence} className={className} hover />;
+  if (task.exit_code === undefined || !ended(task)) return null;
+  return <span className={className}>{say('instances.exitCode', { code: `${task.exit_code}` })}</span>;
+}
+
+/** In place of a list or a picture of no instances. */
+export function NoInstance({ wanted }: { wanted: number }) {
+  return (
+    <Empty title={say('instances.noneRuns')}>
+      {wanted === 0 ? say('instances.noneWanted') : say('instances.nonePlaced')}
+    </Empty>
+  );
 }
 
 /** Where the instance listens: its node's ports, or the container's own address when it has none. */
@@ -32,7 +44,7 @@ function addresses(task: Instance): string[] {
   return task.ip_addresses.filter((ip) => ip !== task.host);
 }
 
-function logHref(task: Instance): string {
+export function logHref(task: Instance): string {
   const href = appHref(task.app_id, 'logs');
   return task.task_id ? `${href}&${new URLSearchParams({ task: task.task_id })}` : href;
 }
@@ -43,7 +55,7 @@ function hasShell(task: Instance): boolean {
 }
 
 /** `x` and `f` are meant for the row under the focus or the pointer, or for the only one there is. */
-function useRowKeys(rows: readonly Instance[], shells: boolean): void {
+export function useRowKeys(rows: readonly Instance[], shells: boolean): void {
   const open = (kind: Kind) => {
     const row =
       document.querySelector('[role="row"]:focus-within [data-task]') ??
@@ -57,8 +69,8 @@ function useRowKeys(rows: readonly Instance[], shells: boolean): void {
 
 export function instanceColumns(options: {
   app: boolean;
-  /** The present version, when instances of another run beside it. */
-  version?: string | undefined;
+  /** Instances of an earlier definition run beside those of the present one. */
+  mixed?: boolean;
   kill: (task: Instance) => void;
   go: (href: string) => void;
   /** Whether the user may open shells. */
@@ -67,7 +79,7 @@ export function instanceColumns(options: {
   const name: Column<Instance> = options.app
     ? {
         id: 'app',
-        head: 'Service',
+        head: say('search.service'),
         width: 'minmax(160px, 2fr)',
         phone: 'top',
         compare: (a, b) => a.app_id.localeCompare(b.app_id),
@@ -79,7 +91,7 @@ export function instanceColumns(options: {
       }
     : {
         id: 'id',
-        head: 'Instance',
+        head: say('instances.instance'),
         width: '116px',
         phone: 'top',
         compare: (a, b) => (a.version ?? '').localeCompare(b.version ?? ''),
@@ -89,19 +101,17 @@ export function instanceColumns(options: {
               <code title={task.task_id ?? task.id} data-task={task.id}>
                 {shortTask(task)}
               </code>
-              <Copy text={task.task_id ?? task.id} label={`Copy id ${task.task_id ?? task.id}`} />
+              <Copy text={task.task_id ?? task.id} label={say('instances.copyId', { id: task.task_id ?? task.id })} />
             </span>
-            {options.version !== undefined && (
-              <span className={css.version}>
-                {task.version === options.version ? 'new version' : 'old version'}
-              </span>
+            {options.mixed && (
+              <span className={css.version}>{say(task.outdated ? 'instances.oldVersion' : 'instances.newVersion')}</span>
             )}
           </span>
         ),
       };
   const where: Column<Instance> = {
     id: 'node',
-    head: 'Node',
+    head: say('list.node'),
     width: 'minmax(110px, 1fr)',
     compare: (a, b) => (a.host ?? '').localeCompare(b.host ?? '', 'en', { numeric: true }),
     cell: (task) => (task.node_id ? <Link href={`/nodes/${task.node_id}`}>{task.host ?? task.node_id}</Link> : '–'),
@@ -110,25 +120,21 @@ export function instanceColumns(options: {
     name,
     {
       id: 'status',
-      head: 'Status',
+      head: say('list.status'),
       width: 'minmax(130px, 1.6fr)',
       phone: 'end',
       compare: (a, b) => a.condition.localeCompare(b.condition),
       cell: (task) => (
         <div className={css.status}>
           <StatusLabel look={instanceLook(task)} />
-          {detail(task) && (
-            <span lang="en" className={`truncate ${css.message}`} title={detail(task)}>
-              {detail(task)}
-            </span>
-          )}
+          <Detail task={task} className={`truncate ${css.message}`} />
         </div>
       ),
     },
     ...(options.app ? [] : [where]),
     {
       id: 'address',
-      head: 'Address',
+      head: say('instances.address'),
       width: 'minmax(160px, 1fr)',
       phone: 'none',
       from: 870,
@@ -137,7 +143,7 @@ export function instanceColumns(options: {
           {addresses(task).map((address) => (
             <li key={address}>
               <code>{address}</code>
-              <Copy text={address} label={`Copy address ${address}`} />
+              <Copy text={address} label={say('instances.copyAddress', { address })} />
             </li>
           ))}
         </ul>
@@ -145,7 +151,7 @@ export function instanceColumns(options: {
     },
     {
       id: 'memory',
-      head: 'Memory',
+      head: say('list.memory'),
       width: '144px',
       align: 'end',
       phone: 'none',
@@ -153,14 +159,16 @@ export function instanceColumns(options: {
       compare: (a, b) => (a.used?.mem_mb ?? a.mem_mb) - (b.used?.mem_mb ?? b.mem_mb),
       cell: (task) => (
         <span>
-          {task.used?.mem_mb !== undefined && `${mebibytes(task.used.mem_mb)} of `}
-          <span className="muted">{mebibytes(task.mem_mb)}</span>
+          {task.used?.mem_mb !== undefined && `${mebibytes(task.used.mem_mb)} `}
+          <span className="muted">
+            {task.used?.mem_mb === undefined ? mebibytes(task.mem_mb) : say('overview.of', { size: mebibytes(task.mem_mb) })}
+          </span>
         </span>
       ),
     },
     {
       id: 'since',
-      head: 'Since',
+      head: say('instances.since'),
       width: '60px',
       align: 'end',
       compare: (a, b) => (a.since < b.since ? 1 : -1),
@@ -175,7 +183,7 @@ export function instanceColumns(options: {
       cell: (task) => (
         <span className={`${css.actions} ${rowAction}`}>
           {task.task_id && (
-            <Link href={logHref(task)} aria-label={`Log of ${shortTask(task)}`} title="Log">
+            <Link href={logHref(task)} aria-label={say('instances.logOf', { id: shortTask(task) })} title={say('instances.log')}>
               <FileText size={15} aria-hidden />
             </Link>
           )}
@@ -184,17 +192,17 @@ export function instanceColumns(options: {
               groups={[
                 [
                   ...(options.shells && hasShell(task)
-                    ? [{ text: 'Shell', icon: <SquareTerminal size={15} />, onSelect: () => openTab('shell', task) }]
+                    ? [{ text: say('instances.shell'), icon: <SquareTerminal size={15} />, onSelect: () => openTab('shell', task) }]
                     : []),
-                  { text: 'Log', icon: <FileText size={15} />, onSelect: () => options.go(logHref(task)) },
-                  { text: 'Files', icon: <FolderOpen size={15} />, onSelect: () => openTab('files', task) },
+                  { text: say('instances.log'), icon: <FileText size={15} />, onSelect: () => options.go(logHref(task)) },
+                  { text: say('instances.files'), icon: <FolderOpen size={15} />, onSelect: () => openTab('files', task) },
                 ],
                 ended(task)
                   ? []
-                  : [{ text: 'Stop…', icon: <OctagonX size={15} />, danger: true, onSelect: () => options.kill(task) }],
+                  : [{ text: say('kill.stop…'), icon: <OctagonX size={15} />, danger: true, onSelect: () => options.kill(task) }],
               ]}
               trigger={
-                <button type="button" aria-label={`Actions for instance ${shortTask(task)}`}>
+                <button type="button" aria-label={say('instances.actions', { id: shortTask(task) })}>
                   <EllipsisVertical size={16} aria-hidden />
                 </button>
               }
@@ -213,52 +221,48 @@ export function Instances({ app }: { app: App }) {
   return (
     <Panel
       flush
-      title={count(app.tasks.length - over, 'instance')}
+      title={say('count.instances', { n: app.tasks.length - over })}
       aside={
         over > 0 && (
           <Button kind="quiet" aria-pressed={past} onClick={() => setPast(!past)}>
-            {past ? 'Hide' : 'Show'} {over} ended
+            {past ? say('instances.hideEnded', { n: over }) : say('instances.showEnded', { n: over })}
           </Button>
         )
       }
     >
       {rows.length === 0 ? (
-        <Empty title="No instance runs">
-          {app.instances.wanted === 0
-            ? 'None is wanted: scale the service to start some.'
-            : 'None has been placed so far.'}
-        </Empty>
+        <NoInstance wanted={app.instances.wanted} />
       ) : (
-        <InstanceTable rows={rows} label={`Instances of ${app.id}`} version={mixed(rows)} />
+        <InstanceTable rows={rows} label={say('instances.of', { id: app.id })} mixed={isMixed(rows)} />
       )}
     </Panel>
   );
 }
 
-/** The newest version among instances of several; undefined when there is one. */
-function mixed(rows: Instance[]): string | undefined {
-  const versions = [...new Set(rows.filter((task) => !ended(task)).map((task) => task.version ?? ''))];
-  return versions.length > 1 ? versions.sort().at(-1) : undefined;
+/** Whether some of them are of an earlier definition, and some are not. */
+export function isMixed(rows: readonly Instance[]): boolean {
+  const old = rows.filter((task) => !ended(task)).map((task) => task.outdated ?? false);
+  return old.includes(true) && old.includes(false);
 }
 
 export function InstanceTable({
   rows,
   label,
   app = false,
-  version,
+  mixed = false,
 }: {
   rows: Instance[];
   label: string;
   app?: boolean;
-  version?: string | undefined;
+  mixed?: boolean;
 }) {
   const [, go] = useLocation();
   const [sort, setSort] = useState<Sort>();
   const [doomed, setDoomed] = useState<Instance>();
   const shells = useDock().mayWrite;
   const columns = useMemo(
-    () => instanceColumns({ app, version, kill: setDoomed, go, shells }),
-    [app, version, go, shells],
+    () => instanceColumns({ app, mixed, kill: setDoomed, go, shells }),
+    [app, mixed, go, shells],
   );
   useRowKeys(rows, shells);
   const { found, filter } = useInstanceFilter(rows);
@@ -290,23 +294,24 @@ export function InstanceTable({
   );
 }
 
-function Kill({ task, onClose }: { task: Instance; onClose: () => void }) {
+export function Kill({ task, onClose }: { task: Instance; onClose: () => void }) {
   const [scale, setScale] = useState(false);
   return (
     <Change
-      title={`Stop instance ${shortTask(task)}?`}
-      verb="Stop"
+      title={say('kill.one', { id: shortTask(task) })}
+      verb={say('kill.stop')}
       danger
       command={`tepui task kill ${task.task_id}${scale ? ' --scale' : ''}`}
-      done={`${shortTask(task)}: stopping`}
+      call={calls.kill(task, scale)}
+      done={say('kill.doneOne', { id: shortTask(task) })}
       change={() => api.kill(task, scale)}
       onClose={onClose}
     >
       <p>
-        The instance of {task.app_id} on {task.host} is taken out of load balancing, then stopped.{' '}
-        {scale ? 'It will not be replaced.' : 'Another one takes its place.'}
+        {say('kill.aboutOne', { app: task.app_id, host: task.host ?? task.node_id ?? '–' })}{' '}
+        {scale ? say('kill.notReplaced') : say('kill.replaced')}
       </p>
-      <Check label="Also scale the service down by one" checked={scale} onChange={setScale} />
+      <Check label={say('kill.scaleOne')} checked={scale} onChange={setScale} />
     </Change>
   );
 }

@@ -1,30 +1,36 @@
 // One node: what it has, what runs on it, and taking it out of service.
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { Link } from 'wouter';
-import { ApiError, api } from '../api/client';
-import { queries, useNode, useRow } from '../api/hooks';
+import { api } from '../api/client';
+import { useRow } from '../api/hooks';
+import { useNode } from '../api/node';
 import type { DrainPreview, NodeSummary } from '../api/types';
 import { StatusLabel } from '../components/status';
 import { toast } from '../components/toast';
 import { Age, Button, Empty, Failure, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
 import { appHref, cpus, humanise, mebibytes } from '../lib/format';
+import { ports, type Ports } from '../lib/ports';
 import { capital, ended, lookOf, needsAttention } from '../lib/status';
+import { targetsOf } from '../map/drain';
+import { began, Draining, Plan } from '../map/drainview';
 import { Change } from './actions';
-import { InstanceTable } from './instances';
 import { roles } from './nodes';
-import { say } from '../words';
+import { NodeTable } from './nodetable';
+import { number, say } from '../words';
 import css from './nodes.module.css';
 import { Title } from './services';
 
 export default function NodePage({ id }: { id: string }) {
-  const detail = useNode(id);
+  const [round, setRound] = useState(0);
+  const { node: known, error } = useNode(id, round);
   // The address may name the node by its host.
-  const own = detail.data?.id ?? id;
-  const row = useRow('nodes', own);
+  const row = useRow('nodes', known?.id ?? id);
   const [draining, setDraining] = useState<DrainPreview>();
-  if (detail.isPending) return <Skeleton />;
-  if (!detail.data) {
-    const gone = detail.error instanceof ApiError && detail.error.status === 404;
+  const all = known?.tasks;
+  const tasks = useMemo(() => (all ?? []).filter((task) => !ended(task)), [all]);
+  if (!known && !error) return <Skeleton />;
+  if (!known) {
+    const gone = error?.status === 404;
     return (
       <>
         <Title text={gone ? say('missing.title') : id} />
@@ -33,14 +39,14 @@ export default function NodePage({ id }: { id: string }) {
           {gone ? (
             <Empty title={say('node.gone', { id })} action={<Link href="/nodes">{say('dash.allNodes')}</Link>} />
           ) : (
-            <Failure error={detail.error} retry={() => void detail.refetch()} />
+            <Failure error={error} retry={() => setRound(round + 1)} />
           )}
         </Panel>
       </>
     );
   }
-  const node = { ...detail.data, ...row };
-  const tasks = detail.data.tasks.filter((task) => !ended(task));
+  // The row is told as it changes, when it was heard of last is told here.
+  const node = { ...known, ...row, last_seen_at: known.last_seen_at };
   const away = node.condition === 'draining' || node.condition === 'drained';
 
   const preview = async () => {
@@ -54,7 +60,6 @@ export default function NodePage({ id }: { id: string }) {
     try {
       await api.drain(node.id, { cancel: true });
       toast(say('node.takenBack', { host: node.host }));
-      void queries.invalidateQueries({ queryKey: ['node'] });
     } catch (error) {
       toast(error instanceof Error ? error.message : String(error), true);
     }
@@ -96,7 +101,7 @@ export default function NodePage({ id }: { id: string }) {
             )}
             {node.verdict.cause && <div lang="en">{node.verdict.cause}</div>}
             {node.verdict.next && <div lang="en">{capital(humanise(node.verdict.next))}</div>}
-            {detail.data.drain?.waits.map((wait) => (
+            {known.drain?.waits.map((wait) => (
               <div key={wait.app}>
                 <Link href={appHref(wait.app)}>{wait.app}</Link>: {say('count.instances', { n: wait.instances })},{' '}
                 <span lang="en">{wait.reason}</span>
@@ -105,6 +110,7 @@ export default function NodePage({ id }: { id: string }) {
           </div>
         </Notice>
       )}
+      {(node.condition === 'draining' || node.condition === 'drained') && <Draining node={known} />}
       <Panel>
         <Facts node={node} />
       </Panel>
@@ -112,7 +118,7 @@ export default function NodePage({ id }: { id: string }) {
         {tasks.length === 0 ? (
           <Empty title={say('node.empty')} />
         ) : (
-          <InstanceTable rows={tasks} label={say('node.instances', { host: node.host })} app />
+          <NodeTable tasks={tasks} label={say('node.instances', { host: node.host })} />
         )}
       </Panel>
       {draining && (
@@ -122,63 +128,20 @@ export default function NodePage({ id }: { id: string }) {
           danger
           command={`tepui node drain ${node.host}`}
           done={say('node.draining', { host: node.host })}
-          change={() => api.drain(node.id, {})}
-          onClose={() => {
-            setDraining(undefined);
-            void queries.invalidateQueries({ queryKey: ['node'] });
+          change={async () => {
+            await api.drain(node.id, {});
+            began(draining);
           }}
+          onClose={() => setDraining(undefined)}
         >
-          <Preview preview={draining} />
+          <p lang="en">{capital(draining.sentence)}.</p>
+          <div className={css.plan}>
+            <Plan targets={targetsOf(draining)} from={node.host} />
+          </div>
           <p>{say('node.drainHint')}</p>
         </Change>
       )}
     </>
-  );
-}
-
-/** Where each instance would go: a line per service, the same reason once. */
-function Preview({ preview }: { preview: DrainPreview }) {
-  const apps = new Map<string, DrainPreview['instances']>();
-  for (const row of preview.instances) apps.set(row.app_id, [...(apps.get(row.app_id) ?? []), row]);
-  return (
-    <>
-      <p lang="en">{capital(preview.sentence)}.</p>
-      {apps.size > 0 && (
-        <ul className={css.fates} aria-label={say('node.fates')}>
-          {[...apps].map(([app, rows]) => (
-            <li key={app}>
-              <strong>{app || say('node.otherTasks')}</strong>
-              <span>{fates(rows).join(', ')}</span>
-              {[...new Set(rows.map((row) => row.because))].map(
-                (because) =>
-                  because && (
-                    <span key={because} lang="en" className="muted">
-                      {capital(because)}
-                    </span>
-                  ),
-              )}
-              {rows.some((row) => row.leaves_volumes) && (
-                <span className={css.lost}>
-                  {say('node.leaves', { volumes: [...new Set(rows.flatMap((row) => row.leaves_volumes ?? []))].join(', ') })}
-                </span>
-              )}
-            </li>
-          ))}
-        </ul>
-      )}
-    </>
-  );
-}
-
-/** As "2 to n1", "1 to n2", "1 without a place". */
-function fates(rows: DrainPreview['instances']): string[] {
-  const alike = new Map<string, { fate: (typeof rows)[number]['fate']; host: string; n: number }>();
-  for (const { fate, to_host: host = '' } of rows) {
-    const key = `${fate} ${host}`;
-    alike.set(key, { fate, host, n: (alike.get(key)?.n ?? 0) + 1 });
-  }
-  return [...alike.values()].map(({ fate, host, n }) =>
-    fate === 'moves' ? say('node.goesTo', { n, host }) : say(`node.fate.${fate}`, { n }),
   );
 }
 
@@ -219,7 +182,9 @@ function Facts({ node }: { node: NodeSummary }) {
       </div>
       <div>
         <dt>{say('node.ports')}</dt>
-        <dd className="nums">{node.ports ?? '–'}</dd>
+        <dd className="nums">
+          <HostPorts ports={ports(node.ports ?? '')} />
+        </dd>
       </div>
       <div>
         <dt>{say('node.id')}</dt>
@@ -228,5 +193,18 @@ function Facts({ node }: { node: NodeSummary }) {
         </dd>
       </div>
     </dl>
+  );
+}
+
+/** How many there are, and which; long lists fold. */
+function HostPorts({ ports: { n, ranges } }: { ports: Ports }) {
+  if (n === 0) return <>–</>;
+  const text = ranges.map(([from, to]) => (from === to ? `${from}` : `${from}–${to}`)).join(', ');
+  if (ranges.length === 1) return <>{say('node.portsOf', { n: number(n), ranges: text })}</>;
+  return (
+    <details className={css.ports}>
+      <summary>{say('node.portsIn', { n: number(n), ranges: number(ranges.length) })}</summary>
+      {text}
+    </details>
   );
 }

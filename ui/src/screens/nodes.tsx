@@ -1,5 +1,6 @@
 // All nodes: condition, what is reserved and used, what runs there.
-import { useDeferredValue, useMemo } from 'react';
+import { Plus } from 'lucide-react';
+import { lazy, Suspense, useDeferredValue, useMemo } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { useLoaded, useRows } from '../api/hooks';
 import type { NodeSummary } from '../api/types';
@@ -7,16 +8,23 @@ import { FilterBox, useFilter } from '../components/filterbox';
 import { Marked } from '../components/marked';
 import { StatusLabel } from '../components/status';
 import { type Column, rowLink, type Sort, sorted, Table } from '../components/table';
-import { Button, Command, Empty, Meter, PageHead, Panel, Skeleton } from '../components/ui';
+import { Age, Button, Empty, Meter, PageHead, Panel, Skeleton } from '../components/ui';
+import { useDock } from '../dock/dock';
 import { NODES } from '../lib/filter';
 import { byName, cpus, mebibytes } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { parse } from '../lib/query';
 import { lookOf } from '../lib/status';
+import { Choice, useChoice } from '../map/choices';
+import Invite, { invite, useInviting } from '../map/invite';
+import mapCss from '../map/map.module.css';
+import { PLACES } from '../map/places';
 import { say } from '../words';
 import css from './nodes.module.css';
 import { Title } from './services';
 import filter from './services.module.css';
+
+const MapView = lazy(() => import('../map/mapview'));
 
 export function roles(node: NodeSummary): string {
   return node.roles.map((role) => role.replace('_', ' ')).join(', ');
@@ -102,7 +110,45 @@ const columns = (words: readonly string[]): Column<NodeSummary>[] => [
     compare: (a, b) => a.instances - b.instances,
     cell: (node) => node.instances,
   },
+  {
+    id: 'runtime',
+    head: say('nodes.runtime'),
+    width: 'minmax(120px, 1fr)',
+    phone: 'none',
+    from: 1000,
+    compare: (a, b) => runtime(a).localeCompare(runtime(b)) || byName(a.version, b.version),
+    cell: (node) => (
+      <div className={css.host}>
+        <span>{runtime(node)}</span>
+        <span className={css.roles}>{say('nodes.release', { version: node.version })}</span>
+      </div>
+    ),
+  },
+  {
+    id: 'seen',
+    head: say('nodes.seen'),
+    width: '84px',
+    align: 'end',
+    phone: 'none',
+    from: 1080,
+    compare: (a, b) => (seenAt(b) ?? '~').localeCompare(seenAt(a) ?? '~'),
+    cell: (node) => {
+      const at = seenAt(node);
+      return at ? <Age at={at} /> : say('nodes.now');
+    },
+  },
 ];
+
+/** How its container engine is, as far as anybody hears from the node. */
+function runtime(node: NodeSummary): string {
+  if (node.condition === 'unreachable') return say('nodes.runtime.unknown');
+  return node.engine_away ? say('nodes.runtime.down') : say('nodes.runtime.up');
+}
+
+/** Since when nobody hears from it; nothing while somebody does. */
+function seenAt(node: NodeSummary): string | undefined {
+  return node.condition === 'unreachable' ? node.verdict.since : undefined;
+}
 
 function Load(props: {
   label: string;
@@ -139,30 +185,49 @@ export default function Nodes() {
     );
   const [typed, setTyped] = useFilter(search.get('q') ?? '', (q) => set('q', q));
   const line = useDeferredValue(typed);
-  const query = useMemo(() => parse(line, NODES), [line]);
+  const [view] = useChoice('view');
+  const language = view === 'map' ? PLACES : NODES;
+  const query = useMemo(() => parse(line, language), [line, language]);
   const by = search.get('sort') ?? '';
   const sort: Sort = { by: by.replace(/^-/, ''), down: by.startsWith('-') };
-  const table = columns(query.words);
-  const rows = useMemo(() => sorted(nodes.filter(query.test), table, sort), [nodes, query, by]);
+  const mayInvite = useDock().mayWrite;
+  const inviting = useInviting();
+  const table = useMemo(() => columns(query.words), [query]);
+  const rows = useMemo(() => sorted(nodes.filter(query.test), table, sort), [nodes, query, by, table]);
   const active = nodes.filter((node) => node.condition === 'active').length;
-  const toFirst = () => document.querySelector<HTMLElement>('main [data-row][tabindex="0"]')?.focus();
+  const toFirst = () => document.querySelector<HTMLElement>('main :is([data-row], [data-node])[tabindex="0"]')?.focus();
   useKeys({ j: toFirst, k: toFirst, ArrowDown: toFirst });
   return (
     <>
       <Title text={say('nav.nodes')} />
-      <PageHead title={say('nav.nodes')} sub={loaded && say('nodes.summary', { nodes: say('count.nodes', { n: nodes.length }), n: active })} />
+      <PageHead
+        title={say('nav.nodes')}
+        sub={loaded && say('nodes.summary', { nodes: say('count.nodes', { n: nodes.length }), n: active })}
+        actions={
+          <>
+            <Choice name="view" label={say('map.view')} text={(one) => say(`map.view.${one}`)} />
+            {mayInvite && (
+              <Button kind="primary" onClick={() => void invite(nodes)}>
+                <Plus size={16} aria-hidden />
+                {say('invite.button')}
+              </Button>
+            )}
+          </>
+        }
+      />
+      {inviting && <Invite nodes={nodes} />}
       {nodes.length > 1 && (
         <div className={filter.filter}>
           <FilterBox
             label={say('nodes.filter')}
-            placeholder={say('nodes.filterHint')}
+            placeholder={view === 'map' ? say('map.filterHint') : say('nodes.filterHint')}
             query={typed}
             onQuery={setTyped}
-            language={NODES}
+            language={language}
             rows={nodes}
             fault={query.fault}
             name="nodes"
-            count={(saved) => nodes.filter(parse(saved, NODES).test).length}
+            count={(saved) => nodes.filter(parse(saved, language).test).length}
           />
         </div>
       )}
@@ -170,12 +235,26 @@ export default function Nodes() {
         {!loaded ? (
           <Skeleton rows={6} />
         ) : nodes.length === 0 ? (
-          <Empty title={say('nodes.none')}>
-            <p>{say('nodes.start')}</p>
-            <Command text="tepui node --role agent --config /etc/tepui/tepui.yaml" />
-          </Empty>
-        ) : rows.length === 0 ? (
+          <Empty title={say('nodes.none')} />
+        ) : rows.length === 0 && view === 'list' ? (
           <Empty title={say('nodes.noMatch')} action={<Button onClick={() => setTyped('')}>{say('filter.clear')}</Button>} />
+        ) : view === 'map' ? (
+          <>
+            <div className={mapCss.tools}>
+              <span className={mapCss.tool}>
+                {say('map.area')} <Choice name="area" label={say('map.area')} text={(one) => say(`map.area.${one}`)} />
+              </span>
+              <span className={mapCss.tool}>
+                {say('map.show')} <Choice name="show" label={say('map.show')} text={(one) => say(`map.show.${one}`)} />
+              </span>
+              <span className={mapCss.tool}>
+                {say('map.by')} <Choice name="by" label={say('map.by')} text={(one) => say(`map.by.${one}`)} />
+              </span>
+            </div>
+            <Suspense fallback={<Skeleton rows={8} />}>
+              <MapView nodes={nodes} query={query} line={line} />
+            </Suspense>
+          </>
         ) : (
           <Table
             label={say('nav.nodes')}

@@ -7,66 +7,62 @@ import { Chart, type Frame, type Line, type Moment } from '../charts/chart';
 import { latest, lengthOf, type Range, useMeasured, valuesOf } from '../charts/measured';
 import { Rollout } from '../charts/strip';
 import { Waffle } from '../charts/waffle';
+import { said } from '../components/said';
 import { StatusLabel } from '../components/status';
-import { Age, Button, Empty, Failure, Panel, Skeleton } from '../components/ui';
-import { appHref, count, cpus, mebibytes, shortTask } from '../lib/format';
+import { Age, Button, Failure, Panel, Skeleton } from '../components/ui';
+import { appHref, cpus, mebibytes, shortTask, timeOfDay } from '../lib/format';
 import { ended, instanceLook, needsAttention } from '../lib/status';
-import { detail } from './instances';
+import { number, say, sayAny } from '../words';
+import { Detail, isMixed, NoInstance } from './instances';
 import css from './overview.module.css';
 
 export default function Overview({ app, row, children }: { app: App; row: AppSummary; children: ReactNode }) {
   const deployment = app.deployment_progress[0];
-  const said = needsAttention(row) ? row.verdict : undefined;
+  const verdict = needsAttention(row) ? row.verdict : undefined;
   return (
     <>
       {deployment && (
         <Rollout
           deployment={deployment}
           app={app.id}
-          version={app.version}
           instances={app.tasks}
-          said={!!said}
+          said={!!verdict}
         />
       )}
       <Charts of={`service:${app.id}`} reached={!!row.service_url} />
       <div className={css.columns}>
-        <Squares app={app} said={said} />
+        <Squares app={app} verdict={verdict} />
         {children}
       </div>
     </>
   );
 }
 
-function Squares({ app, said }: { app: App; said: Verdict | undefined }) {
+function Squares({ app, verdict }: { app: App; verdict: Verdict | undefined }) {
   const [byNode, setByNode] = useState(false);
   const living = useMemo(() => app.tasks.filter((task) => !ended(task)), [app.tasks]);
-  const versions = [...new Set(living.map((task) => task.version))].sort();
   return (
     <Panel
-      title={count(living.length, 'instance')}
+      title={say('count.instances', { n: living.length })}
       aside={
         <span className={css.aside}>
           {living.length > 1 && (
             <Button kind="quiet" aria-pressed={byNode} onClick={() => setByNode(!byNode)}>
-              By node
+              {say('overview.byNode')}
             </Button>
           )}
-          <Link href={appHref(app.id, 'instances')}>As a list</Link>
+          <Link href={appHref(app.id, 'instances')}>{say('overview.asList')}</Link>
         </span>
       }
     >
       {living.length === 0 ? (
-        <Empty title="No instance runs">
-          {app.instances.wanted === 0
-            ? 'None is wanted: scale the service to start some.'
-            : 'None has been placed so far.'}
-        </Empty>
+        <NoInstance wanted={app.instances.wanted} />
       ) : (
         <Waffle
           instances={living}
-          newest={versions.length > 1 ? versions.at(-1) : undefined}
+          mixed={isMixed(living)}
           byNode={byNode}
-          about={(instance) => <About instance={instance} said={said} />}
+          about={(instance) => <About instance={instance} verdict={verdict} />}
         />
       )}
     </Panel>
@@ -74,9 +70,8 @@ function Squares({ app, said }: { app: App; said: Verdict | undefined }) {
 }
 
 /** The chosen square in a line. */
-function About({ instance, said }: { instance: Instance; said: Verdict | undefined }) {
+function About({ instance, verdict }: { instance: Instance; verdict: Verdict | undefined }) {
   const { task_id, node_id, host, ports, used, mem_mb } = instance;
-  const why = detail(instance, said);
   const log = `${appHref(instance.app_id, 'logs')}${task_id ? `&${new URLSearchParams({ task: task_id })}` : ''}`;
   return (
     <div className={css.about}>
@@ -86,28 +81,23 @@ function About({ instance, said }: { instance: Instance; said: Verdict | undefin
       {ports.length > 0 && <span className="nums">{ports.map((port) => `:${port}`).join(' ')}</span>}
       {used && (
         <span className="nums">
-          {cpus(used.cpus)} cpus, {mebibytes(used.mem_mb)} <span className="muted">of {mebibytes(mem_mb)}</span>
+          {said('overview.used', {
+            cpus: cpus(used.cpus),
+            mem: mebibytes(used.mem_mb),
+            of: <span className="muted">{say('overview.of', { size: mebibytes(mem_mb) })}</span>,
+          })}
         </span>
       )}
-      <span className="muted">
-        since <Age at={instance.since} />
-      </span>
+      <span className="muted">{said('overview.since', { age: <Age at={instance.since} /> })}</span>
       <Link href={log}>
-        <FileText size={14} aria-hidden /> Log
+        <FileText size={14} aria-hidden /> {say('instances.log')}
       </Link>
-      {why && (
-        <span lang="en" className={css.message}>
-          {why}
-        </span>
-      )}
+      <Detail task={instance} said={verdict} className={css.message} />
     </div>
   );
 }
 
-const RANGES: { id: Range; text: string }[] = [
-  { id: '1h', text: '1 hour' },
-  { id: '24h', text: '24 hours' },
-];
+const RANGES: Range[] = ['1h', '24h'];
 
 function Charts({ of, reached }: { of: string; reached: boolean }) {
   const [search, setSearch] = useSearchParams();
@@ -126,14 +116,14 @@ function Charts({ of, reached }: { of: string; reached: boolean }) {
     );
   return (
     <Panel
-      title="Use and traffic"
+      title={say('overview.use')}
       aside={
         <span className={css.aside}>
           <Told measured={data} cursor={cursor} />
-          <span role="group" aria-label="Time shown" className={css.ranges}>
-            {RANGES.map(({ id, text }) => (
+          <span role="group" aria-label={say('overview.time')} className={css.ranges}>
+            {RANGES.map((id) => (
               <button key={id} type="button" aria-pressed={id === range} onClick={() => turn(id)}>
-                {text}
+                {say(`overview.range.${id}`)}
               </button>
             ))}
           </span>
@@ -157,15 +147,18 @@ function Told({ measured, cursor }: { measured: Measured | undefined; cursor: nu
   const at = new Date(Date.parse(measured.start) + cursor * measured.step_s * 1000);
   return (
     <time className="nums" dateTime={at.toISOString()} aria-live="polite">
-      {at.toLocaleTimeString()}
+      {timeOfDay(at)}
     </time>
   );
 }
 
-const perSecond = (value: number) => `${value >= 100 ? Math.round(value) : Math.round(value * 100) / 100}/s`;
+const perSecond = (value: number) => say('overview.perSecond', { n: number(value, value >= 100 ? 0 : 2) });
 const milliseconds = (value: number) =>
-  value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${value >= 10 ? Math.round(value) : value.toFixed(1)} ms`;
-const whole = (value: number) => (Number.isInteger(value) ? value.toString() : '');
+  value >= 1000 ? `${number(value / 1000, 1)} s` : `${number(value, value >= 10 ? 0 : 1)} ms`;
+const whole = (value: number) => (Number.isInteger(value) ? number(value) : '');
+
+/** Lines by name; a percentile is called alike everywhere. */
+type LineName = 'used' | 'reserved' | 'limit' | 'restarts' | 'answered' | 'errors' | 'p50' | 'p99';
 
 function Grid({
   measured,
@@ -183,7 +176,7 @@ function Grid({
     () =>
       (measured.marks ?? []).map(({ at }) => ({
         at: Date.parse(at),
-        text: `Changed at ${new Date(at).toLocaleTimeString()}`,
+        text: say('overview.changedAt', { time: timeOfDay(new Date(at)) }),
       })),
     [measured.marks],
   );
@@ -195,9 +188,9 @@ function Grid({
     cursor,
     onCursor,
   };
-  const line = (name: string, series: string, hue: string, look: Line['look']): Line[] => {
+  const line = (name: LineName, series: string, hue: string, look: Line['look']): Line[] => {
     const values = valuesOf(measured, series);
-    return values ? [{ name, values, hue, look }] : [];
+    return values ? [{ name: sayAny(`overview.line.${name}`) ?? name, values, hue, look }] : [];
   };
   const kills = (valuesOf(measured, 'oom_kills') ?? []).flatMap((value, step) => (value ? [step] : []));
   const onKeyDown = (event: KeyboardEvent) => {
@@ -209,52 +202,51 @@ function Grid({
     else return;
     event.preventDefault();
   };
-  const nothing = 'Nothing was measured yet; the first numbers come within 10 s of a start.';
+  // Said in full once, by the first chart.
+  const nothing = say('overview.notYet');
   const traffic = latest(valuesOf(measured, 'requests')) !== undefined;
-  const none = reached
-    ? nothing
-    : 'Requests are counted where they come through the front door: give the service the labels DCOS_SERVICE_NAME, DCOS_SERVICE_SCHEME and DCOS_SERVICE_PORT_INDEX.';
+  const none = reached ? nothing : say('overview.front');
   return (
     // The arrow keys move the cursor that the charts share.
     <div
       className={css.grid}
       role="group"
-      aria-label="Charts; the arrow keys move through time"
+      aria-label={say('overview.charts')}
       tabIndex={0}
       onKeyDown={onKeyDown}
     >
       <Chart
-        title="CPU"
+        title={say('list.cpu')}
         frame={frame}
         format={(value) => cpus(value)}
-        empty={nothing}
+        empty={say('overview.nothing')}
         lines={[
           ...line('used', 'cpus_used', 'cpu', 'area'),
           ...line('reserved', 'cpus_reserved', 'cpu', 'bound'),
         ]}
       />
       <Chart
-        title="Memory"
+        title={say('list.memory')}
         frame={frame}
         format={mebibytes}
         binary
         empty={nothing}
-        alarms={kills.length > 0 ? { steps: kills, text: 'Ended at its memory limit' } : undefined}
+        alarms={kills.length > 0 ? { steps: kills, text: say('overview.outOfMemory') } : undefined}
         lines={[
           ...line('used', 'mem_used', 'memory', 'area'),
           ...line('limit', 'mem_limit', 'memory', 'bound'),
         ]}
       />
       <Chart
-        title="Restarts"
+        title={say('overview.restarts')}
         frame={frame}
         format={whole}
-        empty={measured.range === '1h' ? 'None in the last hour.' : 'None in the last 24 hours.'}
+        empty={say(`overview.noRestart.${measured.range === '1h' ? '1h' : '24h'}`)}
         lines={line('restarts', 'restarts', 'bad', 'bars').filter(({ values }) => values.some((value) => value))}
       />
       <div className={css.pair}>
         <Chart
-          title="Requests"
+          title={say('overview.requests')}
           frame={frame}
           format={perSecond}
           empty={none}
@@ -266,10 +258,10 @@ function Grid({
         />
         {traffic && (
           <Chart
-            title="Latency"
+            title={say('overview.latency')}
             frame={frame}
             format={milliseconds}
-            empty="No request in this time."
+            empty={say('overview.noRequest')}
             height={52}
             lines={[
               ...line('p99', 'latency_p99', 'attention', 'line'),

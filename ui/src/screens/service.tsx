@@ -1,12 +1,14 @@
 // One service: how it does, its instances, output, why it waits, definition.
 import { EllipsisVertical, ExternalLink, Pencil, RotateCw, Scaling } from 'lucide-react';
+import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import { here } from '../api/base';
-import { ApiError } from '../api/client';
+import { ApiError, api } from '../api/client';
 import { useApp, useRow } from '../api/hooks';
 import type { App, AppSummary, Verdict } from '../api/types';
 import { Menu } from '../components/menu';
+import { said, Told } from '../components/said';
 import { StatusLabel } from '../components/status';
 import {
   Age,
@@ -21,31 +23,32 @@ import {
   Skeleton,
   TabLinks,
 } from '../components/ui';
+import { plainText } from '../lib/ansi';
 import { groupsOf } from '../lib/filter';
-import { appHref, count, cpus, editHref, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
+import { appHref, cpus, dateAndTime, editHref, humanise, mebibytes, splitId, whatRuns } from '../lib/format';
+import { useKeys } from '../lib/keys';
 import { capital, isSaid, lookOf, needsAttention } from '../lib/status';
+import { VIEWS } from '../lib/views';
 import { say } from '../words';
 import { type Ask, AskDialog, appMenu } from './actions';
 import { Instances } from './instances';
 import css from './service.module.css';
 import { Title } from './services';
 
-const Logs = lazy(() => import('./logs'));
+const Logs = lazy(() => import('../logs/screen'));
 const WhyView = lazy(() => import('./why'));
 const Configuration = lazy(() => import('./configuration'));
 const Overview = lazy(() => import('./overview'));
 const Versions = lazy(() => import('./versions'));
 const Activity = lazy(() => import('./activity').then(({ Activity }) => ({ default: Activity })));
 
-const TABS = [
-  { id: '', text: 'Overview' },
-  { id: 'instances', text: 'Instances' },
-  { id: 'logs', text: 'Logs' },
-  { id: 'why', text: 'Why' },
-  { id: 'activity', text: 'Activity' },
-  { id: 'versions', text: 'Versions' },
-  { id: 'config', text: 'Configuration' },
-];
+/** Lines of a failed attempt that stand beside its trouble. */
+const LINES_SHOWN = 4;
+
+/** The first one has no word in its address. */
+const TABS = ['overview', 'instances', 'logs', 'why', 'activity', 'versions', 'config'] as const;
+type Tab = (typeof TABS)[number];
+const FIRST: Tab = 'overview';
 
 export default function Service({ id }: { id: string }) {
   const row = useRow('apps', id);
@@ -55,28 +58,35 @@ export default function Service({ id }: { id: string }) {
   const [asked, setAsked] = useState<Ask>();
   // The live row is newer than the detail read after it.
   const app = row ?? detail.data;
+  // The keys of a row of the list, which the menu shows here too.
+  useKeys({
+    ...Object.fromEntries(VIEWS.map(({ key, href }) => [key, () => go(href(id))])),
+    s: () => app && setAsked('scale'),
+    r: () => app && app.instances.wanted > 0 && setAsked('restart'),
+    d: () => app && setAsked('delete'),
+  });
 
   if (!app || (detail.error instanceof ApiError && detail.error.status === 404)) {
     if (detail.isPending) return <Skeleton />;
     return <Missing id={id} error={detail.error} retry={() => void detail.refetch()} />;
   }
-  const tab = TABS.some(({ id }) => id === search.get('tab')) ? (search.get('tab') ?? '') : '';
+  const tab = TABS.find((name) => name === search.get('tab')) ?? FIRST;
   return (
     <>
       <Title text={id} />
       <Head app={app} ask={setAsked} />
       <TabLinks
-        label={`Views of ${id}`}
+        label={say('service.views', { id })}
         current={tab}
-        tabs={TABS.map(({ id: name, text }) => ({
+        tabs={TABS.map((name) => ({
           id: name,
-          text,
-          href: appHref(id, name || undefined),
+          text: say(`service.tab.${name}`),
+          href: appHref(id, name === FIRST ? undefined : name),
         }))}
       />
       {detail.data ? (
         <Suspense fallback={<Skeleton />}>
-          {tab === '' && (
+          {tab === FIRST && (
             <>
               <News app={detail.data} row={app} />
               <Overview app={detail.data} row={app}>
@@ -112,14 +122,15 @@ export default function Service({ id }: { id: string }) {
 
 function Missing({ id, error, retry }: { id: string; error: unknown; retry: () => void }) {
   const gone = error instanceof ApiError && error.status === 404;
+  const title = gone ? say('missing.title') : id;
   return (
     <>
-      <Title text={gone ? 'Not found' : id} />
-      <PageHead crumbs={[{ href: '/services', text: 'Services' }]} title={gone ? 'Not found' : id} />
+      <Title text={title} />
+      <PageHead crumbs={[{ href: '/services', text: say('nav.services') }]} title={title} />
       <Panel>
         {gone ? (
-          <Empty title={`There is no service ${id}`} action={<Link href="/services">All services</Link>}>
-            It may have been deleted.
+          <Empty title={say('service.gone', { id })} action={<Link href="/services">{say('dash.allServices')}</Link>}>
+            {say('service.goneHint')}
           </Empty>
         ) : (
           <Failure error={error} retry={retry} />
@@ -135,7 +146,7 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
   return (
     <PageHead
       crumbs={[
-        { href: '/services', text: 'Services' },
+        { href: '/services', text: say('nav.services') },
         ...groupsOf(app.id).map((group) => ({
           href: `/services?${new URLSearchParams({ q: `group:${group}` })}`,
           text: splitId(group).name,
@@ -148,15 +159,16 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
             <StatusLabel look={lookOf(app.verdict.state)} />
           </span>
           <span data-testid="instances">
-            <Changing className="nums">{`${running} of ${wanted}`}</Changing> running
-            {app.has_health_checks && running > 0 && `, ${healthy} healthy`}
-            {unhealthy > 0 && `, ${unhealthy} unhealthy`}
+            {said('service.running', {
+              n: running,
+              count: <Changing className="nums">{say('instances.found', { n: running, of: wanted })}</Changing>,
+            })}
+            {app.has_health_checks && running > 0 && `, ${say('service.healthy', { n: healthy })}`}
+            {unhealthy > 0 && `, ${say('service.unhealthy', { n: unhealthy })}`}
             {starting > 0 && `, ${say('count.starting', { n: starting })}`}
             {stopping > 0 && `, ${say('count.stopping', { n: stopping })}`}
           </span>
-          <span>
-            changed <Age at={app.version} suffix=" ago" />
-          </span>
+          <span>{said('service.changed', { age: <Age at={app.version} ago /> })}</span>
         </>
       }
       actions={
@@ -164,25 +176,25 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
           {app.service_url && (
             <a className={css.open} href={here(app.service_url)} target="_blank" rel="noreferrer">
               <ExternalLink size={15} aria-hidden />
-              Open
+              {say('ask.open')}
             </a>
           )}
           <Link className={css.open} href={editHref(app.id)}>
             <Pencil size={15} aria-hidden />
-            Edit
+            {say('ask.edit')}
           </Link>
           <Button onClick={() => ask('restart')} disabled={wanted === 0}>
             <RotateCw size={15} aria-hidden />
-            Restart
+            {say('ask.restart')}
           </Button>
           <Button kind="primary" onClick={() => ask('scale')}>
             <Scaling size={15} aria-hidden />
-            Scale
+            {say('ask.scale')}
           </Button>
           <Menu
             groups={appMenu(app, ask)}
             trigger={
-              <Button aria-label={`More actions for ${app.id}`} className={css.menu}>
+              <Button aria-label={say('service.more', { id: app.id })} className={css.menu}>
                 <EllipsisVertical size={16} aria-hidden />
               </Button>
             }
@@ -209,7 +221,7 @@ function Trouble({ verdict, id }: { verdict: Verdict; id: string }) {
   return (
     <Notice
       tone={verdict.tone === 'bad' ? 'bad' : 'attention'}
-      action={places ? <Link href={appHref(id, 'why')}>Why</Link> : <Link href={appHref(id, 'logs')}>Logs</Link>}
+      action={places ? <Link href={appHref(id, 'why')}>{say('key.why')}</Link> : <Link href={appHref(id, 'logs')}>{say('key.logs')}</Link>}
     >
       <div>
         <strong lang="en">{capital(humanise(verdict.sentence))}</strong>{' '}
@@ -220,8 +232,31 @@ function Trouble({ verdict, id }: { verdict: Verdict; id: string }) {
         )}
         {verdict.cause && !verdict.sentence.includes(verdict.cause) && <div lang="en">{humanise(verdict.cause)}</div>}
         {verdict.next && <div lang="en">{capital(humanise(verdict.next))}</div>}
+        {(verdict.state === 'crash_looping' || verdict.state === 'delayed') && <LastLines id={id} since={verdict.since} />}
       </div>
     </Notice>
+  );
+}
+
+/** What the attempt that ended last wrote at its end. */
+function LastLines({ id, since }: { id: string; since: string | undefined }) {
+  const last = useQuery({
+    queryKey: ['last attempt', id, since],
+    queryFn: ({ signal }) => api.history({ of: id, kind: 'attempt', limit: 1 }, signal),
+    placeholderData: (old) => old,
+  });
+  const record = last.data?.records[0];
+  if (!record?.bad || !record.attempt?.tail) return null;
+  const lines = plainText(record.attempt.tail).trimEnd().split('\n').slice(-LINES_SHOWN);
+  return (
+    <figure className={css.lines}>
+      <figcaption>
+        {say('view.lastLines', { n: record.attempt.number })} <Link href={appHref(id, 'activity')}>{say('view.attempts')}</Link>
+      </figcaption>
+      <pre tabIndex={0} aria-label={say('view.lastLines', { n: record.attempt.number })}>
+        {lines.join('\n')}
+      </pre>
+    </figure>
   );
 }
 
@@ -229,12 +264,13 @@ function LastFailure({ failure }: { failure: NonNullable<App['last_failure']> })
   return (
     <Notice tone="bad">
       <div>
-        <strong>Last failure</strong>{' '}
+        <strong>{say('panel.failure')}</strong>{' '}
         <span className="muted">
-          <Age at={failure.at} suffix=" ago" />
-          {failure.host && ` on ${failure.host}`}
+          {failure.host ? said('service.failedOn', { age: <Age at={failure.at} ago />, host: failure.host }) : <Age at={failure.at} ago />}
         </span>
-        <div>{failure.message}</div>
+        <div>
+          <Told text={failure.message} />
+        </div>
       </div>
     </Notice>
   );
@@ -243,47 +279,59 @@ function LastFailure({ failure }: { failure: NonNullable<App['last_failure']> })
 function Facts({ app }: { app: App }) {
   const [name, ...otherNames] = app.dns_names ?? [];
   const endpoints: Endpoint[] = [
-    ...(name ? [{ text: name, about: 'DNS name' }] : []),
-    ...(app.service_url ? [{ text: new URL(here(app.service_url), window.location.href).href, about: 'address on this host' }] : []),
+    ...(name ? [{ text: name, about: say('service.dnsName') }] : []),
+    ...(app.service_url ? [{ text: new URL(here(app.service_url), window.location.href).href, about: say('service.address') }] : []),
   ];
   const vips = app.ports.flatMap((port) => (port.vip ? [port.vip] : []));
   const labels = Object.entries(app.labels);
   return (
-    <Panel title="About">
+    <Panel title={say('service.about')}>
       <dl className={css.facts}>
-        <Fact name={app.image ? 'Image' : 'Command'}>
+        <Fact name={app.image ? say('service.image') : say('service.command')}>
           <code>{whatRuns(app) || '–'}</code>
         </Fact>
-        <Fact name="Each instance">
-          {cpus(app.cpus)} cpus, {mebibytes(app.mem_mb)}
-          {app.disk_mb > 0 && `, ${mebibytes(app.disk_mb)} disk`}
-          {app.gpus > 0 && `, ${cpus(app.gpus)} gpus`}
+        <Fact name={say('service.each')}>
+          {say('panel.size', { cpus: cpus(app.cpus), mem: mebibytes(app.mem_mb) })}
+          {app.disk_mb > 0 && `, ${say('service.disk', { size: mebibytes(app.disk_mb) })}`}
+          {app.gpus > 0 && `, ${say('service.gpus', { n: cpus(app.gpus) })}`}
         </Fact>
         {app.ports.length > 0 && (
-          <Fact name="Ports">
+          <Fact name={say('list.ports')}>
             {app.ports
-              .map((port) => `${port.name ?? port.protocol} ${port.container_port || port.host_port || 'any'}`)
+              .map((port) => `${port.name ?? port.protocol} ${port.container_port || port.host_port || say('service.anyPort')}`)
               .join(', ')}
           </Fact>
         )}
         {endpoints.length > 0 && (
-          <Fact name="Reached at">
+          <Fact name={say('panel.reached')}>
             <Endpoints list={endpoints} />
             {otherNames.length > 0 && (
               <details className={css.more}>
-                <summary>{count(otherNames.length, 'more DNS name')}</summary>
-                <Endpoints list={otherNames.map((text) => ({ text, about: 'DNS name' }))} />
+                <summary>{say('service.moreNames', { n: otherNames.length })}</summary>
+                <Endpoints list={otherNames.map((text) => ({ text, about: say('service.dnsName') }))} />
               </details>
             )}
           </Fact>
         )}
         {vips.length > 0 && (
-          <Fact name="Virtual address">
-            <span className="muted">{vips.join(', ')}: not served yet</span>
+          <Fact name={say('service.vip')}>
+            <span className="muted">{say('service.vipUnserved', { list: vips.join(', ') })}</span>
+          </Fact>
+        )}
+        {app.volumes.length > 0 && (
+          <Fact name={say('view.volumes')}>
+            <ul>
+              {app.volumes.map(({ path, size_mb, hosts }) => (
+                <li key={path}>
+                  <code>{path}</code>, {mebibytes(size_mb)}
+                  {hosts.length > 0 && <span className="muted"> {say('ask.volumesOn', { hosts: hosts.join(', ') })}</span>}
+                </li>
+              ))}
+            </ul>
           </Fact>
         )}
         {labels.length > 0 && (
-          <Fact name="Labels">
+          <Fact name={say('service.labels')}>
             <ul className={css.labels}>
               {labels.map(([key, value]) => (
                 <li key={key}>
@@ -296,8 +344,8 @@ function Facts({ app }: { app: App }) {
             </ul>
           </Fact>
         )}
-        <Fact name="Version">
-          <span className="nums">{new Date(app.version).toLocaleString()}</span>
+        <Fact name={say('service.version')}>
+          <span className="nums">{dateAndTime(app.version)}</span>
         </Fact>
       </dl>
     </Panel>
@@ -315,7 +363,7 @@ function Endpoints({ list }: { list: Endpoint[] }) {
       {list.map(({ text, about }) => (
         <li key={text}>
           <code title={about}>{text}</code>
-          <Copy text={text} label={`Copy ${about} ${text}`} />
+          <Copy text={text} label={say('copy.label', { what: `${about} ${text}` })} />
         </li>
       ))}
     </ul>

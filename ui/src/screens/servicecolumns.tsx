@@ -35,6 +35,17 @@ const byText = (f: (line: Line) => string) => (a: Line, b: Line) => byName(f(a),
 const CPUS = (line: Line) => wantedOf(line, (app) => app.cpus);
 const MEM = (line: Line) => wantedOf(line, (app) => app.mem_mb);
 
+/** By column; each the same for good, so that a list keeps its order until it is asked for another. */
+const ORDER = {
+  name: byText((line) => line.id),
+  status: bySeverity,
+  instances: byNumber((line) => instancesOf(line).running),
+  cpus: byNumber(CPUS),
+  mem: byNumber(MEM),
+  runs: byText((line) => runs(line)),
+  updated: byText(changedAt),
+};
+
 /** What all wanted instances take; nothing where none is wanted. */
 function Total({ line, text }: { line: Line; text: string }): ReactNode {
   return members(line).some((app) => app.instances.wanted > 0) ? text : <span className="muted">–</span>;
@@ -61,7 +72,7 @@ export function columns(told: Told): Column<Line>[] {
       head: say('list.name'),
       width: 'minmax(180px, 1.8fr)',
       phone: 'top',
-      compare: byText((line) => line.id),
+      compare: ORDER.name,
       cell: (line) => <Name line={line} told={told} />,
     },
     {
@@ -69,7 +80,7 @@ export function columns(told: Told): Column<Line>[] {
       head: say('list.status'),
       width: 'minmax(150px, 2.4fr)',
       phone: 'detail',
-      compare: bySeverity,
+      compare: ORDER.status,
       cell: (line) => <Status line={line} />,
     },
     {
@@ -77,7 +88,7 @@ export function columns(told: Told): Column<Line>[] {
       head: say('list.instances'),
       width: '84px',
       phone: 'end',
-      compare: byNumber((line) => instancesOf(line).running),
+      compare: ORDER.instances,
       cell: (line) => <InstanceBar {...instancesOf(line)} waiting={members(line).some((app) => !!app.waiting)} />,
     },
     {
@@ -88,7 +99,7 @@ export function columns(told: Told): Column<Line>[] {
       phone: 'none',
       from: 760,
       optional: true,
-      compare: byNumber(CPUS),
+      compare: ORDER.cpus,
       cell: (line) => <Total line={line} text={cpus(CPUS(line))} />,
     },
     {
@@ -109,7 +120,7 @@ export function columns(told: Told): Column<Line>[] {
       phone: 'none',
       from: 680,
       optional: true,
-      compare: byNumber(MEM),
+      compare: ORDER.mem,
       cell: (line) => <Total line={line} text={mebibytes(MEM(line))} />,
     },
     {
@@ -119,7 +130,7 @@ export function columns(told: Told): Column<Line>[] {
       phone: 'none',
       from: 980,
       optional: true,
-      compare: byText(runs),
+      compare: ORDER.runs,
       cell: (line) => (
         <span className={`truncate ${css.runs}`} title={runs(line)}>
           <Marked text={runs(line)} words={told.words} />
@@ -143,7 +154,7 @@ export function columns(told: Told): Column<Line>[] {
       phone: 'none',
       from: 850,
       optional: true,
-      compare: byText(changedAt),
+      compare: ORDER.updated,
       cell: (line) => <Age at={changedAt(line)} />,
     },
     {

@@ -1,6 +1,6 @@
 // All services in one list, live: by their groups, or flat where something is looked for.
 import { Plus } from 'lucide-react';
-import { lazy, Suspense, useDeferredValue, useMemo, useState } from 'react';
+import { lazy, memo, Suspense, useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import { useLoaded, useRows, useStatus } from '../api/hooks';
 import type { AppSummary } from '../api/types';
@@ -11,7 +11,7 @@ import { Button, Command, Empty, PageHead, Panel, Skeleton } from '../components
 import { APPS } from '../lib/filter';
 import { byName } from '../lib/format';
 import { useKeys } from '../lib/keys';
-import { parse } from '../lib/query';
+import { parse, type Query } from '../lib/query';
 import { flags, Stored, useStored } from '../lib/stored';
 import { flat, type GroupLine, type Line, lineKey, members, tree } from '../lib/tree';
 import { VIEWS } from '../lib/views';
@@ -32,8 +32,8 @@ const PANEL_FROM = 1180;
 
 const openGroups = new Stored<Record<string, boolean>>('services.open', {}, flags);
 
-/** What is in the list, in which order, and how the address says it. */
-function useList(apps: readonly AppSummary[]) {
+/** What the address says of the list: what is looked for, and in which order. */
+function useAddress() {
   const [search, setSearch] = useSearchParams();
   const set = (changes: Record<string, string>) =>
     setSearch(
@@ -48,16 +48,36 @@ function useList(apps: readonly AppSummary[]) {
       { replace: true },
     );
   const [typed, setTyped] = useFilter(search.get('q') ?? '', (q) => set({ q }));
-  // The line answers at once; the rows follow as fast as they can be drawn.
-  const line = useDeferredValue(typed);
-  const query = useMemo(() => parse(line, APPS), [line]);
   const by = search.get('sort') ?? 'status';
   const down = search.get('order') === 'down';
   const sort: Sort = useMemo(() => ({ by, down }), [by, down]);
-  const found = useMemo(() => apps.filter(query.test), [apps, query]);
-  const setSort = (next: Sort) =>
-    set({ sort: next.by === 'status' && !next.down ? '' : next.by, order: next.down ? 'down' : '' });
-  return { typed, setTyped, query, found, sort, setSort };
+  const setSort = useCallback(
+    (next: Sort) => set({ sort: next.by === 'status' && !next.down ? '' : next.by, order: next.down ? 'down' : '' }),
+    [setSearch],
+  );
+  return { typed, setTyped, sort, setSort };
+}
+
+/** The lines of the list: all that match, by their groups where nothing is looked for. */
+function useLines(
+  apps: readonly AppSummary[],
+  query: Query<AppSummary>,
+  grouped: boolean,
+  isOpen: (id: string) => boolean,
+  compare: ((a: Line, b: Line) => number) | undefined,
+  down: boolean,
+): readonly Line[] {
+  const order = useCallback(
+    (a: Line, b: Line) => (compare ? (down ? -1 : 1) * compare(a, b) : 0) || byName(a.id, b.id),
+    [compare, down],
+  );
+  const groups = useMemo(() => {
+    const lines = grouped ? tree(apps, isOpen, order) : [];
+    return lines.some((line) => line.kind === 'group') ? lines : undefined;
+  }, [apps, grouped, isOpen, order]);
+  // In order once, whatever is looked for in it.
+  const all = useMemo(() => (groups ? [] : flat(apps).sort(order)), [apps, groups, order]);
+  return useMemo(() => groups ?? all.filter(({ app }) => query.test(app)), [groups, all, query]);
 }
 
 /** Which services are selected, line by line: a group stands for all of its own. */
@@ -85,52 +105,11 @@ function selectOf(chosen: ReadonlySet<string>, choose: (ids: ReadonlySet<string>
 export function Services() {
   const loaded = useLoaded();
   const apps = useRows('apps');
-  const { typed, setTyped, query, found, sort, setSort } = useList(apps);
-  const [asked, setAsked] = useState<{ what: Ask; id: string }>();
-  const [bulk, setBulk] = useState<{ what: BulkAsk; apps: readonly AppSummary[]; group?: string }>();
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const [current, setCurrent] = useState<string>();
-  const [, go] = useLocation();
-  const grouped = useStored(layout) === 'groups' && typed.trim() === '';
-  const opened = useStored(openGroups);
-  const hidden = useStored(hiddenColumns);
+  const { typed, setTyped, sort, setSort } = useAddress();
+  // The line answers at once; the rows follow as fast as they can be drawn.
+  const line = useDeferredValue(typed);
+  const query = useMemo(() => parse(line, APPS), [line]);
   const beside = useStored(panel) === 'on';
-
-  const isOpen = (id: string) => opened[id] ?? apps.length <= OPEN_MAX;
-  const fold = (group: GroupLine) => openGroups.put({ ...opened, [group.id]: !isOpen(group.id) });
-  const { data: sparks } = useSparks('services');
-  const table = columns({
-    sparks,
-    ask: (what, app) => setAsked({ what, id: app.id }),
-    groupMenu: (group) => groupMenu(() => setTyped(`group:${group.id}`), (what) => setBulk({ what, apps: group.members, group: group.id })),
-    fold,
-    isOpen,
-    words: query.words,
-  }).filter((column) => !column.optional || !hidden.includes(column.id));
-  const compare = table.find((column) => column.id === sort.by)?.compare;
-  const order = (a: Line, b: Line) => (compare ? (sort.down ? -1 : 1) * compare(a, b) : 0) || byName(a.id, b.id);
-  const rows = useMemo(() => {
-    const lines = grouped ? tree(found, isOpen, order) : [];
-    return lines.some((line) => line.kind === 'group') ? lines : flat(found).sort(order);
-    // The order is made anew with each render, but is another one only with these.
-  }, [found, grouped, opened, sort]);
-
-  const select = selectOf(chosen, setChosen);
-  const onApp = (f: (app: AppSummary) => void) => (line: Line) => line.kind === 'app' && f(line.app);
-  const keys: Record<string, (line: Line) => void> = {
-    ...Object.fromEntries(VIEWS.map(({ key, href }) => [key, onApp((app) => go(href(app.id)))])),
-    s: (line) => (line.kind === 'app' ? setAsked({ what: 'scale', id: line.id }) : askGroup('scale', line)),
-    r: (line) => (line.kind === 'app' ? setAsked({ what: 'restart', id: line.id }) : askGroup('restart', line)),
-    d: (line) => (line.kind === 'app' ? setAsked({ what: 'delete', id: line.id }) : askGroup('delete', line)),
-    p: () => panel.put(beside ? 'off' : 'on'),
-  };
-  const askGroup = (what: BulkAsk, group: GroupLine) => setBulk({ what, apps: group.members, group: group.id });
-  const toFirst = () => document.querySelector<HTMLElement>('main [data-row][tabindex="0"]')?.focus();
-  useKeys({ j: toFirst, k: toFirst, ArrowDown: toFirst, p: () => panel.put(beside ? 'off' : 'on') });
-
-  const picked = apps.filter((app) => chosen.has(app.id));
-  const askedApp = asked && apps.find((app) => app.id === asked.id);
-  const currentApp = apps.find((app) => app.id === current);
   return (
     <>
       <Title text={say('nav.services')} />
@@ -155,12 +134,93 @@ export function Services() {
             rows={apps}
             fault={query.fault}
             name="services"
-            count={(line) => apps.filter(parse(line, APPS).test).length}
+            count={(saved) => apps.filter(parse(saved, APPS).test).length}
           />
           <Conditions apps={apps} query={typed} onQuery={setTyped} />
           <Layout beside={beside} />
         </div>
       )}
+      <List
+        loaded={loaded}
+        apps={apps}
+        line={line}
+        query={query}
+        onQuery={setTyped}
+        sort={sort}
+        onSort={setSort}
+        beside={beside}
+      />
+    </>
+  );
+}
+
+/** All below the filter; what is typed concerns it when it is `line`. */
+const List = memo(function List({
+  loaded,
+  apps,
+  line: looked,
+  query,
+  onQuery,
+  sort,
+  onSort,
+  beside,
+}: {
+  loaded: boolean;
+  apps: readonly AppSummary[];
+  line: string;
+  query: Query<AppSummary>;
+  onQuery: (query: string) => void;
+  sort: Sort;
+  onSort: (sort: Sort) => void;
+  beside: boolean;
+}) {
+  const [asked, setAsked] = useState<{ what: Ask; id: string }>();
+  const [bulk, setBulk] = useState<{ what: BulkAsk; apps: readonly AppSummary[]; group?: string }>();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [current, setCurrent] = useState<string>();
+  const [, go] = useLocation();
+  const grouped = useStored(layout) === 'groups' && looked.trim() === '';
+  const opened = useStored(openGroups);
+  const hidden = useStored(hiddenColumns);
+  const { data: sparks } = useSparks('services');
+
+  const isShort = apps.length <= OPEN_MAX;
+  const isOpen = useCallback((id: string) => opened[id] ?? isShort, [opened, isShort]);
+  const fold = useCallback((group: GroupLine) => openGroups.put({ ...opened, [group.id]: !isOpen(group.id) }), [opened, isOpen]);
+  const askGroup = (what: BulkAsk, group: GroupLine) => setBulk({ what, apps: group.members, group: group.id });
+  const table = useMemo(
+    () =>
+      columns({
+        sparks,
+        ask: (what, app) => setAsked({ what, id: app.id }),
+        groupMenu: (group) => groupMenu(() => onQuery(`group:${group.id}`), (what) => askGroup(what, group)),
+        fold,
+        isOpen,
+        words: query.words,
+      }).filter((column) => !column.optional || !hidden.includes(column.id)),
+    [sparks, onQuery, fold, isOpen, query, hidden],
+  );
+  const compare = table.find((column) => column.id === sort.by)?.compare;
+  const rows = useLines(apps, query, grouped, isOpen, compare, sort.down);
+
+  const select = selectOf(chosen, setChosen);
+  const onApp = (f: (app: AppSummary) => void) => (line: Line) => line.kind === 'app' && f(line.app);
+  const onEither = (what: Ask & BulkAsk) => (line: Line) => (line.kind === 'app' ? setAsked({ what, id: line.id }) : askGroup(what, line));
+  const keys: Record<string, (line: Line) => void> = {
+    ...Object.fromEntries(VIEWS.map(({ key, href }) => [key, onApp((app) => go(href(app.id)))])),
+    s: onEither('scale'),
+    r: onEither('restart'),
+    d: onEither('delete'),
+    p: () => panel.put(beside ? 'off' : 'on'),
+  };
+  const toFirst = () => document.querySelector<HTMLElement>('main [data-row][tabindex="0"]')?.focus();
+  useKeys({ j: toFirst, k: toFirst, ArrowDown: toFirst, p: () => panel.put(beside ? 'off' : 'on') });
+
+  const picked = apps.filter((app) => chosen.has(app.id));
+  const askedApp = asked && apps.find((app) => app.id === asked.id);
+  const currentApp = apps.find((app) => app.id === current);
+  return (
+    <>
       <div className={css.split} data-beside={beside || undefined}>
         <Panel flush>
           {!loaded ? (
@@ -170,9 +230,9 @@ export function Services() {
           ) : rows.length === 0 ? (
             <Empty
               title={say('services.none')}
-              action={<Button onClick={() => setTyped('')}>{say('filter.clear')}</Button>}
+              action={<Button onClick={() => onQuery('')}>{say('filter.clear')}</Button>}
             >
-              {say('services.hidden', { n: apps.length })} <code>{typed}</code>.
+              {say('services.hidden', { n: apps.length })} <code>{looked}</code>.
             </Empty>
           ) : (
             <Table
@@ -181,7 +241,7 @@ export function Services() {
               rows={rows}
               rowKey={lineKey}
               sort={sort}
-              onSort={setSort}
+              onSort={onSort}
               keys={keys}
               select={select}
               open={(line) => (line.kind === 'group' ? isOpen(line.id) : undefined)}
@@ -215,7 +275,7 @@ export function Services() {
       )}
     </>
   );
-}
+});
 
 function summary(apps: readonly AppSummary[]): string {
   const running = apps.reduce((n, app) => n + app.instances.running, 0);

@@ -3,6 +3,7 @@ import { X } from 'lucide-react';
 import { Link } from 'wouter';
 import { useApp } from '../api/hooks';
 import type { AppSummary, Instance } from '../api/types';
+import { Told } from '../components/said';
 import { Mark, StatusLabel } from '../components/status';
 import { Age, Copy, Panel } from '../components/ui';
 import { appHref, cpus, humanise, mebibytes, whatRuns } from '../lib/format';
@@ -71,11 +72,13 @@ function About({ app }: { app: AppSummary }) {
         </dd>
       </dl>
       {detail?.last_failure && !isSaid(verdict, detail.last_failure.message) && (
-        <div lang="en">
+        <div>
           <h3>
             {say('panel.failure')} <Age at={detail.last_failure.at} />
           </h3>
-          <p>{detail.last_failure.message}</p>
+          <p>
+            <Told text={detail.last_failure.message} />
+          </p>
         </div>
       )}
       <p className={css.links}>

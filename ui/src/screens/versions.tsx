@@ -1,13 +1,15 @@
 // The versions of a service: who made them and what came of it, what differs between two, the way back.
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { api } from '../api/client';
+import { api, calls } from '../api/client';
 import { queries } from '../api/hooks';
 import type { AppSummary, FieldDiff, Rollback, Version } from '../api/types';
 import { Check } from '../components/field';
-import { toast } from '../components/toast';
+import { Told } from '../components/said';
+import { toast, toastFailure } from '../components/toast';
 import { Age, Button, Empty, Failure, Notice, Panel, Skeleton } from '../components/ui';
-import { humanise } from '../lib/format';
+import { dateAndTime, took } from '../lib/format';
+import { say } from '../words';
 import { Change } from './actions';
 import css from './versions.module.css';
 
@@ -41,15 +43,15 @@ export default function Versions({ app }: { app: AppSummary }) {
     <>
       {done && <Undo id={id} done={done} onOver={() => setDone(undefined)} />}
       <div className={css.columns}>
-        <Panel title="Versions" flush>
-          {versions.length === 0 && <Empty title="No version is kept" />}
+        <Panel title={say('versions.title')} flush>
+          {versions.length === 0 && <Empty title={say('versions.none')} />}
           {versions.length > 0 && (
             <div className={css.heads} aria-hidden="true">
-              <span>From</span>
-              <span>To</span>
+              <span>{say('versions.from')}</span>
+              <span>{say('versions.to')}</span>
             </div>
           )}
-          <ol className={css.list} aria-label="Versions, newest first">
+          <ol className={css.list} aria-label={say('versions.list')}>
             {versions.map((version) => (
               <Entry
                 key={version.version}
@@ -93,38 +95,48 @@ function Entry({
   onTo: () => void;
   onBack: () => void;
 }) {
-  const when = new Date(version.version).toLocaleString();
+  const when = dateAndTime(version.version);
   return (
     <li className={css.entry} data-outcome={version.outcome} data-testid="version">
       <div className={css.pick}>
         <label>
-          <input type="radio" name="from" checked={from} onChange={onFrom} aria-label={`Compare from ${when}`} />
+          <input type="radio" name="from" checked={from} onChange={onFrom} aria-label={say('versions.compareFrom', { when })} />
         </label>
         <label>
-          <input type="radio" name="to" checked={to} onChange={onTo} aria-label={`Compare to ${when}`} />
+          <input type="radio" name="to" checked={to} onChange={onTo} aria-label={say('versions.compareTo', { when })} />
         </label>
       </div>
       <div className={css.what}>
         <div className={css.head}>
-          <strong>{version.summary}</strong>
-          {version.active && <span className={css.active}>active</span>}
+          <strong>
+            <Told text={version.summary} />
+          </strong>
+          {version.active && <span className={css.active}>{say('versions.active')}</span>}
         </div>
         <div className="muted">
           <time dateTime={version.version} title={version.version}>
             {when}
           </time>{' '}
-          (<Age at={version.version} suffix=" ago" />)
-          {version.by && ` by ${version.by.uid}`}
+          (<Age at={version.version} ago />)
+          {version.by && ` ${say('versions.by', { who: version.by.uid })}`}
         </div>
         <div className={version.outcome === 'ended_early' ? css.bad : 'muted'}>
-          {humanise(version.outcome_text)}
+          <Outcome version={version} />
           {(version.active || version.running > 0) &&
-            ` · ${version.running} of ${version.instances} instances of it`}
+            ` · ${say('versions.running', { n: version.running, of: version.instances })}`}
         </div>
       </div>
-      {!version.active && <Button onClick={onBack}>Roll back…</Button>}
+      {!version.active && <Button onClick={onBack}>{say('versions.back…')}</Button>}
     </li>
   );
+}
+
+/** What came of it: by its code where that tells it all. */
+function Outcome({ version: { outcome, outcome_text, took_ms } }: { version: Version }) {
+  if (outcome === 'deploying') return say('versions.deploying');
+  if (outcome === 'unknown') return say('versions.untold');
+  if (outcome !== 'live') return <Told text={outcome_text} />;
+  return took_ms === undefined ? say('versions.live') : say('versions.liveIn', { time: took(took_ms) });
 }
 
 function Difference({ id, from, to }: { id: string; from: string; to: string }) {
@@ -134,14 +146,16 @@ function Difference({ id, from, to }: { id: string; from: string; to: string }) 
     enabled: from !== to,
   });
   return (
-    <Panel title="What differs" flush>
+    <Panel title={say('versions.differs')} flush>
       {from === to ? (
-        <Empty title="Twice the same version">Pick another one to compare with.</Empty>
+        <Empty title={say('versions.twice')}>{say('versions.twiceHint')}</Empty>
       ) : diff.error ? (
         <Failure error={diff.error} retry={() => void diff.refetch()} />
       ) : diff.data ? (
         <>
-          <p className={css.summary}>{diff.data.summary}</p>
+          <p className={css.summary}>
+            <Told text={diff.data.summary} />
+          </p>
           <Fields fields={diff.data.fields} />
         </>
       ) : (
@@ -155,13 +169,13 @@ function Difference({ id, from, to }: { id: string; from: string; to: string }) 
 export function Fields({ fields }: { fields: FieldDiff[] }) {
   if (fields.length === 0) return null;
   return (
-    <div className={css.scroll} tabIndex={0} role="region" aria-label="Fields that differ">
+    <div className={css.scroll} tabIndex={0} role="region" aria-label={say('versions.fields')}>
       <table className={css.fields}>
         <thead>
           <tr>
-            <th scope="col">Field</th>
-            <th scope="col">Before</th>
-            <th scope="col">After</th>
+            <th scope="col">{say('versions.field')}</th>
+            <th scope="col">{say('versions.before')}</th>
+            <th scope="col">{say('versions.after')}</th>
           </tr>
         </thead>
         <tbody>
@@ -169,10 +183,10 @@ export function Fields({ fields }: { fields: FieldDiff[] }) {
             <tr key={field.path}>
               <th scope="row">{field.path.slice(1).replaceAll('/', ' › ').replaceAll('~1', '/').replaceAll('~0', '~')}</th>
               <td className={field.old === undefined ? css.none : css.old}>
-                {field.old === undefined ? 'not set' : <del>{field.old}</del>}
+                {field.old === undefined ? say('versions.unset') : <del>{field.old}</del>}
               </td>
               <td className={field.new === undefined ? css.none : css.new}>
-                {field.new === undefined ? 'not set' : <ins>{field.new}</ins>}
+                {field.new === undefined ? say('versions.unset') : <ins>{field.new}</ins>}
               </td>
             </tr>
           ))}
@@ -205,11 +219,12 @@ function Back({
   const command = `tepui app rollback ${id} --to ${to.version}${keep ? ' --keep-instances' : ''}`;
   return (
     <Change
-      title={`Roll ${id} back to ${new Date(to.version).toLocaleString()}?`}
-      verb="Roll back"
+      title={say('versions.backTitle', { id, when: dateAndTime(to.version) })}
+      verb={say('versions.back')}
       disabled={!told.data || told.data.fields.length === 0}
       command={command}
-      done={`${id}: rolling back`}
+      call={calls.rollBack(id, { to: to.version, ...(keep && { keep_instances: true }) })}
+      done={say('versions.backDone', { id })}
       change={async (force) => {
         const body = { to: to.version, force, keep_instances: keep };
         const answer: Rollback = await api.rollBack(id, body);
@@ -223,7 +238,9 @@ function Back({
         <>
           <ul className={css.effect} data-testid="effect">
             {told.data.effect.map((sentence) => (
-              <li key={sentence}>{sentence}</li>
+              <li key={sentence}>
+                <Told text={sentence} />
+              </li>
             ))}
           </ul>
           <Fields fields={told.data.fields} />
@@ -231,7 +248,7 @@ function Back({
       )}
       {sizes && (
         <Check
-          label={`Keep ${now.instances.wanted} instances (that version had ${to.instances})`}
+          label={say('versions.keep', { n: now.instances.wanted, had: to.instances })}
           checked={keep}
           onChange={setKeep}
         />
@@ -259,10 +276,10 @@ function Undo({ id, done, onOver }: { id: string; done: Done; onOver: () => void
     try {
       // Its own deployment is what may stand in the way.
       await api.rollBack(id, { to: done.from, force: true });
-      toast(`${id}: the rollback is taken back`);
+      toast(say('versions.taken', { id }));
       onOver();
     } catch (cause) {
-      toast(cause instanceof Error ? cause.message : String(cause), true);
+      toastFailure(cause);
       setBusy(false);
     }
   };
@@ -272,11 +289,11 @@ function Undo({ id, done, onOver }: { id: string; done: Done; onOver: () => void
         tone="moving"
         action={
           <Button busy={busy} onClick={() => void undo()}>
-            Undo{left > 0 && ` (${left} s)`}
+            {left > 0 ? say('versions.undoIn', { s: left }) : say('ask.undo')}
           </Button>
         }
       >
-        {id} is being rolled back.
+        {say('versions.going', { id })}
       </Notice>
     </div>
   );

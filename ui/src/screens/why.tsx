@@ -1,21 +1,23 @@
 // Why a service is not running as wanted: one sentence, the funnel, every node, what would help.
 import { Check, X } from 'lucide-react';
-import { useState } from 'react';
+import { Fragment, useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../api/client';
 import { useWhy } from '../api/hooks';
-import type { AppSummary, Why } from '../api/types';
+import type { AppSummary, Shortage, Why } from '../api/types';
+import { said, Told } from '../components/said';
 import { Mark } from '../components/status';
 import { Age, Button, Command, Empty, Failure, Panel, Skeleton, useNow } from '../components/ui';
-import { count, cpus, duration, humanise, mebibytes } from '../lib/format';
-import { capital, LOOK, type Look, reasonWord } from '../lib/status';
+import { cpus, duration, mebibytes } from '../lib/format';
+import { LOOK, type Look, look, reasonWord } from '../lib/status';
+import { say, sayAny } from '../words';
 import { Change } from './actions';
 import css from './why.module.css';
 
 const LOOKS: Record<Why['state'], Look> = {
   ...LOOK,
   satisfied: LOOK.running,
-  no_report: { tone: 'neutral', shape: 'diamond', word: 'Not tried yet' },
+  no_report: look('neutral', 'diamond', 'Not tried yet'),
 };
 
 export default function WhyView({ app }: { app: AppSummary }) {
@@ -45,6 +47,7 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
   const [asked, setAsked] = useState(false);
   const [launching, setLaunching] = useState(false);
   const patch = report.change?.patch;
+  const placed = say('why.placed', { n: report.placed, of: report.wanted });
   const launch = async () => {
     setLaunching(true);
     await api.retryNow(app.id).catch(() => undefined);
@@ -56,7 +59,7 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
         <Mark look={LOOKS[report.state] ?? LOOKS.no_report} size={20} />
         <div className={css.answerText}>
           <p className={css.sentence}>
-            {capital(humanise(report.verdict.sentence))}{' '}
+            <Told text={report.verdict.sentence} capital />{' '}
             {report.verdict.since && (
               <span className="muted">
                 (<Age at={report.verdict.since} />)
@@ -64,40 +67,45 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
             )}
           </p>
           {report.verdict.cause && !report.verdict.sentence.includes(report.verdict.cause) && (
-            <p>{capital(humanise(report.verdict.cause))}</p>
+            <p>
+              <Told text={report.verdict.cause} capital />
+            </p>
           )}
           {report.verdict.next && !report.change && (
             <p>
-              <strong>Next:</strong> {humanise(report.verdict.next)}
+              <strong>{say('why.next')}</strong> <Told text={report.verdict.next} />
             </p>
           )}
           {report.delayed_until && <Until at={report.delayed_until} />}
           {report.closest && (
             <p>
-              Closest: <Link href={`/nodes/${report.closest.node_id}`}>{report.closest.host}</Link>
-              {report.closest.missing.length > 0 &&
-                `, ${report.closest.missing.map((shortage) => shortage.message).join('; ')}`}
+              {said('why.closest', {
+                host: <Link href={`/nodes/${report.closest.node_id}`}>{report.closest.host}</Link>,
+              })}
+              {report.closest.missing.map((shortage, at) => (
+                <Fragment key={shortage.message}>
+                  {at === 0 ? ', ' : '; '}
+                  <Lack shortage={shortage} />
+                </Fragment>
+              ))}
             </p>
           )}
           {report.change && (
             <p>
-              <strong>Smallest change that would place one more:</strong> {report.change.sentence}
+              <strong>{say('why.change')}</strong> <Told text={report.change.sentence} />
             </p>
           )}
           <p className={css.meta}>
-            {report.placed} of {report.wanted} placed
-            {report.at && (
-              <>
-                , last tried <Age at={report.at} suffix=" ago" />
-              </>
-            )}
+            {report.at
+              ? said('why.tried', { placed, age: <Age at={report.at} ago /> })
+              : placed}
           </p>
         </div>
         <div className={css.answerActions}>
-          {patch && <Button onClick={() => setAsked(true)}>Apply this change…</Button>}
+          {patch && <Button onClick={() => setAsked(true)}>{say('why.apply…')}</Button>}
           {report.delayed_until && (
             <Button onClick={() => void launch()} busy={launching}>
-              Launch now
+              {say('ask.launch')}
             </Button>
           )}
         </div>
@@ -105,15 +113,14 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
       <Command text={`tepui why ${app.id}`} />
       {asked && patch && (
         <Change
-          title={`Change ${app.id}?`}
-          verb="Apply"
-          done={`${app.id}: changing`}
+          title={say('why.changeTitle', { id: app.id })}
+          verb={say('why.apply')}
+          done={say('why.changing', { id: app.id })}
           change={(force) => api.change(app.id, patch, force)}
           onClose={() => setAsked(false)}
         >
           <p>
-            {report.change?.sentence}. All instances are replaced by ones with the new definition, as
-            the upgrade strategy allows.
+            <Told text={`${report.change?.sentence}.`} capital /> {say('why.replaced')}
           </p>
           <pre className={css.patch}>{JSON.stringify(patch, null, 2)}</pre>
         </Change>
@@ -124,14 +131,14 @@ function Answer({ app, report }: { app: AppSummary; report: Why }) {
 
 function Until({ at }: { at: string }) {
   const left = Date.parse(at) - useNow();
-  return <p>{left > 0 ? `Next launch in ${duration(left)}.` : 'The next launch is due.'}</p>;
+  return <p>{left > 0 ? say('why.nextLaunch', { time: duration(left) }) : say('why.due')}</p>;
 }
 
 /** How many nodes each check left over. */
 function Funnel({ report }: { report: Why }) {
   const most = Math.max(report.nodes_total, 1);
   return (
-    <Panel title={`Of ${count(report.nodes_total, 'node')}`}>
+    <Panel title={say('why.funnel', { n: report.nodes_total })}>
       <ol className={css.funnel}>
         {report.funnel
           .filter((step) => step.in > 0)
@@ -143,10 +150,10 @@ function Funnel({ report }: { report: Why }) {
               <span className={css.lost} style={{ width: `${(step.removed / most) * 100}%` }} />
             </span>
             <span className="nums">
-              {step.out} left
-              {step.removed > 0 && <strong>, {step.removed} out</strong>}
+              {say('why.left', { n: step.out })}
+              {step.removed > 0 && <strong>, {say('why.out', { n: step.removed })}</strong>}
             </span>
-            {step.detail && step.removed > 0 && <span className={css.detail}>{step.detail}</span>}
+            {step.detail && step.removed > 0 && <Told text={step.detail} className={css.detail} />}
           </li>
         ))}
       </ol>
@@ -156,7 +163,7 @@ function Funnel({ report }: { report: Why }) {
 
 function Constraints({ report }: { report: Why }) {
   return (
-    <Panel title="Constraints">
+    <Panel title={say('why.constraints')}>
       <ul className={css.constraints}>
         {report.constraints.map((constraint) => (
           <li key={`${constraint.field} ${constraint.operator} ${constraint.value}`}>
@@ -164,8 +171,9 @@ function Constraints({ report }: { report: Why }) {
               {constraint.field} {constraint.operator} {constraint.value}
             </code>
             <span>
-              rules out {count(constraint.removed, 'node')}
-              {constraint.sole ? `; of ${constraint.sole} nothing else does` : ''}
+              {constraint.sole
+                ? say('why.sole', { what: say('why.rulesOut', { n: constraint.removed }), n: constraint.sole })
+                : say('why.rulesOut', { n: constraint.removed })}
             </span>
           </li>
         ))}
@@ -174,26 +182,40 @@ function Constraints({ report }: { report: Why }) {
   );
 }
 
+/** How amounts of the resources that are counted are written. */
+const AMOUNTS = { cpus, mem: mebibytes, disk: mebibytes, gpus: cpus };
+
+/** What a node lacks: by code and numbers where these tell it all, else as the server says it. */
+function Lack({ shortage: { reason, needed, available, message } }: { shortage: Shortage }) {
+  if (needed !== undefined && available !== undefined && Object.hasOwn(AMOUNTS, reason)) {
+    const kind = reason as keyof typeof AMOUNTS;
+    const amount = (n: number) => say(`why.amount.${kind}`, { n, text: AMOUNTS[kind](n) });
+    // Amounts that round to the same are told apart by the server.
+    if (amount(needed) !== amount(available)) return say('why.needs', { needed: amount(needed), free: AMOUNTS[kind](available) });
+  }
+  return sayAny(`why.short.${reason}`) ?? <Told text={message} />;
+}
+
 /** Each node against each check that failed anywhere. */
 function Matrix({ report }: { report: Why }) {
   const reasons = [...new Set(report.nodes.flatMap((node) => node.failed.map(({ reason }) => reason)))];
   return (
-    <Panel title="Node by node, closest first" flush>
+    <Panel title={say('why.matrix')} flush>
       {reasons.length === 0 ? (
-        <Empty title="No node stands in the way" />
+        <Empty title={say('why.noneInTheWay')} />
       ) : (
         // The table scrolls sideways on small screens and must be reachable by keyboard for that.
-        <section className={css.scroll} aria-label="Nodes and checks" tabIndex={0}>
+        <section className={css.scroll} aria-label={say('why.table')} tabIndex={0}>
           <table className={css.matrix}>
             <thead>
               <tr>
-                <th scope="col">Node</th>
+                <th scope="col">{say('list.node')}</th>
                 {reasons.map((reason) => (
                   <th key={reason} scope="col">
                     {reasonWord(reason)}
                   </th>
                 ))}
-                <th scope="col">Free</th>
+                <th scope="col">{say('why.free')}</th>
               </tr>
             </thead>
             <tbody>
@@ -208,16 +230,16 @@ function Matrix({ report }: { report: Why }) {
                       <td key={reason}>
                         {failed ? (
                           <span className={css.no}>
-                            <X size={14} aria-label="no:" /> {failed.message}
+                            <X size={14} aria-label={say('why.no')} /> <Lack shortage={failed} />
                           </span>
                         ) : (
-                          <Check size={14} aria-label="yes" className={css.yes} />
+                          <Check size={14} aria-label={say('why.yes')} className={css.yes} />
                         )}
                       </td>
                     );
                   })}
                   <td className="nums">
-                    {node.free ? `${cpus(node.free.cpus)} cpus, ${mebibytes(node.free.mem_mb)}` : '–'}
+                    {node.free ? say('panel.size', { cpus: cpus(node.free.cpus), mem: mebibytes(node.free.mem_mb) }) : '–'}
                   </td>
                 </tr>
               ))}

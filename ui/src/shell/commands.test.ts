@@ -19,6 +19,15 @@ test('names lead to pages, whole pieces before letters', () => {
   expect(entriesFor('zzzz', known)).toEqual([]);
 });
 
+test('every page of the frame and every view of a service has a name', () => {
+  for (const page of ['services', 'nodes', 'activity', 'deployments']) {
+    expect(first(page)?.run).toEqual({ kind: 'go', href: `/${page}` });
+  }
+  for (const view of ['activity', 'versions', 'config', 'why']) {
+    expect(first(`${view} graf`)?.run).toEqual({ kind: 'go', href: `/services/-/tools/grafana?tab=${view}` });
+  }
+});
+
 test('verbs say what is done', () => {
   expect(first('logs graf')?.run).toEqual({ kind: 'go', href: '/services/-/tools/grafana?tab=logs' });
   expect(first('scale api 5')?.run).toEqual({ kind: 'scale', id: '/shop/api', to: 5 });

@@ -5,8 +5,8 @@ import { useEffect, useState } from 'react';
 import { useConnection, useStatus } from '../api/hooks';
 import { live } from '../api/live';
 import { Button, useNow } from '../components/ui';
-import { duration } from '../lib/format';
-import { currentLanguage, say } from '../words';
+import { duration, timeOfDay } from '../lib/format';
+import { say } from '../words';
 import css from './connection.module.css';
 
 export function ConnectionDot() {
@@ -37,7 +37,7 @@ function Lost() {
         <span aria-live="off">
           {heardAt > 0
             ? say('link.asOf', {
-                time: new Date(heardAt).toLocaleTimeString(currentLanguage()),
+                time: timeOfDay(new Date(heardAt)),
                 age: duration(now - heardAt),
               })
             : say('link.nothing')}{' '}

@@ -34,12 +34,21 @@ const list = (): Rows => [
   ['F6', say('key.dock')],
 ];
 
+const logs = (): Rows => [
+  ['n Shift n', say('log.key.hits')],
+  ['j k', say('log.key.lines')],
+  ['c', say('log.key.context')],
+  ['y', say('log.key.link')],
+];
+
 export default function Keyboard({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title={say('user.keyboard')} onClose={onClose} actions={<Button onClick={onClose}>{say('dialog.close')}</Button>}>
       <Keys rows={everywhere()} />
       <h3 className={css.group}>{say('key.inList')}</h3>
       <Keys rows={list()} />
+      <h3 className={css.group}>{say('log.keys')}</h3>
+      <Keys rows={logs()} />
     </Dialog>
   );
 }

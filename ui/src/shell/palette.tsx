@@ -1,7 +1,7 @@
 // One box that leads to any service, node or page, and does what a verb before a name says.
 import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
-import { useRows } from '../api/hooks';
+import { useLoaded, useRows } from '../api/hooks';
 import { useModal } from '../components/modal';
 import { Mark } from '../components/status';
 import { Stored, texts } from '../lib/stored';
@@ -21,7 +21,7 @@ export function Palette({
   onKeyboard,
 }: {
   onClose: () => void;
-  onAsk: (what: Ask, id: string) => void;
+  onAsk: (what: Ask, id: string, to?: number) => void;
   onKeyboard: () => void;
 }) {
   const ref = useRef<HTMLDialogElement>(null);
@@ -31,6 +31,7 @@ export function Palette({
   const [, go] = useLocation();
   const apps = useRows('apps');
   const nodes = useRows('nodes');
+  const loaded = useLoaded();
   useModal(ref);
   useEffect(() => {
     document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: 'nearest' });
@@ -56,7 +57,7 @@ export function Palette({
     else {
       const app = apps.find((one) => one.id === run.id);
       // One that a deployment holds is asked about.
-      if (app) void scaleTo(app, run.to, () => onAsk('scale', run.id));
+      if (app) void scaleTo(app, run.to, () => onAsk('scale', run.id, run.to));
     }
   };
   const key = (event: KeyboardEvent) => {
@@ -116,7 +117,7 @@ export function Palette({
           </div>
         ))}
       </div>
-      {found.length === 0 && <p className={css.none}>{say('search.none', { query })}</p>}
+      {found.length === 0 && <p className={css.none}>{loaded ? say('search.none', { query }) : say('list.loading')}</p>}
     </dialog>
   );
 }

@@ -46,7 +46,7 @@ const SECTIONS: Section[] = [
 
 export function Shell({ me }: { me: Me }) {
   const [location, go] = useLocation();
-  const [overlay, setOverlay] = useState<'palette' | 'keyboard' | { what: Ask; id: string }>();
+  const [overlay, setOverlay] = useState<'palette' | 'keyboard' | { what: Ask; id: string; to?: number | undefined }>();
   useKeys({
     'mod+k': () => setOverlay('palette'),
     '?': () => setOverlay('keyboard'),
@@ -123,7 +123,7 @@ export function Shell({ me }: { me: Me }) {
       {overlay === 'palette' && (
         <Palette
           onClose={() => setOverlay(undefined)}
-          onAsk={(what, id) => setOverlay({ what, id })}
+          onAsk={(what, id, to) => setOverlay({ what, id, to })}
           onKeyboard={() => setOverlay('keyboard')}
         />
       )}
@@ -136,12 +136,12 @@ export function Shell({ me }: { me: Me }) {
 }
 
 /** What was asked for from the search box, as long as its service is there. */
-function Asked({ what, id, onClose }: { what: Ask; id: string; onClose: () => void }) {
+function Asked({ what, id, to, onClose }: { what: Ask; id: string; to?: number | undefined; onClose: () => void }) {
   const app = useRow('apps', id);
   const [location, go] = useLocation();
   if (!app) return null;
   const gone = () => location.startsWith('/services/-/') && go('/services');
-  return <AskDialog what={what} app={app} onClose={onClose} onDeleted={gone} />;
+  return <AskDialog what={what} app={app} to={to} onClose={onClose} onDeleted={gone} />;
 }
 
 function SideBar({ location }: { location: string }) {

@@ -1,6 +1,6 @@
 // The way in: name and password; the session itself is an HttpOnly cookie the page never reads.
 import { type FormEvent, useState } from 'react';
-import { ApiError, api } from '../api/client';
+import { ApiError, api, wording } from '../api/client';
 import { TextField } from '../components/field';
 import { Button } from '../components/ui';
 import { comeBack } from './comeback';
@@ -23,7 +23,7 @@ export default function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
     } catch (cause) {
       setBusy(false);
       if (cause instanceof ApiError && cause.status === 401) setError(say('signin.wrong'));
-      else setError(cause instanceof Error ? cause.message : String(cause));
+      else setError(wording(cause).text);
     }
   };
 

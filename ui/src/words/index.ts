@@ -1,5 +1,6 @@
 // Every text of the page by its key, in the reader's language. `en.ts` says which keys there are and
-// what each needs to know; another language is fetched only when it is chosen.
+// what each needs to know; another language is fetched only when it is chosen. An area of the page has
+// a file in each language, spread into `en.ts` and `de.ts` by a line each.
 import { en } from './en';
 
 type Words = typeof en;
@@ -7,16 +8,18 @@ export type Key = keyof Words;
 /** One text, or one for each way the language counts by `n`. */
 type Text = string | { readonly one: string; readonly other: string };
 /** What another language must bring: the same keys, counted where English counts. */
-export type Catalog = { readonly [K in Key]: Words[K] extends string ? string : Record<'one' | 'other', string> };
+export type Catalog<Area = Words> = {
+  readonly [K in keyof Area]: Area[K] extends string ? string : Record<'one' | 'other', string>;
+};
 
 /** The `{names}` in a text. */
 type Names<S> = S extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
 type Wants<T> = T extends { other: infer Other } ? 'n' | Names<Other> : Names<T>;
-type Values<K extends Key> = [Wants<Words[K]>] extends [never]
-  ? []
-  : [values: Record<Wants<Words[K]>, string | number>];
+/** What a text has to be told, as texts and numbers or as whatever takes their places. */
+export type ValuesOf<K extends Key, V> = Record<Wants<Words[K]>, V>;
+type Values<K extends Key> = [Wants<Words[K]>] extends [never] ? [] : [values: ValuesOf<K, string | number>];
 
-/** How a language is called in itself. A new one is a line here and a file beside `de.ts`. */
+/** How a language is called in itself. A new one is a line here and what lies beside `de.ts`, `de/`. */
 export const LANGUAGES = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof LANGUAGES;
 
@@ -28,7 +31,7 @@ const OTHERS: Record<Exclude<Language, 'en'>, () => Promise<Catalog>> = {
 let language: Language = 'en';
 let catalog: Catalog = en;
 let plurals = new Intl.PluralRules(language);
-let numbers = new Map<number, Intl.NumberFormat>();
+let numbers = new Map<string, Intl.NumberFormat>();
 const listeners = new Set<() => void>();
 
 function isLanguage(text: string | null | undefined): text is Language {
@@ -76,28 +79,32 @@ export function onLanguage(f: () => void): () => void {
   return () => listeners.delete(f);
 }
 
-/** A number as the reader's language writes it, with at most so many decimals. */
-export function number(value: number, decimals = 0, useGrouping = true): string {
-  const key = useGrouping ? decimals : -1 - decimals;
+/** A number as the reader's language writes it, with at most so many decimals, and at least so many. */
+export function number(value: number, decimals = 0, useGrouping = true, atLeast = 0): string {
+  const key = `${decimals} ${useGrouping} ${atLeast}`;
   let format = numbers.get(key);
   if (!format) {
-    format = new Intl.NumberFormat(language, { maximumFractionDigits: decimals, useGrouping });
+    const digits = { minimumFractionDigits: atLeast, maximumFractionDigits: decimals };
+    format = new Intl.NumberFormat(language, { ...digits, useGrouping });
     numbers.set(key, format);
   }
   return format.format(value);
 }
 
-function filled(text: Text, values: Record<string, string | number>): string {
-  const chosen = typeof text === 'string' ? text : text[plurals.select(Number(values.n)) === 'one' ? 'one' : 'other'];
-  return chosen.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = values[name];
+/** The text of `key`, cut at its values: texts in the even places, values in the odd ones. */
+export function pieces<K extends Key, V>(key: K, values: ValuesOf<K, V>): (string | V)[] {
+  const text: Text = catalog[key];
+  const given = values as Record<string, V>;
+  const form = typeof text === 'string' ? text : text[plurals.select(Number(given.n)) === 'one' ? 'one' : 'other'];
+  return form.split(/\{(\w+)\}/).map((part, at) => {
+    const value = at % 2 === 0 ? part : given[part];
     return typeof value === 'number' ? number(value) : (value ?? '');
   });
 }
 
 /** The text of `key` with its values; numbers are written as the language does. */
 export function say<K extends Key>(key: K, ...values: Values<K>): string {
-  return filled(catalog[key], values[0] ?? {});
+  return pieces(key, (values[0] ?? {}) as ValuesOf<K, string | number>).join('');
 }
 
 /** The text of a key that is put together, such as a state's; undefined when there is none. */

@@ -272,11 +272,14 @@ impl<'a> Facts<'a> {
     /// How many are up, for what a deployment has still to do.
     fn n_up_words(&self) -> String {
         let n_up = self.n_up;
+        // Those of the definition before may serve all the while: only new ones are counted.
+        let is_mixed = self.present.iter().any(|i| !self.view.state.is_current(i));
+        let (one, new) = if is_mixed { ("new", "new ") } else { ("one", "") };
         match self.wanted {
             0 => format!("being stopped, {} left", count(self.present.len(), "instance")),
-            1 if n_up == 0 => "its one instance is not up yet".to_owned(),
-            1 => "its one instance is up".to_owned(),
-            wanted => format!("{n_up} of {wanted} instances are up"),
+            1 if n_up == 0 => format!("its {one} instance is not up yet"),
+            1 => format!("its {one} instance is up"),
+            wanted => format!("{n_up} of {wanted} {new}instances are up"),
         }
     }
 

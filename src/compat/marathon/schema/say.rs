@@ -78,7 +78,7 @@ fn wanted(text: &str, node: &Value) -> Wanted {
         "error.expected.jsarray" => value("a list".to_owned()),
         "error.expected.jsobject" => value("an object".to_owned()),
         "error.expected.date.isoformat" => value("a time, as 2026-11-28T08:00:00.000Z".to_owned()),
-        "error.min" => value(format!("at least {}{short}", node["minimum"])),
+        "error.min" => value(format!("at least {}{short}", plain(&node["minimum"]))),
         "error.max" => value(format!("at most {}{short}", node["maximum"])),
         "error.minLength" if node["minLength"] == 1 => {
             Wanted::Value("must not be empty".to_owned())
@@ -127,6 +127,12 @@ fn rule(text: &str) -> String {
         }
         other => other.to_owned(),
     }
+}
+
+/// A number without a fraction that it does not have.
+fn plain(number: &Value) -> String {
+    let text = number.to_string();
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
 fn one_of(names: &[Value]) -> String {

@@ -250,7 +250,7 @@ fn faults_are_sentences_at_their_place() {
         ),
         (
             json!({"id": "/a", "cmd": "sleep 1", "resourceLimits": {"cpus": -1}}),
-            "/resourceLimits/cpus resourceLimits.cpus must be at least 0.0, found -1",
+            "/resourceLimits/cpus resourceLimits.cpus must be at least 0, found -1",
         ),
         (
             json!({"id": "/a", "cmd": "sleep 1", "instances": 2_000_000_000}),

@@ -81,7 +81,7 @@ fn a_spark_is_thirty_points_beside_the_greatest() {
     let sparks = recorded.each(
         9,
         is_service,
-        |_, spark| spark(Measure::CpusUsed).unwrap(),
+        |_, spark| spark(Measure::CpusUsed),
         (Grid::FINE, first, first + 359),
     );
     let [spark] = &sparks[..] else { panic!("{} sparks", sparks.len()) };

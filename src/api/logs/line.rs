@@ -1,0 +1,81 @@
+//! What is looked for in an output stream, and what was found there.
+
+use std::time::Duration;
+
+use regex::Regex;
+
+/// A line is told as far as this.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
+/// Bytes asked of a file at once.
+pub const PIECE_BYTES: u64 = 128 << 10;
+/// Lines that an answer may have more, for all of the moment it ends with.
+pub const MOMENT_LINES_MAX: usize = 10_000;
+/// How long all of one stream may take.
+pub const STREAM_MAX: Duration = Duration::from_secs(8);
+
+/// What is looked for.
+#[derive(Clone, Default)]
+pub struct Wanted {
+    /// Milliseconds since the epoch; from this one on, and before that one.
+    pub since: Option<i64>,
+    pub before: Option<i64>,
+    /// From this one on, the oldest first.
+    pub after: Option<i64>,
+    pub grep: Option<Regex>,
+    /// Lines of one stream.
+    pub lines_max: usize,
+    /// Bytes of one stream.
+    pub bytes_max: u64,
+}
+
+impl Wanted {
+    /// Whether the pattern, where there is one, is in the text.
+    pub fn matches(&self, text: &str) -> bool {
+        self.grep.as_ref().is_none_or(|grep| grep.is_match(text))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub at: Option<i64>,
+    /// Where it stands in its file.
+    pub offset: u64,
+    /// Its end was not written yet.
+    pub partial: bool,
+    /// It is longer than what is told of it.
+    pub cut: bool,
+    pub text: String,
+}
+
+impl Line {
+    /// What stands at `offset`, without its break.
+    pub fn new(at: Option<i64>, offset: u64, bytes: &[u8]) -> Self {
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LINE_BYTES_MAX)]).into_owned();
+        Self { at, offset, partial: false, cut: bytes.len() > LINE_BYTES_MAX, text }
+    }
+}
+
+/// What was found in one stream.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In the order of the search.
+    pub lines: Vec<Line>,
+    /// Where the file goes on after what was looked at; before a line that has not ended.
+    pub next_offset: u64,
+    pub searched_bytes: u64,
+    /// The search ended here: backwards, lines before this moment were not looked at, onwards those
+    /// from it on.
+    pub until: Option<i64>,
+    /// Why not all that was asked for was looked at.
+    pub cut: Option<&'static str>,
+}
+
+/// Whether to read on.
+#[derive(PartialEq)]
+pub enum Step {
+    On,
+    /// All that was asked for is there.
+    Enough,
+}

@@ -1,0 +1,36 @@
+// German: what of a Compose file is not carried over.
+import type { Catalog } from '../index';
+import type { compose as english } from '../en/compose';
+
+export const compose: Catalog<typeof english> = {
+  'compose.notYaml': 'Das ist kein YAML: {message}',
+  'compose.noServices': 'Eine Compose-Datei hat ihre Dienste unter dem Schlüssel services.',
+  'compose.about': '{key}: {text}',
+  'compose.none': 'hat hier kein Gegenstück',
+  'compose.why.build': 'Abbilder werden hier nicht gebaut: eines in eine Registry laden und in image nennen',
+  'compose.why.networks': 'Dienste erreichen einander über ihre DNS-Namen; die Netze der Datei werden nicht angelegt',
+  'compose.why.volumes': 'benannte Volumes werden dauerhafte von 1 GiB',
+  'compose.why.env_file': 'die Datei liegt auf dem eigenen Rechner: ihre Variablen gehören in environment',
+  'compose.why.secrets': 'einen Speicher für Geheimnisse gibt es noch nicht: environment nehmen',
+  'compose.why.configs': 'Dateien des Compose-Projekts werden nicht übertragen: fetch nehmen',
+  'compose.why.logging': 'die Ausgabe behält der Knoten',
+  'compose.why.links': 'Dienste erreichen einander über ihre DNS-Namen',
+  'compose.why.extra_hosts': '/etc/hosts im Abbild schreiben',
+  'compose.why.network_mode': 'benutzt wird die Bridge des Knotens',
+  'compose.why.restart': 'eine Instanz, die endet, wird immer neu gestartet',
+  'compose.noImage': 'Es gibt kein Abbild: vor dem Start eines nennen.',
+  'compose.variable': '{key} nimmt den Wert vom eigenen Rechner: hier hinschreiben.',
+  'compose.containerName': 'container_name: Container heißen nach ihrer Instanz.',
+  'compose.deploy': 'deploy.{key} wird nicht übertragen.',
+  'compose.noMemory': 'Kein Speicher ist genannt: verlangt werden 128 MiB, und eine Instanz, die mehr nimmt, wird beendet.',
+  'compose.noShell': 'command: keine Shell liest es; braucht es eine, gehört es in cmd.',
+  'compose.noTarget': 'Dieser Port hat kein Ziel.',
+  'compose.portAddress': '{port}: die Adresse wird nicht übertragen; der Port ist auf allen des Knotens offen.',
+  'compose.portRange': '{port}: ein Bereich von Ports wird nicht übertragen; jeden einzeln nennen.',
+  'compose.published': '{from} → {to}: jede Instanz bekommt einen freien Port ihres Knotens; wer darauf besteht, schreibt hostPort: {from}.',
+  'compose.tmpfs': '{path}: ein Volume im Speicher wird nicht übertragen.',
+  'compose.local': '{path} ist ein Pfad auf dem eigenen Rechner und bleibt weg. Einen absoluten Pfad der Knoten nehmen, oder fetch.',
+  'compose.fromNode': '{path} kommt von dem Knoten, auf dem eine Instanz läuft.',
+  'compose.volume': '{from} wird das dauerhafte Volume {path} von 1 GiB, zu finden unter /mnt/mesos/sandbox/{path} statt {to}.',
+  'compose.check': 'healthcheck: die Prüfung des Abbilds wird nicht benutzt; hier eine nennen.',
+};

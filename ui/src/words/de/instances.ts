@@ -1,0 +1,46 @@
+// German: the list of instances.
+import type { Catalog } from '../index';
+import type { instances as english } from '../en/instances';
+
+export const instances: Catalog<typeof english> = {
+  'instances.filter': 'Instanzen filtern',
+  'instances.filterHint': 'Nach Kennung, node:, is:…',
+  'instances.none': 'Keine Instanz passt',
+  'instances.found': '{n} von {of}',
+
+  'kill.label': 'Ausgewählte Instanzen',
+  'kill.stop…': 'Anhalten…',
+  'kill.title': { one: '{n} Instanz anhalten', other: '{n} Instanzen anhalten' },
+  'kill.about': 'Jede wird aus der Lastverteilung genommen und angehalten. Andere nehmen ihre Plätze ein.',
+  'kill.aboutScale': 'Jede wird aus der Lastverteilung genommen und angehalten. Keine wird ersetzt.',
+  'kill.scale': 'Auch die Anzahl um so viele senken',
+  'kill.steps': 'Instanzen, und wie es ausging',
+  'kill.done': { one: '{n} Instanz: wird angehalten', other: '{n} Instanzen: werden angehalten' },
+
+  'instances.instance': 'Instanz',
+  'instances.newVersion': 'neue Version',
+  'instances.oldVersion': 'alte Version',
+  'instances.address': 'Adresse',
+  'instances.since': 'Seit',
+  'instances.copyId': 'Kennung {id} kopieren',
+  'instances.copyAddress': 'Adresse {address} kopieren',
+  'instances.log': 'Ausgabe',
+  'instances.logOf': 'Ausgabe von {id}',
+  'instances.shell': 'Shell',
+  'instances.files': 'Dateien',
+  'instances.actions': 'Aktionen für Instanz {id}',
+  'instances.showEnded': '{n} beendete zeigen',
+  'instances.hideEnded': '{n} beendete verbergen',
+  'instances.of': 'Instanzen von {id}',
+  'instances.noneRuns': 'Keine Instanz läuft',
+  'instances.noneWanted': 'Keine ist gewünscht: eine neue Anzahl startet welche.',
+  'instances.nonePlaced': 'Bisher hat keine einen Platz.',
+  'instances.exitCode': 'Exit-Code {code}',
+  'kill.one': 'Instanz {id} anhalten?',
+  'kill.stop': 'Anhalten',
+  'kill.doneOne': '{id}: wird angehalten',
+  'kill.aboutOne': 'Die Instanz von {app} auf {host} wird aus der Lastverteilung genommen und angehalten.',
+  'kill.replaced': 'Eine andere nimmt ihren Platz ein.',
+  'kill.notReplaced': 'Sie wird nicht ersetzt.',
+  'kill.scaleOne': 'Auch die Anzahl um eins senken',
+};

@@ -1,0 +1,27 @@
+// English: nodes.
+export const nodes = {
+  'nodes.summary': '{nodes}, {n} taking work',
+  'nodes.filter': 'Filter nodes',
+  'nodes.filterHint': 'Filter by name, zone:, attribute:…',
+  'nodes.none': 'No node has joined',
+  'nodes.noMatch': 'No node matches',
+
+  'node.gone': 'There is no node {id}',
+  'node.seen': 'last seen',
+  'node.takeBack': 'Take work again',
+  'node.takenBack': '{host}: takes work again',
+  'node.drain': 'Drain',
+  'node.drain…': 'Drain…',
+  'node.drainTitle': 'Drain {host}?',
+  'node.draining': '{host}: draining',
+  'node.drainHint': 'The node takes no new work until you take it back.',
+  'node.fates': 'What would happen',
+  'node.otherTasks': 'Other tasks',
+  'node.leaves': 'Data in {volumes} stays behind on this node',
+  'node.empty': 'Nothing runs here',
+  'node.instances': 'Instances on {host}',
+  'node.zone': 'Region and zone',
+  'node.attributes': 'Attributes',
+  'node.ports': 'Host ports',
+  'node.id': 'Id',
+} as const;
