@@ -124,7 +124,7 @@ await check('a search finds, counts, goes from match to match and shows what is 
   const current = log.locator('[aria-current]');
   const task = await current.locator('[title]').nth(1).getAttribute('title');
   const before = await rows.count();
-  await page.keyboard.press('c');
+  await page.keyboard.press('z');
   await until('lines around it', async () => (await rows.count()) > before);
   const around = await page.$$eval('[data-line]', (all) => {
     const at = all.findIndex((row) => row.hasAttribute('aria-current'));
@@ -173,7 +173,7 @@ await check('a link leads to its line', async () => {
   link = await page.evaluate(() => navigator.clipboard.readText());
   const other = await page.context().newPage();
   await other.goto(link.replace('grep=', 'was='));
-  const found = other.locator('[aria-current]');
+  const found = other.getByRole('log').locator('[aria-current]');
   await found.getByText(/^line 3$/).waitFor();
   must((await found.locator('[title]').nth(1).getAttribute('title')) === title, 'it is a line of another');
   const inView = await found.evaluate((row) => { const [a, b] = [row.getBoundingClientRect(), row.closest('[role=log]').getBoundingClientRect()]; return a.top >= b.top && a.bottom <= b.bottom; });

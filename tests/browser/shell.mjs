@@ -20,8 +20,7 @@ const axe = require('axe-core');
 const WAIT_MS = 20_000;
 const VIEWS = [
   { name: '1440-light', width: 1440, height: 900, colorScheme: 'light' },
-  { name: '1440-dark', width: 1440, height: 900, colorScheme: 'dark' },
-  { name: '390-light', width: 390, height: 844, colorScheme: 'light' },
+  { name: '390-dark', width: 390, height: 844, colorScheme: 'dark' },
 ];
 const stays = `/browser-test/stays-${Date.now().toString(36)}`;
 const ends = stays.replace('stays', 'ends');
@@ -135,7 +134,7 @@ async function examine(page, view, name) {
 }
 
 async function openShell(page, view) {
-  await page.goto(service(stays));
+  await page.goto(`${service(stays)}?tab=instances`);
   const code = page.locator('[data-task]').first();
   await code.waitFor();
   if (view.width < 720) {
@@ -247,7 +246,7 @@ async function shells(view) {
 async function files(view) {
   const { context, page, problems } = await open(view);
   await check(`${view.name}: files of what has ended are listed, read and followed`, async () => {
-    await page.goto(service(ends));
+    await page.goto(`${service(ends)}?tab=instances`);
     const past = page.getByRole('button', { name: /^Show \d+ ended/ });
     await past.or(page.locator('[data-task]').first()).first().waitFor();
     if (await past.isVisible()) await past.click();
@@ -298,7 +297,7 @@ await run(page, {
   backoffSeconds: 600,
   cmd: `mkdir -p data; printf '${HOSTILE}' > data/hostile; head -c 3000 /dev/urandom > blob; echo '${HOSTILE}'; echo said at the end; exit 3`,
 });
-await page.goto(service(stays));
+await page.goto(`${service(stays)}?tab=instances`);
 await page.getByTestId('instances').getByText('1 of 1').waitFor();
 for (const view of VIEWS) {
   await shells(view);

@@ -18,7 +18,7 @@ export function LineTools({ name, context, onContext, onLink, onCopy }: Props) {
   return (
     <div className={css.lineTools} role="toolbar" aria-label={say('log.line', { name })}>
       {context !== undefined && (
-        <Button kind="quiet" aria-pressed={context} aria-label={around} title={around} aria-keyshortcuts="C" onClick={onContext}>
+        <Button kind="quiet" aria-pressed={context} aria-label={around} title={around} aria-keyshortcuts="Z" onClick={onContext}>
           <UnfoldVertical size={15} aria-hidden />
         </Button>
       )}

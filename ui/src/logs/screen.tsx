@@ -154,7 +154,7 @@ function Workbench({ app, tasks, address, search, set, onAnew }: Props) {
     ...(address.grep && { n: () => void goHit(1), N: () => void goHit(-1) }),
     j: () => step(1),
     k: () => step(-1),
-    ...(line && { c: () => void toggleContext(), y: copyLink }),
+    ...(line && { z: () => void toggleContext(), y: copyLink }),
   });
 
   const partsOf = useMemo(() => parts(lines), [lines]);

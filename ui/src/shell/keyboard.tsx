@@ -37,7 +37,7 @@ const list = (): Rows => [
 const logs = (): Rows => [
   ['n Shift n', say('log.key.hits')],
   ['j k', say('log.key.lines')],
-  ['c', say('log.key.context')],
+  ['z', say('log.key.context')],
   ['y', say('log.key.link')],
 ];
 
