@@ -26,7 +26,7 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start pauses mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install ui-gallery clean prepare prepare-tools prepare-test crates deb
+.PHONY: help run build test quick first-start pages pauses mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install ui-gallery clean prepare prepare-tools prepare-test crates deb
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -61,6 +61,9 @@ quick: ## check, lint and unit tests: under two minutes when warm
 first-start: prepare-test build ## the demo on an engine that never ran before, and after restarts in any order
 	@installer/prepare.sh demo
 	tests/machine/first-start.sh $(TEPUI)
+
+pages: prepare-test build ## the page in a browser at length: whole tasks, logs, map, German; some minutes
+	tests/machine/pages.sh $(TEPUI) $(ARGS)
 
 pauses: prepare-test build ## processes stopped, clocks stepped, agents away, on two hosts; about an hour
 	@installer/prepare.sh rig

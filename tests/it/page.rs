@@ -1,4 +1,5 @@
-//! The page: its own tests, and a real browser against a real system running the demo.
+//! The page: its own tests, and a real browser against a real system running the demo. What takes longer
+//! is `make pages`.
 
 use std::process::Command;
 
@@ -75,13 +76,6 @@ fn a_browser_opens_shells_loses_them_has_them_again_and_reads_files() {
     browse_in(&System::start(), "shell.mjs", &[]);
 }
 
-/// Logs: three instances and both streams in one list, what is hostile, earlier attempts, an instance that
-/// comes later, links, a phone, 400 lines a second.
-#[test]
-fn a_browser_reads_the_logs_of_all_instances_as_they_come() {
-    browse_in(&System::start(), "logs.mjs", &[]);
-}
-
 /// Sizes and counts, which are the same on a slow machine; times are a subject of `make bench`.
 #[test]
 fn the_page_keeps_within_its_budgets() {
@@ -99,12 +93,6 @@ fn the_page_keeps_within_its_budgets() {
     system.wait_running("/budget/writer", 1);
     let env = [("TEPUI_APP", "/budget/writer"), ("TEPUI_QUIET", "/budget/quiet")];
     browse_in(&system, "budget.mjs", &env);
-}
-
-/// From what is seen to what was wanted: rollouts that fail, attempts of long ago, drains, many at once.
-#[test]
-fn a_browser_does_whole_tasks_of_an_operator() {
-    browse_in(&System::start(), "tasks.mjs", &[]);
 }
 
 /// Names, labels, output and files that a hostile task chose, on every view.
@@ -131,19 +119,6 @@ fn the_kit_looks_as_it_did() {
 #[test]
 fn a_browser_gets_everywhere_by_keys() {
     browse("keys.mjs");
-}
-
-/// Every screen in German, wide and on a phone: no English but the server's own, which is marked so.
-#[test]
-fn a_browser_finds_no_english_in_the_german_page() {
-    browse("german.mjs");
-}
-
-/// The map of the nodes with few and with many of them, a drain from its preview to its end, an invitation
-/// and who comes, traffic: in made-up clusters.
-#[test]
-fn a_browser_sees_the_cluster_as_a_map_and_drains_a_node() {
-    browse("map.mjs");
 }
 
 /// What goes wrong in a real cluster: a check, a program that ends, a service too large for any node.
