@@ -258,11 +258,19 @@ await task('a service is made as a copy of another', async () => {
 
 await task('a node is drained after a look at what that does, and taken back', async () => {
   await page.goto(`${base}/ui/nodes`);
-  await page.getByRole('table', { name: 'Nodes' }).getByRole('link').first().click();
+  // By a key: a click on the map may meet an instance.
+  await page.locator('[data-map] [data-node]').press('Enter');
   await page.getByRole('button', { name: 'Drain…' }).click();
-  const fates = dialog.getByRole('list', { name: 'What would happen' });
-  // The only node there is: nothing can go elsewhere, and that is said before.
-  await fates.getByRole('listitem').filter({ hasText: WEB.id }).getByText('2 without a place').waitFor();
+  // The only node there is: nothing can go elsewhere, and that is said before, by where it goes.
+  const stays = (within) =>
+    within
+      .getByRole('list', { name: 'What would happen' })
+      .getByRole('listitem')
+      .filter({ hasText: 'No place' })
+      .getByRole('listitem')
+      .filter({ has: page.getByRole('link', { name: WEB.id, exact: true }) })
+      .getByText('2', { exact: true });
+  await stays(dialog).waitFor();
   await sound(page, 'the preview');
   await page.screenshot({ path: join(shots, 'drain.png') });
   await dialog.getByRole('button', { name: 'Drain', exact: true }).click();
@@ -270,6 +278,9 @@ await task('a node is drained after a look at what that does, and taken back', a
   const back = page.getByRole('button', { name: 'Take work again' });
   await back.waitFor();
   await page.getByText('Draining', { exact: true }).first().waitFor();
+  // The plan stays to be looked at while it is carried out.
+  await stays(page.getByRole('main')).waitFor();
+  must((await page.getByRole('progressbar', { name: 'Moving off this node' }).getAttribute('aria-valuenow')) === '0', 'something is gone');
   await back.click();
   await page.getByRole('button', { name: 'Drain…' }).waitFor();
   await page.getByText('Active', { exact: true }).first().waitFor();
