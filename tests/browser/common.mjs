@@ -71,10 +71,15 @@ export async function signedIn(browser, base, options = {}) {
   return page;
 }
 
-/** No rule of axe is broken but those left out, and nothing is wider than the window. */
-export async function sound(page, name, without = []) {
+/** Nothing is wider than the window. */
+export async function fits(page, name) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   must(wide <= 0, `${name} is ${wide} px wider than the window`);
+}
+
+/** No rule of axe is broken (`within` a part of the page) but those left out, and nothing is wider than the window. */
+export async function sound(page, name, without = [], within = 'html') {
+  await fits(page, name);
   // What is half faded in has half of its contrast.
   await page.evaluate(() => {
     const short = document.getAnimations().filter((animation) => animation.effect.getComputedTiming().endTime < 1_000);
@@ -82,7 +87,10 @@ export async function sound(page, name, without = []) {
   });
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe.source);
   const rules = Object.fromEntries(without.map((rule) => [rule, { enabled: false }]));
-  const { violations } = await page.evaluate(([values, off]) => globalThis.axe.run(document, { runOnly: values, rules: off }), [RULES, rules]);
+  const { violations } = await page.evaluate(
+    ([part, values, off]) => globalThis.axe.run(part === 'html' ? document : part, { runOnly: values, rules: off }),
+    [within, RULES, rules],
+  );
   const told = violations.map((v) => `${name}: ${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.any[0]?.message ?? ''}`).join(' | ')}`);
   must(violations.length === 0, told.join('\n'));
 }

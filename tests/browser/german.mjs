@@ -5,17 +5,19 @@
 //
 // Needs `make ui` and Debian's chromium. Pictures go to a folder it prints.
 import { join } from 'node:path';
-import { check, cluster, finish, launch, must, picturesOf, signedIn, sound } from './common.mjs';
+import { check, cluster, finish, fits, launch, must, picturesOf, signedIn, sound } from './common.mjs';
 
 /** Said alike in both languages. A word that stands here no more is told. */
 const SAME = [
-  'CPU', 'CPUs', 'Definition', 'Deutsch', 'GPU', 'GPUs', 'JSON', 'Labels', 'Name', 'Plan', 'Ports', 'Text', 'Version', 'Volumes',
-  'YAML', 'Zone', 'curl',
+  'CPU', 'CPUs', 'Debug', 'Definition', 'Deutsch', 'GPU', 'GPUs', 'Info', 'JSON', 'Labels', 'Name', 'Plan', 'Ports', 'Text', 'Version', 'Volumes',
+  'YAML', 'Zone', 'curl', 'stderr', 'stdout',
 ];
 /** Words of English sentences that no German one has. */
 const ENGLISH = /\b(the|of|is|are|and|this|these|with|for|has|have|been|yet|its|to|by|from|more|not|no|nothing|cannot)\b/i;
 const PHONE = { width: 390, height: 844 };
 const WIDE = { width: 1440, height: 900 };
+/** Screens that are looked at side by side. */
+const LANES = 2;
 
 const only = process.argv[2] ?? '';
 const shots = picturesOf('german');
@@ -27,6 +29,11 @@ const press = async (page, ...keys) => {
 };
 const row = (page, id) => page.locator(`[data-row="${id}"]`);
 const dialog = (page) => page.getByRole('dialog').waitFor();
+/** The page of the first node of the map, by a key: a click may meet an instance. */
+const onNode = async (page) => {
+  await page.locator('[data-map] [data-node]').first().press('Enter');
+  await page.locator('main dl').waitFor();
+};
 const tab = (id, name) => `services/-${id}${name ? `?tab=${name}` : ''}`;
 /** A key on a row of the list. */
 const onRow = (id, key) => async (page) => {
@@ -143,7 +150,17 @@ const SCREENS = [
     await dialog(page);
   }],
   ['nodes', 'nodes'],
-  ['node', 'nodes', (page) => page.getByRole('table').getByRole('link').first().click()],
+  ['nodes, a list', 'nodes?view=list'],
+  ['node', 'nodes', onNode],
+  ['drain', 'nodes', async (page) => {
+    await onNode(page);
+    await page.locator('main button').first().click();
+    await dialog(page);
+  }],
+  ['invitation', 'nodes', async (page) => {
+    await page.locator('main button:has(svg)').first().click();
+    await page.locator('[data-invited]').waitFor();
+  }],
   ['start', 'services/create'],
   ['start, Compose', 'services/create', async (page) => {
     await page.locator('main button[aria-expanded]').click();
@@ -165,7 +182,7 @@ const SCREENS = [
 /** What is read or heard of a page, without code and what is marked as English. */
 function texts() {
   const found = new Set();
-  const skipped = 'code, pre, kbd, del, ins, textarea, script, style, svg title, body [lang=en], [data-testid=editor], .xterm';
+  const skipped = 'code, pre, i[aria-hidden], kbd, del, ins, textarea, script, style, svg title, body [lang=en], [data-testid=editor], .xterm';
   const put = (text, element) => {
     if (!element || element.closest(skipped) || !element.checkVisibility()) return;
     const said = text.replace(/\s+/g, ' ').trim();
@@ -190,7 +207,7 @@ function cut() {
 
 /** Ids, names of machines and the like are what they are. */
 const isData = (text) =>
-  /^\/|^\S*[/:=@]\S*$|^[\w.-]+\.[\w.-]+$|^[0-9a-f]{8}\b|^eu-1|^\(?[\d.,:]+\s?\S{1,3}\)?$|^tepui\b|^http \d|^rack=| › |^(master|public agent|agent)\b/.test(text);
+  /^\/|^\S*[/:=@]\S*$|^[\w.-]+\.[\w.-]+$|^[0-9a-f]{8}\b|^eu-1|^\(?[\d.,:]+\s?\S{1,3}\)?$|^tepui\b|^http \d|^rack=|^p99 [\d.,]+ ms$|^Zone eu-1| › |^(master|public agent|agent)\b/.test(text);
 /** A sentence without the ids, filters and commands in it. */
 const prose = (text) => text.replace(/\btepui .*$/, '').replace(/\S*[/:=]\S+/g, '');
 
@@ -213,54 +230,92 @@ async function learn(page) {
   for (const name of ['ann', 'bob', 'eve', 'app', 'Fixture admin (admin)']) known.add(name);
 }
 
+/** Everything asked for is there, and what follows from it is drawn. */
+const still = (page) =>
+  page.evaluate(
+    ([quiet, longest]) =>
+      new Promise((resolve) => {
+        const end = performance.now() + longest;
+        let at = performance.now();
+        const observer = new MutationObserver(() => {
+          at = performance.now();
+        });
+        observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+        const look = () => {
+          const now = performance.now();
+          if (now < end && (now - at < quiet || document.querySelector('[class*=skeleton]'))) return setTimeout(look, 20);
+          observer.disconnect();
+          resolve();
+        };
+        look();
+      }),
+    [120, 1_500],
+  );
+
 async function open(page, path, act) {
   await page.evaluate(() => sessionStorage.clear());
   await page.goto(`${base}/ui/${path}`);
   await page.locator('main h1').waitFor();
   if (path.startsWith('services') && !path.includes('/') && !path.includes('zzz') && !path.includes('asleep')) await row(page, '/shop/payments').waitFor();
-  await page.waitForLoadState('networkidle', { timeout: 600 }).catch(() => undefined);
-  await act?.(page);
-  await page.waitForTimeout(250);
+  await still(page);
+  if (!act) return;
+  await act(page);
+  await still(page);
 }
 
-async function speaking(language, options) {
-  const page = await signedIn(browser, base, options);
+/** A browser context that speaks a language; a page of it for each lane. */
+async function speaking(language) {
+  const page = await signedIn(browser, base, { viewport: WIDE });
   await page.evaluate((tag) => localStorage.setItem('tepui.language', tag), language);
+  return [page, ...(await Promise.all(Array.from({ length: LANES - 1 }, () => page.context().newPage().then(atHome))))];
+}
+const atHome = async (page) => {
+  await page.goto(`${base}/ui/`);
   return page;
+};
+
+/** Looks at one screen in both languages, and at the German one as narrow as a phone as well. */
+async function look([name, path, act, where], english, german) {
+  const picture = join(shots, name.replaceAll(/\W+/g, '-'));
+  await german.setViewportSize(WIDE);
+  await Promise.all([english, german].map((page) => open(page, path, act)));
+  const before = new Set(await english.evaluate(texts));
+  const after = await german.evaluate(texts);
+  await german.screenshot({ path: `${picture}.png` });
+  const wrong = [];
+  for (const text of after) {
+    const same = SAME.find((word) => text === word);
+    if (same) unused.delete(same);
+    if (ENGLISH.test(prose(text))) wrong.push(`English: ${text}`);
+    else if (/^[a-z]+\.[a-zA-Z.]+$/.test(text) && !known.has(text)) wrong.push(`a key: ${text}`);
+    else if (before.has(text) && !same && !isData(text) && !known.has(text)) wrong.push(`the same: ${text}`);
+  }
+  must(after.length > 5, `only ${after.length} texts`);
+  must(wrong.length === 0, wrong.join('\n'));
+  // What is behind a dialog was looked at without it.
+  await sound(german, name, [], (await german.locator('dialog[open]').count()) > 0 ? 'dialog[open]' : 'html');
+  if (where !== 'wide') {
+    await german.setViewportSize(PHONE);
+    await german.screenshot({ path: `${picture}-phone.png` });
+    await fits(german, `${name} on a phone`);
+    const short = await german.evaluate(cut);
+    must(short.length === 0, `cut off: ${short.join(' | ')}`);
+  }
+  return `${after.length} texts`;
 }
 
 try {
-  const [english, german, phone] = await Promise.all([
-    speaking('en', { viewport: WIDE }),
-    speaking('de', { viewport: WIDE }),
-    speaking('de', { viewport: PHONE }),
-  ]);
-  await learn(english);
-  for (const [name, path, act, where] of SCREENS.filter(([name]) => name.includes(only))) {
-    await check(name, async () => {
-      const pages = where === 'wide' ? [english, german] : [english, german, phone];
-      await Promise.all(pages.map((page) => open(page, path, act)));
-      const before = new Set(await english.evaluate(texts));
-      const after = await german.evaluate(texts);
-      for (const page of pages.slice(1)) await page.screenshot({ path: join(shots, `${name.replaceAll(/\W+/g, '-')}${page === phone ? '-phone' : ''}.png`) });
-      const wrong = [];
-      for (const text of after) {
-        const same = SAME.find((word) => text === word);
-        if (same) unused.delete(same);
-        if (ENGLISH.test(prose(text))) wrong.push(`English: ${text}`);
-        else if (/^[a-z]+\.[a-zA-Z.]+$/.test(text) && !known.has(text)) wrong.push(`a key: ${text}`);
-        else if (before.has(text) && !same && !isData(text) && !known.has(text)) wrong.push(`the same: ${text}`);
+  const [english, german] = await Promise.all([speaking('en'), speaking('de')]);
+  await learn(english[0]);
+  const left = SCREENS.filter(([name]) => name.includes(only));
+  await Promise.all(
+    german.map(async (page, lane) => {
+      while (left.length > 0) {
+        const screen = left.shift();
+        await check(screen[0], () => look(screen, english[lane], page));
       }
-      must(after.length > 5, `only ${after.length} texts`);
-      must(wrong.length === 0, wrong.join('\n'));
-      await sound(german, name);
-      if (where === 'wide') return `${after.length} texts`;
-      const short = await phone.evaluate(cut);
-      must(short.length === 0, `cut off: ${short.join(' | ')}`);
-      await sound(phone, `${name} on a phone`);
-      return `${after.length} texts`;
-    });
-  }
+    }),
+  );
   if (!only) {
     await check('the words that are the same are still said', () => must(unused.size === 0, [...unused].join(', ')));
   }
