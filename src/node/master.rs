@@ -200,7 +200,11 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
 
     let (of, at, with) = (log.clone(), addresses.clone(), seat.clone());
     tasks.restart("register master", move || seats::register(of.clone(), with.clone(), at.clone()));
-    tasks.vital("seats", seats::keep(log.clone(), seat.clone()));
+    let (of, at, cancelled) = (log.clone(), seat.clone(), tasks.cancelled());
+    tasks.vital("seats", async move {
+        let ended = cancelled.run_until_cancelled(seats::keep(of, at)).await;
+        ended.unwrap_or(Ok(()))
+    });
     let me = Me { address: config.address, addresses };
     let handles = Handles {
         log: log.clone(),

@@ -74,7 +74,8 @@ impl Seat {
         let is_founder = config.masters.is_empty() || config.data_dir.join("log").exists();
         if is_founder {
             let node = node_id(&config.data_dir.join("agent"), rng)?;
-            let authority = Authority::load_or_create(&dir, &config.cluster_name, clock.now())?;
+            // Named after its founder: two clusters of one name are told apart by their authorities.
+            let authority = Authority::load_or_create(&dir, node.as_str(), clock.now())?;
             return Self::found(dir, &authority, node, &config.hostname, (clock, rng));
         }
         let seal = SealKey::load_or_create(&dir)?;
