@@ -22,7 +22,7 @@ const ROWS_MAX = 40;
 /** Components that a letter calls: those of the line, and of some twenty rows once. */
 const RENDERS_MAX = 1_000;
 const LINES_MAX = 150;
-const LOG_MAX = { styles: 10, layouts: 6, commits: 8 };
+const LOG_MAX = { styles: 14, layouts: 14, commits: 14 };
 
 const { TEPUI_URL: base, TEPUI_PASSWORD: password, TEPUI_APP: app, TEPUI_QUIET: quiet } = process.env;
 const many = await cluster('many');
