@@ -193,12 +193,15 @@ function Grid({
     return values ? [{ name: sayAny(`overview.line.${name}`) ?? name, values, hue, look }] : [];
   };
   const kills = (valuesOf(measured, 'oom_kills') ?? []).flatMap((value, step) => (value ? [step] : []));
+  // The step that goes on now has no number yet.
+  const ends = (measured.series ?? []).map(({ values }) => values.findLastIndex((value) => value !== null));
+  const newest = Math.max(...ends, 0);
   const onKeyDown = (event: KeyboardEvent) => {
     const by: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, PageUp: -30, PageDown: 30 };
     const step = by[event.key];
     if (event.key === 'Escape') onCursor(undefined);
-    else if (event.key === 'Home' || event.key === 'End') onCursor(event.key === 'Home' ? 0 : n - 1);
-    else if (step) onCursor(Math.min(n - 1, Math.max(0, (cursor ?? n - 1) + step)));
+    else if (event.key === 'Home' || event.key === 'End') onCursor(event.key === 'Home' ? 0 : newest);
+    else if (step) onCursor(Math.min(n - 1, Math.max(0, (cursor ?? newest) + step)));
     else return;
     event.preventDefault();
   };
