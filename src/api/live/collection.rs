@@ -3,17 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
-    sync::Arc,
 };
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{
-    api::view::View,
-    core::State,
-    model::{AppId, Instance, NodeId},
-};
+use super::interval::Interval;
+use crate::{api::view::View, core::State};
 
 /// A kind of row: what a row is, and what makes it another one.
 pub trait Collection: Sized {
@@ -46,21 +42,6 @@ pub trait Collection: Sized {
         _interval: &mut Interval<'_>,
     ) {
     }
-}
-
-/// From one state that was shown to the next.
-pub struct Interval<'a> {
-    pub old: &'a State,
-    /// The new state.
-    pub view: View<'a>,
-    /// Instances that are others, as they were and as they are.
-    pub instances: Vec<&'a Arc<Instance>>,
-    /// Nodes whose container engine went or came.
-    pub engines: BTreeSet<NodeId>,
-    /// Whether samples of resource use are shown anew.
-    pub sampled: bool,
-    /// Apps told of so far.
-    pub apps: BTreeSet<AppId>,
 }
 
 /// Changed rows of one kind.

@@ -2,29 +2,26 @@
 //!
 //! A new kind of row is a `Collection` in `kinds.rs` and a line in the list here.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::{
-    collection::{Collection, Interval, KindMemory, Rows},
-    kinds::{Apps, Deployments, Nodes, both},
+    collection::{Collection, KindMemory, Rows},
+    interval::{Interval, Intervals},
+    kinds::{Apps, Deployments, Nodes},
     shown::Shown,
 };
 use crate::{
     api::view::{
-        Iso, View, lookup,
+        Iso, View,
         status::{self, Status},
         tally::Tally,
     },
     base::clock::Timestamp,
     control::cluster::Cluster,
     core::State,
-    model::NodeId,
 };
-
-/// How often samples of resource use are shown anew.
-pub const SAMPLES: Duration = Duration::from_secs(5);
 
 /// What is told of each kind in a snapshot and in a delta, and what is remembered of it.
 macro_rules! collections {
@@ -99,8 +96,7 @@ pub struct Memory {
     tally: Tally,
     kinds: Kinds,
     status: Status,
-    engines: Engines,
-    sampled_at: Timestamp,
+    intervals: Intervals,
 }
 
 impl Shown for Memory {
@@ -108,8 +104,7 @@ impl Shown for Memory {
         let kinds = Kinds::of(view);
         let tally = Tally::of(&state, state.instances.values().map(|i| &**i));
         let status = status::counted(view, started_at, &tally, &kinds.apps.kind.attention);
-        let sampled_at = Timestamp::EPOCH;
-        Self { state, tally, kinds, status, engines: Engines::of(view), sampled_at }
+        Self { state, tally, kinds, status, intervals: Intervals::from(view) }
     }
 
     fn snapshot(view: &View<'_>, started_at: Timestamp) -> String {
@@ -136,20 +131,9 @@ impl Shown for Memory {
         let old = std::mem::replace(&mut self.state, new.clone());
         let view = View { state: &new, now, cluster };
         self.tally.shift(&old, &new);
-        let sampled = now.since(self.sampled_at) >= SAMPLES;
-        if sampled {
-            self.sampled_at = now;
-        }
-        let mut interval = Interval {
-            old: &old,
-            view,
-            instances: old.instances.diff(&new.instances).flat_map(|item| both(&item)).collect(),
-            engines: self.engines.changed(&view),
-            sampled,
-            apps: BTreeSet::new(),
-        };
+        let mut interval = self.intervals.next(&old, view);
         let rows = self.kinds.advance(&mut interval);
-        let status = self.status(&view, started_at, sampled);
+        let status = self.status(&view, started_at, interval.sampled);
         if status.is_none() && rows.is_empty() {
             return None;
         }
@@ -173,24 +157,5 @@ impl Memory {
             self.status = fresh.clone();
         }
         changed.then_some(fresh)
-    }
-}
-
-/// Which nodes had a container engine that did not answer.
-pub struct Engines {
-    down: BTreeSet<NodeId>,
-}
-
-impl Engines {
-    pub fn of(view: &View<'_>) -> Self {
-        let nodes = view.state.nodes.keys();
-        let down = nodes.filter(|id| lookup::engine_away(view, id).is_some()).cloned().collect();
-        Self { down }
-    }
-
-    /// Nodes whose engine went or came since this was asked last.
-    pub fn changed(&mut self, view: &View<'_>) -> BTreeSet<NodeId> {
-        let before = std::mem::replace(self, Self::of(view));
-        self.down.symmetric_difference(&before.down).cloned().collect()
     }
 }

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imbl::{OrdMap, ordmap::DiffItem};
-
-use super::collection::{Collection, Interval};
+use super::{
+    collection::Collection,
+    interval::{Interval, both, changed},
+};
 use crate::{
     api::view::{
         Resources, View,
@@ -154,28 +155,4 @@ impl Collection for Deployments {
         let of_apps = interval.apps.iter().filter_map(|app| new.index.locks.get(app).cloned());
         changed(&interval.old.deployments, &new.deployments).chain(of_apps).collect()
     }
-}
-
-/// The values of a difference, old and new.
-pub fn both<'a, K, V>(
-    item: &DiffItem<'a, 'a, K, V>,
-) -> impl Iterator<Item = &'a V> + use<'a, K, V> {
-    let pair = match *item {
-        DiffItem::Add(_, new) => [Some(new), None],
-        DiffItem::Remove(_, old) => [Some(old), None],
-        DiffItem::Update { old: (_, old), new: (_, new) } => [Some(old), Some(new)],
-    };
-    pair.into_iter().flatten()
-}
-
-/// The keys of a difference.
-fn changed<'a, K: Ord + Clone, V: PartialEq>(
-    old: &'a OrdMap<K, V>,
-    new: &'a OrdMap<K, V>,
-) -> impl Iterator<Item = K> {
-    old.diff(new).map(|item| match item {
-        DiffItem::Add(key, _)
-        | DiffItem::Remove(key, _)
-        | DiffItem::Update { new: (key, _), .. } => key.clone(),
-    })
 }

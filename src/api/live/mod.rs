@@ -10,11 +10,13 @@
 //! comes back with `Last-Event-ID` and gets what it missed from the ring, or a snapshot.
 //!
 //! There are two such feeds: what every page shows (`delta.rs`), and where each instance is, which
-//! only a map of the cluster needs (`placed.rs`). What one node's page shows is told to its readers
-//! one by one (`api/one_node.rs`).
+//! only a map of the cluster needs (`placed.rs`). A feed without readers rests after a minute and
+//! costs nothing until somebody joins. What one node's page shows is told to its readers one by one
+//! (`api/one_node.rs`).
 
 mod collection;
 mod delta;
+mod interval;
 mod kinds;
 mod placed;
 mod shown;
@@ -57,6 +59,8 @@ const RING_MAX: usize = 240;
 const RING_BYTES_MAX: usize = 16 << 20;
 /// Deltas a client may be behind before it is cut.
 const BEHIND_MAX: usize = 64;
+/// A feed that nobody has listened to for so long rests: it keeps no memory and looks at nothing.
+const REST_AFTER: Duration = Duration::from_secs(60);
 /// Log followers at a time; each asks an agent up to ten times a second.
 const FOLLOWERS_MAX: usize = 256;
 
@@ -89,8 +93,8 @@ struct Inner {
 struct Hub {
     /// Number of the latest delta.
     seq: u64,
-    /// The state all deltas up to `seq` lead to.
-    shown: Arc<State>,
+    /// The state all deltas up to `seq` lead to; none while the feed rests.
+    shown: Option<Arc<State>>,
     ring: VecDeque<(u64, Bytes)>,
     ring_bytes: usize,
     clients: Vec<stream::Sender>,
@@ -135,8 +139,8 @@ impl Feed {
         tasks: &Tasks,
     ) -> Self {
         let (cluster, clock) = (cluster.clone(), clock.clone());
-        let shown = cluster.state();
-        let hub = Hub { seq: 0, shown, ring: VecDeque::new(), ring_bytes: 0, clients: Vec::new() };
+        let hub =
+            Hub { seq: 0, shown: None, ring: VecDeque::new(), ring_bytes: 0, clients: Vec::new() };
         let epoch = Rng::from_os().hex(8);
         let (render, hub, joined) = (S::snapshot, Mutex::new(hub), Notify::new());
         let inner = Arc::new(Inner { cluster, clock, started_at, epoch, render, hub, joined });
@@ -166,10 +170,7 @@ impl Feed {
         }
         // A snapshot takes a moment; should the ring run over meanwhile, a newer one is made.
         for _ in 0..3 {
-            let (seq, state) = {
-                let hub = self.inner.hub.lock();
-                (hub.seq, hub.shown.clone())
-            };
+            let (seq, state) = self.inner.awake();
             let (sender, body) = stream::channel(BEHIND_MAX);
             let inner = self.inner.clone();
             let made = tokio::task::spawn_blocking(move || inner.snapshot(seq, &state)).await;
@@ -190,6 +191,24 @@ fn crowded(whom: &str) -> ApiError {
 }
 
 impl Inner {
+    /// Number of the latest delta and the state it led to, of a feed that does not rest from now on.
+    fn awake(&self) -> (u64, Arc<State>) {
+        let mut hub = self.hub.lock();
+        let state = hub.shown.get_or_insert_with(|| self.cluster.state()).clone();
+        self.joined.notify_one();
+        (hub.seq, state)
+    }
+
+    /// Waits until somebody has joined; the state that was shown.
+    async fn woken(&self) -> Arc<State> {
+        loop {
+            if let Some(shown) = self.hub.lock().shown.clone() {
+                return shown;
+            }
+            self.joined.notified().await;
+        }
+    }
+
     fn parse_cursor(&self, cursor: &str) -> Option<u64> {
         let (epoch, seq) = cursor.split_once('-')?;
         (epoch == self.epoch).then(|| seq.parse().ok()).flatten()
@@ -208,6 +227,18 @@ impl Inner {
 }
 
 impl Hub {
+    /// Forgets what was shown, unless somebody listens. Nobody goes on from before this: the numbers
+    /// of what was not looked at are missing.
+    fn rest(&mut self) -> bool {
+        if !self.clients.is_empty() {
+            return false;
+        }
+        (self.shown, self.ring_bytes) = (None, 0);
+        self.ring.clear();
+        self.seq += 1;
+        true
+    }
+
     /// Adds a client that has seen everything up to `after`, sending it what it misses. False when
     /// the ring does not reach back that far.
     fn admit(&mut self, sender: &stream::Sender, after: u64) -> bool {
@@ -241,34 +272,43 @@ impl Hub {
     }
 }
 
-/// Shows every change until the process ends.
+/// Shows every change while somebody listens, until the process ends.
 async fn produce<S: Shown>(inner: Arc<Inner>) -> anyhow::Result<()> {
-    // What clients were shown so far: the state at the start, or after a panic the last one.
-    let first = inner.hub.lock().shown.clone();
-    let work = inner.clone();
-    let mut memory = tokio::task::spawn_blocking(move || {
-        let view = View { state: &first, now: work.clock.now(), cluster: &*work.cluster };
-        S::of(&view, first.clone(), work.started_at)
-    })
-    .await?;
     let mut beat_at = Instant::now();
     loop {
-        let moved = inner.cluster.newer_than(memory.state().revision);
-        tokio::select! {
-            () = moved => {}
-            () = inner.joined.notified() => {}
-            () = sleep(TICK) => {}
-        }
+        // What clients were shown so far; after a panic, the last one.
+        let first = inner.woken().await;
         let work = inner.clone();
-        let (kept, data) = tokio::task::spawn_blocking(move || {
-            let state = work.cluster.state();
-            let data = memory.advance(state, work.clock.now(), &*work.cluster, work.started_at);
-            (memory, data)
+        let mut memory = tokio::task::spawn_blocking(move || {
+            let view = View { state: &first, now: work.clock.now(), cluster: &*work.cluster };
+            S::of(&view, first.clone(), work.started_at)
         })
         .await?;
-        memory = kept;
-        let unheard = show(&inner, memory.state(), data, &mut beat_at);
-        sleep(if unheard { PAUSE_UNHEARD } else { PAUSE }).await;
+        let mut heard_at = Instant::now();
+        loop {
+            let moved = inner.cluster.newer_than(memory.state().revision);
+            tokio::select! {
+                () = moved => {}
+                () = inner.joined.notified() => {}
+                () = sleep(TICK) => {}
+            }
+            let work = inner.clone();
+            let (kept, data) = tokio::task::spawn_blocking(move || {
+                let state = work.cluster.state();
+                let now = work.clock.now();
+                let data = memory.advance(state, now, &*work.cluster, work.started_at);
+                (memory, data)
+            })
+            .await?;
+            memory = kept;
+            let unheard = show(&inner, memory.state(), data, &mut beat_at);
+            if !unheard {
+                heard_at = Instant::now();
+            } else if heard_at.elapsed() >= REST_AFTER && inner.hub.lock().rest() {
+                break;
+            }
+            sleep(if unheard { PAUSE_UNHEARD } else { PAUSE }).await;
+        }
     }
 }
 
@@ -276,7 +316,7 @@ async fn produce<S: Shown>(inner: Arc<Inner>) -> anyhow::Result<()> {
 fn show(inner: &Inner, shown: Arc<State>, data: Option<String>, beat_at: &mut Instant) -> bool {
     let revision = shown.revision;
     let mut hub = inner.hub.lock();
-    hub.shown = shown;
+    hub.shown = Some(shown);
     if let Some(data) = data {
         hub.seq += 1;
         let cursor = inner.cursor(hub.seq);

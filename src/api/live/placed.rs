@@ -12,9 +12,8 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    collection::{Collection, Interval, KindMemory, Rows},
-    delta::{Engines, SAMPLES},
-    kinds::both,
+    collection::{Collection, KindMemory, Rows},
+    interval::{Interval, Intervals, both, changed},
     shown::Shown,
 };
 use crate::{
@@ -152,10 +151,8 @@ impl Collection for Instances {
         let nodes = nodes.flat_map(|item| both(&item)).map(|node| node.id());
         let on = nodes.chain(&interval.engines).flat_map(|node| new.instances_on(node));
         dirty.extend(on.map(|instance| instance.id.clone()));
-        for item in old.delays.diff(&new.delays) {
-            use imbl::ordmap::DiffItem as D;
-            let (D::Add(app, _) | D::Remove(app, _) | D::Update { new: (app, _), .. }) = item;
-            dirty.extend(new.instances_of(app).map(|instance| instance.id.clone()));
+        for app in changed(&old.delays, &new.delays) {
+            dirty.extend(new.instances_of(&app).map(|instance| instance.id.clone()));
         }
         if interval.sampled {
             self.sample(&interval.view, &mut dirty);
@@ -213,14 +210,12 @@ struct Delta {
 pub struct Memory {
     state: Arc<State>,
     instances: KindMemory<Instances>,
-    engines: Engines,
-    sampled_at: Timestamp,
+    intervals: Intervals,
 }
 
 impl Shown for Memory {
     fn of(view: &View<'_>, state: Arc<State>, _: Timestamp) -> Self {
-        let (instances, engines) = (KindMemory::of(view), Engines::of(view));
-        Self { state, instances, engines, sampled_at: Timestamp::EPOCH }
+        Self { state, instances: KindMemory::of(view), intervals: Intervals::from(view) }
     }
 
     fn snapshot(view: &View<'_>, _: Timestamp) -> String {
@@ -238,18 +233,7 @@ impl Shown for Memory {
     ) -> Option<String> {
         let old = std::mem::replace(&mut self.state, new.clone());
         let view = View { state: &new, now, cluster };
-        let sampled = now.since(self.sampled_at) >= SAMPLES;
-        if sampled {
-            self.sampled_at = now;
-        }
-        let mut interval = Interval {
-            old: &old,
-            view,
-            instances: old.instances.diff(&new.instances).flat_map(|item| both(&item)).collect(),
-            engines: self.engines.changed(&view),
-            sampled,
-            apps: BTreeSet::new(),
-        };
+        let mut interval = self.intervals.next(&old, view);
         let instances = self.instances.advance(&mut interval);
         if instances.is_empty() {
             return None;

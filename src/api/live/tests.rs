@@ -3,20 +3,28 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::{delta::Memory, placed, shown::Shown};
+use super::{HEARTBEAT, Live, REST_AFTER, delta::Memory, placed, shown::Shown};
 use crate::{
     api::{
         tests::Leading,
         view::{View, tally::Tally},
     },
-    base::{clock::Timestamp, rng::Rng, wire::sample::one_of},
+    base::{
+        clock::{Clock, ManualClock, Timestamp},
+        rng::Rng,
+        task::Tasks,
+        wire::sample::one_of,
+    },
+    control::cluster::Cluster,
     core::{
         NodeCommand, State, TaskCommand, WorkloadCommand,
         apply::tests::world::{self, World, app, checked},
         command::PutApps,
     },
+    http::Body,
     model::{
         AppId, NodeId,
         instance::{Condition, KillReason},
@@ -258,4 +266,43 @@ fn counts_that_are_kept_up_are_those_of_a_count() {
             assert_eq!(kept, count(&before), "seed {seed}, step {step}");
         }
     }
+}
+
+/// The first event of a stream: its kind and its number.
+async fn first_event(body: &mut Body) -> (String, String) {
+    let bytes = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let line = |name: &str| text.lines().find_map(|l| Some(l.strip_prefix(name)?.to_owned()));
+    (line("event: ").unwrap(), line("id: ").unwrap_or_default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_without_readers_rests_and_wakes_for_the_next() {
+    let cluster: Arc<dyn Cluster> = Arc::new(Leading::default());
+    let clock: Arc<dyn Clock> = ManualClock::new(Timestamp::EPOCH);
+    let live = Live::start(&cluster, &clock, Timestamp::EPOCH, &Tasks::new("test"));
+    let rests = || live.all.inner.hub.lock().shown.is_none();
+    assert!(rests(), "nobody has asked yet");
+
+    let mut reader = live.join(None).await.unwrap();
+    let (kind, number) = first_event(&mut reader).await;
+    assert_eq!(kind, "snapshot");
+    tokio::time::sleep(2 * REST_AFTER).await;
+    assert!(!rests(), "somebody listens");
+    assert!(live.placed.inner.hub.lock().shown.is_none(), "nobody listens to the other one");
+
+    drop(reader);
+    tokio::time::sleep(REST_AFTER / 2).await;
+    assert!(!rests(), "a reader comes back soon");
+    let mut again = live.join(Some(&number)).await.unwrap();
+    assert_eq!(first_event(&mut again).await.0, "heartbeat", "it goes on without a snapshot");
+
+    drop(again);
+    tokio::time::sleep(REST_AFTER + 2 * HEARTBEAT).await;
+    assert!(rests(), "nobody has come back");
+    let mut late = live.join(Some(&number)).await.unwrap();
+    let (kind, fresh) = first_event(&mut late).await;
+    assert_eq!(kind, "snapshot", "what went on meanwhile was not looked at");
+    assert_ne!(fresh, number);
+    assert_eq!(first_event(&mut late).await.0, "heartbeat", "it lives again");
 }
