@@ -56,7 +56,8 @@ endif
 quick: ## check, lint and unit tests: under two minutes when warm
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	cargo test --lib --quiet
+	@# Many of them wait for a clock: more of them than there are cores run at a time.
+	cargo test --lib --quiet -- --test-threads=$$((3 * $$(nproc)))
 
 first-start: prepare-test build ## the demo on an engine that never ran before, and after restarts in any order
 	@installer/prepare.sh demo
