@@ -26,7 +26,7 @@ NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start pages pauses mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install ui-gallery clean prepare prepare-tools prepare-test crates deb
+.PHONY: help run build test quick first-start pages pauses rig mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install ui-gallery clean prepare prepare-tools prepare-test crates deb
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -85,6 +85,10 @@ mixed: prepare-test ui ## this build and one that writes a field more, as master
 	$(MIXED) --features next | tests/machine/mixed/keep.sh $(CARGO_TARGET_DIR)/mixed/next
 	$(CARGO_TARGET_DIR)/mixed/this/mixed $(CARGO_TARGET_DIR)/mixed/this/mixed $(CARGO_TARGET_DIR)/mixed/next/mixed
 	tests/machine/mixed/agents.sh $(CARGO_TARGET_DIR)/mixed/this/tepui $(CARGO_TARGET_DIR)/mixed/next/tepui
+
+rig: prepare-test build ## masters and agents on seven hosts: killed, cut, lost, away; some ten minutes
+	@installer/prepare.sh rig
+	cargo bench --profile dev --bench rig -- $(TEPUI) $(ARGS)
 
 soak: prepare-test build ## half an hour of changes and faults on two hosts
 	@installer/prepare.sh rig

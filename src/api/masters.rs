@@ -5,11 +5,23 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::context::{Api, listed};
+use super::context::Api;
 use crate::{
     core::ClusterCommand,
     http::{Call, Response, error::ApiError, reply},
 };
+
+/// All of them, as the one that answers knows.
+#[derive(Serialize)]
+struct Masters {
+    masters: Vec<Row>,
+    /// Grows with each election.
+    term: u64,
+    /// Whether it has no touch with a majority, so that parts may be others by now.
+    #[serde(rename = "stale")]
+    is_stale: bool,
+    revision: u64,
+}
 
 /// `Master` of the contract.
 #[derive(Serialize)]
@@ -53,7 +65,14 @@ pub async fn list(api: Arc<Api>, _: Call) -> Response {
             }
         })
         .collect();
-    listed("masters", &rows, state.revision)
+    let contact = api.cluster.contact();
+    let masters = Masters {
+        masters: rows,
+        term: contact.as_ref().map_or(0, |contact| contact.term),
+        is_stale: contact.is_none_or(|contact| contact.is_stale),
+        revision: state.revision,
+    };
+    reply::json(StatusCode::OK, &masters)
 }
 
 /// Forgets a master and takes its certificate back.

@@ -287,8 +287,11 @@ fn run(layers: anyhow::Result<Layers>, dev: bool) -> u8 {
 
 fn log_to_stderr(config: &Config) {
     use tracing_subscriber::EnvFilter;
-    // The consensus library tells its life at `info`; ours is the line per transition there.
-    let filter = EnvFilter::try_new(format!("openraft=warn,{}", config.log_level));
+    // The consensus library tells each message that fails, several a second while a master is away; ours
+    // is the line per transition. What it fails of is told by whoever then looks at its state.
+    const CONSENSUS: &str =
+        "openraft=error,openraft::replication=off,openraft::core::raft_core=off";
+    let filter = EnvFilter::try_new(format!("{CONSENSUS},{}", config.log_level));
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let ansi = std::io::stderr().is_terminal();

@@ -171,6 +171,11 @@ pub trait Cluster: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// How fresh `state` is; `None` of who is no master.
+    fn contact(&self) -> Option<log::Contact> {
+        None
+    }
+
     /// What part each master has in deciding.
     fn standings(&self) -> Vec<log::Standing> {
         Vec::new()

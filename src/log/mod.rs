@@ -35,11 +35,13 @@ pub mod compare;
 pub mod state;
 pub mod raft;
 pub mod members;
+pub mod contact;
 pub mod sample;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
+pub use contact::Contact;
 pub use feed::{Batch, Feed, Follower, Step};
 pub use machine::{Applied, Machine, RequestId, Revision, Stamped};
 pub use members::Standing;

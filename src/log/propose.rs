@@ -290,6 +290,10 @@ impl<M: Machine> Leader for Core<M> {
         self.answered(question.0).map(|answer| answer.map(Payload)).boxed()
     }
 
+    fn heard(&self, committed: u64) {
+        self.heard.note(committed, self.applied());
+    }
+
     fn comparison(&self) -> &Comparison {
         &self.comparison
     }

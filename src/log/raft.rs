@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     compare::{self, Comparison},
+    contact::{Contact, Heard},
     desk::Desk,
     feed::{Feed, Follower},
     history::History,
@@ -187,6 +188,7 @@ pub struct Core<M: Machine> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) comparison: Comparison,
     pub(super) desk: Desk,
+    pub(super) heard: Heard,
     history: History,
     progress: watch::Receiver<Progress>,
     pub(super) metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
@@ -255,6 +257,7 @@ impl<M: Machine> Log<M> {
             clock,
             comparison: Comparison::default(),
             desk: Desk::default(),
+            heard: Heard::default(),
             history: History::new(store.clone()),
             progress: progress.clone(),
             metrics: raft.metrics(),
@@ -325,6 +328,20 @@ impl<M: Machine> Log<M> {
     /// Numbers and state of consensus, for status pages and metrics.
     pub fn metrics(&self) -> RaftMetrics<MemberId, Member> {
         self.core.metrics.borrow().clone()
+    }
+
+    /// How fresh what this master shows is.
+    pub fn contact(&self) -> Contact {
+        let metrics = self.metrics();
+        let alone = metrics.membership_config.membership().voter_ids().eq([self.id()]);
+        let ago = match metrics.state {
+            ServerState::Leader if alone => Some(Duration::ZERO),
+            ServerState::Leader => metrics.millis_since_quorum_ack.map(Duration::from_millis),
+            _ => self.core.heard.ago(self.core.applied()),
+        };
+        let is_stale = ago.is_none_or(|ago| ago > self.core.silence_max());
+        let leader = metrics.current_leader.filter(|_| !is_stale);
+        Contact { term: metrics.current_term, leader, ago, is_stale }
     }
 
     /// Whether commands are refused here because the disk has no space for them.
@@ -420,9 +437,19 @@ impl<M: Machine> Core<M> {
     fn leads(&self) -> bool {
         let metrics = self.metrics.borrow();
         let alone = metrics.membership_config.membership().voter_ids().count() == 1;
-        let heard_max = self.timing.election_max * 2;
         let heard = metrics.millis_since_quorum_ack.map(Duration::from_millis);
-        metrics.state == ServerState::Leader && (alone || heard.is_some_and(|ms| ms < heard_max))
+        metrics.state == ServerState::Leader
+            && (alone || heard.is_some_and(|ms| ms < self.silence_max()))
+    }
+
+    /// How long masters that hear each other are silent at most.
+    pub(super) fn silence_max(&self) -> Duration {
+        self.timing.election_max * 2
+    }
+
+    /// Index of the last entry whose effect is in the state.
+    pub(super) fn applied(&self) -> u64 {
+        self.progress.borrow().index
     }
 
     /// The index a reader must have applied; only the leader can tell.

@@ -25,7 +25,7 @@ use crate::{
         place::{Limits, Report as Attempt},
     },
     http::auth::Principal,
-    log::{Log, ProposeError, Standing, store::StoreError},
+    log::{Contact, Log, ProposeError, Standing, store::StoreError},
     model::{
         AppId, NodeId,
         credential::Invited,
@@ -161,6 +161,10 @@ impl Cluster for Handles {
 
     fn last_heard(&self, node: &NodeId) -> Option<Timestamp> {
         self.links.last_heard(node)
+    }
+
+    fn contact(&self) -> Option<Contact> {
+        Some(self.log.contact())
     }
 
     fn standings(&self) -> Vec<Standing> {

@@ -16,6 +16,7 @@ use super::{
     config::Config,
     direct::{self, DirectDoor, Strangers},
     door::{self, Door},
+    freshness::Fresh,
     front::{Front, ToHttps},
     handles::{Handles, Me},
     names, peers, realm,
@@ -316,6 +317,8 @@ impl Doors {
         tasks: &Tasks,
     ) -> anyhow::Result<Self> {
         let shared = Arc::new(handles.clone());
+        let fresh =
+            |inner| -> Arc<dyn Handler> { Arc::new(Fresh { inner, cluster: shared.clone() }) };
         let events = Arc::new(marathon::Hub::default());
         let hub = events.clone();
         let follower = handles.log.subscribe(None);
@@ -344,8 +347,8 @@ impl Doors {
             strangers: Arc::new(Strangers { open_reads: config.open_reads.clone() }),
         };
         let strangers = direct.strangers.clone();
-        let direct_marathon =
-            direct.door(Arc::new(marathon::Dialect::new(dialect, Some(strangers))));
+        let direct_marathon = marathon::Dialect::new(dialect, Some(strangers));
+        let direct_marathon = direct.door(fresh(Arc::new(direct_marathon)));
         let own = api::Api::new(shared.clone(), written.clone(), tasks, definition, definitions);
         let streams = own.streams.clone();
         streams.vital("marathon-events", follow_events(hub, follower, streams.cancelled()));
@@ -371,13 +374,13 @@ impl Doors {
         let host = config.hostname.clone();
         let written = written.clone();
         let agent = mesos::slave::table(shared.clone(), history.clone(), host, written, tasks);
-        let direct_mesos = direct.door(Arc::new(reads().guard(direct.strangers.clone())));
+        let direct_mesos = direct.door(fresh(Arc::new(reads().guard(direct.strangers.clone()))));
         let mounts = dcos::gateway::Mounts {
             ui: Some(Arc::new(page)),
-            api: Some(api),
-            marathon: Some(marathon),
-            mesos: Some(mesos),
-            agent: Some(Arc::new(agent)),
+            api: Some(fresh(api)),
+            marathon: Some(fresh(marathon)),
+            mesos: Some(fresh(mesos)),
+            agent: Some(fresh(Arc::new(agent))),
             ..Default::default()
         };
         let gateway = dcos::gateway::Gateway::new(dcos::gateway::GatewayParts {

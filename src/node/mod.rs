@@ -16,6 +16,7 @@ pub mod realm;
 pub mod ways;
 pub mod member;
 pub mod direct;
+pub mod freshness;
 pub mod front;
 pub mod master;
 pub mod agent;

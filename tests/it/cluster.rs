@@ -387,5 +387,39 @@ fn three_masters_lose_their_leader_and_nothing_that_was_acknowledged() {
     let app = json!({"id": "/last", "cmd": "sleep 9", "instances": 0});
     let put = masters[&rest[1]].send(&token, "POST", "/service/marathon/v2/apps", Some(app));
     assert_eq!(put.map(|answer| answer.status), Some(201), "the others go on");
+
+    // The last one alone decides nothing; what it knows it still tells, and says how old that is.
+    let (alone, dead) = (&masters[&rest[0]], rest[1]);
+    let fresh = alone.send(&token, "GET", "/tepui/v1/masters", None).expect("an answer");
+    assert_eq!(fresh.header("warning"), None);
+    assert!(contact_ms(&fresh) < 1_200, "{:?}", fresh.headers);
+    let known = alone.apps(&token);
+    masters.get_mut(&dead).unwrap().kill();
+    let alone = &masters[&rest[0]];
+    let path = "/service/marathon/v2/apps";
+    let mut last = None;
+    wait("it says that it is alone", AGAIN, || {
+        last = alone.send(&token, "GET", path, None);
+        last.as_ref().is_some_and(|answer| answer.header("warning").is_some())
+    });
+    let stale = last.expect("an answer");
+    assert!(stale.header("warning").is_some_and(|w| w.starts_with("110 tepui ")));
+    assert!(contact_ms(&stale) >= 1_200, "{:?}", stale.headers);
+    assert_eq!(alone.apps(&token), known);
+    assert_eq!(alone.get(&token, "/tepui/v1/masters")["stale"], true);
+    let app = json!({"id": "/refused", "cmd": "sleep 9", "instances": 0});
+    let refused = alone.send(&token, "POST", path, Some(app)).expect("an answer");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    masters.get_mut(&dead).unwrap().start();
+    wait("together they go on", PATIENCE, || decide(&masters[&rest[0]].parts(&token), 2));
+    let fresh = masters[&rest[0]].send(&token, "GET", path, None).expect("an answer");
+    assert_eq!(fresh.header("warning"), None);
+    assert!(!masters[&rest[0]].apps(&token).contains("/refused"));
     pause();
+}
+
+/// Milliseconds since when an answer may lack changes.
+fn contact_ms(answer: &Answer) -> u64 {
+    let told = answer.header("tepui-last-contact-ms").expect("it says how fresh it is");
+    told.parse().expect("a number")
 }

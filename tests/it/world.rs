@@ -36,7 +36,7 @@ use tepui::{
         place,
     },
     http::auth::Principal,
-    log::Standing,
+    log::{Contact, Standing},
     model::{
         AppId, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, RunSpec, Scalars,
         WorkloadSpec,
@@ -482,6 +482,10 @@ impl Cluster for World {
 
     fn members(&self) -> Vec<Member> {
         vec![Member { address: [10, 0, 0, 9].into(), is_leader: true, is_serving: true }]
+    }
+
+    fn contact(&self) -> Option<Contact> {
+        Some(Contact { term: 3, leader: Some(1), ago: Some(Duration::ZERO), is_stale: false })
     }
 
     fn standings(&self) -> Vec<Standing> {

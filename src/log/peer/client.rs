@@ -135,16 +135,25 @@ struct Calls {
 impl Link {
     async fn run(mut self) {
         let mut delay = RETRY_MIN;
+        let mut away_since = None;
         // Connect when there is something to say.
         while let Some(first) = self.waiting.recv().await {
             match self.open().await {
                 Ok(io) => {
                     delay = RETRY_MIN;
+                    if let Some(since) = away_since.take() {
+                        let ms = Instant::elapsed(&since).as_millis();
+                        tracing::info!(peer = self.route.to, away_ms = ms, "peer is reached again");
+                    }
                     let error = self.talk(io, first).await;
                     tracing::debug!(peer = self.route.to, %error, "peer connection ended");
                 }
                 Err(error) => {
-                    tracing::debug!(peer = self.route.to, %error, "peer cannot be reached");
+                    if away_since.is_none() {
+                        let address = &self.route.address;
+                        tracing::warn!(peer = self.route.to, %address, %error, "peer cannot be reached");
+                        away_since = Some(Instant::now());
+                    }
                     self.refuse(first);
                     if !self.pause(delay).await {
                         return;

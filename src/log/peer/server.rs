@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{
     FutureExt as _, SinkExt, StreamExt as _, future::BoxFuture, stream::FuturesUnordered,
 };
-use openraft::{Raft, Snapshot, error::RaftError};
+use openraft::{Raft, Snapshot, error::RaftError, raft::AppendEntriesResponse};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, oneshot, watch},
@@ -40,6 +40,8 @@ pub trait Leader: Send + Sync + 'static {
     fn barrier(&self) -> BoxFuture<'_, Result<u64, Refused>>;
     /// Answers what is not the log's business.
     fn answer(&self, question: Payload) -> BoxFuture<'_, Result<Payload, Refused>>;
+    /// Another master leads and spoke; a majority has all entries up to `committed`.
+    fn heard(&self, committed: u64);
     /// How this master compares with the others.
     fn comparison(&self) -> &Comparison;
 }
@@ -178,7 +180,12 @@ impl Server {
         match call {
             Call::Ping => Ok(Reply::Pong),
             Call::Append(rpc) => {
-                inner.raft.append_entries(rpc).await.map(Reply::Append).map_err(stopped)
+                let committed = rpc.leader_commit.map_or(0, |id| id.index);
+                let answer = inner.raft.append_entries(rpc).await.map_err(stopped)?;
+                if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+                    inner.leader.heard(committed);
+                }
+                Ok(Reply::Append(answer))
             }
             Call::Vote(rpc) => inner.raft.vote(rpc).await.map(Reply::Vote).map_err(stopped),
             Call::ImageBegin { vote, meta } => self.begin(vote, meta).await,

@@ -27,6 +27,8 @@ refuses() { grep -F "$2" "$work/$1/node.log"; }
 
 rig_up 2 || exit 2
 tepui=$next join 2 || exit 2
+# The level of this build, at which it founds a cluster, and of the next.
+low=$(level) high=$((low + 1))
 check 'an agent of the next build joins a master of this one' within 30 nodes_active 2
 cat >"$work/app.yaml" <<YAML
 id: /mixed/a
@@ -49,23 +51,23 @@ check 'no container has ended by it' test "$before" = "$(running)"
 check 'an app is scaled' scale 6
 check 'to six containers' within 30 counts /mixed/a 6
 check 'the agent holds the level back, by its name' says 'is held back by node' cli cluster raise --yes
-check 'the level is as before' test "$(level)" = 2
+check 'the level is as before' test "$(level)" = "$low"
 
 as "$next" 2
 check 'the agent is upgraded' within 60 nodes_active 2
-raises() { cli cluster raise --yes >/dev/null 2>&1; [ "$(level)" = 3 ]; }
+raises() { cli cluster raise --yes >/dev/null 2>&1; [ "$(level)" = "$high" ]; }
 check 'the level is raised' within 20 raises
 check 'an app is scaled after it' scale 4
 check 'to four containers' within 30 counts /mixed/a 4
 
 as "$this" 2
 check 'an agent of this build is refused and told why' \
-  within 30 refuses 2 'can do level 2, this cluster is at level 3: upgrade tepui there'
+  within 30 refuses 2 "can do level $low, this cluster is at level $high: upgrade tepui there"
 as "$next" 2
 check 'upgraded again it is let in' within 60 nodes_active 2
 end "${node[1]}"; wait "${node[1]}" 2>/dev/null
 check 'a master of this build does not start on the store, and says why' \
-  says 'the cluster is at level 3, this release' on 1 timeout 60 "$this" node --config "$work/1/node.yaml"
+  says "the cluster is at level $high, this release" on 1 timeout 60 "$this" node --config "$work/1/node.yaml"
 tepui=$next node_start 1
 check 'the next build does' within 60 nodes_active 2
 check 'four containers still run' within 30 counts /mixed/a 4

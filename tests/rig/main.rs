@@ -1,0 +1,108 @@
+//! Clusters of several hosts on one machine, and what goes wrong between them.
+//!
+//!     rig TEPUI [STORY…]
+//!
+//! as `make rig` calls it: three masters, three agents and a public agent, each a network namespace on
+//! one bridge with a tepui of its own, and each agent with a Docker engine of its own. A story cuts,
+//! kills or stops something and looks at what users then see; before each all is whole again. Prints a
+//! line for each thing that was to hold, the times it took, and "N passed, N failed" at the end.
+//!
+//! Needs root, Docker's programs, `ip` and `iptables`. `KEEP=1` keeps the hosts' logs. Packets are lost and
+//! cut by rules of each host's own firewall; delays are not made: that needs a queue of the kernel that is
+//! not there everywhere.
+
+#![allow(clippy::print_stdout, clippy::disallowed_methods)] // a program of its own that prints
+
+#[path = "../it/e2e/client.rs"]
+#[allow(dead_code)] // its other users look at more of an answer
+mod client;
+mod cluster;
+mod host;
+mod load;
+mod net;
+mod stories;
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+
+use cluster::Cluster;
+use host::Role::{Agent, Master, PublicAgent};
+
+/// What was looked at, and whether it held.
+#[derive(Default)]
+pub struct Tally {
+    n_passed: u32,
+    n_failed: u32,
+}
+
+impl Tally {
+    pub fn check(&mut self, what: &str, held: Result<()>) {
+        match held {
+            Ok(()) => {
+                self.n_passed += 1;
+                println!("ok: {what}");
+            }
+            Err(error) => {
+                self.n_failed += 1;
+                println!("FAILED: {what}: {error:#}");
+            }
+        }
+    }
+
+    /// What took time, which is printed, and must have taken at most `limit`.
+    pub fn within(&mut self, what: &str, limit: Duration, took: Result<Duration>) {
+        let held = took.and_then(|took| {
+            println!("    {what}: {:.2} s", took.as_secs_f64());
+            let within = took <= limit;
+            anyhow::ensure!(
+                within,
+                "{:.2} s, wanted {:.1}",
+                took.as_secs_f64(),
+                limit.as_secs_f64()
+            );
+            Ok(())
+        });
+        self.check(what, held);
+    }
+}
+
+fn main() -> Result<ExitCode> {
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    let tepui = PathBuf::from(args.next().context("rig TEPUI [STORY…]: the program")?);
+    let wanted: Vec<String> = args.collect();
+    for name in &wanted {
+        let known: Vec<&str> = stories::ALL.iter().map(|(name, _)| *name).collect();
+        anyhow::ensure!(known.contains(&name.as_str()), "no story {name}; there are {known:?}");
+    }
+    let mut tally = Tally::default();
+    let began = Instant::now();
+    let roles = [Master, Master, Master, Agent, Agent, Agent, PublicAgent];
+    let mut cluster = Cluster::start(&tepui.canonicalize()?, &roles)?;
+    tally.within("seven hosts from nothing", Duration::from_secs(180), Ok(began.elapsed()));
+    println!("{}", net::table(&cluster.hosts)?);
+    for (name, story) in stories::ALL {
+        if !wanted.is_empty() && !wanted.iter().any(|w| w == name) {
+            continue;
+        }
+        println!("-- {name}");
+        if let Err(error) = story(&mut cluster, &mut tally) {
+            tally.check(&format!("{name} goes to its end"), Err(error));
+        }
+        let restored = cluster.restore();
+        let is_whole = restored.is_ok();
+        tally.check("all is whole again", restored);
+        if !is_whole {
+            for host in &cluster.hosts {
+                println!("---- {}\n{}", host.name(), host.said());
+            }
+            break;
+        }
+    }
+    println!("{} passed, {} failed", tally.n_passed, tally.n_failed);
+    Ok(if tally.n_failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,130 @@
+//! Agents that are lost, killed and cut off.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+
+use crate::{
+    Tally,
+    cluster::{Cluster, PATIENCE, took},
+    host::{Role, within},
+    net,
+};
+
+const N: u32 = 9;
+const NAME: &str = "a.lost.marathon.mesos.";
+const CUT: Duration = Duration::from_secs(60);
+
+fn spread(id: &str) -> serde_json::Value {
+    Cluster::app(id, N, &json!({"constraints": [["hostname", "GROUP_BY"]]}))
+}
+
+/// A machine is lost with its engine: its names go, and its instances run elsewhere.
+pub fn lost(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
+    cluster.deploy(0, &spread("/lost/a"))?;
+    let gone = cluster.of(Role::Agent)[0];
+    let ip = cluster.hosts[gone].ip.into();
+    let name = cluster.hosts[gone].name();
+    let n_there = cluster.hosts[gone].containers()?.len();
+    ensure!(n_there == 3, "{n_there} on the host that is to be lost");
+    within(PATIENCE, || {
+        ensure!(cluster.resolve(0, NAME)?.contains(&ip), "not named yet");
+        Ok(())
+    })?;
+    // Cut first: ending all that ran there takes longer than being gone.
+    let lost_at = Instant::now();
+    cluster.hosts[gone].run("ip", &["link", "set", "eth0", "down"])?;
+    let declared = took(PATIENCE, || {
+        let nodes = cluster.nodes(0)?;
+        ensure!(nodes[&name]["condition"] != "active", "{}", nodes[&name]["condition"]);
+        Ok(())
+    });
+    let declared_at = Instant::now();
+    let unnamed = took(PATIENCE, || {
+        ensure!(!cluster.resolve(0, NAME)?.contains(&ip), "still named");
+        Ok(())
+    });
+    println!("    unnamed {:.2} s after it was declared", declared_at.elapsed().as_secs_f64());
+    let replaced = within(PATIENCE, || {
+        let rest = cluster.of(Role::Agent).into_iter().filter(|at| *at != gone);
+        let mut running = 0;
+        for at in rest {
+            running += cluster.hosts[at].containers()?.len();
+        }
+        ensure!(running == N as usize, "{running} run elsewhere");
+        Ok(())
+    });
+    let replaced = replaced.map(|()| lost_at.elapsed());
+    tally.within("it is declared after", Duration::from_secs(3), declared);
+    tally.within("then its names are gone after", Duration::from_secs(1), unnamed);
+    tally.within("all run elsewhere after", Duration::from_secs(10), replaced);
+    cluster.hosts[gone].lose()?;
+    cluster.hosts[gone].find()?;
+    Ok(())
+}
+
+/// An agent's process is killed, stopped and started, and cut off for a minute: its containers go on.
+pub fn away(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
+    cluster.deploy(0, &spread("/away/a"))?;
+    let agent = cluster.of(Role::Agent)[1];
+    let before: BTreeSet<_> = cluster.hosts[agent].containers()?.into_iter().collect();
+    let same = |cluster: &Cluster| {
+        let now: BTreeSet<_> = cluster.hosts[agent].containers()?.into_iter().collect();
+        ensure!(now == before, "{now:?}");
+        Ok(())
+    };
+    cluster.hosts[agent].kill_node()?;
+    cluster.start_node(agent)?;
+    tally.within(
+        "killed and started it is back after",
+        Duration::from_secs(5),
+        took(PATIENCE, || cluster.whole()),
+    );
+    tally.check("with the same containers", same(cluster));
+    cluster.hosts[agent].stop_node()?;
+    cluster.start_node(agent)?;
+    tally.within(
+        "stopped and started it is back after",
+        Duration::from_secs(5),
+        took(PATIENCE, || cluster.whole()),
+    );
+    tally.check("with the same containers", same(cluster));
+    for at in cluster.of(Role::Master) {
+        net::cut(&cluster.hosts[agent], &cluster.hosts[at])?;
+    }
+    let cut_at = Instant::now();
+    while cut_at.elapsed() < CUT {
+        thread::sleep(Duration::from_secs(5));
+        let now: BTreeSet<_> = cluster.hosts[agent].containers()?.into_iter().collect();
+        ensure!(before.is_subset(&now), "a container ended {:?} after the cut", cut_at.elapsed());
+    }
+    let (n_before, others) = (before.len(), cluster.containers()?.len());
+    println!("    after a minute {others} run, {n_before} of them there");
+    net::heal(&cluster.hosts);
+    let healed_at = Instant::now();
+    within(PATIENCE, || cluster.whole())?;
+    println!("    heard again after {:.1} s", healed_at.elapsed().as_secs_f64());
+    let exact = within(PATIENCE, || {
+        let n = cluster.n_containers("/away/a")?;
+        ensure!(n == N as usize, "{n} run");
+        Ok(())
+    });
+    tally.within(
+        "no more run than are wanted after",
+        Duration::from_secs(5),
+        exact.map(|()| healed_at.elapsed()),
+    );
+    let kept = cluster.hosts[agent].containers()?;
+    let kept = kept.iter().filter(|container| before.contains(*container)).count();
+    println!("    {kept} of its {n_before} containers are kept");
+    tally.check(
+        "its containers were not ended by the cut",
+        (kept > 0).then_some(()).context("none is left"),
+    );
+    Ok(())
+}
