@@ -110,8 +110,9 @@ pub const UPSTREAM_CONNECT: Duration = Duration::from_secs(5);
 pub const UPSTREAM_IDLE: Duration = Duration::from_secs(180);
 /// Heartbeat of the agent link.
 pub const HEARTBEAT: Duration = Duration::from_millis(500);
-/// An agent silent for this long is unreachable: its tasks leave names and load balancers.
-pub const AGENT_SILENT_MAX: Duration = Duration::from_secs(5);
+/// An agent silent for this long, five heartbeats, is unreachable: its tasks leave names and load
+/// balancers.
+pub const AGENT_SILENT_MAX: Duration = Duration::from_millis(2_500);
 /// Orders of one message on the agent link, in bytes: a set that is larger goes in parts, so that
 /// heartbeats and news pass between them.
 pub const LINK_PART_BYTES_MAX: usize = 1 << 20;
@@ -119,7 +120,7 @@ pub const LINK_PART_BYTES_MAX: usize = 1 << 20;
 pub const LINK_PART_ITEMS_MAX: usize = 1_000;
 /// An instance on a node that was silent for this long is replaced, never earlier: a pause, a move to
 /// another host or a new start of the agent are over by then.
-pub const REPLACE_AFTER: Duration = Duration::from_secs(10);
+pub const REPLACE_AFTER: Duration = Duration::from_secs(8);
 /// What was replaced is remembered at least this long from the node's last word, so that a healthy
 /// task which comes back is taken back (the original gave an agent 75 s to come back).
 pub const FORGET_AFTER: Duration = Duration::from_secs(75);

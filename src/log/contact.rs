@@ -45,6 +45,11 @@ impl Heard {
         *last = Some(Told { at, committed, in_step_at });
     }
 
+    /// Whether a leader spoke within so long.
+    pub fn is_within(&self, silence: Duration) -> bool {
+        self.last.lock().is_some_and(|told| told.at.elapsed() < silence)
+    }
+
     /// How long ago everything was here, for who has applied everything up to `applied`.
     pub fn ago(&self, applied: u64) -> Option<Duration> {
         let told = (*self.last.lock())?;

@@ -36,6 +36,7 @@ pub mod state;
 pub mod raft;
 pub mod members;
 pub mod contact;
+pub mod ballot;
 pub mod sample;
 mod shapes;
 #[cfg(test)]

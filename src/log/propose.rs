@@ -53,6 +53,8 @@ const AT_ONCE_MAX: usize = 2 * ENTRIES_IN_FLIGHT_MAX * limit::COMMANDS_PER_ENTRY
 const AT_ONCE_BYTES_MAX: usize = 8 << 20;
 /// Pause before a proposal looks for the leader again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// An election is over by then where a majority of the masters hear each other.
+const LEADERLESS: Duration = Duration::from_secs(3);
 /// How long a forwarded proposal waits for this master to catch up with its outcome.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
@@ -128,7 +130,11 @@ impl<M: Machine> Log<M> {
         let until = Instant::now() + deadline;
         let commands = [encoded];
         let mut unknown = false;
+        let mut led_at = Instant::now();
         loop {
+            if self.core.current_leader().is_some() {
+                led_at = Instant::now();
+            }
             let attempt = timeout_at(until, self.core.attempt(&commands)).await;
             let Ok(mut answers) = attempt else { return Err(ProposeError::Unknown) };
             match answers.pop().unwrap_or(Err(Refused::Unknown)) {
@@ -137,7 +143,7 @@ impl<M: Machine> Log<M> {
                 Err(Refused::Unknown) => unknown = true,
                 Err(refused) => return Err(refused.into()),
             }
-            if Instant::now() + LOOK_AGAIN >= until {
+            if Instant::now() + LOOK_AGAIN >= until || led_at.elapsed() > LEADERLESS {
                 return Err(if unknown { ProposeError::Unknown } else { ProposeError::NoLeader });
             }
             self.core.leader_moved(LOOK_AGAIN).await;
@@ -292,6 +298,10 @@ impl<M: Machine> Leader for Core<M> {
 
     fn heard(&self, committed: u64) {
         self.heard.note(committed, self.applied());
+    }
+
+    fn hears(&self) -> bool {
+        self.leads() || self.heard.is_within(self.timing.election_min)
     }
 
     fn comparison(&self) -> &Comparison {

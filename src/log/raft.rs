@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    ballot::Ballot,
     compare::{self, Comparison},
     contact::{Contact, Heard},
     desk::Desk,
@@ -188,12 +189,12 @@ pub struct Core<M: Machine> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) comparison: Comparison,
     pub(super) desk: Desk,
-    pub(super) heard: Heard,
+    pub(super) heard: Arc<Heard>,
     history: History,
     progress: watch::Receiver<Progress>,
     pub(super) metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
     store: Arc<dyn Store>,
-    timing: Timing,
+    pub(super) timing: Timing,
     restored: Option<Restored>,
     rng: Mutex<Rng>,
     tasks: Tasks,
@@ -248,6 +249,7 @@ impl<M: Machine> Log<M> {
             .map_err(|fatal| LogError::Consensus(fatal.to_string()))?;
         found(&raft, members).await?;
         let (queue, queued) = mpsc::channel(limit::PROPOSALS_WAITING_MAX);
+        let heard = Arc::new(Heard::default());
         let core = Arc::new(Core {
             id,
             raft: raft.clone(),
@@ -257,7 +259,7 @@ impl<M: Machine> Log<M> {
             clock,
             comparison: Comparison::default(),
             desk: Desk::default(),
-            heard: Heard::default(),
+            heard: heard.clone(),
             history: History::new(store.clone()),
             progress: progress.clone(),
             metrics: raft.metrics(),
@@ -272,6 +274,20 @@ impl<M: Machine> Log<M> {
         tasks.vital("log batcher", batcher);
         tend::start(core.clone(), progress, retention);
         compare::start(&core, places, timing.compare);
+        let ballot = Ballot {
+            id,
+            raft: raft.clone(),
+            network: core.network.clone(),
+            metrics: raft.metrics(),
+            heard,
+            silence: timing.election_min,
+            pause: timing.heartbeat / 2,
+        };
+        let cancelled = tasks.cancelled();
+        tasks.vital("log elections", async move {
+            cancelled.run_until_cancelled(ballot.keep()).await;
+            Ok(())
+        });
         if let Some(accept) = accept {
             let leader: Arc<dyn Leader> = core.clone();
             let parts = Parts { cluster, id, raft, leader, store, installing };
@@ -404,6 +420,14 @@ impl<M: Machine> Core<M> {
     pub(super) fn current_leader(&self) -> Option<(MemberId, Member)> {
         let metrics = self.metrics.borrow();
         let id = metrics.current_leader?;
+        // Whoever leads no majority any more leads nobody, though it does not know of another yet.
+        let heard = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+        if id == self.id
+            && is_one_of_many(&metrics)
+            && heard.is_some_and(|ago| ago > self.silence_max())
+        {
+            return None;
+        }
         let member = metrics.membership_config.membership().get_node(&id)?.clone();
         Some((id, member))
     }
@@ -434,12 +458,12 @@ impl<M: Machine> Core<M> {
         Refused::Stopped(why)
     }
 
-    fn leads(&self) -> bool {
+    pub(super) fn leads(&self) -> bool {
         let metrics = self.metrics.borrow();
-        let alone = metrics.membership_config.membership().voter_ids().count() == 1;
         let heard = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+        let alone = !is_one_of_many(&metrics);
         metrics.state == ServerState::Leader
-            && (alone || heard.is_some_and(|ms| ms < self.silence_max()))
+            && (alone || heard.is_some_and(|ago| ago < self.silence_max()))
     }
 
     /// How long masters that hear each other are silent at most.
@@ -526,6 +550,11 @@ impl<M: Machine> Core<M> {
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
     }
+}
+
+/// Whether others decide too.
+fn is_one_of_many(metrics: &RaftMetrics<MemberId, Member>) -> bool {
+    metrics.membership_config.membership().voter_ids().nth(1).is_some()
 }
 
 /// Forms the cluster, if this log is empty. Every founding master does so with the same members

@@ -90,6 +90,7 @@ choice!(Call {
     10: Fingerprint { 1: index },
     11: Differs { 1: index, 2: fingerprint },
     12: Ask(question),
+    13: Hears,
 });
 choice!(Reply {
     1: Pong,
@@ -105,6 +106,7 @@ choice!(Reply {
     11: Fingerprint(fingerprint),
     12: Told,
     13: Answered(answer),
+    14: Hears(yes),
 });
 choice!(Refused { 1: NotLeader, 2: Busy, 3: DiskFull, 4: Unknown, 5: Stopped(why), 6: Other(why) });
 

@@ -256,13 +256,15 @@ impl Cluster {
         Ok(self.containers()?.iter().filter(|(instance, _)| instance.starts_with(&prefix)).count())
     }
 
-    /// Addresses of a name, as the name server of a host answers.
+    /// Addresses of a name, as the name server of a host answers there.
     pub fn resolve(&self, at: usize, name: &str) -> Result<BTreeSet<std::net::IpAddr>> {
-        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        let host = &self.hosts[at];
+        let server = host.name_server()?;
+        let socket = host.inside(|| UdpSocket::bind("0.0.0.0:0"))??;
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;
         let mut query = Message::new(7, MessageType::Query, OpCode::Query);
         query.add_query(Query::query(Name::from_ascii(name)?, RecordType::A));
-        socket.send_to(&query.to_vec()?, self.hosts[at].dns())?;
+        socket.send_to(&query.to_vec()?, server)?;
         let mut buffer = [0; 4096];
         let n = socket.recv(&mut buffer)?;
         let reply = Message::from_vec(&buffer[..n])?;

@@ -155,8 +155,15 @@ impl Host {
         SocketAddr::new(self.ip.into(), 8000)
     }
 
-    pub fn dns(&self) -> SocketAddr {
-        SocketAddr::new(self.ip.into(), 5300)
+    /// Where names are asked for on this host: a master's own server, else the one for containers.
+    pub fn name_server(&self) -> Result<SocketAddr> {
+        if self.role == Role::Master {
+            return Ok(SocketAddr::new(self.ip.into(), 5300));
+        }
+        let shown = self.run("ip", &["-4", "-o", "addr", "show", "docker0"])?;
+        let address = shown.split_whitespace().find_map(|word| word.split_once('/'));
+        let (address, _) = address.context("docker0 has no address")?;
+        Ok(SocketAddr::new(address.parse()?, 53))
     }
 
     /// A command in this host's network.

@@ -10,9 +10,9 @@ fn n(name: &str) -> NodeId {
     NodeId::from(name)
 }
 
-/// A leader that looks every 200 ms from its election until `end_ms`.
+/// A leader that looks every 100 ms from its election until `end_ms`.
 fn attend(heard: &mut Heard, from_ms: u64, end_ms: u64) {
-    for ms in (from_ms..=end_ms).step_by(200) {
+    for ms in (from_ms..=end_ms).step_by(100) {
         heard.attend(at(ms));
     }
 }
@@ -26,12 +26,12 @@ fn open(heard: &mut Heard, ms: u64) {
 fn silence_makes_lost_and_a_word_ends_it() {
     let mut heard = Heard::from(at(0));
     open(&mut heard, 0);
-    attend(&mut heard, 0, 4_800);
+    attend(&mut heard, 0, 2_400);
     assert!(heard.is_here(&n("a")) && !heard.is_lost(&n("a")));
-    attend(&mut heard, 4_800, 5_000);
+    attend(&mut heard, 2_400, 2_500);
     assert!(heard.is_lost(&n("a")) && !heard.is_here(&n("a")));
     assert!(heard.is_lost(&n("never-heard")), "counts from the election");
-    heard.hear(&n("a"), at(5_000), Timestamp::EPOCH);
+    heard.hear(&n("a"), at(2_500), Timestamp::EPOCH);
     assert!(heard.is_here(&n("a")));
 }
 
@@ -54,16 +54,16 @@ fn a_leader_that_stood_still_blames_nobody() {
     for pause_ms in [1_200, 4_000, 7_000, 20_000, 3_600_000] {
         let mut heard = Heard::from(at(0));
         open(&mut heard, 0);
-        attend(&mut heard, 0, 4_800);
-        let back = 4_800 + pause_ms;
+        attend(&mut heard, 0, 2_400);
+        let back = 2_400 + pause_ms;
         heard.attend(at(back));
         assert!(!heard.is_lost(&n("a")) && !heard.is_lost(&n("b")), "{pause_ms}");
-        assert_eq!(heard.silence(&n("a")), Duration::from_millis(4_800), "its own silence stays");
-        attend(&mut heard, back, back + 4_800);
-        assert!(!heard.is_lost(&n("a")), "{pause_ms}: five seconds from the return");
-        attend(&mut heard, back + 4_800, back + 5_000);
+        assert_eq!(heard.silence(&n("a")), Duration::from_millis(2_400), "its own silence stays");
+        attend(&mut heard, back, back + 2_400);
+        assert!(!heard.is_lost(&n("a")), "{pause_ms}: its whole time from the return");
+        attend(&mut heard, back + 2_400, back + 2_500);
         assert!(heard.is_lost(&n("a")) && heard.is_lost(&n("b")), "{pause_ms}");
-        assert_eq!(heard.silence(&n("a")), Duration::from_millis(9_800));
+        assert_eq!(heard.silence(&n("a")), Duration::from_millis(4_900));
     }
 }
 
@@ -138,7 +138,7 @@ fn whoever_was_heard_within_its_time_is_not_lost_whatever_the_leader_slept_throu
             let silent = watched(&story, |e| e == Event::Word);
             let apart = watched(&story, |e| e == Event::Lost);
             let is_due =
-                silent >= Duration::from_secs(5) || (is_broken && apart >= Duration::from_secs(2));
+                silent >= limit::AGENT_SILENT_MAX || (is_broken && apart >= Duration::from_secs(2));
             assert_eq!(heard.is_lost(&n("a")), is_due, "seed {seed} at {now}: {story:?}");
             assert!(!(heard.is_lost(&n("a")) && heard.is_here(&n("a"))));
             if is_due { n_lost += 1 } else { n_kept += 1 }

@@ -106,11 +106,14 @@ impl Master {
     }
 }
 
-/// Where in `masters` the leader is.
+/// Where in `masters` the leader is that all of them know.
 async fn leading(masters: &[Master]) -> usize {
     let found = async {
         loop {
-            if let Some(at) = masters.iter().position(|m| m.log.is_leader()) {
+            let led_by = |m: &Master| m.log.leader().map(|(id, _)| id);
+            if let Some(at) = masters.iter().position(|m| m.log.is_leader())
+                && masters.iter().all(|m| led_by(m) == Some(masters[at].log.id()))
+            {
                 return at;
             }
             sleep(Duration::from_millis(10)).await;

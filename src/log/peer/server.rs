@@ -42,6 +42,8 @@ pub trait Leader: Send + Sync + 'static {
     fn answer(&self, question: Payload) -> BoxFuture<'_, Result<Payload, Refused>>;
     /// Another master leads and spoke; a majority has all entries up to `committed`.
     fn heard(&self, committed: u64);
+    /// Whether this master leads with a majority behind it, or has just heard who does.
+    fn hears(&self) -> bool;
     /// How this master compares with the others.
     fn comparison(&self) -> &Comparison;
 }
@@ -204,6 +206,7 @@ impl Server {
                 Ok(Reply::Told)
             }
             Call::Ask(question) => inner.leader.answer(question).await.map(Reply::Answered),
+            Call::Hears => Ok(Reply::Hears(inner.leader.hears())),
             Call::Elect => {
                 let elected = inner.raft.trigger().elect().await;
                 elected.map(|()| Reply::Elected).map_err(|e| Refused::Stopped(e.to_string()))

@@ -107,6 +107,9 @@ pub enum Call {
     /// Asks the leader something that the log does not look into (`log::question`). It needs no level:
     /// no release that does not know it can have more than one master.
     Ask(Payload),
+    /// Asks whether a leader is heard, before one stands for election. It needs no level, for the same
+    /// reason.
+    Hears,
 }
 
 #[derive(Debug)]
@@ -127,6 +130,7 @@ pub enum Reply {
     Fingerprint(u64),
     Told,
     Answered(Payload),
+    Hears(bool),
 }
 
 /// Why a peer did not do what it was asked.
