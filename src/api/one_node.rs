@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::{
     context::Api,
@@ -19,7 +19,6 @@ use super::{
     },
 };
 use crate::{
-    base::limit,
     core::State,
     http::{Body, error::ApiError, stream},
     model::NodeId,
@@ -112,8 +111,7 @@ impl Reader {
 
     async fn tell(&self, event: &str, data: &str) -> bool {
         let frame = stream::event(Some(event), None, data);
-        let sent = timeout(limit::UPSTREAM_IDLE, self.sender.send_waiting(frame)).await;
-        matches!(sent, Ok(Ok(())))
+        self.sender.send_in_time(frame).await.is_ok()
     }
 
     /// The node whole, and its rows remembered.

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use futures_util::{StreamExt as _, stream as futures};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -23,7 +23,6 @@ use super::{
 };
 use crate::{
     api::context::Api,
-    base::limit,
     http::{Response, error::ApiError, stream},
 };
 
@@ -177,8 +176,7 @@ impl Follower {
 
     async fn tell(&self, name: &str, data: &str) -> Result<(), stream::Cut> {
         let frame = stream::event(Some(name), None, data);
-        let sent = timeout(limit::UPSTREAM_IDLE, self.sender.send_waiting(frame)).await;
-        sent.unwrap_or(Err(stream::Cut::Slow))
+        self.sender.send_in_time(frame).await
     }
 }
 
