@@ -140,7 +140,6 @@ impl Reader {
         let (rows, drain) = (self.written(&view), self.drain(&view));
         let before = std::mem::replace(&mut self.rows, rows);
         let drained = std::mem::replace(&mut self.drain, drain);
-        let text = |drain: &Option<Box<RawValue>>| drain.as_ref().map(|d| d.get().to_owned());
         let mut tasks = Rows::default();
         for (id, row) in &self.rows {
             if before.get(id).is_none_or(|known| known.get() != row.get()) {
@@ -173,4 +172,8 @@ impl Reader {
         let measured = Measured { at: Iso(view.now), last_seen_at, used };
         serde_json::to_string(&measured).unwrap_or_default()
     }
+}
+
+fn text(drain: &Option<Box<RawValue>>) -> Option<&str> {
+    drain.as_deref().map(RawValue::get)
 }
