@@ -47,7 +47,7 @@ static FOLLOWERS: Semaphore = Semaphore::const_new(FOLLOWERS_MAX);
 
 /// The stream. Fails before it begins when there is nothing of that name.
 pub async fn response(api: &Arc<Api>, of: String, asked: Asked) -> Result<Response, ApiError> {
-    let slot = FOLLOWERS.try_acquire().map_err(|_| crowded())?;
+    let slot = FOLLOWERS.try_acquire().map_err(|_| ApiError::crowded("readers of logs"))?;
     let first = sources(&api.state(), &of, &asked)?;
     let known = first.iter().map(key).collect();
     let found = super::searched(api, first, &asked.wanted).await?;
@@ -58,12 +58,6 @@ pub async fn response(api: &Arc<Api>, of: String, asked: Asked) -> Result<Respon
     let follower = Follower { api: api.clone(), of, asked, sender, known, tails, _slot: slot };
     api.streams.connection("logs follow", follower.run(page));
     Ok(stream::response(body))
-}
-
-fn crowded() -> ApiError {
-    let message = "there are too many readers of logs at the moment";
-    ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
-        .hint("close some and try again")
 }
 
 fn key(source: &Source) -> (String, &'static str) {
