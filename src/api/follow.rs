@@ -92,7 +92,12 @@ impl Follower {
             if grew {
                 let id = next.to_string();
                 let Ok(data) = serde_json::to_string(&chunk) else { return };
-                if self.sender.send_in_time(stream::event(Some("data"), Some(&id), &data)).await.is_err() {
+                if self
+                    .sender
+                    .send_in_time(stream::event(Some("data"), Some(&id), &data))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
                 (told_at, pause) = (Instant::now(), PAUSE);
