@@ -59,6 +59,8 @@ pub enum NotStarted {
     Fetch(String),
     #[error("cannot prepare the sandbox: {0}")]
     Sandbox(#[source] io::Error),
+    #[error("cannot fetch the image: {0}")]
+    Image(#[source] EngineError),
     #[error("cannot get the container ready: {0}")]
     Create(#[source] EngineError),
     #[error("Container launch failed: {0}")]
@@ -75,7 +77,7 @@ impl From<&NotStarted> for NoStart {
             NotStarted::User(_) => Self::User,
             NotStarted::Fetch(_) => Self::Fetch,
             NotStarted::Sandbox(_) => Self::Sandbox,
-            NotStarted::Create(_) => Self::Create,
+            NotStarted::Image(_) | NotStarted::Create(_) => Self::Create,
             NotStarted::Start(_) => Self::Start,
             NotStarted::Cancelled => Self::Cancelled,
         }
@@ -90,7 +92,7 @@ impl NotStarted {
 
     /// The engine went away meanwhile: to be tried again when it is back.
     fn is_away(&self) -> bool {
-        matches!(self, Self::Create(e) | Self::Start(e) if e.is_away())
+        matches!(self, Self::Image(e) | Self::Create(e) | Self::Start(e) if e.is_away())
     }
 }
 
@@ -264,7 +266,10 @@ impl Starter {
             // Progress is for people; a full queue may lose some.
             drop(to.try_send(Input::Task(key.clone(), Event::Progress(text))));
         };
-        let id = self.runtime.create(launch, &progress).await.map_err(NotStarted::Create)?;
+        let id = self.runtime.create(launch, &progress).await.map_err(|error| match error {
+            EngineError::NoImage(_) => NotStarted::Image(error),
+            error => NotStarted::Create(error),
+        })?;
         made.lock().push(id.clone());
         let member = Member { name: name.to_owned(), id: id.clone(), is_plain: launch.is_plain };
         // Known to the worker before the start, so that it understands a death right after it.

@@ -79,9 +79,10 @@ impl Api {
     }
 
     /// Renders something long on a blocking thread from the present state.
-    pub async fn render<F>(self: &Arc<Self>, make: F) -> Result<Response, ApiError>
+    pub async fn render<F, R>(self: &Arc<Self>, make: F) -> Result<R, ApiError>
     where
-        F: FnOnce(&Self, &State) -> Response + Send + 'static,
+        F: FnOnce(&Self, &State) -> R + Send + 'static,
+        R: Send + 'static,
     {
         let _slot = self.renderings.acquire().await.map_err(ApiError::internal)?;
         let api = self.clone();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{context::Api, nodes::no_such_node, one_node, view::node};
+use super::{context::Api, nodes, one_node};
 use crate::http::{
     Call, Response,
     error::ApiError,
@@ -18,7 +18,7 @@ pub async fn events(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
         None if of == "placed" => api.live.join_placed(cursor).await?,
         Some(("node", name)) => {
             let state = api.state();
-            let found = node::find(&state, name).ok_or_else(|| no_such_node(name))?;
+            let found = nodes::find(&state, name)?;
             one_node::follow(&api, found.id().clone())?
         }
         _ => {

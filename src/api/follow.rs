@@ -92,18 +92,23 @@ impl Follower {
             if grew {
                 let id = next.to_string();
                 let Ok(data) = serde_json::to_string(&chunk) else { return };
-                if self.tell(stream::event(Some("data"), Some(&id), &data)).await.is_err() {
+                if self
+                    .sender
+                    .send_in_time(stream::event(Some("data"), Some(&id), &data))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
                 (told_at, pause) = (Instant::now(), PAUSE);
             } else if ended && piece.bytes.is_empty() {
                 let end = stream::event(Some("end"), None, r#"{"reason":"task_ended"}"#);
-                self.tell(end).await.ok();
+                self.sender.send_in_time(end).await.ok();
                 return;
             } else {
                 if told_at.elapsed() >= HEARTBEAT {
                     let beat = stream::event(Some("heartbeat"), None, "{}");
-                    if self.tell(beat).await.is_err() {
+                    if self.sender.send_in_time(beat).await.is_err() {
                         return;
                     }
                     told_at = Instant::now();
@@ -123,12 +128,6 @@ impl Follower {
                 Err(_) => return, // the client connects again from its last offset
             }
         }
-    }
-
-    async fn tell(&self, frame: bytes::Bytes) -> Result<(), stream::Cut> {
-        tokio::time::timeout(limit::UPSTREAM_IDLE, self.sender.send_waiting(frame))
-            .await
-            .unwrap_or(Err(stream::Cut::Slow))
     }
 
     async fn read(&self, from: u64) -> Result<Piece, ApiError> {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     control::cluster::Error,
-    core::{NodeCommand, Rejected},
+    core::{NodeCommand, Rejected, State},
     http::{Call, Response, error::ApiError, reply},
     model::{Node, node::Duty},
 };
@@ -31,21 +31,18 @@ pub async fn list(api: Arc<Api>, _: Call) -> Result<Response, ApiError> {
 
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let state = api.state();
-    let found =
-        node::find(&state, call.param("id")).ok_or_else(|| no_such_node(call.param("id")))?;
+    let found = find(&state, call.param("id"))?;
     Ok(reply::json(StatusCode::OK, &node::detail(&api.view(&state), found)))
 }
 
 /// Where each instance would go if the node were drained now; changes nothing.
 pub async fn preview(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let name = call.param("id").to_owned();
-    let unknown = no_such_node(&name);
-    let made = api.render(move |api, state| match node::find(state, &name) {
-        Some(found) => reply::json(StatusCode::OK, &drain::preview(&api.view(state), found)),
-        None => reply::empty(StatusCode::NOT_FOUND),
+    let made = api.render(move |api, state| {
+        let found = find(state, &name)?;
+        Ok(reply::json(StatusCode::OK, &drain::preview(&api.view(state), found)))
     });
-    let made = made.await?;
-    if made.status() == StatusCode::NOT_FOUND { Err(unknown) } else { Ok(made) }
+    made.await?
 }
 
 /// What `drain` is asked to do.
@@ -76,8 +73,7 @@ pub async fn drain(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
         false => crate::http::body::parse_json(&body)?,
     };
     let state = api.state();
-    let found =
-        node::find(&state, call.param("id")).ok_or_else(|| no_such_node(call.param("id")))?;
+    let found = find(&state, call.param("id"))?;
     let deadline = asked.deadline_s.map_or(DEADLINE, Duration::from_secs);
     if deadline.is_zero() || deadline > DEADLINE_MAX {
         let problem = format!("must be between 1 and {} seconds", DEADLINE_MAX.as_secs());
@@ -89,8 +85,7 @@ pub async fn drain(api: Arc<Api>, mut call: Call) -> Result<Response, ApiError> 
         api.cluster.propose(&call.principal, NodeCommand::NodeDuty { node, duty }.into()).await?;
     }
     let state = if asked.dry_run { state } else { api.state() };
-    let found =
-        node::find(&state, call.param("id")).ok_or_else(|| no_such_node(call.param("id")))?;
+    let found = find(&state, call.param("id"))?;
     let leaving = state.instances_on(found.id()).filter(|_| !asked.cancel);
     let instances = leaving.map(|i| i.id.as_str()).collect();
     let node = node::row(&api.view(&state), found);
@@ -116,8 +111,7 @@ fn new_duty(api: &Api, node: &Node, asked: &Drain, deadline: Duration) -> Option
 /// Forgets a node and takes its certificates back.
 pub async fn remove(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let state = api.state();
-    let found =
-        node::find(&state, call.param("id")).ok_or_else(|| no_such_node(call.param("id")))?;
+    let found = find(&state, call.param("id"))?;
     let (node, host) = (found.id().clone(), found.info.hostname.clone());
     let uid = call.principal.uid();
     match api.cluster.propose(&call.principal, NodeCommand::RemoveNode(node.clone()).into()).await {
@@ -137,7 +131,10 @@ pub async fn remove(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     }
 }
 
-pub fn no_such_node(name: &str) -> ApiError {
-    ApiError::not_found(format!("node {name}"))
-        .hint("GET /tepui/v1/nodes lists the nodes there are")
+/// The node a caller means by `name`: its id, or what only it is called or reached by.
+pub fn find<'a>(state: &'a State, name: &str) -> Result<&'a Node, ApiError> {
+    node::find(state, name).ok_or_else(|| {
+        ApiError::not_found(format!("node {name}"))
+            .hint("GET /tepui/v1/nodes lists the nodes there are")
+    })
 }

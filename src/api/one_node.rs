@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::{
     context::Api,
@@ -19,7 +19,6 @@ use super::{
     },
 };
 use crate::{
-    base::limit,
     core::State,
     http::{Body, error::ApiError, stream},
     model::NodeId,
@@ -112,8 +111,7 @@ impl Reader {
 
     async fn tell(&self, event: &str, data: &str) -> bool {
         let frame = stream::event(Some(event), None, data);
-        let sent = timeout(limit::UPSTREAM_IDLE, self.sender.send_waiting(frame)).await;
-        matches!(sent, Ok(Ok(())))
+        self.sender.send_in_time(frame).await.is_ok()
     }
 
     /// The node whole, and its rows remembered.
@@ -142,7 +140,6 @@ impl Reader {
         let (rows, drain) = (self.written(&view), self.drain(&view));
         let before = std::mem::replace(&mut self.rows, rows);
         let drained = std::mem::replace(&mut self.drain, drain);
-        let text = |drain: &Option<Box<RawValue>>| drain.as_ref().map(|d| d.get().to_owned());
         let mut tasks = Rows::default();
         for (id, row) in &self.rows {
             if before.get(id).is_none_or(|known| known.get() != row.get()) {
@@ -175,4 +172,8 @@ impl Reader {
         let measured = Measured { at: Iso(view.now), last_seen_at, used };
         serde_json::to_string(&measured).unwrap_or_default()
     }
+}
+
+fn text(drain: &Option<Box<RawValue>>) -> Option<&str> {
+    drain.as_deref().map(RawValue::get)
 }

@@ -68,7 +68,7 @@ pub fn routes() -> Vec<Route<Api>> {
 
 /// The table; whoever mounts it adds the guard.
 pub fn table(api: Arc<Api>) -> Table<Api> {
-    Table::new(api, routes()).on_miss(miss).on_denied(denied)
+    Table::new(api, routes()).on_miss(miss).on_denied(denied).packed()
 }
 
 /// 403 in our own shape.

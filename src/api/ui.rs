@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
 
-use crate::base::hex::hex;
+use crate::{base::hex::hex, http::pack};
 
 /// The built page; empty when it was not built.
 #[derive(RustEmbed)]
@@ -106,7 +106,7 @@ fn expanded(name: &str, stored: &[u8]) -> Option<Bytes> {
 /// `headers` are those of the request; a HEAD answer carries the body too, for the server to drop.
 #[must_use]
 pub fn respond(path: &str, headers: &HeaderMap) -> Option<Response<Bytes>> {
-    let asset = page(path, accepts_gzip(headers))?;
+    let asset = page(path, pack::is_taken(headers))?;
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let fresh = known.is_some_and(|list| {
         list.split(',').any(|tag| tag.trim().trim_start_matches("W/") == asset.etag)
@@ -153,25 +153,6 @@ fn set_headers(headers: &mut HeaderMap, asset: &Asset, fresh: bool) {
 /// Paths of pages; the page itself reads the rest of the path.
 fn is_shell(path: &str) -> bool {
     path == "/" || path == "/ui" || path.starts_with("/ui/")
-}
-
-/// Whether the request takes gzip: named, or covered by `*`, and not refused by a weight of zero.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut any = false;
-    for item in headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok()) {
-        for coding in item.split(',') {
-            let mut parts = coding.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default();
-            let refused = parts.any(|p| {
-                p.strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0))
-            });
-            if name.eq_ignore_ascii_case("gzip") {
-                return !refused;
-            }
-            any |= name == "*" && !refused;
-        }
-    }
-    any
 }
 
 /// The document every page starts from, in both encodings.
@@ -313,24 +294,6 @@ mod tests {
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         assert!(again.body().is_empty());
         assert_eq!(again.headers()[header::ETAG].to_str().unwrap(), tag);
-    }
-
-    #[test]
-    fn gzip_is_sent_only_where_it_is_taken() {
-        let cases = [
-            ("gzip, deflate, br", true),
-            ("GZIP;q=0.5", true),
-            ("*", true),
-            ("gzip;q=0", false),
-            ("*, gzip;q=0", false),
-            ("br", false),
-            ("", false),
-        ];
-        for (value, wanted) in cases {
-            let headers = request(&[(header::ACCEPT_ENCODING, value)]);
-            assert_eq!(accepts_gzip(&headers), wanted, "{value}");
-        }
-        assert!(!accepts_gzip(&request(&[])));
     }
 
     #[test]

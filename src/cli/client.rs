@@ -3,9 +3,10 @@
 //! Every step has a deadline: connecting, the answer's head, each piece of its body. Bodies that
 //! are read whole are bounded.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io::Read as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use flate2::read::GzDecoder;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http1};
@@ -110,8 +111,7 @@ impl Client {
 
     /// The answer's body, whole.
     pub async fn bytes(&self, ask: Ask) -> Outcome<Bytes> {
-        let response = self.open(ask).await?;
-        read(response.into_body()).await
+        read(self.open(ask.header("accept-encoding", "gzip")).await?).await
     }
 
     /// The answer with its body still to come. An error status is an error.
@@ -130,7 +130,7 @@ impl Client {
             let base = to.split('/').take(3).collect::<Vec<_>>().join("/");
             return Err(error.hint(format!("use that address: tepui login {base}")));
         }
-        let body = read(response.into_body()).await.unwrap_or_default();
+        let body = read(response).await.unwrap_or_default();
         Err(CliError::of_answer(status.as_u16(), &body))
     }
 
@@ -212,16 +212,32 @@ impl Client {
     }
 }
 
-/// Reads a body whole, within bounds.
-async fn read(mut body: Incoming) -> Outcome<Bytes> {
+/// Reads an answer whole, within bounds.
+async fn read(answer: http::Response<Incoming>) -> Outcome<Bytes> {
+    let encoding = answer.headers().get(header::CONTENT_ENCODING);
+    let is_packed = encoding.is_some_and(|encoding| encoding == "gzip");
+    let mut body = answer.into_body();
     let mut all = BytesMut::new();
     while let Some(piece) = next_piece(&mut body).await? {
         all.extend_from_slice(&piece);
         if all.len() > BODY_BYTES_MAX {
-            return Err(CliError::failure("the answer is too large"));
+            return Err(too_large());
         }
     }
-    Ok(all.freeze())
+    if is_packed { unpack(&all) } else { Ok(all.freeze()) }
+}
+
+fn unpack(packed: &[u8]) -> Outcome<Bytes> {
+    let mut all = Vec::new();
+    let mut unpacker = GzDecoder::new(packed).take(BODY_BYTES_MAX as u64 + 1);
+    unpacker.read_to_end(&mut all).map_err(|error| {
+        CliError::new(Exit::Unreachable, format!("the answer cannot be unpacked: {error}"))
+    })?;
+    if all.len() > BODY_BYTES_MAX { Err(too_large()) } else { Ok(all.into()) }
+}
+
+fn too_large() -> CliError {
+    CliError::failure("the answer is too large")
 }
 
 /// The next piece of a body; `None` at its end.
@@ -260,4 +276,21 @@ pub fn app_path(id: &str) -> Outcome<String> {
         return Err(CliError::usage(text).hint("tepui app list shows the apps there are"));
     }
     Ok(parsed.segments().map(|s| format!("/{}", segment(s))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_packed_answer_is_read_whole_or_not_at_all() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all("told ".repeat(1_000).as_bytes()).unwrap();
+        let packed = packer.finish().unwrap();
+        assert_eq!(unpack(&packed).unwrap(), "told ".repeat(1_000));
+        let error = unpack(&packed[..packed.len() / 2]).unwrap_err();
+        assert!(error.message.starts_with("the answer cannot be unpacked: "), "{}", error.message);
+    }
 }

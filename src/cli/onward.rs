@@ -49,12 +49,16 @@ impl Known {
         self.places.insert((of("task"), of("stream"), at, offset))
     }
 
-    /// From when on a connection asks. What is older is forgotten: it does not come again.
-    fn since(&mut self) -> String {
-        let Some(newest) = Timestamp::parse(&self.newest) else { return String::new() };
-        let since = (newest - OVERLAP).to_string();
+    /// From when on a connection asks.
+    fn since(&self) -> String {
+        let newest = Timestamp::parse(&self.newest);
+        newest.map_or_else(String::new, |newest| (newest - OVERLAP).to_string())
+    }
+
+    /// Forgets what no connection asks for again.
+    fn trim(&mut self) {
+        let since = self.since();
         self.places.retain(|(.., at, _)| *at >= since);
-        since
     }
 }
 
@@ -115,9 +119,35 @@ async fn connection(
                 search::print(cx, past, log.times, of.starts_with('/'))?;
                 past.lines.clear();
                 past.away.clear();
+                known.trim();
             }
             "end" => return Ok(true),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_known_for_as_long_as_a_connection_may_bring_them_again() {
+        let line = |second: u32, partial: bool| {
+            let at = format!("2026-11-29T06:00:{second:02}.000Z");
+            json!({"task": "t", "stream": "stdout", "at": at, "offset": second, "partial": partial})
+        };
+        let mut known = Known::default();
+        assert!(!known.is_new(&line(1, true)), "it has not ended");
+        assert!(known.is_new(&line(1, false)) && !known.is_new(&line(1, false)));
+        for second in 2..60 {
+            assert!(known.is_new(&line(second, false)));
+            known.trim();
+            assert!(known.places.len() <= 3, "{:?}", known.places);
+        }
+        assert!(known.since().starts_with("2026-11-29T06:00:57"), "{}", known.since());
+        assert!(!known.is_new(&line(57, false)), "a new connection brings it again");
     }
 }

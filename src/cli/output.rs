@@ -39,9 +39,8 @@ impl Tone {
     /// How a status word is felt. The server says the same of its words (`Verdict.tone`).
     pub fn of(word: &str) -> Self {
         match word {
-            "engine_down" | "unreachable" | "unhealthy" | "crash_looping" | "failed" | "lost" => {
-                Self::Bad
-            }
+            "engine_down" | "unreachable" | "unhealthy" | "crash_looping" | "cannot_start"
+            | "failed" | "lost" => Self::Bad,
             "stuck" | "delayed" | "waiting" | "degraded" => Self::Attention,
             "deleting" | "stopping" | "draining" | "deploying" | "starting" | "staging"
             | "scheduled" | "killing" => Self::Moving,

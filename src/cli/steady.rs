@@ -83,7 +83,8 @@ fn judge(app: &Value, since: Timestamp) -> Verdict {
 
 /// What no waiting mends; an app that is only on its way is not among them.
 fn is_unwell(app: &Value) -> bool {
-    ["unhealthy", "crash_looping", "engine_down", "stuck"].contains(&field(app, "condition"))
+    ["unhealthy", "crash_looping", "cannot_start", "engine_down", "stuck"]
+        .contains(&field(app, "condition"))
 }
 
 fn unwell(app: &Value) -> CliError {
@@ -96,9 +97,15 @@ fn unwell(app: &Value) -> CliError {
 
 fn fails(app: &Value) -> CliError {
     let (id, failure) = (field(app, "id"), &app["last_failure"]);
-    let text = format!("{id} is deployed but does not stay up: {}", field(failure, "message"));
-    CliError::new(Exit::NotDeployed, text)
-        .hint(format!("what it wrote: tepui log {}", field(failure, "task_id")))
+    let next = field(&app["verdict"], "next");
+    // What never started has written nothing; what else to do is told with how it is doing.
+    let (what, hint) = if next.is_empty() || next.contains("tepui log") {
+        ("stay up", format!("what it wrote: tepui log {}", field(failure, "task_id")))
+    } else {
+        ("start", next.to_owned())
+    };
+    let text = format!("{id} is deployed but does not {what}: {}", field(failure, "message"));
+    CliError::new(Exit::NotDeployed, text).hint(hint)
 }
 
 #[cfg(test)]
@@ -106,6 +113,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_never_started_is_told_with_what_to_do_about_that() {
+        let failing = |next: &str| {
+            let failure = json!({"task_id": "a.1", "message": "told"});
+            fails(&json!({"id": "/a", "last_failure": failure, "verdict": {"next": next}}))
+        };
+        let (ended, unmet) = (failing("read its output: tepui log /a"), failing("see the name"));
+        assert_eq!(ended.message, "/a is deployed but does not stay up: told");
+        assert_eq!(ended.hint.as_deref(), Some("what it wrote: tepui log a.1"));
+        assert_eq!(unmet.message, "/a is deployed but does not start: told");
+        assert_eq!(unmet.hint.as_deref(), Some("see the name"));
+    }
 
     #[test]
     fn an_instance_that_ended_since_is_a_failure_until_it_is_back() {

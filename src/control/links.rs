@@ -268,8 +268,9 @@ impl Links {
                         }
                     }
                     self.inner.names.dispatch(&batch, &mut agents);
-                    let masters = batch.changes.iter().any(|c| matches!(c, Change::Master { .. }));
-                    if let Some(masters) = self.masters().filter(|_| masters) {
+                    let is_of_masters =
+                        batch.changes.iter().any(|c| matches!(c, Change::Master { .. }));
+                    if is_of_masters && let Some(masters) = self.masters() {
                         for agent in agents.values().filter(|agent| agent.certificate.is_some()) {
                             // One that is busy hears it with its next connection.
                             let _ = agent.to_agent.try_send(masters.clone());

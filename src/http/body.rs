@@ -63,6 +63,15 @@ impl Body {
         Self(Content::Stream(Box::pin(body)))
     }
 
+    /// As `bytes`, without copying any.
+    pub fn shared(&self) -> Option<Bytes> {
+        match &self.0 {
+            Content::Empty => Some(Bytes::new()),
+            Content::Full(bytes) => Some(bytes.clone()),
+            Content::Incoming(_) | Content::Stream(_) => None,
+        }
+    }
+
     /// The bytes of content that lies in memory; `None` for one that streams.
     pub fn bytes(&self) -> Option<&[u8]> {
         match &self.0 {

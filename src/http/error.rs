@@ -70,6 +70,13 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "conflict", message)
     }
 
+    /// 429: as many as are let in are there; `whom` names them: `readers of logs`.
+    pub fn crowded(whom: impl std::fmt::Display) -> Self {
+        let message = format!("there are too many {whom} at the moment");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
+            .hint("close some and try again")
+    }
+
     /// 503: not now; trying again later can help.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)

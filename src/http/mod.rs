@@ -11,6 +11,7 @@
 //! | one handler | `async fn get(api: Arc<Api>, call: Call) -> Result<Response, MyError>`; errors implement `reply::Reply` |
 //! | the request's parts | `call.param("id")`, `call.query().get("embed")`, `call.json::<T>().await?`, `call.principal` |
 //! | answers | `reply::{json, text, html, empty, redirect}` |
+//! | answers in fewer bytes | `Table::packed()`, see `pack` |
 //! | own API errors | `error::ApiError::{not_found, conflict, invalid, …}` |
 //! | live streams | `stream::channel(capacity)` with `stream::event(…)` → `stream::response(body)` |
 //! | a WebSocket | `websocket::accept(&mut call.parts, protocol)` → the answer, then `websocket::open` |
@@ -32,6 +33,7 @@ pub mod io;
 pub mod meter;
 pub mod metrics;
 mod origin;
+pub mod pack;
 pub mod pattern;
 pub mod pool;
 pub mod proxy;

@@ -21,7 +21,7 @@ use super::{
     auth::{Guard, Principal},
     body::{self, BodyError, JsonError},
     crowd::Hold,
-    metrics,
+    metrics, pack,
     pattern::{Params, Pattern, segments},
     query::Query,
     reply::{self, Reply},
@@ -152,6 +152,7 @@ pub struct Table<S> {
     miss: fn(&Miss, &Parts) -> Response,
     denied: fn(&Parts) -> Response,
     guard: Option<Arc<dyn Guard>>,
+    packs: bool,
 }
 
 impl<S: Send + Sync + 'static> Table<S> {
@@ -159,7 +160,7 @@ impl<S: Send + Sync + 'static> Table<S> {
     pub fn new(state: Arc<S>, mut routes: Vec<Route<S>>) -> Self {
         routes.sort_by(|a, b| a.pattern.by_specificity(&b.pattern));
         let (slashes, miss) = (Slashes::Ignore, Miss::plain);
-        Self { state, routes, slashes, miss, denied: plainly_denied, guard: None }
+        Self { state, routes, slashes, miss, denied: plainly_denied, guard: None, packs: false }
     }
 
     /// Other slash rules.
@@ -181,6 +182,11 @@ impl<S: Send + Sync + 'static> Table<S> {
     /// routes only.
     pub fn guard(self, guard: Arc<dyn Guard>) -> Self {
         Self { guard: Some(guard), ..self }
+    }
+
+    /// Packs its answers for clients that take that.
+    pub fn packed(self) -> Self {
+        Self { packs: true, ..self }
     }
 
     /// Every line: method, pattern, access.
@@ -239,12 +245,17 @@ impl<S: Send + Sync + 'static> Table<S> {
         let (body_max, n_read, hold) = (route.body_max, 0, None);
         let call = Call { parts, body, params, principal, body_max, n_read, hold };
         let id = call.request_id();
+        let takes = self.packs.then(|| pack::is_taken(&call.parts.headers));
         let answer = AssertUnwindSafe((route.handler)(self.state.clone(), call));
-        answer.catch_unwind().await.unwrap_or_else(|_| {
+        let answer = answer.catch_unwind().await.unwrap_or_else(|_| {
             metrics::panicked(id, Some(route.pattern.as_str()));
             let text = format!("500 Internal Server Error (request {id})\n");
             reply::text(StatusCode::INTERNAL_SERVER_ERROR, text)
-        })
+        });
+        match takes {
+            Some(is_taken) => pack::packed(answer, is_taken).await,
+            None => answer,
+        }
     }
 }
 

@@ -9,9 +9,10 @@ use futures_util::{StreamExt as _, stream::poll_fn};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyStream, StreamBody};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{Body, Response, auth::Lease, reply};
+use crate::base::limit;
 
 /// Where a client that comes back says what it saw last.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -41,6 +42,12 @@ impl Sender {
     /// Queues one frame, waiting for the reader (file downloads, log tails: the source can wait).
     pub async fn send_waiting(&self, frame: Bytes) -> Result<(), Cut> {
         self.0.send(frame).await.map_err(|_| Cut::Gone)
+    }
+
+    /// As `send_waiting`, but gives a reader up that takes nothing for as long as a connection may be idle.
+    pub async fn send_in_time(&self, frame: Bytes) -> Result<(), Cut> {
+        let sent = timeout(limit::UPSTREAM_IDLE, self.send_waiting(frame)).await;
+        sent.unwrap_or(Err(Cut::Slow))
     }
 
     /// Resolves when the reader is gone.
@@ -126,5 +133,20 @@ mod tests {
         drop(body);
         sender.closed().await;
         assert_eq!(sender.send(heartbeat()), Err(Cut::Gone));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_given_up() {
+        let (sender, mut body) = channel(1);
+        sender.send_in_time(heartbeat()).await.unwrap();
+        let late = async {
+            tokio::time::sleep(limit::UPSTREAM_IDLE / 2).await;
+            body.frame().await.unwrap().unwrap()
+        };
+        let (sent, _) = tokio::join!(sender.send_in_time(heartbeat()), late);
+        assert_eq!(sent, Ok(()));
+        assert_eq!(sender.send_in_time(heartbeat()).await, Err(Cut::Slow));
+        drop(body);
+        assert_eq!(sender.send_in_time(heartbeat()).await, Err(Cut::Gone));
     }
 }

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 use super::{
     config::{Config, NodeRole},
     member::{self, Member, MemberParts},
-    peers::{self, Purpose},
+    peers,
     seat::Seat,
     transport,
 };
@@ -142,12 +142,7 @@ impl Connector for OfMaster {
             match self.log.leader() {
                 Some((id, member)) if id != self.seat.id => {
                     let address = member.address;
-                    let opened = async {
-                        let config = self.seat.identity().client_config()?;
-                        peers::open(&address, &config, Purpose::Agent).await
-                    };
-                    let opened = timeout(member::LINK, opened).await;
-                    let opened = opened.context("no answer in time").flatten();
+                    let opened = member::open_link(&address, &self.seat.identity()).await;
                     let failed = |error| ConnectError(format!("{address}: {error:#}"));
                     let stream = opened.map_err(failed)?;
                     Ok(transport::agent_end(stream, |_| {}, &self.tasks))

@@ -11,7 +11,8 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use rustls::ClientConfig;
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -38,7 +39,7 @@ use crate::{
 /// not: a third of its life is left for that.
 const RENEWAL_LOOK: Duration = Duration::from_secs(600);
 /// How long opening a link may take: another master may lead that is there.
-pub const LINK: Duration = Duration::from_secs(2);
+const LINK: Duration = Duration::from_secs(2);
 
 /// A node's identity, from its data directory or by joining.
 ///
@@ -260,9 +261,7 @@ impl Member {
                 self.dir.display()
             );
         }
-        let config = identity.client_config()?;
-        let opened = timeout(LINK, peers::open(master, &config, Purpose::Agent)).await;
-        let stream = opened.context("no answer in time")??;
+        let stream = open_link(master, &identity).await?;
         let tasks = self.tasks.child("agent-link");
         *self.link.lock() = tasks.cancelled();
         let ways = self.ways.clone();
@@ -273,6 +272,16 @@ impl Member {
         };
         Ok(transport::agent_end(stream, look, &tasks))
     }
+}
+
+/// Opens the link of the agent that is `identity` to one master.
+///
+/// # Errors
+/// When it is not there, or not in time.
+pub async fn open_link(master: &str, identity: &Identity) -> anyhow::Result<TlsStream<TcpStream>> {
+    let config = identity.client_config()?;
+    let opened = timeout(LINK, peers::open(master, &config, Purpose::Agent)).await;
+    opened.context("no answer in time")?
 }
 
 impl Connector for Member {

@@ -26,6 +26,7 @@ mod contract;
 mod follow;
 mod golden;
 mod logs;
+mod packed;
 mod sockets;
 
 const DEADLINE: Duration = Duration::from_secs(20);

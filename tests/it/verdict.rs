@@ -200,7 +200,7 @@ async fn an_app_that_ends_at_once_is_told_with_what_it_ended() {
     assert_eq!(looping["condition"], "crash_looping");
     let verdict = &looping["verdict"];
     assert!(text(verdict, "sentence").starts_with("it ended 3 times in a row"), "{verdict}");
-    assert_eq!(verdict["cause"], "Command exited with status 3 (TASK_FAILED)");
+    assert_eq!(verdict["cause"], "Command exited with status 3");
     assert!(text(verdict, "next").contains("tepui log /job"), "{verdict}");
     // Between two ends it runs for a moment, which is not well either.
     world.clock.advance(Duration::from_secs(30));

@@ -1,6 +1,6 @@
 // TEST ONLY. What the made-up cluster says of its things, in the shape of the server's verdicts.
 const TONES = {
-  bad: ['engine_down', 'unreachable', 'unhealthy', 'crash_looping', 'failed', 'lost'],
+  bad: ['engine_down', 'unreachable', 'unhealthy', 'crash_looping', 'cannot_start', 'failed', 'lost'],
   attention: ['stuck', 'delayed', 'waiting', 'degraded'],
   moving: ['deleting', 'stopping', 'draining', 'deploying', 'starting'],
   good: ['active', 'running'],

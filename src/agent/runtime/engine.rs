@@ -135,7 +135,11 @@ impl EngineRuntime {
         let began = Instant::now();
         let outcome = self.engine.pull(image, &launch.logins, progress).await;
         metrics::pulled(image, began.elapsed(), &outcome);
-        outcome
+        outcome.map_err(|error| match error {
+            EngineError::NoSuch(text) => EngineError::NoImage(text),
+            EngineError::Refused { message, .. } => EngineError::NoImage(message),
+            error => error,
+        })
     }
 
     /// Creates; a dead container of ours that still holds the name makes way.

@@ -1,7 +1,7 @@
 //! One output stream of one attempt, read backwards from a moment on, within a budget.
 
 use super::{
-    line::{Found, LINE_BYTES_MAX, Line, MOMENT_LINES_MAX, PIECE_BYTES, STREAM_MAX, Step, Wanted},
+    line::{Found, LINE_BYTES_MAX, Line, PIECE_BYTES, STREAM_MAX, Step, Wanted},
     reader::{Reader, Source},
 };
 use crate::{api::context::Api, http::error::ApiError};
@@ -108,11 +108,7 @@ async fn take(
     if at.zip(wanted.since).is_some_and(|(at, since)| at < since) {
         return Ok(Step::Enough);
     }
-    // A page never ends within a moment: what else was said in it would be asked for by nobody.
-    let is_over = found.lines.len() >= wanted.lines_max;
-    if is_over && found.lines.last().is_none_or(|last| last.at != at)
-        || found.lines.len() >= wanted.lines_max + MOMENT_LINES_MAX
-    {
+    if found.is_full(wanted.lines_max, at) {
         found.until = found.lines.last().and_then(|line| line.at);
         found.cut = Some("lines");
         return Ok(Step::Enough);

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use futures_util::{StreamExt as _, stream as futures};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -23,7 +23,6 @@ use super::{
 };
 use crate::{
     api::context::Api,
-    base::limit,
     http::{Response, error::ApiError, stream},
 };
 
@@ -48,7 +47,7 @@ static FOLLOWERS: Semaphore = Semaphore::const_new(FOLLOWERS_MAX);
 
 /// The stream. Fails before it begins when there is nothing of that name.
 pub async fn response(api: &Arc<Api>, of: String, asked: Asked) -> Result<Response, ApiError> {
-    let slot = FOLLOWERS.try_acquire().map_err(|_| crowded())?;
+    let slot = FOLLOWERS.try_acquire().map_err(|_| ApiError::crowded("readers of logs"))?;
     let first = sources(&api.state(), &of, &asked)?;
     let known = first.iter().map(key).collect();
     let found = super::searched(api, first, &asked.wanted).await?;
@@ -59,12 +58,6 @@ pub async fn response(api: &Arc<Api>, of: String, asked: Asked) -> Result<Respon
     let follower = Follower { api: api.clone(), of, asked, sender, known, tails, _slot: slot };
     api.streams.connection("logs follow", follower.run(page));
     Ok(stream::response(body))
-}
-
-fn crowded() -> ApiError {
-    let message = "there are too many readers of logs at the moment";
-    ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
-        .hint("close some and try again")
 }
 
 fn key(source: &Source) -> (String, &'static str) {
@@ -177,8 +170,7 @@ impl Follower {
 
     async fn tell(&self, name: &str, data: &str) -> Result<(), stream::Cut> {
         let frame = stream::event(Some(name), None, data);
-        let sent = timeout(limit::UPSTREAM_IDLE, self.sender.send_waiting(frame)).await;
-        sent.unwrap_or(Err(stream::Cut::Slow))
+        self.sender.send_in_time(frame).await
     }
 }
 

@@ -9,7 +9,7 @@ pub const LINE_BYTES_MAX: usize = 64 << 10;
 /// Bytes asked of a file at once.
 pub const PIECE_BYTES: u64 = 128 << 10;
 /// Lines that an answer may have more, for all of the moment it ends with.
-pub const MOMENT_LINES_MAX: usize = 10_000;
+const MOMENT_LINES_MAX: usize = 10_000;
 /// How long all of one stream may take.
 pub const STREAM_MAX: Duration = Duration::from_secs(8);
 
@@ -72,10 +72,38 @@ pub struct Found {
     pub cut: Option<&'static str>,
 }
 
+impl Found {
+    /// Whether a page of `lines_max` lines is full before a line of `at`. A page never ends within a
+    /// moment: what else was said in it would be asked for by nobody.
+    pub fn is_full(&self, lines_max: usize, at: Option<i64>) -> bool {
+        let n = self.lines.len();
+        n >= lines_max && self.lines.last().is_none_or(|last| last.at != at)
+            || n >= lines_max + MOMENT_LINES_MAX
+    }
+}
+
 /// Whether to read on.
 #[derive(PartialEq)]
 pub enum Step {
     On,
     /// All that was asked for is there.
     Enough,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_never_ends_within_a_moment() {
+        let line = |at| Line::new(Some(at), 0, b"said\n");
+        let mut found = Found::default();
+        assert!(found.is_full(0, Some(1)), "a page of nothing");
+        assert!(!found.is_full(2, Some(1)));
+        found.lines.extend([line(1), line(1)]);
+        assert!(!found.is_full(2, Some(1)), "more of the same moment");
+        assert!(found.is_full(2, Some(2)) && found.is_full(2, None));
+        found.lines.extend((0..MOMENT_LINES_MAX).map(|_| line(1)));
+        assert!(found.is_full(2, Some(1)), "no moment goes on for ever");
+    }
 }

@@ -1,7 +1,7 @@
 //! One output stream of one attempt, read from a moment on, oldest lines first, within a budget.
 
 use super::{
-    line::{Found, Line, MOMENT_LINES_MAX, PIECE_BYTES, STREAM_MAX, Step, Wanted},
+    line::{Found, Line, PIECE_BYTES, STREAM_MAX, Step, Wanted},
     reader::{Reader, Source},
 };
 use crate::{api::context::Api, http::error::ApiError};
@@ -93,11 +93,7 @@ async fn take(
     if at.zip(wanted.before).is_some_and(|(at, before)| at >= before) {
         return Ok(Step::Enough);
     }
-    // As backwards: a page never ends within a moment.
-    let is_over = found.lines.len() >= wanted.lines_max;
-    if is_over && found.lines.last().is_none_or(|last| last.at != at)
-        || found.lines.len() >= wanted.lines_max + MOMENT_LINES_MAX
-    {
+    if found.is_full(wanted.lines_max, at) {
         found.until = at;
         found.cut = Some("lines");
         return Ok(Step::Enough);

@@ -9,7 +9,7 @@ use super::{
     Iso, Resources, View,
     deployment::{self, DeploymentRow},
     instance::{self, InstanceRow},
-    lookup::{delayed_until, dependants, no_place, resume_to, volumes},
+    lookup::{delayed_until, dependants, ended_as, no_place, resume_to, volumes},
     tally::Tally,
     verdict::{Standing, Verdict, verdict, words::condition_word},
 };
@@ -22,7 +22,6 @@ use crate::{
     model::{
         AppId, DeploymentId, WorkloadSpec,
         container::{Command, Port},
-        instance::Condition,
     },
 };
 
@@ -266,15 +265,10 @@ pub fn dns_names(id: &AppId) -> Vec<String> {
 }
 
 fn failure_row(failure: &TaskFailure) -> FailureRow<'_> {
-    let condition = Condition::ALL
-        .into_iter()
-        .rev() // of conditions that share a task state the ended one is meant
-        .find(|c| c.task_state() == failure.state)
-        .map_or("failed", condition_word);
     FailureRow {
         task_id: &failure.task_id,
         instance_id: failure.instance.as_str(),
-        condition,
+        condition: condition_word(ended_as(failure)),
         message: &failure.message,
         node_id: failure.node.as_ref().map(|n| n.as_str()),
         host: &failure.hostname,

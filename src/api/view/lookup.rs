@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::View;
 use crate::{
     base::clock::Timestamp,
-    core::{State, place::Report},
+    core::{State, place::Report, state::TaskFailure},
     model::{
         AppId, Instance, NodeId, WorkloadSpec, container::VolumeSource, instance::Condition,
         link::EngineAway, path::PathId,
@@ -44,6 +44,12 @@ pub fn is_well(state: &State, instance: &Instance) -> bool {
         && instance.ready()
         && (state.healthy(instance) == Some(true)
             || state.spec_of(instance).is_some_and(|s| !s.run.has_health_checks()))
+}
+
+/// What an attempt that failed was at its end.
+pub fn ended_as(failure: &TaskFailure) -> Condition {
+    let mut all = Condition::ALL.into_iter().rev(); // of those that share a state the ended one is meant
+    all.find(|c| c.task_state() == failure.state).unwrap_or(Condition::Failed)
 }
 
 /// The end of the launch delay an app has earned, while it lies ahead.

@@ -19,7 +19,7 @@ use crate::{
     model::{
         AppId, Instance, NodeId, Role, WorkloadSpec,
         instance::Condition,
-        link::Usage,
+        link::{Report, Usage},
         node::{Duty, NodeInfo},
         workload::{Constraint, Operator},
     },
@@ -87,6 +87,16 @@ impl Story {
     }
 
     /// Every waiting instance starts and ends again, as often as that.
+    /// Its first instance fails with this message, whether it ran or not.
+    fn fail_with(&mut self, message: &str) {
+        let id = self.instances().remove(0);
+        let incarnation = self.w.state.instances[&id].incarnation;
+        let at = Timestamp::from_ms(self.w.now);
+        let mut report = Report::new(id, incarnation, Condition::Failed, at);
+        report.message = message.to_owned();
+        self.w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report] });
+    }
+
     fn fail(&mut self, n: u32) {
         for _ in 0..n {
             self.w.launch_all();
@@ -171,7 +181,7 @@ fn failures_delay_then_loop_and_are_forgotten_once_it_runs_steadily() {
     let told = story.told(Standing::Delayed);
     let until = story.w.state.delays[&AppId::parse("/a")].until;
     assert_eq!(told.sentence, format!("it ended once; the next start is held back until {until}"));
-    assert_eq!(told.cause.as_deref(), Some("told (TASK_FAILED)"));
+    assert_eq!(told.cause.as_deref(), Some("told"));
     assert_eq!(told.next.as_deref(), Some("read its output: tepui log /a"));
     assert_eq!(story.row()["waiting"]["delayed_until"], until.to_string());
     story.fail(1);
@@ -200,7 +210,7 @@ fn failures_delay_then_loop_and_are_forgotten_once_it_runs_steadily() {
 fn what_failed_before_it_started_has_left_no_output_to_read() {
     for (message, next) in [
         (
-            "cannot get the container ready: no such image",
+            "cannot fetch the image: manifest unknown",
             "see that the image's name is right and that host0 can pull it",
         ),
         (
@@ -210,20 +220,29 @@ fn what_failed_before_it_started_has_left_no_output_to_read() {
         ("exit status 1", "read its output: tepui log /a"),
     ] {
         let mut story = Story::running(an_app("/a", 1));
-        let id = story.instances().remove(0);
-        let instance = story.w.state.instances[&id].clone();
-        let report = crate::model::link::Report {
-            message: message.to_owned(),
-            ..crate::model::link::Report::new(
-                id,
-                instance.incarnation,
-                Condition::Failed,
-                Timestamp::from_ms(story.w.now),
-            )
-        };
-        story.w.ok(TaskCommand::Report { node: NodeId::from("n0"), reports: vec![report] });
+        story.fail_with(message);
         assert_eq!(story.verdict().next.as_deref(), Some(next), "{message}");
     }
+}
+
+#[test]
+fn an_image_that_cannot_be_fetched_is_told_as_that_and_not_as_a_crash() {
+    let mut story = Story::running(an_app("/a", 1));
+    let message = "cannot fetch the image: pull access denied";
+    story.fail_with(message);
+    let told = story.told(Standing::Delayed);
+    assert!(told.sentence.starts_with("its image cannot be fetched; the next start"), "{told:?}");
+    for _ in 0..2 {
+        story.w.launch_all();
+        story.fail_with(message);
+    }
+    let told = story.told(Standing::CannotStart);
+    let sentence = "its image cannot be fetched, 3 starts in a row failed; the next start is held";
+    assert!(told.sentence.starts_with(sentence), "{told:?}");
+    assert_eq!(told.cause.as_deref(), Some(message));
+    // Once it can be fetched and the program ends, that is what is told.
+    story.fail(1);
+    story.told(Standing::CrashLooping);
 }
 
 #[test]

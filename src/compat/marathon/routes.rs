@@ -1,6 +1,6 @@
-//! The routes as data, and what every answer has in common: headers, errors, compression.
+//! The routes as data, and what every answer has in common: headers, errors.
 
-use std::{io::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
@@ -14,15 +14,12 @@ use super::{
 use crate::{
     base::limit,
     http::{
-        Body, Call, Handler, Request, RequestId, Response,
+        Call, Handler, Request, RequestId, Response,
         auth::Guard,
         reply::Reply,
         route::{self, Access, Miss, Route, Table},
     },
 };
-
-/// Answers below this are not worth compressing: one packet either way.
-const COMPRESS_BYTES_MIN: usize = 1400;
 
 /// All routes.
 pub fn routes() -> Vec<Route<Marathon>> {
@@ -118,7 +115,7 @@ pub struct Dialect {
 impl Dialect {
     /// Serves the API; `guard` checks callers nobody has checked before.
     pub fn new(marathon: Arc<Marathon>, guard: Option<Arc<dyn Guard>>) -> Self {
-        let table = Table::new(marathon.clone(), routes()).on_miss(miss).on_denied(denied);
+        let table = Table::new(marathon.clone(), routes()).on_miss(miss).on_denied(denied).packed();
         let table = match guard {
             Some(guard) => table.guard(guard),
             None => table,
@@ -133,14 +130,9 @@ impl Dialect {
 
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
-        let gzip = request
-            .headers()
-            .get(header::ACCEPT_ENCODING)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|text| text.contains("gzip") && !text.contains("gzip;q=0"));
         let mut response = self.table.answer(request).await;
         self.add_headers(&mut response);
-        if gzip { compressed(response) } else { response }
+        response
     }
 
     fn add_headers(&self, response: &mut Response) {
@@ -167,20 +159,6 @@ impl Handler for Dialect {
     fn call(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(self.answer(request))
     }
-}
-
-/// `response` compressed, where it is large and lies in memory: streams never are.
-fn compressed(response: Response) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let packed = body.bytes().filter(|bytes| bytes.len() >= COMPRESS_BYTES_MIN).and_then(|bytes| {
-        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        writer.write_all(bytes).ok()?;
-        writer.finish().ok()
-    });
-    let Some(packed) = packed else { return Response::from_parts(parts, body) };
-    parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    parts.headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    Response::from_parts(parts, Body::full(packed))
 }
 
 #[cfg(test)]

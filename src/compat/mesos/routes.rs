@@ -18,7 +18,9 @@ use crate::{
     control::cluster::Cluster,
     core::State,
     http::{
-        Call, Response, reply,
+        Call, Response,
+        pack::{self, Packer},
+        reply,
         route::{Access, Route, Table, get},
         stream,
     },
@@ -54,6 +56,7 @@ pub fn table(
     let (facts, tasks) = (Arc::new(facts), tasks.child("mesos"));
     let writers = Arc::new(Semaphore::new(WRITERS_MAX));
     Table::new(Arc::new(Mesos { cluster, facts, history, clock, tasks, writers }), routes())
+        .packed()
 }
 
 macro_rules! twins {
@@ -92,17 +95,17 @@ pub fn routes() -> Vec<Route<Mesos>> {
 }
 
 async fn whole(mesos: Arc<Mesos>, call: Call) -> Response {
-    mesos.write(callback(&call), state::state).await
+    mesos.write(Form::of(&call), state::state).await
 }
 
 async fn summary(mesos: Arc<Mesos>, call: Call) -> Response {
-    mesos.write(callback(&call), |j, state, facts, _| state::summary(j, state, facts)).await
+    mesos.write(Form::of(&call), |j, state, facts, _| state::summary(j, state, facts)).await
 }
 
 async fn slaves(mesos: Arc<Mesos>, call: Call) -> Response {
     let only = call.query().get("slave_id").map(str::to_owned);
     mesos
-        .write(callback(&call), move |j, state, _, _| state::slaves(j, state, only.as_deref()))
+        .write(Form::of(&call), move |j, state, _, _| state::slaves(j, state, only.as_deref()))
         .await
 }
 
@@ -111,7 +114,7 @@ async fn frameworks(mesos: Arc<Mesos>, call: Call) -> Response {
     let write = move |j: &mut Json<'_>, state: &State, facts: &Facts, past: &Past| {
         state::framework_list(j, state, facts, past, only.as_deref());
     };
-    mesos.write(callback(&call), write).await
+    mesos.write(Form::of(&call), write).await
 }
 
 async fn task_list(mesos: Arc<Mesos>, call: Call) -> Response {
@@ -120,9 +123,22 @@ async fn task_list(mesos: Arc<Mesos>, call: Call) -> Response {
             let write = move |j: &mut Json<'_>, state: &State, _: &Facts, past: &Past| {
                 state::tasks(j, state, past, &wanted);
             };
-            mesos.write(callback(&call), write).await
+            mesos.write(Form::of(&call), write).await
         }
         Err(text) => reply::text(StatusCode::BAD_REQUEST, text),
+    }
+}
+
+/// How an answer is written.
+struct Form {
+    /// The JSON is wrapped into a call of this function.
+    callback: Option<String>,
+    is_packed: bool,
+}
+
+impl Form {
+    fn of(call: &Call) -> Self {
+        Self { callback: callback(call), is_packed: pack::is_taken(call.headers()) }
     }
 }
 
@@ -165,7 +181,7 @@ async fn snapshot(mesos: Arc<Mesos>, call: Call) -> Response {
     let write = move |j: &mut Json<'_>, state: &State, _: &Facts, past: &Past| {
         metrics::snapshot(j, state, &past.counters, &own);
     };
-    mesos.write(callback(&call), write).await
+    mesos.write(Form::of(&call), write).await
 }
 
 async fn version(mesos: Arc<Mesos>, call: Call) -> Response {
@@ -177,7 +193,7 @@ async fn version(mesos: Arc<Mesos>, call: Call) -> Response {
             j.text_at("build_user", "tepui");
         });
     };
-    mesos.write(callback(&call), write).await
+    mesos.write(Form::of(&call), write).await
 }
 
 async fn front(_: Arc<Mesos>, _: Call) -> Response {
@@ -197,23 +213,31 @@ async fn redirect(mesos: Arc<Mesos>, _: Call) -> Response {
 }
 
 impl Mesos {
-    /// Writes an answer on a thread of its own from the present state, piece by piece. With
-    /// `jsonp=<name>` the JSON is wrapped into a call of that function.
-    async fn write<F>(&self, callback: Option<String>, write: F) -> Response
+    /// Writes an answer on a thread of its own from the present state, piece by piece.
+    async fn write<F>(&self, form: Form, write: F) -> Response
     where
         F: FnOnce(&mut Json<'_>, &State, &Facts, &Past) + Send + 'static,
     {
         let Ok(slot) = self.writers.clone().acquire_owned().await else {
             return reply::empty(StatusCode::SERVICE_UNAVAILABLE);
         };
+        let Form { callback, is_packed } = form;
         let content_type = if callback.is_some() { "text/javascript" } else { "application/json" };
         let (sender, body) = stream::channel(PIECES_MAX);
         let (state, facts, runtime) = (self.cluster.state(), self.facts.clone(), Handle::current());
         let past = self.history.past();
         let writing = tokio::task::spawn_blocking(move || {
             let _slot = slot;
-            let mut sink =
+            let send =
                 |piece: Vec<u8>| runtime.block_on(sender.send_waiting(Bytes::from(piece))).is_ok();
+            let mut packer = is_packed.then(Packer::default);
+            let mut sink = |piece: Vec<u8>| match &mut packer {
+                None => send(piece),
+                Some(packer) => {
+                    let packed = packer.take(&piece);
+                    packed.is_empty() || send(packed)
+                }
+            };
             if let Some(name) = &callback
                 && !sink(format!("{name}(").into_bytes())
             {
@@ -225,6 +249,9 @@ impl Mesos {
             if callback.is_some() {
                 sink(b");".to_vec());
             }
+            if let Some(packer) = packer {
+                send(packer.finish());
+            }
         });
         self.tasks.connection("mesos answer", async move {
             if let Err(error) = writing.await {
@@ -235,6 +262,7 @@ impl Mesos {
         *response.body_mut() = body;
         let value = HeaderValue::from_static(content_type);
         response.headers_mut().insert(header::CONTENT_TYPE, value);
+        pack::mark(response.headers_mut(), is_packed);
         response
     }
 }

@@ -40,6 +40,9 @@ pub enum EngineError {
     NoSuch(String),
     #[error("{0}")]
     Conflict(String),
+    /// An image that could not be pulled.
+    #[error("{0}")]
+    NoImage(String),
     #[error("no space left for containers: {0}")]
     Full(String),
     #[error("{message}")]

@@ -102,6 +102,11 @@ const RULES: &[Case] = &[
         r#"[{"path":"/","errors":["AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."]}]"#,
     ),
     (
+        r#"{"id":"/p","containers":[{"name":"a","resources":{"cpus":1,"mem":64}}],"scaling":{"kind":"fixed","instances":1}}"#,
+        422,
+        r#"[{"path":"/","errors":["This is a pod, and pods are not part of this version: write each of its containers as an app of its own."]}]"#,
+    ),
+    (
         r#"{"id":"/a","cmd":"sleep 1","args":["x"]}"#,
         422,
         "must either contain one of 'cmd' or 'args'",

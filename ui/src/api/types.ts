@@ -154,8 +154,8 @@ export interface Status {
     nodes_attention: number;
     apps: number;
     /**
-     * Apps that are `engine_down`, `unhealthy`, `crash_looping`, `stuck`, `delayed`,
-     * `waiting` or `degraded`.
+     * Apps that are `engine_down`, `unhealthy`, `crash_looping`, `cannot_start`, `stuck`,
+     * `delayed`, `waiting` or `degraded`.
      */
     apps_attention: number;
     /** Instances that have not ended. */
@@ -197,7 +197,8 @@ export type Time = string;
  * `deleting`; `stopped` (none wanted, none running); `engine_down` (an instance cannot go on
  * because the container engine of its node does not answer); `unhealthy` (a check fails, or
  * has just ended an instance); `crash_looping` (ended three times or more in a row soon after
- * the start); `stuck` (its deployment has not moved for five minutes, or for twice the grace
+ * the start); `cannot_start` (failed as often before its program started, as when its image
+ * cannot be fetched); `stuck` (its deployment has not moved for five minutes, or for twice the grace
  * its checks ask for when that is longer); `delayed` (the next start is held back after a
  * failure); `waiting` (instances wanted that fit nowhere);
  * `deploying` (a deployment works on it); `degraded` (fewer running than wanted); `starting`
@@ -209,6 +210,7 @@ export type AppCondition =
   | 'engine_down'
   | 'unhealthy'
   | 'crash_looping'
+  | 'cannot_start'
   | 'stuck'
   | 'delayed'
   | 'waiting'
@@ -227,6 +229,7 @@ export type Standing =
   | 'unreachable'
   | 'unhealthy'
   | 'crash_looping'
+  | 'cannot_start'
   | 'failed'
   | 'lost'
   | 'stuck'
@@ -509,6 +512,7 @@ export interface Why {
     | 'engine_down'
     | 'unhealthy'
     | 'crash_looping'
+    | 'cannot_start'
     | 'delayed'
     | 'waiting'
     | 'stuck'

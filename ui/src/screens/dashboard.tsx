@@ -100,7 +100,7 @@ function troublesOf(apps: readonly AppSummary[], nodes: readonly NodeSummary[]):
 
 /** The view of a service where its trouble is looked into. */
 function viewOf({ state }: Verdict): string | undefined {
-  if (state === 'waiting' || state === 'delayed' || state === 'stuck') return 'why';
+  if (['waiting', 'delayed', 'stuck', 'cannot_start'].includes(state)) return 'why';
   return state === 'unhealthy' || state === 'crash_looping' ? 'logs' : undefined;
 }
 

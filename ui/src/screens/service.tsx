@@ -217,7 +217,8 @@ function News({ app, row }: { app: App; row: AppSummary }) {
 
 /** What is wrong, since when, why, and what to do about it. */
 function Trouble({ verdict, id }: { verdict: Verdict; id: string }) {
-  const places = verdict.state === 'waiting' || verdict.state === 'stuck' || verdict.state === 'delayed';
+  // What has no place, or never started, has no output that would tell.
+  const places = ['waiting', 'stuck', 'delayed', 'cannot_start'].includes(verdict.state);
   return (
     <Notice
       tone={verdict.tone === 'bad' ? 'bad' : 'attention'}

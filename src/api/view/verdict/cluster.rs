@@ -116,6 +116,7 @@ fn app_words(state: Standing, ids: &[&AppId]) -> String {
         S::EngineDown => ("cannot go on without a container engine", "cannot go on"),
         S::Unhealthy => ("fails its health check", "fail their health check"),
         S::CrashLooping => ("ends again and again", "end again and again"),
+        S::CannotStart => ("cannot be started", "cannot be started"),
         S::Stuck => ("is stuck in its deployment", "are stuck in their deployment"),
         S::Delayed => ("ended and is held back", "ended and are held back"),
         S::Waiting => ("has no place to run", "have no place to run"),

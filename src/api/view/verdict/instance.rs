@@ -4,7 +4,8 @@
 use super::{
     service::{LOOP_FAILURES, STUCK, is_steady},
     state::{Standing, Verdict},
-    words::{engine_next, kill_words, node_next},
+    unmet::Unmet,
+    words::{end_words, engine_next, kill_words, node_next},
 };
 use crate::{
     api::view::{
@@ -48,23 +49,22 @@ impl Facts<'_> {
     }
 
     fn ended(&self) -> Option<Verdict> {
-        let (state, text) = match self.instance.condition() {
-            Condition::Finished => (Standing::Finished, "ended by itself, without an error"),
-            Condition::Failed | Condition::Error => (Standing::Failed, "ended with an error"),
-            Condition::Killed => (Standing::Stopped, "was stopped"),
-            Condition::Dropped | Condition::Unknown => (Standing::Lost, "is lost"),
-            Condition::Gone => (Standing::Gone, "went with its node"),
-            Condition::Scheduled
-            | Condition::Provisioned
-            | Condition::Staging
-            | Condition::Starting
-            | Condition::Running
-            | Condition::Killing
-            | Condition::Unreachable
-            | Condition::UnreachableInactive => return None,
+        let condition = self.instance.condition();
+        let text = end_words(condition)?;
+        let state = match condition {
+            Condition::Finished => Standing::Finished,
+            Condition::Killed => Standing::Stopped,
+            Condition::Dropped | Condition::Unknown => Standing::Lost,
+            Condition::Gone => Standing::Gone,
+            _ => Standing::Failed,
         };
-        let verdict = self.tell(state, text).because(self.instance.message.clone());
-        Some(if state == Standing::Failed { verdict.next(self.log_next()) } else { verdict })
+        let message = &self.instance.message;
+        let verdict = self.tell(state, text).because(message.clone());
+        if state != Standing::Failed {
+            return Some(verdict);
+        }
+        let unmet = Unmet::of(message).map(|unmet| unmet.next(self.host()));
+        Some(verdict.next(unmet.unwrap_or_else(|| self.log_next())))
     }
 
     /// What runs and is well goes on without the engine.

@@ -5,6 +5,7 @@
 //! well over something that is not.
 
 pub mod state;
+pub mod unmet;
 pub mod words;
 pub mod service;
 pub mod instance;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::{
     state::{Standing, Verdict},
-    words::{condition_word, engine_next, kill_words, node_next},
+    unmet::Unmet,
+    words::{condition_word, engine_next, failure_words, kill_words, node_next},
 };
 use crate::{
     api::view::{
@@ -214,37 +215,50 @@ impl<'a> Facts<'a> {
             return None;
         }
         let n = delay.n_failures;
-        let mut text = format!("it ended {n} times in a row soon after its start");
+        let (standing, mut text) = match self.unmet() {
+            Some(_) => (Standing::CannotStart, self.failures(n)),
+            None => {
+                let text = format!("{} soon after its start", self.failures(n));
+                (Standing::CrashLooping, text)
+            }
+        };
         if delay.until > self.view.now && self.n_waiting() > 0 {
             text.push_str(&format!("; the next start is held back until {}", delay.until));
         }
-        Some(self.failed(Verdict::of(Standing::CrashLooping, text, Some(delay.failed_at))))
+        Some(self.failed(Verdict::of(standing, text, Some(delay.failed_at))))
     }
 
     fn delayed(&self) -> Option<Verdict> {
         let delay = self.delay.filter(|d| d.until > self.view.now && self.n_waiting() > 0)?;
-        let times = match delay.n_failures {
-            1 => "it ended once".to_owned(),
-            n => format!("it ended {n} times in a row"),
-        };
-        let text = format!("{times}; the next start is held back until {}", delay.until);
+        let failures = self.failures(delay.n_failures);
+        let text = format!("{failures}; the next start is held back until {}", delay.until);
         Some(self.failed(Verdict::of(Standing::Delayed, text, Some(delay.failed_at))))
+    }
+
+    /// What the last attempt did not get so far as to start for.
+    fn unmet(&self) -> Option<Unmet> {
+        self.failure.and_then(|failure| Unmet::of(&failure.message))
+    }
+
+    /// `n` attempts in a row that failed, the last one as it did.
+    fn failures(&self, n: u32) -> String {
+        match (self.unmet(), n) {
+            (Some(unmet), 1) => unmet.sentence().to_owned(),
+            (Some(unmet), n) => format!("{}, {n} starts in a row failed", unmet.sentence()),
+            (None, 1) => "it ended once".to_owned(),
+            (None, n) => format!("it ended {n} times in a row"),
+        }
     }
 
     /// Adds what the last failure was.
     fn failed(&self, verdict: Verdict) -> Verdict {
-        let cause = self.failure.map(|f| match f.message.as_str() {
-            "" => f.state.clone(),
-            message => format!("{message} ({})", f.state),
-        });
+        let cause = self.failure.map(failure_words);
         // A task that ends by itself with exit code 0 is none of the failures that are remembered.
         let cause =
             cause.unwrap_or_else(|| "the program ended by itself without an error".to_owned());
         // What failed before the program started has left no output.
-        let next = match self.failure.and_then(|f| prepare_next(&f.message, &f.hostname)) {
-            Some(next) => next,
-            None => self.read_output(),
-        };
+        let unmet = self.failure.and_then(|f| Some(Unmet::of(&f.message)?.next(&f.hostname)));
+        let next = unmet.unwrap_or_else(|| self.read_output());
         verdict.because(cause).next(next)
     }
 
@@ -441,16 +455,4 @@ fn cancel_next(deployment: &Deployment, id: &AppId) -> String {
     let is_new = deployment.changes.get(id).is_some_and(|change| change.before.is_none());
     let removes = if is_new { format!(", which removes {id}") } else { String::new() };
     format!("take it back with: tepui deployment cancel {}{removes}", deployment.id)
-}
-
-/// What to look at when a task failed before its program started; by the beginning of its message
-/// (`agent::prepare`).
-fn prepare_next(message: &str, host: &str) -> Option<String> {
-    if message.starts_with("cannot get the container ready") {
-        Some(format!("see that the image's name is right and that {host} can pull it"))
-    } else if message.starts_with("Failed to fetch") {
-        Some(format!("see that the addresses to fetch are right and that {host} reaches them"))
-    } else {
-        None
-    }
 }

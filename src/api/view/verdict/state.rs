@@ -16,6 +16,8 @@ pub enum Standing {
     Unhealthy,
     /// It fails again and again, soon after each start.
     CrashLooping,
+    /// Each of its attempts fails before its program starts.
+    CannotStart,
     /// It ended, and not well.
     Failed,
     Lost,
@@ -58,11 +60,12 @@ pub enum Tone {
 }
 
 impl Standing {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::EngineDown,
         Self::Unreachable,
         Self::Unhealthy,
         Self::CrashLooping,
+        Self::CannotStart,
         Self::Failed,
         Self::Lost,
         Self::Stuck,
@@ -90,6 +93,7 @@ impl Standing {
             Self::Unreachable => "unreachable",
             Self::Unhealthy => "unhealthy",
             Self::CrashLooping => "crash_looping",
+            Self::CannotStart => "cannot_start",
             Self::Failed => "failed",
             Self::Lost => "lost",
             Self::Stuck => "stuck",
@@ -117,6 +121,7 @@ impl Standing {
             | Self::Unreachable
             | Self::Unhealthy
             | Self::CrashLooping
+            | Self::CannotStart
             | Self::Failed
             | Self::Lost => Tone::Bad,
             Self::Stuck | Self::Delayed | Self::Waiting | Self::Degraded => Tone::Attention,

@@ -107,6 +107,7 @@ pub fn app(spec: &WorkloadSpec) -> App {
         ports: None,
         ip_address: None,
         ports_are_old: false,
+        names_containers: false,
     }
 }
 

@@ -222,6 +222,7 @@ pub fn overlay(current: App, update: App) -> App {
         ports: None,
         ip_address: None,
         ports_are_old: update.ports_are_old,
+        names_containers: update.names_containers,
     };
     // Ports of the present definition do not outlive a change of network mode.
     if is_host(&app) {

@@ -245,6 +245,10 @@ fn faults_are_sentences_at_their_place() {
             " Nothing says what is run: name one of cmd and args, or an image in container.docker.image",
         ),
         (
+            json!({"id": "/p", "containers": [{"name": "a", "image": {"kind": "DOCKER", "id": "a"}}]}),
+            " This is a pod, and pods are not part of this version: write each of its containers as an app of its own.",
+        ),
+        (
             json!({"id": "/A", "cmd": "sleep 1"}),
             "/id id: may hold lower-case letters, digits, dashes and dots between slashes",
         ),

@@ -113,6 +113,9 @@ pub struct App {
     /// `port_definitions` came from `ports`.
     #[serde(skip)]
     pub ports_are_old: bool,
+    /// It names `containers`, a key of pods.
+    #[serde(skip)]
+    pub names_containers: bool,
 }
 
 /// When an app was last scaled and last reconfigured.
@@ -224,6 +227,7 @@ impl App {
             ports: o.opt_with("ports", |at| at.list(|at| at.whole(0, 65535))),
             ip_address: o.opt("ipAddress"),
             ports_are_old: false,
+            names_containers: o.map.get("containers").is_some_and(Value::is_array),
         }
     }
 

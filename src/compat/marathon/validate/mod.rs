@@ -97,11 +97,14 @@ fn command(app: &App, v: &mut Violations) {
         (true, false) | (false, true) => true,
         (false, false) => has_image,
     };
-    v.check(
-        holds,
-        "/",
-        "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'.",
-    );
+    let is_pod = app.names_containers && app.cmd.is_none() && !has_args && app.container.is_none();
+    let told = if is_pod {
+        "This is a pod, and pods are not part of this version: write each of its containers as an app \
+         of its own."
+    } else {
+        "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."
+    };
+    v.check(holds, "/", told);
     let is_long = app.cmd.as_ref().is_none_or(|cmd| cmd.chars().count() > 1);
     v.check(is_long, "/", "must not be an empty string");
     for (i, artifact) in app.fetch.iter().flatten().enumerate() {

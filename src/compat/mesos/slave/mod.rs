@@ -46,7 +46,7 @@ pub fn table(
     tasks: &Tasks,
 ) -> Table<Slaves> {
     let tasks = tasks.child("mesos-agents");
-    Table::new(Arc::new(Slaves { cluster, history, hostname, clock, tasks }), routes())
+    Table::new(Arc::new(Slaves { cluster, history, hostname, clock, tasks }), routes()).packed()
 }
 
 /// Each plain, below `slave(1)` (parentheses may be encoded), and with `.json` behind it.

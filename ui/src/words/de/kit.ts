@@ -16,6 +16,7 @@ export const kit: Catalog<typeof english> = {
   'state.Unhealthy': 'Krank',
   'state.Engine down': 'Ohne Containerdienst',
   'state.Crash loop': 'Stürzt immer ab',
+  'state.Cannot start': 'Kann nicht starten',
   'state.Stuck': 'Steckt fest',
   'state.Starting': 'Startet',
   'state.Starting, check open': 'Startet, Prüfung steht aus',

@@ -13,6 +13,7 @@ export const kit = {
   'state.Unhealthy': 'Unhealthy',
   'state.Engine down': 'Engine down',
   'state.Crash loop': 'Crash loop',
+  'state.Cannot start': 'Cannot start',
   'state.Stuck': 'Stuck',
   'state.Starting': 'Starting',
   'state.Starting, check open': 'Starting, check open',
