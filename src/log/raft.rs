@@ -101,13 +101,13 @@ pub struct Timing {
 }
 
 impl Default for Timing {
-    /// A lost leader is replaced in 0.7–1.4 s, below the 2 s wanted, while a disk or network may
+    /// A lost leader is replaced in 0.6–1.1 s, while a disk or network may
     /// stall for half a second without an election.
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(120),
-            election_min: Duration::from_millis(350),
-            election_max: Duration::from_millis(600),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(450),
             compare: Duration::from_secs(60),
         }
     }

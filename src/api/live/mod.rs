@@ -26,7 +26,6 @@ mod tests;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::StatusCode;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -115,7 +114,7 @@ impl Live {
 
     /// Room for one more follower of a log or a node.
     pub fn follower_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.followers.clone().try_acquire_owned().map_err(|_| crowded("followers"))
+        self.followers.clone().try_acquire_owned().map_err(|_| ApiError::crowded("followers"))
     }
 
     /// A stream of what every page shows that goes on after `cursor` if that can be, else begins with
@@ -159,7 +158,7 @@ impl Feed {
 
     async fn join(&self, cursor: Option<&str>) -> Result<Body, ApiError> {
         if self.inner.hub.lock().clients.len() >= limit::EVENT_CLIENTS_MAX {
-            return Err(crowded("readers of the live stream"));
+            return Err(ApiError::crowded("readers of the live stream"));
         }
         let (sender, body) = stream::channel(BEHIND_MAX);
         let resume = cursor.and_then(|c| self.inner.parse_cursor(c));
@@ -182,12 +181,6 @@ impl Feed {
         }
         Err(ApiError::unavailable("the state changes too fast to be shown right now"))
     }
-}
-
-fn crowded(whom: &str) -> ApiError {
-    let message = format!("there are too many {whom} at the moment");
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
-        .hint("close some and try again")
 }
 
 impl Inner {

@@ -21,7 +21,8 @@ pub fn all(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
     ensure!(!named.is_empty(), "not named");
     for at in &agents {
         within(PATIENCE, || {
-            ensure!(cluster.resolve(*at, name)? == named, "an agent has other names");
+            let theirs = cluster.resolve(*at, name)?;
+            ensure!(theirs == named, "host {} has {theirs:?} for {named:?}", at + 1);
             Ok(())
         })?;
     }
