@@ -15,17 +15,20 @@ const AWAY: Duration = Duration::from_secs(60);
 
 /// Containers and names go on for a minute without masters; then all goes on without a restart.
 pub fn all(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
-    cluster.deploy(0, &Cluster::app("/alone/a", 6, &json!({})))?;
+    cluster.deploy(
+        0,
+        &Cluster::app("/alone/a", 6, &json!({"constraints": [["hostname", "GROUP_BY"]]})),
+    )?;
     let (name, agents) = ("a.alone.marathon.mesos.", cluster.of(Role::Agent));
-    let named = cluster.resolve(0, name)?;
-    ensure!(!named.is_empty(), "not named");
-    for at in &agents {
-        within(PATIENCE, || {
+    let named = within(PATIENCE, || {
+        let named = cluster.resolve(0, name)?;
+        ensure!(named.len() == agents.len(), "named at {named:?} only");
+        for at in &agents {
             let theirs = cluster.resolve(*at, name)?;
             ensure!(theirs == named, "host {} has {theirs:?} for {named:?}", at + 1);
-            Ok(())
-        })?;
-    }
+        }
+        Ok(named)
+    })?;
     let before = cluster.containers()?;
     for at in cluster.of(Role::Master) {
         cluster.hosts[at].kill_node()?;
