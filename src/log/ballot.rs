@@ -7,30 +7,28 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use openraft::{Raft, RaftMetrics, ServerState};
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, time::sleep};
 
 use super::{
     contact::Heard,
-    network::Network,
-    peer::wire::{Call, Reply},
     types::{Member, MemberId, Types},
 };
+
+/// Whether another master says, within so long, that it hears no leader either.
+pub type Ask = Box<dyn Fn(MemberId, &Member, Duration) -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// What is looked at, and how often.
 pub struct Ballot {
     pub id: MemberId,
     pub raft: Raft<Types>,
-    pub network: Network,
+    pub ask: Ask,
     pub metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
     pub heard: Arc<Heard>,
     /// After so much silence a leader counts as gone.
     pub silence: Duration,
-    /// Between two looks; also the time the others have to answer.
+    /// Between two looks; the others have twice as long to answer.
     pub pause: Duration,
 }
 
@@ -65,7 +63,7 @@ impl Ballot {
         // This one hears none.
         let wanted = voters / 2;
         let mut asked: FuturesUnordered<_> =
-            others.iter().map(|(id, member)| self.hears_none(*id, member)).collect();
+            others.iter().map(|(id, member)| (self.ask)(*id, member, 2 * self.pause)).collect();
         let mut agreeing = 0;
         while agreeing < wanted {
             match asked.next().await {
@@ -75,12 +73,5 @@ impl Ballot {
             }
         }
         true
-    }
-
-    /// Whether another master says that it hears no leader either.
-    async fn hears_none(&self, id: MemberId, member: &Member) -> bool {
-        let Ok(peer) = self.network.peer(id, member) else { return false };
-        let answer = timeout(self.pause * 2, peer.call(Call::Hears, self.pause * 2)).await;
-        matches!(answer, Ok(Ok(Reply::Hears(false))))
     }
 }

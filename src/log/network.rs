@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, iter, sync::Arc, time::Duration};
 
+use futures_util::{FutureExt as _, future::BoxFuture};
 use openraft::{
     RaftLogId as _, RaftNetwork, RaftNetworkFactory, Snapshot,
     error::{
@@ -74,6 +75,23 @@ impl Network {
         let peer = Peer::start(route, connect.clone(), rng, &self.tasks);
         links.by_id.insert(to, (address, peer.clone()));
         Ok(peer)
+    }
+}
+
+impl Network {
+    /// Whether a member says within `limit` that it hears no leader.
+    pub fn hears_none(
+        &self,
+        id: MemberId,
+        member: &Member,
+        limit: Duration,
+    ) -> BoxFuture<'static, bool> {
+        let peer = self.peer(id, member);
+        async move {
+            let Ok(peer) = peer else { return false };
+            matches!(peer.call(Call::Hears, limit).await, Ok(Reply::Hears(false)))
+        }
+        .boxed()
     }
 }
 

@@ -274,10 +274,11 @@ impl<M: Machine> Log<M> {
         tasks.vital("log batcher", batcher);
         tend::start(core.clone(), progress, retention);
         compare::start(&core, places, timing.compare);
+        let asked = core.network.clone();
         let ballot = Ballot {
             id,
             raft: raft.clone(),
-            network: core.network.clone(),
+            ask: Box::new(move |id, member, limit| asked.hears_none(id, member, limit)),
             metrics: raft.metrics(),
             heard,
             silence: timing.election_min,
