@@ -134,6 +134,8 @@ const SCREENS = [
     await press(page, 'x');
     await page.locator('[data-phase=failed]').waitFor();
   }],
+  ['volumes', 'volumes', (page) => page.locator('[data-row$=" pgdata"]').waitFor()],
+  ['efficiency, reserve less', 'efficiency', (page) => page.getByRole('button', { name: /^(Weniger vergeben an|Reserve less for)/ }).first().click()],
   ['activity', 'activity', async (page) => {
     await page.getByTestId('record').first().waitFor();
     await page.getByTestId('record').locator('button[aria-pressed]').first().click();

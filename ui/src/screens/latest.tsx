@@ -1,9 +1,8 @@
 // What people and the cluster did last, each in a line.
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useRef } from 'react';
 import { Link } from 'wouter';
 import { api } from '../api/client';
-import { queries, useFromRows } from '../api/hooks';
+import { useFromRows, useRenewed } from '../api/hooks';
 import type { HistoryRecord } from '../api/types';
 import { Told } from '../components/said';
 import { Age, Panel, Skeleton } from '../components/ui';
@@ -16,8 +15,6 @@ const KINDS: HistoryRecord['kind'][] = ['change', 'deployment', 'kill', 'node', 
 const SHOWN = 8;
 const ASK = { kind: KINDS.join(','), limit: SHOWN };
 const KEY = ['latest'];
-/** Rows come in bursts; a line of the past may be so late. */
-const SETTLED_MS = 1_000;
 
 export default function Latest() {
   const { data } = useQuery({ queryKey: KEY, queryFn: ({ signal }) => api.history(ASK, signal), staleTime: 0 });
@@ -25,15 +22,7 @@ export default function Latest() {
   const apps = useFromRows('apps', (rows) => rows.reduce((newest, { version }) => (version > newest ? version : newest), `${rows.length}`));
   const moving = useFromRows('deployments', (rows) => rows.map(({ id }) => id).join());
   const nodes = useFromRows('nodes', (rows) => rows.map(({ id, condition }) => id + condition).join());
-  const first = useRef(true);
-  useEffect(() => {
-    if (first.current) {
-      first.current = false;
-      return undefined;
-    }
-    const timer = setTimeout(() => void queries.invalidateQueries({ queryKey: KEY }), SETTLED_MS);
-    return () => clearTimeout(timer);
-  }, [apps, moving, nodes]);
+  useRenewed(KEY, `${apps} ${moving} ${nodes}`);
   if (data?.records.length === 0) return null;
   return (
     <Panel title={say('dash.latest')} aside={<Link href="/activity">{say('dash.all')}</Link>} flush>
