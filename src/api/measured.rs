@@ -1,6 +1,6 @@
 //! `/tepui/v1/metrics?of=…`: what was measured of one thing over time, or of all of a kind in few points.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use http::StatusCode;
 use serde::{Serialize, Serializer};
@@ -132,15 +132,23 @@ pub fn answer(api: &Api, query: &Query) -> Result<Response, ApiError> {
     let window = Window::read(query, api.clock.now())?;
     let kind = List::parse(of);
     let one = if kind.is_none() { Some(Named::parse(&api.state(), of)?) } else { None };
-    let recorded = api.cluster.recorded().ok_or_else(|| {
-        let leader = api.cluster.leader().map(|leader| leader.addresses.router);
-        Error::Elsewhere(leader.unwrap_or_else(|| "an address nobody knows now".to_owned()))
-    })?;
+    let recorded = recorded(api)?;
     match (kind, one) {
         (Some(list), _) => list.answer(query, window, &recorded),
         (None, Some(one)) => window.answer(&api.state(), of, one, &recorded),
         (None, None) => Err(no_such_kind()),
     }
+}
+
+/// What was measured, which only the leading master knows.
+///
+/// # Errors
+/// When this is another one.
+pub fn recorded(api: &Api) -> Result<Arc<Recorded>, ApiError> {
+    api.cluster.recorded().ok_or_else(|| {
+        let leader = api.cluster.leader().map(|leader| leader.addresses.router);
+        Error::Elsewhere(leader.unwrap_or_else(|| "an address nobody knows now".to_owned())).into()
+    })
 }
 
 impl Window {

@@ -14,6 +14,8 @@ mod cluster;
 mod measured;
 pub mod metrics;
 mod apps;
+mod efficiency;
+mod volumes;
 mod history;
 mod versions;
 mod tasks;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{StatusCode, request::Parts};
 
 use super::{
-    apps, cluster, context::Api, events, exec, files, follow, history, invitations, level, logs,
-    masters, metrics, nodes, plan, tasks, tokens, versions,
+    apps, cluster, context::Api, efficiency, events, exec, files, follow, history, invitations,
+    level, logs, masters, metrics, nodes, plan, tasks, tokens, versions, volumes,
 };
 use crate::{
     control::cluster as control,
@@ -46,6 +46,8 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/logs", Read, logs::logs),
         post("/tepui/v1/tasks/{id}/exec", Write, exec::exec),
         get("/tepui/v1/tasks/{id}/exec/ws", Write, exec::exec_socket),
+        get("/tepui/v1/volumes", Read, volumes::list),
+        get("/tepui/v1/efficiency", Read, efficiency::list),
         get("/tepui/v1/nodes", Read, nodes::list),
         get("/tepui/v1/nodes/{id}", Read, nodes::show),
         delete("/tepui/v1/nodes/{id}", Admin, nodes::remove),

@@ -151,3 +151,6 @@ pub const INVITATIONS_MAX: usize = 1_000;
 /// Series of numbers over time that a leader keeps, 3.7 kB each. A service takes five to eleven, an
 /// instance two or three.
 pub const SERIES_MAX: usize = 20_000;
+/// How long the volumes of an instance that is gone stay: long enough to notice that it was removed
+/// by mistake.
+pub const VOLUMES_KEEP: Duration = Duration::from_secs(7 * 24 * 3600);

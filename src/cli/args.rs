@@ -4,6 +4,12 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+mod volume;
+mod watch;
+
+pub use volume::Volume;
+pub use watch::Watch;
+
 use super::daemon::{ConfigCommand, DevArgs, NodeArgs};
 
 /// tepui: a datacenter operating system in one binary.
@@ -87,6 +93,9 @@ pub enum Command {
     /// Masters: who they are, removing one (list, remove)
     #[command(subcommand)]
     Master(Master),
+    /// Volumes of all apps: where each is and what becomes of it (list)
+    #[command(subcommand)]
+    Volume(Volume),
     /// Settings of a node: show them, check them
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -132,13 +141,6 @@ pub enum Command {
     },
     /// Print the version of this program and of the cluster
     Version,
-}
-
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Watch {
-    /// Repeat every two seconds until interrupted
-    #[arg(long, short)]
-    pub watch: bool,
 }
 
 /// What a list begins with.

@@ -161,6 +161,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::Node(NodeCommand { verb: Some(verb), .. }) => nodes::run(cx, verb).await?,
         Command::Cluster(cluster) => cluster::run(cx, cluster).await?,
         Command::Master(master) => masters::run(cx, master).await?,
+        Command::Volume(volume) => volumes::run(cx, volume).await?,
         Command::Token(token) => tokens::run(cx, token).await?,
         Command::Deployment(deployment) => deployments::run(cx, deployment).await?,
         Command::History(asked) => history::run(cx, asked).await?,

@@ -71,6 +71,21 @@ export async function signedIn(browser, base, options = {}) {
   return page;
 }
 
+/** What goes wrong on a page from now on: errors, dialogs, and what is refused but for the `expected` statuses. */
+export function watched(page, expected) {
+  const problems = [];
+  const isExpected = new RegExp(`status of (${expected.join('|')})`);
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('dialog', (dialog) => {
+    problems.push(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !isExpected.test(message.text())) problems.push(message.text());
+  });
+  return problems;
+}
+
 /** Nothing is wider than the window. */
 export async function fits(page, name) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

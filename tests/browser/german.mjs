@@ -134,6 +134,8 @@ const SCREENS = [
     await press(page, 'x');
     await page.locator('[data-phase=failed]').waitFor();
   }],
+  ['volumes', 'volumes', (page) => page.locator('[data-row$=" pgdata"]').waitFor()],
+  ['efficiency, reserve less', 'efficiency', (page) => page.getByRole('button', { name: /^(Weniger vergeben an|Reserve less for)/ }).first().click()],
   ['activity', 'activity', async (page) => {
     await page.getByTestId('record').first().waitFor();
     await page.getByTestId('record').locator('button[aria-pressed]').first().click();
@@ -216,7 +218,7 @@ const unused = new Set(SAME);
 
 /** Names that came from the cluster. */
 async function learn(page) {
-  const paths = ['status', 'apps', 'apps/demo%2Fweb', 'me'];
+  const paths = ['status', 'apps', 'apps/demo%2Fweb', 'volumes', 'me'];
   const answers = await page.evaluate((of) => Promise.all(of.map((path) => fetch(`/tepui/v1/${path}`).then((a) => a.json()))), paths);
   const walk = (value) => {
     if (typeof value === 'string') for (const part of [value, ...value.split('/')]) known.add(part);

@@ -6,7 +6,7 @@
 //
 // Needs `make ui` and Debian's chromium. What it runs it removes. Screenshots go to a folder it prints.
 import { join } from 'node:path';
-import { check, finish, launch, must, picturesOf } from './common.mjs';
+import { check, finish, launch, must, picturesOf, watched } from './common.mjs';
 
 const { TEPUI_URL: base, TEPUI_USER: user = 'admin', TEPUI_PASSWORD: password = 'admin' } = process.env;
 const WAIT_MS = 20_000;
@@ -23,15 +23,7 @@ const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
 context.setDefaultTimeout(WAIT_MS);
 const page = await context.newPage();
-const problems = [];
-page.on('pageerror', (error) => problems.push(error.message));
-page.on('dialog', (dialog) => {
-  problems.push(`a dialog: ${dialog.message()}`);
-  void dialog.dismiss();
-});
-page.on('console', (message) => {
-  if (message.type() === 'error' && !/status of (401|404|422)/.test(message.text())) problems.push(message.text());
-});
+const problems = watched(page, [401, 404, 422]);
 context.on('page', (other) => other !== page && problems.push(`a window: ${other.url()}`));
 
 await page.goto(`${base}/`);

@@ -6,7 +6,7 @@
 // one that ends again and again, one that writes 400 lines a second. What the last one costs the page is
 // held by counts (rows in the document, how often it is drawn); times are printed and judged by nobody.
 import { join } from 'node:path';
-import { check, finish, launch, must, picturesOf, signedIn, sound } from './common.mjs';
+import { check, finish, launch, must, picturesOf, signedIn, sound, watched } from './common.mjs';
 
 const base = process.env.TEPUI_URL;
 const WAIT_MS = 30_000;
@@ -31,13 +31,8 @@ const browser = await launch();
 const options = { permissions: ['clipboard-read', 'clipboard-write'] };
 const page = await signedIn(browser, base, options);
 page.setDefaultTimeout(WAIT_MS);
-const problems = [];
-page.on('pageerror', (error) => problems.push(error.message));
-page.on('dialog', (dialog) => { problems.push(`a dialog: ${dialog.message()}`); void dialog.dismiss(); });
-page.on('console', (message) => {
-  // A task that is gone and a pattern that is none are what some checks are about.
-  if (message.type() === 'error' && !/status of 4(04|22)/.test(message.text())) problems.push(message.text());
-});
+// A task that is gone and a pattern that is none are what some checks are about.
+const problems = watched(page, [404, 422]);
 
 const marathon = async (method, path, body) => {
   const status = await page.evaluate(

@@ -199,6 +199,8 @@ async function screens(page, view) {
     ['why', address('why')],
     ['configuration', address('config')],
     ['nodes', `${base}/ui/nodes`],
+    ['volumes', `${base}/ui/volumes`],
+    ['efficiency', `${base}/ui/efficiency`],
     ['create', `${base}/ui/services/create`],
     ['deployments', `${base}/ui/deployments`],
     ...(app === own

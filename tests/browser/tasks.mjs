@@ -7,7 +7,7 @@
 // TEPUI_MANY says how many instances are stopped together. Needs `make ui` and Debian's chromium.
 // What it runs it removes. Screenshots go to a folder it prints.
 import { join } from 'node:path';
-import { check, finish, focused, launch, must, picturesOf, sound } from './common.mjs';
+import { check, finish, focused, launch, must, picturesOf, sound, watched } from './common.mjs';
 
 const { TEPUI_URL: base, TEPUI_USER: user = 'admin', TEPUI_PASSWORD: password = 'admin' } = process.env;
 const MANY = Number(process.env.TEPUI_MANY ?? 40);
@@ -22,12 +22,8 @@ const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
 context.setDefaultTimeout(WAIT_MS);
 const page = await context.newPage();
-const problems = [];
-page.on('pageerror', (error) => problems.push(error.message));
-page.on('console', (message) => {
-  // Expected: there is no session at first, what a deployment holds is refused, what was deleted is gone.
-  if (message.type() === 'error' && !/status of (401|404|409)/.test(message.text())) problems.push(message.text());
-});
+// There is no session at first, what a deployment holds is refused, what was deleted is gone.
+const problems = watched(page, [401, 404, 409]);
 
 /** A check with a picture of where it ended. */
 let n = 0;

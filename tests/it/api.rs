@@ -23,6 +23,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::world::{World, spec};
 
 mod contract;
+mod stock;
 mod follow;
 mod golden;
 mod logs;

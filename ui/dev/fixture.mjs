@@ -13,6 +13,7 @@ import { gunzipSync } from 'node:zlib';
 import { logs } from './logs.mjs';
 import { measured } from './measured.mjs';
 import * as past from './past.mjs';
+import * as resources from './resources.mjs';
 import { World } from './world.mjs';
 
 const { values } = parseArgs({ options: { port: { type: 'string', default: '18700' }, world: { type: 'string', default: 'demo' }, api: { type: 'string' }, prefix: { type: 'string', default: '' }, 'log-rate': { type: 'string', default: '1' } } });
@@ -149,6 +150,8 @@ async function own(req, res, url) {
     const plan = { app_id: spec.id, action: old ? 'restart' : 'create', sentence: old ? `${n} instances are replaced.` : `${n} instances start.`, version: old?.version, changes: [], starts: n, stops: 0, healthy_min: 0, at_most: n, stops_first: [], requirement: { cpus: spec.cpus ?? 1, mem_mb: spec.mem ?? 128, disk_mb: 0, gpus: 0 }, places: node ? [{ node_id: node.id, host: node.host, instances: n }] : [], waiting: 0, room: 3, dns_names: [], ports: [], warnings: [] };
     return json(res, 200, { problems: spec.id ? [] : [{ path: '/id', message: 'id is missing' }], unknown: [], plan });
   }
+  if (path === 'volumes') return json(res, 200, { volumes: resources.volumes(world), revision: world.revision });
+  if (path === 'efficiency') return json(res, 200, resources.efficiency(world));
   if (path === 'metrics') return json(res, 200, measured(world, url.searchParams));
   if (path === 'apps') return json(res, 200, { revision: world.revision, apps: world.snapshot().apps });
   if (path === 'history') return json(res, 200, past.history(world, url.searchParams));

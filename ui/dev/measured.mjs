@@ -53,6 +53,23 @@ function spark({ name, unit, values }) {
   return { name, unit, last: values.findLast((v) => v !== null), max: digits(max), points: means.map((v) => (v === null ? null : Math.floor((v * 100) / (max || 1)))) };
 }
 
+/** The cluster: what its services use together, above what its machines take for themselves. */
+function together(all) {
+  const sums = new Map();
+  const sum = (name, unit, values) => {
+    const known = sums.get(name)?.values ?? values.map(() => null);
+    sums.set(name, { name, unit, values: known.map((n, i) => (values[i] === null ? n : digits((n ?? 0) + values[i]))) });
+  };
+  for (const series of all) for (const { name, unit, values } of series) if (!/limit|oom|latency/.test(name)) sum(name, unit, values);
+  return [...sums.values()];
+}
+
+const totalOf = (world) => {
+  const nodes = [...world.nodes.values()];
+  const add = (key) => nodes.reduce((n, { total }) => n + total[key], 0);
+  return { cpus: add('cpus'), mem_mb: add('mem_mb'), disk_mb: add('disk_mb') };
+};
+
 /** The answer to `GET /tepui/v1/metrics?of=…`. */
 export function measured(world, query) {
   const range = query.get('range') ?? '1h';
@@ -69,6 +86,10 @@ export function measured(world, query) {
     const shown = named.length > 0 ? named : ['cpus_used', 'mem_used', 'requests'];
     const rows = [...world.apps.values()].map((app) => ({ id: app.id, series: full(app).filter(({ name }) => shown.includes(name)).map(spark) })).filter(({ series }) => named.length === 0 || series.length > 0);
     return { of, range, start, step_s: step * 12, rows: rows.slice(0, 500), truncated: rows.length > 500 };
+  }
+  if (of === 'cluster') {
+    const some = [...world.apps.values()].slice(0, 60).map(full);
+    return { of, range, start, step_s: step, series: together(some).map((one) => ({ ...one, values: one.values.slice(skip) })), total: totalOf(world) };
   }
   const app = world.apps.get(of.replace(/^service:/, ''));
   const series = (app ? full(app) : []).map((one) => ({ ...one, values: one.values.slice(skip) }));

@@ -40,10 +40,10 @@ export function history(world, query) {
   const asked = (name) => query.get(name) || undefined;
   const number = (cursor) => Number(cursor.split('-')[0]) + Number(cursor.split('-')[1]) / 1000;
   const found = records(world).filter((record) =>
-    (!asked('of') || record.of === asked('of')) && (!asked('kind') || record.kind === asked('kind')) &&
+    (!asked('of') || record.of === asked('of')) && (!asked('kind') || asked('kind').split(',').includes(record.kind)) &&
     (!asked('who') || record.by?.uid === asked('who')) && (!asked('grep') || JSON.stringify(record).toLowerCase().includes(asked('grep').toLowerCase())) &&
     (!asked('before') || number(record.cursor) < number(asked('before'))) && (!asked('after') || number(record.cursor) > number(asked('after'))));
-  return { records: found, dropped: false, since: at(90_000), revision: world.revision };
+  return { records: found.slice(0, Number(asked('limit') ?? found.length)), dropped: false, since: at(90_000), revision: world.revision };
 }
 
 const versionsOf = new Map();

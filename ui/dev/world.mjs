@@ -21,14 +21,17 @@ export class World {
     this.startedAt = ago(7300);
     this.version = '0.1.0';
     const zones = ['a', 'a', 'b', 'b', 'c', 'c'];
-    const n = { big: 120, many: 40, empty: 1, map: 400 }[kind] ?? 6;
+    const n = { big: 120, many: 40, empty: 1, map: 400, tasks: 400 }[kind] ?? 6;
     for (let i = 0; i < n; i++) this.addNode(i, zones[i % 6]);
     if (kind !== 'empty') this.demo();
     if (kind === 'broken') this.broken();
     const load = { big: 1000, many: 3000, map: 2000 }[kind] ?? 0;
     for (let i = 0; i < load; i++) this.addApp({ id: `/load/g${i % 20}/app-${i}`, image: 'busybox:1.36', ...(kind === 'map' ? { cpus: 0.1, mem: 512, instances: 5 } : { cpus: 0.01, mem: 8, instances: 2 }), spread: i * (kind === 'map' ? 5 : 1) });
+    // Ten thousand of one service.
+    if (kind === 'tasks') this.tasksShown = 20_000;
+    if (kind === 'tasks') this.addApp({ id: '/load/ten-thousand', image: 'busybox:1.36', cpus: 0.1, mem: 64, instances: 10_000, spread: 0 });
     // A list so long is for looking at, not for watching.
-    if (kind === 'many' || kind === 'map') this.still = true;
+    if (['many', 'map', 'tasks'].includes(kind)) this.still = true;
   }
 
   addNode(i, zone) {
@@ -179,7 +182,7 @@ export class World {
     const name = app.id.split('/').filter(Boolean).reverse().join('.');
     return {
       ...this.summary(app), revision: this.revision, spec: { ...app.spec, version: app.version },
-      tasks: [...app.tasks].sort((a, b) => (a.ended ? 1 : 0) - (b.ended ? 1 : 0) || b.born - a.born).slice(0, 60).map(clean),
+      tasks: [...app.tasks].sort((a, b) => (a.ended ? 1 : 0) - (b.ended ? 1 : 0) || b.born - a.born).slice(0, this.tasksShown ?? 60).map(clean),
       dns_names: [`${name}.marathon.mesos`, `${app.id.slice(1).replaceAll('/', '-')}.marathon.mesos`],
       ...(app.delayed ? { last_failure: { task_id: 'prod_mail_relay.instance-0c3f9d1e-1111-2222-3333-444455556666._app.1', condition: 'failed', message: 'exit code 1: cannot bind 0.0.0.0:25, permission denied', host: '10.0.0.12', at: ago(275) } } : {}),
       volumes: app.volumes ?? [], dependants: app.dependants ?? [],

@@ -22,7 +22,7 @@ use crate::{
         runtime::Runtime,
         sandbox::{Sandboxes, beneath::Dir},
     },
-    base::clock::Timestamp,
+    base::{clock::Timestamp, limit::VOLUMES_KEEP},
     model::{AppId, InstanceId},
 };
 
@@ -42,9 +42,6 @@ const SANDBOX_BYTES_MAX: u64 = 4 << 30;
 const MEASURED_MAX: usize = 2_000;
 /// Directories held open while one is measured.
 const OPEN_DIRS_MAX: usize = 32;
-/// How long the volumes of an instance that is gone stay: long enough to notice that it was removed
-/// by mistake. Counted in rounds of collection, so that no step of the clock ends it.
-const VOLUMES_KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
 /// End of the name of the file that counts that time, in seconds, beside an instance's volumes.
 const UNWANTED: &str = ".unwanted";
 /// Share of the disk that is to stay free.
@@ -207,7 +204,8 @@ fn bury(sandboxes: &Sandboxes, app: &AppId, key: &Key) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the volumes of instances that have been unwanted for long enough.
+/// Removes the volumes of instances that have been unwanted for long enough, which is counted in rounds of
+/// collection: no step of the clock ends it.
 fn drop_volumes(root: &Path, wanted: &BTreeSet<InstanceId>, round: Duration) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };

@@ -67,7 +67,7 @@ impl Sampler {
         let usages: Vec<_> =
             state.nodes.keys().filter_map(|node| Some((node, (seen.usage)(node)?))).collect();
         let usages: Vec<_> = usages.into_iter().filter(|(_, usage)| usage.mem_bytes > 0).collect();
-        machines(&usages, &mut samples);
+        nodes(&usages, &mut samples);
         let by_instance: HashMap<&InstanceId, &TaskUsage> = usages
             .iter()
             .flat_map(|(_, usage)| &usage.tasks)
@@ -91,6 +91,8 @@ impl Sampler {
             }
         }
         let mut met = self.met(seen);
+        let whole = cluster(&usages, services.values(), met.values());
+        samples.insert(0, Sample { subject: Subject::Cluster, values: whole });
         for id in state.apps.keys() {
             let sums = services.remove(id).unwrap_or_else(Sums::begin);
             let failure = state.apps.get(id).and_then(|app| app.last_failure.as_ref());
@@ -141,23 +143,44 @@ fn rates(met: &Reading, seconds: f64) -> Vec<(Measure, u64)> {
     values
 }
 
-/// The cluster and its nodes.
-fn machines(usages: &[(&NodeId, Arc<Usage>)], samples: &mut Vec<Sample>) {
-    let values = |cpus: f64, mem: u64, disk: u64| {
-        let cpus = (Measure::CpusUsed, Measure::CpusUsed.whole(cpus));
-        vec![cpus, (Measure::MemUsed, mem / 1024), (Measure::DiskUsed, disk / 1024)]
-    };
-    if usages.is_empty() {
-        return;
-    }
-    let sum = usages.iter().fold((0.0, 0, 0), |(cpus, mem, disk), (_, usage)| {
+/// What a node's machine uses, or several together.
+fn machine<'a>(usages: impl Iterator<Item = &'a Usage>) -> Vec<(Measure, u64)> {
+    let (cpus, mem, disk) = usages.fold((0.0, 0, 0), |(cpus, mem, disk), usage| {
         (cpus + usage.cpus, mem + usage.mem_bytes, disk + usage.disk_bytes)
     });
-    samples.push(Sample { subject: Subject::Cluster, values: values(sum.0, sum.1, sum.2) });
+    let cpus = (Measure::CpusUsed, Measure::CpusUsed.whole(cpus));
+    vec![cpus, (Measure::MemUsed, mem / 1024), (Measure::DiskUsed, disk / 1024)]
+}
+
+fn nodes(usages: &[(&NodeId, Arc<Usage>)], samples: &mut Vec<Sample>) {
     samples.extend(usages.iter().map(|(node, usage)| Sample {
         subject: Subject::Node((*node).clone()),
-        values: values(usage.cpus, usage.mem_bytes, usage.disk_bytes),
+        values: machine(std::iter::once(&**usage)),
     }));
+}
+
+/// The cluster: its machines together, and what its services are and are asked together.
+fn cluster<'a>(
+    usages: &[(&NodeId, Arc<Usage>)],
+    services: impl Iterator<Item = &'a Sums>,
+    met: impl Iterator<Item = &'a Vec<(Measure, u64)>>,
+) -> Vec<(Measure, u64)> {
+    let counted = [Measure::Running, Measure::Restarts, Measure::CpusReserved];
+    let mut sums = BTreeMap::from(counted.map(|measure| (measure, 0)));
+    for Sums { running, restarts, cpus_reserved, .. } in services {
+        for (measure, n) in counted.into_iter().zip([running, restarts, cpus_reserved]) {
+            *sums.entry(measure).or_default() += n;
+        }
+    }
+    // Of times there is no sum.
+    let rates = met.flatten().filter(|(m, _)| matches!(m, Measure::Requests | Measure::Errors));
+    for (measure, n) in rates {
+        *sums.entry(*measure).or_default() += n;
+    }
+    if !usages.is_empty() {
+        sums.extend(machine(usages.iter().map(|(_, usage)| &**usage)));
+    }
+    sums.into_iter().collect()
 }
 
 /// Nothing of an instance that is not measured and was not made anew.
@@ -344,6 +367,8 @@ mod tests {
             assert_eq!(told[&machine][&Measure::CpusUsed], 1_500, "{machine:?}");
             assert_eq!(told[&machine][&Measure::DiskUsed], 2 << 20, "{machine:?}");
         }
+        let cluster = &told[&Subject::Cluster];
+        assert_eq!((cluster[&Measure::CpusReserved], cluster[&Measure::Running]), (1_000, 2));
         // What nobody measures has a gap, and goes on being reserved.
         stage.use_of_each = None;
         let told = stage.round();
@@ -387,6 +412,9 @@ mod tests {
         let told = stage.round();
         let service = &told[&web()];
         assert_eq!((service[&Measure::Requests], service[&Measure::Errors]), (2_000, 200));
+        let cluster = &told[&Subject::Cluster];
+        assert_eq!((cluster[&Measure::Requests], cluster[&Measure::Errors]), (2_000, 200));
+        assert!(!cluster.contains_key(&Measure::LatencyP50), "a sum of times says nothing");
         assert!((8_000..12_000).contains(&service[&Measure::LatencyP50]), "{service:?}");
         assert!((400_000..600_000).contains(&service[&Measure::LatencyP99]), "{service:?}");
         let told = stage.round();

@@ -26,8 +26,12 @@ use tepui::{
     },
 };
 
-use super::{Events, ask, table};
-use crate::world::{World, health_check, persistent_volume, readiness_check, spec};
+use super::{
+    Events, ask,
+    stock::{a_day, keeps},
+    table,
+};
+use crate::world::{World, health_check, readiness_check, spec};
 
 /// The document.
 struct Contract(Value);
@@ -466,19 +470,20 @@ async fn answers_are_what_the_document_says_field_by_field() {
     for (template, path) in [("/tasks/{id}/log", "log"), ("/tasks/{id}/files", "files")] {
         c.ask(&world, Method::GET, template, &format!("/tasks/{web}/{path}"), "").await;
     }
-    let keeps = World::new();
-    keeps.app("/db", 1, |s| {
-        s.run_mut().containers[0].volumes = vec![persistent_volume("pgdata", 512)]
-    });
-    let mut changed = (**keeps.state().spec(&AppId::parse("/db")).unwrap()).clone();
+    a_day(&world);
+    c.ask(&world, Method::GET, "/efficiency", "/efficiency", "").await;
+    let kept = World::new();
+    keeps(&kept);
+    let mut changed = (**kept.state().spec(&AppId::parse("/db")).unwrap()).clone();
     changed.run_mut().containers[0].resources.mem = Milli::whole(65);
-    keeps.put("/db", Some(changed)); // what runs of it is outdated now
-    let home = keeps.first("/db").placement().unwrap().hostname.clone();
+    kept.put("/db", Some(changed)); // what runs of it is outdated now
+    let home = kept.first("/db").placement().unwrap().hostname.clone();
     for (template, path) in [
         ("/apps/{id}", "/apps/db".to_owned()),
         ("/nodes/{id}/drain", format!("/nodes/{home}/drain")),
+        ("/volumes", "/volumes?app=/db".to_owned()),
     ] {
-        c.ask(&keeps, Method::GET, template, &path, "").await;
+        c.ask(&kept, Method::GET, template, &path, "").await;
     }
     stream(&mut c).await;
     parts(&mut c).await;

@@ -1,14 +1,19 @@
 //! The golden stories of `tests/golden/api`, in a cluster with something of everything. `{task:/app}`
 //! is the task of an app's first instance, `{first:/app}` the first version of an app.
 //!
-//! Directive: `away` (no agent answers any more).
+//! Directives: `away` (no agent answers any more), `keeps` (an app has volumes), `a day` (a service was
+//! measured for long enough to be advised).
 
 use std::sync::Arc;
 
 use regex::Regex;
 use tepui::{api::Api, base::task::Tasks, http::route::Table, model::AppId};
 
-use super::{contract::everything, table};
+use super::{
+    contract::everything,
+    stock::{a_day, keeps},
+    table,
+};
 use crate::{
     golden::{self, Answer, Asked, Stage},
     world::World,
@@ -38,8 +43,12 @@ impl Stage for Theatre {
     }
 
     fn direct(&self, directive: &str) {
-        assert_eq!(directive, "away");
-        self.world.away.lock().extend(self.world.state().nodes.keys().cloned());
+        match directive {
+            "away" => self.world.away.lock().extend(self.world.state().nodes.keys().cloned()),
+            "keeps" => keeps(&self.world),
+            "a day" => a_day(&self.world),
+            _ => panic!("{directive} is no directive"),
+        }
     }
 
     fn filled(&self, text: &str) -> String {

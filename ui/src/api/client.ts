@@ -5,6 +5,7 @@ import type {
   App,
   DrainPreview,
   DrainRequest,
+  Efficiency,
   Error as ErrorBody,
   FileEntry,
   History,
@@ -18,6 +19,7 @@ import type {
   Rollback,
   RollbackRequest,
   VersionDiff,
+  Volume,
   Versions,
   Why,
 } from './types';
@@ -278,6 +280,8 @@ export const api = {
     }),
   history: (ask: HistoryAsk, signal?: AbortSignal) => get<History>(historyPath(ask), signal),
   historyPath,
+  volumes: (signal?: AbortSignal) => get<{ volumes: Volume[] }>(`${OWN}/volumes`, signal),
+  efficiency: (signal?: AbortSignal) => get<Efficiency>(`${OWN}/efficiency`, signal),
   versions: (id: string, signal?: AbortSignal) =>
     get<Versions>(`${OWN}/apps/${segment(id)}/versions`, signal),
   diff: async (id: string, from: string, to: string, signal?: AbortSignal) => {

@@ -1,6 +1,6 @@
 // How screens reach data: the live rows, and details that are read again when their row changes.
 import { QueryClient, useQuery } from '@tanstack/react-query';
-import { useCallback, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useRef, useSyncExternalStore } from 'react';
 import { ApiError, api } from './client';
 import { type Connection, live } from './live';
 import type { Kind, Row } from './store';
@@ -58,6 +58,28 @@ export function useFromRows<K extends Kind, T>(kind: K, select: (rows: readonly 
 export function useRow<K extends Kind>(kind: K, id: string): Row<K> | undefined {
   const subscribe = useCallback((f: () => void) => tables[kind].subscribeTo(id, f), [kind, id]);
   return useSyncExternalStore(subscribe, () => tables[kind].get(id));
+}
+
+/** When the newest of some services became what it is. */
+export const newest = (apps: readonly { updated_at: string }[]) =>
+  apps.reduce((latest, { updated_at: at }) => (at > latest ? at : latest), `${apps.length}`);
+
+/** What comes at once is asked for once. */
+const RENEW_MS = 1_500;
+
+/** Asks for `key` again some time after `what` has become another value, and never while it stays the same. */
+export function useRenewed(key: readonly string[], what: string): void {
+  const first = useRef(what);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  useEffect(() => {
+    if (what === first.current) return;
+    first.current = what;
+    timer.current ??= setTimeout(() => {
+      timer.current = undefined;
+      void queries.invalidateQueries({ queryKey: [...key] });
+    }, RENEW_MS);
+  }, [key, what]);
 }
 
 /** How often a detail is read again although no row said so: samples of resource use change. */

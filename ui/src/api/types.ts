@@ -64,7 +64,8 @@ export interface Measured {
    * By name. `cpus_used`, `mem_used`, `disk_used`; of services `cpus_reserved` and `mem_limit` of
    * what runs, `running` instances, and where requests come through the front door `requests`,
    * `errors` (answers of 500 and more) and `latency_p50`, `latency_p99` to the head of the answer;
-   * `restarts` and `oom_kills`, which are not there before the first.
+   * `restarts` and `oom_kills`, which are not there before the first. Of the cluster the sums of what
+   * its services have, but for `mem_limit`, `oom_kills` and latencies.
    */
   series?: MeasuredSeries[];
   total?: MeasuredTotal;
@@ -313,6 +314,65 @@ export interface AppSummary {
   version: Time;
   /** Last change of the definition or of any instance. */
   updated_at: Time;
+}
+
+export interface Volume {
+  app_id: string;
+  instance_id: string;
+  /** Space of its own on the node, a path of the node, or a volume of a driver. */
+  kind: 'persistent' | 'host' | 'external';
+  /** In the container. */
+  path: string;
+  /** The path on the node, or the name its driver has for the volume. */
+  source?: string;
+  driver?: string;
+  /** What is reserved for it, not what is in it. */
+  size_mb?: number;
+  read_only: boolean;
+  /** Missing while the instance waits for a place. */
+  node_id?: string;
+  host?: string;
+  /**
+   * How long the data stays on its node once the instance is gone; missing when nothing of it is ever removed.
+   */
+  kept_s?: number;
+}
+
+export interface Efficiency {
+  total: EfficiencyPair;
+  services: EfficiencyRow[];
+  revision: Revision;
+}
+
+/** Of all nodes; of a service what its instances reserve beyond what is suggested. */
+export interface EfficiencyPair {
+  cpus: number;
+  mem_mb: number;
+}
+
+export interface EfficiencyRow {
+  app_id: string;
+  /** As many as are wanted. */
+  instances: number;
+  /** How long it was measured in the last day. */
+  measured_s: number;
+  cpus: EfficiencyAdvice;
+  mem_mb: EfficiencyAdvice;
+  wasted: EfficiencyPair;
+  /**
+   * Why nothing is suggested: it was measured for less than half a day, its persistent volumes keep its
+   * resources as they are, none of it is wanted, or it has several containers.
+   */
+  held?: 'history' | 'volumes' | 'stopped' | 'containers';
+}
+
+/** Of one instance. */
+export interface EfficiencyAdvice {
+  reserved: number;
+  /** In the highest minute of the last day. */
+  used_most?: number;
+  /** Room above that; missing unless a fifth less than is reserved. */
+  suggested?: number;
 }
 
 export interface AppPort {

@@ -4,26 +4,36 @@ import { type ReactNode, useId, useRef } from 'react';
 import css from './dialog.module.css';
 import { useModal } from './modal';
 
-export function Dialog({
-  title,
-  onClose,
-  children,
-  actions,
-  wide,
-}: {
+interface Props {
   title: string;
   onClose: () => void;
   children: ReactNode;
-  actions?: ReactNode;
-  wide?: boolean;
-}) {
+}
+
+export function Dialog({ actions, wide, children, ...rest }: Props & { actions?: ReactNode; wide?: boolean }) {
+  return (
+    <Modal {...rest} className={`${css.dialog} ${wide ? css.wide : ''}`} inner={css.inner}>
+      {children}
+      {actions && <div className={css.actions}>{actions}</div>}
+    </Modal>
+  );
+}
+
+/** What every such question has in common; how it looks and where it stands is its own. */
+export function Modal({
+  title,
+  onClose,
+  children,
+  className,
+  inner,
+}: Props & { className: string | undefined; inner: string | undefined }) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useModal(ref);
   return (
     <dialog
       ref={ref}
-      className={`${css.dialog} ${wide ? css.wide : ''}`}
+      className={className}
       aria-labelledby={id}
       onCancel={(event) => {
         event.preventDefault();
@@ -33,10 +43,9 @@ export function Dialog({
         if (event.target === ref.current) onClose();
       }}
     >
-      <div className={css.inner}>
+      <div className={inner}>
         <h2 id={id}>{title}</h2>
         {children}
-        {actions && <div className={css.actions}>{actions}</div>}
       </div>
     </dialog>
   );

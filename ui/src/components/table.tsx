@@ -2,7 +2,7 @@
 // when they are long.
 import { defaultRangeExtractor, useWindowVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDown, ArrowUp } from 'lucide-react';
-import { memo, type ReactNode, type RefObject, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { memo, type ReactNode, type RefObject, useCallback, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { oneOf, Stored, useStored } from '../lib/stored';
 import { say } from '../words';
 import { type Roving, useRoving } from './roving';
@@ -344,10 +344,19 @@ function LongBody<T>(props: Drawn<T>) {
     if (ref.current) setTop(ref.current.getBoundingClientRect().top + window.scrollY);
   }, []);
   useArrowsOnly(ref);
-  const current = rows.findIndex((row) => rowKey(row) === roving.current);
+  const current = useMemo(() => rows.findIndex((row) => rowKey(row) === roving.current), [rows, rowKey, roving.current]);
+  // Asked of each row there is, so neither the window's width nor a key that looks like another one.
+  const height = window.innerWidth < PHONE_BELOW ? ROW_PX.phone : dense ? ROW_PX.dense : ROW_PX.normal;
+  const keyAt = useCallback(
+    (i: number) => {
+      const row = rows[i];
+      return row === undefined ? i : rowKey(row);
+    },
+    [rows, rowKey],
+  );
   const virtual = useWindowVirtualizer({
     count: rows.length,
-    estimateSize: () => (window.innerWidth < PHONE_BELOW ? ROW_PX.phone : dense ? ROW_PX.dense : ROW_PX.normal),
+    estimateSize: () => height,
     overscan: OVERSCAN,
     initialRect: { width: window.innerWidth, height: window.innerHeight },
     scrollMargin: top,
@@ -358,10 +367,7 @@ function LongBody<T>(props: Drawn<T>) {
       const seen = defaultRangeExtractor(range);
       return current < 0 || seen.includes(current) ? seen : [...seen, current].sort((a, b) => a - b);
     },
-    getItemKey: (i) => {
-      const row = rows[i];
-      return row === undefined ? i : rowKey(row);
-    },
+    getItemKey: keyAt,
   });
   reveal.current = (index) => virtual.scrollToIndex(index);
   return (

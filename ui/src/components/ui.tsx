@@ -1,5 +1,5 @@
 // Small parts every screen is made of.
-import { Check, Copy as CopyIcon } from 'lucide-react';
+import { Check, Copy as CopyIcon, X } from 'lucide-react';
 import {
   type ButtonHTMLAttributes,
   type ReactNode,
@@ -132,6 +132,15 @@ export function Copy({ text, label, word }: { text: string; label: string; word?
     <button type="button" className={css.copy} onClick={copy} aria-label={done ? say('copy.done') : label} title={label}>
       {word && <span aria-hidden="true">{word}</span>}
       {done ? <Check size={14} aria-hidden /> : <CopyIcon size={14} aria-hidden />}
+    </button>
+  );
+}
+
+/** The small cross of a panel. */
+export function Close({ label, onClick, className }: { label: string; onClick: () => void; className?: string | undefined }) {
+  return (
+    <button type="button" className={`${css.close} ${className ?? ''}`} aria-label={label} onClick={onClick}>
+      <X size={16} aria-hidden />
     </button>
   );
 }

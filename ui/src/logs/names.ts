@@ -1,6 +1,7 @@
 // Whose line it is: the part of a task's id that tells it apart, a hue and a sign of its own.
 import type { Instance } from '../api/types';
 import { shortTask } from '../lib/format';
+import { hash } from '../lib/hash';
 
 /** What an id of a task is made of: `<instance>.<container>.<attempt>`. */
 export function taskParts(task: string): { instance: string; container: string; attempt: number } | undefined {
@@ -16,22 +17,17 @@ export function attemptOf(task: string, attempt: number): string {
 
 /** A hue of its own for each instance, the same on every visit. */
 export function hue(task: string): number {
-  return hash(task) % 360;
+  return ofInstance(task) % 360;
 }
 
 const SIGNS = ['●', '■', '▲', '◆', '▼', '★', '✚', '○', '□', '△', '◇', '▽'];
 
 /** A sign of its own, for who cannot tell hues apart. */
 export function sign(task: string): string {
-  return SIGNS[(hash(task) >>> 9) % SIGNS.length] ?? '';
+  return SIGNS[(ofInstance(task) >>> 9) % SIGNS.length] ?? '';
 }
 
-function hash(task: string): number {
-  const instance = taskParts(task)?.instance ?? task;
-  let sum = 2166136261;
-  for (let i = 0; i < instance.length; i++) sum = Math.imul(sum ^ instance.charCodeAt(i), 16777619);
-  return sum >>> 0;
-}
+const ofInstance = (task: string) => hash(taskParts(task)?.instance ?? task);
 
 /** A task's short name; of an attempt before the present one with its number. */
 export function nameOf(task: string, present: ReadonlySet<string>): string {

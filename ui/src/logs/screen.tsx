@@ -104,7 +104,10 @@ function Workbench({ app, tasks, address, search, set, onAnew }: Props) {
 
   const mark = useMemo(() => marker(address.grep, address.cased), [address.grep, address.cased]);
   const levels = address.levels.join();
-  const chosen = useMemo(() => (levels ? held.lines.filter((line) => levels.split(',').includes(line.level)) : held.lines), [held.lines, levels]);
+  const chosen = useMemo(() => {
+    const shown = new Set(levels.split(','));
+    return levels ? held.lines.filter((line) => shown.has(line.level)) : held.lines;
+  }, [held.lines, levels]);
   const { lines, asides } = useMemo(() => interleaved(chosen, contexts), [chosen, contexts]);
   const found = useMemo(() => {
     if (!address.grep) return [];

@@ -1,8 +1,8 @@
 // What is under the pointer or has the focus, in words, at the foot of the map.
-import { X } from 'lucide-react';
 import { Link } from 'wouter';
 import type { NodeSummary, PlacedInstance } from '../api/types';
 import { StatusLabel } from '../components/status';
+import { Close } from '../components/ui';
 import { appHref, cpus, mebibytes, shortTask } from '../lib/format';
 import { lookOf } from '../lib/status';
 import { say } from '../words';
@@ -41,9 +41,7 @@ export function About({ chosen, nodes, placed, measure, onClose }: {
         <OfNode node={node} here={here} measure={measure} />
       )}
       {chosen?.pinned && (
-        <button type="button" className={css.close} aria-label={say('map.unpin')} onClick={onClose}>
-          <X size={15} aria-hidden />
-        </button>
+        <Close className={css.close} label={say('map.unpin')} onClick={onClose} />
       )}
     </div>
   );

@@ -1,6 +1,8 @@
 // The colour of a service: made of its name, of one lightness, so that it stands out as well as any
 // other on its theme and text on it can be read.
 
+import { hash } from '../lib/hash';
+
 /** Hues that can be told from their neighbours. */
 const HUES = 24;
 const LIGHT = { lightness: 0.52, chroma: 0.125 };
@@ -8,18 +10,16 @@ const DARK = { lightness: 0.77, chroma: 0.105 };
 
 export type Rgb = [number, number, number];
 
-/** A number of a text, the same on every machine. */
-function hash(text: string): number {
-  let h = 2166136261;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619);
-  // The last letters of a name must reach the bits that choose.
+/** The last letters of a name must reach the bits that choose. */
+function stirred(text: string): number {
+  let h = hash(text);
   h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
   return (h ^ (h >>> 13)) >>> 0;
 }
 
 /** Degrees on the wheel of hues. */
 export function hueOf(id: string): number {
-  return (hash(id) % HUES) * (360 / HUES);
+  return (stirred(id) % HUES) * (360 / HUES);
 }
 
 /** The colour of a hue, in sRGB from 0 to 255: from OKLCH, with less chroma where the screen has not as much. */

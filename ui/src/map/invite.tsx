@@ -1,12 +1,11 @@
 // A node more: the lines that let it join, and a row that waits for it until it is there.
-import { X } from 'lucide-react';
 import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { Link } from 'wouter';
 import { api } from '../api/client';
 import { Cell } from '../api/store';
 import type { NodeSummary } from '../api/types';
 import { Mark } from '../components/status';
-import { Button, Command, Notice, Panel, useNow } from '../components/ui';
+import { Button, Close, Command, Notice, Panel, useNow } from '../components/ui';
 import { duration } from '../lib/format';
 import { say } from '../words';
 import css from './invite.module.css';
@@ -43,11 +42,7 @@ export default function Invite({ nodes }: { nodes: readonly NodeSummary[] }) {
   const [role, setRole] = useState<Role>('agent');
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
   if (!state) return null;
-  const close = (
-    <button type="button" className={css.close} aria-label={say('invite.close')} onClick={() => open.put(undefined)}>
-      <X size={16} aria-hidden />
-    </button>
-  );
+  const close = <Close label={say('invite.close')} onClick={() => open.put(undefined)} />;
   return (
     <Panel title={say('invite.title')} aside={close}>
       <div ref={heading} tabIndex={-1} className={css.body} role="group" aria-label={say('invite.title')}>

@@ -3,8 +3,8 @@ import { lazy, Suspense } from 'react';
 import { Link } from 'wouter';
 import { useRows, useStatus } from '../api/hooks';
 import type { AppSummary, NodeSummary, Status, Verdict } from '../api/types';
-import { Mark, StatusLabel } from '../components/status';
-import { Age, InstanceBar, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
+import { Mark } from '../components/status';
+import { Age, Meter, Notice, PageHead, Panel, Skeleton } from '../components/ui';
 import { appHref, cpus, duration, humanise, mebibytes, percent } from '../lib/format';
 import { bySeverity, capital, lookOf, needsAttention, uncapital } from '../lib/status';
 import { say } from '../words';
@@ -13,6 +13,8 @@ import { DeploymentRow } from './deployment';
 import { NoServices, Title } from './services';
 
 const Traffic = lazy(() => import('../map/trafficview'));
+const ClusterLoad = lazy(() => import('./clusterload'));
+const Latest = lazy(() => import('./latest'));
 
 const SHOWN = 6;
 /** More nodes than this are drawn as squares without text. */
@@ -61,15 +63,20 @@ export function Dashboard() {
               </ul>
             </Panel>
           )}
+          <Suspense fallback={<Panel title={say('dash.load')}><Skeleton rows={4} /></Panel>}>
+            <ClusterLoad />
+          </Suspense>
           {apps.some((app) => app.service_url) && (
             <Suspense>
               <Traffic />
             </Suspense>
           )}
-          {apps.length > 0 && <Recent apps={apps} />}
         </div>
         <div className={css.column}>
           <NodeMap nodes={nodes} />
+          <Suspense>
+            <Latest />
+          </Suspense>
         </div>
       </div>
     </>
@@ -212,28 +219,6 @@ function Attention({ troubles }: { troubles: Trouble[] }) {
 }
 
 const shortened = (names: string[]) => `${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? ', …' : ''}`;
-
-function Recent({ apps }: { apps: readonly AppSummary[] }) {
-  const recent = [...apps].sort((a, b) => (a.version < b.version ? 1 : -1)).slice(0, SHOWN);
-  return (
-    <Panel title={say('dash.changed')} aside={<Link href="/services">{say('dash.allServices')}</Link>} flush>
-      <ul className={css.list}>
-        {recent.map((app) => (
-          <li key={app.id}>
-            <Link href={appHref(app.id)} className={css.recent}>
-              <span className="truncate">{app.id}</span>
-              <StatusLabel look={lookOf(app.verdict.state)} />
-              <InstanceBar {...app.instances} waiting={!!app.waiting} />
-              <span className="muted">
-                <Age at={app.version} />
-              </span>
-            </Link>
-          </li>
-        ))}
-      </ul>
-    </Panel>
-  );
-}
 
 /** Nodes as tiles, grouped by zone; many nodes become small squares filled by what is reserved. */
 function NodeMap({ nodes }: { nodes: readonly NodeSummary[] }) {

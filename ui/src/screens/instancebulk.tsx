@@ -1,14 +1,13 @@
 // Instances that are selected, and stopping all of them.
-import { type ReactNode, useMemo, useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { api } from '../api/client';
 import type { Instance } from '../api/types';
 import { Check } from '../components/field';
-import { FilterBox } from '../components/filterbox';
+import { useListFilter } from '../components/listfilter';
 import type { Select } from '../components/table';
-import { Button, Empty } from '../components/ui';
+import { Button } from '../components/ui';
 import { INSTANCES } from '../lib/filter';
 import { shortTask } from '../lib/format';
-import { parse } from '../lib/query';
 import { ended } from '../lib/status';
 import { say } from '../words';
 import { Batch } from './batch';
@@ -19,32 +18,9 @@ const FILTER_FROM = 9;
 
 /** The rows that the filter line finds, and the line when there are enough of them. */
 export function useInstanceFilter(rows: readonly Instance[]): { found: readonly Instance[]; filter: ReactNode } {
-  const [line, setLine] = useState('');
-  const query = useMemo(() => parse(line, INSTANCES), [line]);
-  if (rows.length < FILTER_FROM && line === '') return { found: rows, filter: null };
-  const found = rows.filter(query.test);
-  const filter = (
-    <>
-      <div className={css.inPanel}>
-        <FilterBox
-          label={say('instances.filter')}
-          placeholder={say('instances.filterHint')}
-          query={line}
-          onQuery={setLine}
-          language={INSTANCES}
-          rows={rows}
-          fault={query.fault}
-          name="instances"
-          count={(saved) => rows.filter(parse(saved, INSTANCES).test).length}
-        />
-        <span className="muted">{say('instances.found', { n: found.length, of: rows.length })}</span>
-      </div>
-      {found.length === 0 && (
-        <Empty title={say('instances.none')} action={<Button onClick={() => setLine('')}>{say('filter.clear')}</Button>} />
-      )}
-    </>
-  );
-  return { found, filter };
+  const line = useState('');
+  const words = { name: 'instances', label: say('instances.filter'), placeholder: say('instances.filterHint'), none: say('instances.none') };
+  return useListFilter(rows, INSTANCES, words, line, rows.length < FILTER_FROM);
 }
 
 /** Which of the rows are selected; what has ended cannot be. */

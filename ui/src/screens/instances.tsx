@@ -266,7 +266,7 @@ export function InstanceTable({
   );
   useRowKeys(rows, shells);
   const { found, filter } = useInstanceFilter(rows);
-  const shown = sorted(found, columns, sort);
+  const shown = useMemo(() => sorted(found, columns, sort), [found, columns, sort]);
   const { select, picked } = useInstances(rows);
   const keys = {
     l: (task: Instance) => go(logHref(task)),

@@ -329,6 +329,7 @@ function Facts({ app }: { app: App }) {
                 </li>
               ))}
             </ul>
+            <Link href={`/volumes?${new URLSearchParams({ q: `service:${app.id}` })}`}>{say('volumes.all')}</Link>
           </Fact>
         )}
         {labels.length > 0 && (

@@ -1,11 +1,10 @@
 // Beside the list: what there is to know of the service under the cursor, without leaving the list.
-import { X } from 'lucide-react';
 import { Link } from 'wouter';
 import { useApp } from '../api/hooks';
 import type { AppSummary, Instance } from '../api/types';
 import { Told } from '../components/said';
 import { Mark, StatusLabel } from '../components/status';
-import { Age, Copy, Panel } from '../components/ui';
+import { Age, Close, Copy, Panel } from '../components/ui';
 import { appHref, cpus, humanise, mebibytes, whatRuns } from '../lib/format';
 import { capital, ended, instanceLook, isSaid, lookOf } from '../lib/status';
 import { VIEWS } from '../lib/views';
@@ -20,11 +19,7 @@ export default function SidePanel({ app, onClose }: { app: AppSummary | undefine
     <aside className={css.side} aria-label={say('panel.label')}>
       <Panel
         title={app ? <Link href={appHref(app.id)}>{app.id}</Link> : say('panel.label')}
-        aside={
-          <button type="button" className={css.close} onClick={onClose} aria-label={say('panel.close')}>
-            <X size={15} aria-hidden />
-          </button>
-        }
+        aside={<Close label={say('panel.close')} onClick={onClose} />}
       >
         {app ? <About app={app} /> : <p className="muted">{say('panel.choose')}</p>}
       </Panel>

@@ -64,6 +64,8 @@ const pages = (): Found[] => [
   { id: 'page:/services', text: say('nav.services'), about: say('search.page'), run: { kind: 'go', href: '/services' } },
   { id: 'page:/create', text: say('services.run'), about: say('search.page'), run: { kind: 'go', href: '/services/create' } },
   { id: 'page:/nodes', text: say('nav.nodes'), about: say('search.page'), run: { kind: 'go', href: '/nodes' } },
+  { id: 'page:/volumes', text: say('nav.volumes'), about: say('search.page'), run: { kind: 'go', href: '/volumes' } },
+  { id: 'page:/efficiency', text: say('nav.efficiency'), about: say('search.page'), run: { kind: 'go', href: '/efficiency' } },
   { id: 'page:/activity', text: say('nav.activity'), about: say('search.page'), run: { kind: 'go', href: '/activity' } },
   { id: 'page:/deployments', text: say('nav.deployments'), about: say('search.page'), run: { kind: 'go', href: '/deployments' } },
 ];

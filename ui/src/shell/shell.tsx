@@ -1,5 +1,5 @@
 // Frame of every page: navigation, search, connection state, user.
-import { History, LayoutDashboard, Layers, Search, Server, UserRound } from 'lucide-react';
+import { Gauge, HardDrive, History, LayoutDashboard, Layers, Search, Server, UserRound } from 'lucide-react';
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
 import { useConnection, useFromRows, useRow, useStatus } from '../api/hooks';
@@ -26,6 +26,8 @@ const Edit = lazy(() => import('../screens/create').then((it) => ({ default: it.
 const Nodes = lazy(() => import('../screens/nodes'));
 const NodePage = lazy(() => import('../screens/node'));
 const Deployments = lazy(() => import('../screens/deployments'));
+const Volumes = lazy(() => import('../screens/volumes'));
+const Efficiency = lazy(() => import('../screens/efficiency'));
 const Activity = lazy(() => import('../screens/activity'));
 const NotFound = lazy(() => import('../screens/notfound'));
 const Keyboard = lazy(() => import('./keyboard'));
@@ -33,7 +35,7 @@ const Drawer = lazy(() => import('../dock/drawer'));
 
 interface Section {
   href: string;
-  text: Extract<Key, 'nav.dashboard' | 'nav.services' | 'nav.nodes' | 'nav.activity'>;
+  text: Extract<Key, 'nav.dashboard' | 'nav.services' | 'nav.nodes' | 'nav.volumes' | 'nav.activity' | 'nav.efficiency'>;
   icon: ComponentType<{ size?: number; 'aria-hidden'?: boolean }>;
 }
 
@@ -41,7 +43,9 @@ const SECTIONS: Section[] = [
   { href: '/', text: 'nav.dashboard', icon: LayoutDashboard },
   { href: '/services', text: 'nav.services', icon: Layers },
   { href: '/nodes', text: 'nav.nodes', icon: Server },
+  { href: '/volumes', text: 'nav.volumes', icon: HardDrive },
   { href: '/activity', text: 'nav.activity', icon: History },
+  { href: '/efficiency', text: 'nav.efficiency', icon: Gauge },
 ];
 
 export function Shell({ me }: { me: Me }) {
@@ -53,7 +57,9 @@ export function Shell({ me }: { me: Me }) {
     'g d': () => go('/'),
     'g s': () => go('/services'),
     'g n': () => go('/nodes'),
+    'g v': () => go('/volumes'),
     'g a': () => go('/activity'),
+    'g e': () => go('/efficiency'),
   });
 
   // A new page starts at its top, and says its name to screen readers through the title.
@@ -113,7 +119,9 @@ export function Shell({ me }: { me: Me }) {
                 {(params) => <NodePage key={params.id} id={decodeURIComponent(params.id)} />}
               </Route>
               <Route path="/deployments" component={Deployments} />
+              <Route path="/volumes" component={Volumes} />
               <Route path="/activity" component={Activity} />
+              <Route path="/efficiency" component={Efficiency} />
               <Route component={NotFound} />
             </Switch>
           </Suspense>

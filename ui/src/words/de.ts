@@ -13,6 +13,7 @@ import { log } from './de/log';
 import { map } from './de/map';
 import { nodes } from './de/nodes';
 import { overview } from './de/overview';
+import { resources } from './de/resources';
 import { service } from './de/service';
 import { services } from './de/services';
 import { shell } from './de/shell';
@@ -36,6 +37,7 @@ export const de: Catalog = {
   ...map,
   ...nodes,
   ...overview,
+  ...resources,
   ...service,
   ...services,
   ...shell,

@@ -13,6 +13,7 @@ import { log } from './en/log';
 import { map } from './en/map';
 import { nodes } from './en/nodes';
 import { overview } from './en/overview';
+import { resources } from './en/resources';
 import { service } from './en/service';
 import { services } from './en/services';
 import { shell } from './en/shell';
@@ -35,6 +36,7 @@ export const en = {
   ...map,
   ...nodes,
   ...overview,
+  ...resources,
   ...service,
   ...services,
   ...shell,

@@ -27,6 +27,7 @@ export const overview: Catalog<typeof english> = {
   'overview.line.used': 'benutzt',
   'overview.line.reserved': 'vergeben',
   'overview.line.limit': 'Grenze',
+  'overview.line.there': 'vorhanden',
   'overview.line.restarts': 'Neustarts',
   'overview.line.answered': 'beantwortet',
   'overview.line.errors': 'Fehler',

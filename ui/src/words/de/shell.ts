@@ -10,6 +10,8 @@ export const shell: Catalog<typeof english> = {
   'nav.dashboard': 'Übersicht',
   'nav.services': 'Dienste',
   'nav.nodes': 'Knoten',
+  'nav.volumes': 'Volumes',
+  'nav.efficiency': 'Effizienz',
   'nav.activity': 'Verlauf',
   'nav.deployments': 'Ausrollungen',
   'nav.attention': { one: '{n} Dienst braucht Aufmerksamkeit', other: '{n} Dienste brauchen Aufmerksamkeit' },

@@ -24,6 +24,7 @@ export const overview = {
   'overview.line.used': 'used',
   'overview.line.reserved': 'reserved',
   'overview.line.limit': 'limit',
+  'overview.line.there': 'there is',
   'overview.line.restarts': 'restarts',
   'overview.line.answered': 'answered',
   'overview.line.errors': 'errors',

@@ -7,6 +7,8 @@ export const shell = {
   'nav.dashboard': 'Dashboard',
   'nav.services': 'Services',
   'nav.nodes': 'Nodes',
+  'nav.volumes': 'Volumes',
+  'nav.efficiency': 'Efficiency',
   'nav.activity': 'Activity',
   'nav.deployments': 'Deployments',
   'nav.attention': { one: '{n} service needs attention', other: '{n} services need attention' },

@@ -1,0 +1,42 @@
+// TEST ONLY. Volumes of the made-up cluster, and what its services reserve in vain.
+const WEEK_S = 604_800;
+
+/** A volume of each kind for services that would have one. */
+function made(app) {
+  const persistent = (app.volumes ?? []).map(({ path, size_mb }) => ({ kind: 'persistent', path, size_mb, kept_s: WEEK_S }));
+  if (/redis|ledger/.test(app.id)) persistent.push({ kind: 'persistent', path: 'data', size_mb: 4096, kept_s: WEEK_S });
+  if (/grafana/.test(app.id)) return [{ kind: 'host', path: '/etc/grafana', source: '/srv/grafana/etc', read_only: true }, { kind: 'external', path: '/var/lib/grafana', source: 'grafana-data', driver: 'dvdi', size_mb: 10_240 }];
+  return persistent;
+}
+
+export function volumes(world) {
+  const hostOf = (id) => world.nodes.get(id)?.host;
+  return [...world.apps.values()].flatMap((app) =>
+    app.tasks.filter((task) => !task.ended).flatMap((task) =>
+      made(app).map((volume) => ({ app_id: app.id, instance_id: task.id, read_only: false, ...volume, node_id: task.node_id, host: hostOf(task.node_id) }))));
+}
+
+const up = (n, unit) => Math.round((Math.ceil(n / unit - 1e-6) * unit) * 1000) / 1000;
+
+function row(app) {
+  const { cpus, mem, instances } = app.spec;
+  const seed = [...app.id].reduce((sum, sign) => sum + sign.charCodeAt(0), 0);
+  const base = { app_id: app.id, instances, measured_s: seed % 7 === 0 ? 7_200 : 86_400, cpus: { reserved: cpus }, mem_mb: { reserved: mem }, wasted: { cpus: 0, mem_mb: 0 } };
+  if (instances === 0) return { ...base, held: 'stopped' };
+  Object.assign(base.cpus, { used_most: Math.round(cpus * (0.05 + (seed % 10) / 24) * 1000) / 1000 });
+  Object.assign(base.mem_mb, { used_most: Math.round(mem * (0.1 + (seed % 9) / 13)) });
+  if (base.measured_s < 43_200) return { ...base, held: 'history' };
+  if (/redis|ledger|data$/.test(app.id)) return { ...base, held: 'volumes' };
+  const would = { cpus: up(Math.max(0.01, base.cpus.used_most * 1.5), 0.01), mem: up(Math.max(16, base.mem_mb.used_most * 1.25), 16) };
+  if (would.cpus <= cpus * 0.8) { base.cpus.suggested = would.cpus; base.wasted.cpus = up((cpus - would.cpus) * instances, 0.001); }
+  if (would.mem <= mem * 0.8) { base.mem_mb.suggested = would.mem; base.wasted.mem_mb = (mem - would.mem) * instances; }
+  return base;
+}
+
+export function efficiency(world) {
+  const total = { cpus: 0, mem_mb: 0 };
+  for (const node of world.nodes.values()) { total.cpus += node.total.cpus; total.mem_mb += node.total.mem_mb; }
+  const waste = ({ wasted }) => wasted.cpus / total.cpus + wasted.mem_mb / total.mem_mb;
+  const services = [...world.apps.values()].map(row).sort((a, b) => waste(b) - waste(a) || (a.app_id < b.app_id ? -1 : 1));
+  return { total, services, revision: world.revision };
+}
