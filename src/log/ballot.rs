@@ -22,7 +22,6 @@ pub type Ask = Box<dyn Fn(MemberId, &Member, Duration) -> BoxFuture<'static, boo
 /// What is looked at, and how often.
 pub struct Ballot {
     pub id: MemberId,
-    pub raft: Raft<Types>,
     pub ask: Ask,
     pub metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
     pub heard: Arc<Heard>,
@@ -33,11 +32,11 @@ pub struct Ballot {
 }
 
 impl Ballot {
-    /// Opens and closes the way to elections, for as long as the log is open.
-    pub async fn keep(self) {
+    /// Opens and closes `raft`'s way to elections, for as long as the log is open.
+    pub async fn keep(self, raft: Raft<Types>) {
         loop {
             let may = self.may_stand().await;
-            self.raft.runtime_config().elect(may);
+            raft.runtime_config().elect(may);
             sleep(self.pause).await;
         }
     }
@@ -73,5 +72,67 @@ impl Ballot {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use openraft::{Membership, StoredMembership};
+
+    use super::*;
+
+    const SILENCE: Duration = Duration::from_millis(300);
+
+    /// Master 1 of so many; `agree` of the others say that they hear nobody, the rest cannot be reached.
+    fn ballot(n: u64, agree: u64, state: ServerState) -> Ballot {
+        let voters: BTreeSet<MemberId> = (1..=n).collect();
+        let members: BTreeMap<MemberId, Member> =
+            (1..=n).map(|id| (id, Member { address: id.to_string() })).collect();
+        let membership = StoredMembership::new(None, Membership::new(vec![voters], members));
+        let metrics = RaftMetrics {
+            state,
+            membership_config: Arc::new(membership),
+            ..RaftMetrics::new_initial(1)
+        };
+        Ballot {
+            id: 1,
+            metrics: watch::Sender::new(metrics).subscribe(),
+            heard: Arc::new(Heard::default()),
+            ask: Box::new(move |id, _, _| Box::pin(async move { id <= 1 + agree })),
+            silence: SILENCE,
+            pause: SILENCE / 5,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_majority_has_to_hear_nobody() {
+        for (n, agree, may) in [
+            (1, 0, true),
+            (3, 0, false),
+            (3, 1, true),
+            (3, 2, true),
+            (5, 1, false),
+            (5, 2, true),
+            (5, 4, true),
+        ] {
+            let stands = ballot(n, agree, ServerState::Follower).may_stand().await;
+            assert_eq!(stands, may, "{agree} of {n} agree");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_hears_a_leader_does_not_stand_whatever_the_others_say() {
+        let ballot = ballot(3, 2, ServerState::Follower);
+        ballot.heard.note(1, 1);
+        assert!(!ballot.may_stand().await);
+        tokio::time::advance(SILENCE).await;
+        assert!(ballot.may_stand().await, "it has fallen silent");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_s_way_stays_open() {
+        assert!(ballot(3, 0, ServerState::Leader).may_stand().await);
     }
 }

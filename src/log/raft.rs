@@ -274,10 +274,9 @@ impl<M: Machine> Log<M> {
         tasks.vital("log batcher", batcher);
         tend::start(core.clone(), progress, retention);
         compare::start(&core, places, timing.compare);
-        let asked = core.network.clone();
+        let (asked, standing) = (core.network.clone(), raft.clone());
         let ballot = Ballot {
             id,
-            raft: raft.clone(),
             ask: Box::new(move |id, member, limit| asked.hears_none(id, member, limit)),
             metrics: raft.metrics(),
             heard,
@@ -286,7 +285,7 @@ impl<M: Machine> Log<M> {
         };
         let cancelled = tasks.cancelled();
         tasks.vital("log elections", async move {
-            cancelled.run_until_cancelled(ballot.keep()).await;
+            cancelled.run_until_cancelled(ballot.keep(standing)).await;
             Ok(())
         });
         if let Some(accept) = accept {

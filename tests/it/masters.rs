@@ -5,11 +5,16 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 use tepui::{
     base::{
@@ -20,9 +25,9 @@ use tepui::{
     core::{Command, WorkloadCommand},
     host::pki::{Authority, Identity, Role, Subject},
     log::{
-        Disk, Links, Log, LogConfig, Machine as _, Timing,
+        Disk, Links, Log, LogConfig, Machine as _, ProposeError, Timing,
         peer::{
-            transport::{TlsAccept, TlsConnect},
+            transport::{Connect, Io, TlsAccept, TlsConnect},
             wire::IMAGE_CHUNK_BYTES,
         },
         sample::Op,
@@ -46,6 +51,58 @@ struct Cluster {
     running: BTreeMap<MemberId, (Log<Recorded>, Tasks)>,
     timing: Timing,
     drawn: Drawn<Recorded>,
+    /// The master that reaches no other and is reached by none.
+    apart: Arc<AtomicU64>,
+}
+
+/// The way from one master to the others, which may be closed.
+struct Gate {
+    inner: TlsConnect,
+    from: MemberId,
+    addresses: BTreeMap<MemberId, SocketAddr>,
+    apart: Arc<AtomicU64>,
+    tasks: Tasks,
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the way out of master {}", self.from)
+    }
+}
+
+impl Gate {
+    fn is_closed(from: MemberId, to: Option<MemberId>, apart: &AtomicU64) -> bool {
+        let apart = apart.load(Ordering::Relaxed);
+        from == apart || to == Some(apart)
+    }
+}
+
+impl Connect for Gate {
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Io>> {
+        Box::pin(async move {
+            let to = self.addresses.iter().find(|(_, at)| at.to_string() == address);
+            let to = to.map(|(id, _)| *id);
+            if Self::is_closed(self.from, to, &self.apart) {
+                return Err(io::ErrorKind::HostUnreachable.into());
+            }
+            let (from, apart) = (self.from, self.apart.clone());
+            let io = self.inner.connect(address).await?;
+            // What is open breaks when the way is closed.
+            let (ours, mut theirs) = tokio::io::duplex(64 << 10);
+            self.tasks.connection("gate", async move {
+                let mut io = io;
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut theirs, &mut io) => {}
+                    () = async {
+                        while !Self::is_closed(from, to, &apart) {
+                            sleep(Duration::from_millis(5)).await;
+                        }
+                    } => {}
+                }
+            });
+            Ok(Box::new(ours) as Io)
+        })
+    }
 }
 
 impl Cluster {
@@ -61,6 +118,7 @@ impl Cluster {
             running: BTreeMap::new(),
             timing,
             drawn: Drawn::new(Rng::from_seed(1)),
+            apart: Arc::default(),
         };
         for (id, listener) in listeners {
             cluster.open(id, listener).await;
@@ -77,11 +135,18 @@ impl Cluster {
     }
 
     async fn open(&mut self, id: MemberId, listener: TcpListener) {
+        let tasks = Tasks::new("master");
         let identity = self.identity(id, Role::Master);
         let server = identity.server_config(&[Role::Master]).unwrap();
         let client = identity.client_config().unwrap();
         let links = Links {
-            connect: Arc::new(TlsConnect::new(client, Role::Master.server_name())),
+            connect: Arc::new(Gate {
+                inner: TlsConnect::new(client, Role::Master.server_name()),
+                from: id,
+                addresses: self.addresses.clone(),
+                apart: self.apart.clone(),
+                tasks: tasks.clone(),
+            }),
             accept: Box::new(TlsAccept::new(listener, server)),
         };
         let member = |address: &SocketAddr| Member { address: address.to_string() };
@@ -95,7 +160,6 @@ impl Cluster {
             rng: Rng::from_os(),
             level: tepui::base::level::LEVEL,
         };
-        let tasks = Tasks::new("master");
         let clock = SystemClock::shared();
         let log = Log::open(config, Some(links), clock, tasks.clone()).await.unwrap();
         self.running.insert(id, (log, tasks));
@@ -236,4 +300,50 @@ async fn wait(what: &str, mut until: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}: not in time");
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A follower that was cut off for long enough to stand for election many times comes back to the same
+/// leader in the same term; a leader that is cut off knows that it leads nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_cut_off_costs_no_election_and_leads_nobody() {
+    let cluster = Cluster::start(Timing::default()).await;
+    // The last of the founders' own elections is over once all know one leader.
+    let settled = async |cluster: &Cluster| loop {
+        let leaders: Vec<_> =
+            cluster.running.values().map(|(log, _)| log.contact().leader).collect();
+        if leaders[0].is_some() && leaders.iter().all(|leader| *leader == leaders[0]) {
+            return leaders[0].unwrap();
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
+    let leader = settled(&cluster).await;
+    let term = cluster.log(leader).contact().term;
+    let follower = cluster.running.keys().copied().find(|id| *id != leader).unwrap();
+    cluster.apart.store(follower, Ordering::Relaxed);
+    sleep(Duration::from_secs(4)).await;
+    let contact = cluster.log(follower).contact();
+    assert!(contact.is_stale && contact.leader.is_none(), "{contact:?}");
+    cluster.move_on(leader, 1, 20).await;
+    cluster.apart.store(0, Ordering::Relaxed);
+    assert_eq!(settled(&cluster).await, leader);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(cluster.log(leader).contact().term, term, "an election nobody needed");
+
+    cluster.apart.store(leader, Ordering::Relaxed);
+    let others = cluster.running.keys().copied().find(|id| *id != leader).unwrap();
+    while cluster.log(others).contact().leader.is_none_or(|id| id == leader) {
+        sleep(Duration::from_millis(20)).await;
+    }
+    while cluster.log(leader).leader().is_some() {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let asked_at = Instant::now();
+    let command = cluster.drawn.command(cluster.log(leader), Op { client: 2, n: 0 }, &SystemClock);
+    let refused = cluster.log(leader).propose(command).await;
+    assert_eq!(refused.map(drop), Err(ProposeError::NoLeader));
+    assert!(asked_at.elapsed() < Duration::from_secs(5), "{:?}", asked_at.elapsed());
+    cluster.apart.store(0, Ordering::Relaxed);
+    let second = settled(&cluster).await;
+    assert_ne!(second, leader);
+    cluster.end().await;
 }

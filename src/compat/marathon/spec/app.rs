@@ -23,6 +23,9 @@ use crate::{
     compat::marathon::json::{At, Num, Object, Read},
 };
 
+/// A key that only pods have: it is looked for and never read.
+const OF_PODS: &str = "containers";
+
 /// An app as JSON. Field order is the order of answers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -227,7 +230,7 @@ impl App {
             ports: o.opt_with("ports", |at| at.list(|at| at.whole(0, 65535))),
             ip_address: o.opt("ipAddress"),
             ports_are_old: false,
-            names_containers: o.map.get("containers").is_some_and(Value::is_array),
+            names_containers: o.map.get(OF_PODS).is_some_and(Value::is_array),
         }
     }
 
