@@ -21,6 +21,8 @@ mod host;
 mod load;
 mod net;
 mod stories;
+#[path = "../machine/tally.rs"]
+mod tally;
 
 use std::{
     path::PathBuf,
@@ -32,43 +34,17 @@ use anyhow::{Context as _, Result};
 
 use cluster::Cluster;
 use host::Role::{Agent, Master, PublicAgent};
+use tally::Tally;
 
-/// What was looked at, and whether it held.
-#[derive(Default)]
-pub struct Tally {
-    n_passed: u32,
-    n_failed: u32,
-}
-
-impl Tally {
-    pub fn check(&mut self, what: &str, held: Result<()>) {
-        match held {
-            Ok(()) => {
-                self.n_passed += 1;
-                println!("ok: {what}");
-            }
-            Err(error) => {
-                self.n_failed += 1;
-                println!("FAILED: {what}: {error:#}");
-            }
-        }
-    }
-
-    /// What took time, which is printed, and must have taken at most `limit`.
-    pub fn within(&mut self, what: &str, limit: Duration, took: Result<Duration>) {
-        let held = took.and_then(|took| {
-            println!("    {what}: {:.2} s", took.as_secs_f64());
-            let within = took <= limit;
-            anyhow::ensure!(
-                within,
-                "{:.2} s, wanted {:.1}",
-                took.as_secs_f64(),
-                limit.as_secs_f64()
-            );
-            Ok(())
-        });
-        self.check(what, held);
-    }
+/// What took time, which is printed, and must have taken at most `limit`.
+pub fn in_time(tally: &mut Tally, what: &str, limit: Duration, took: Result<Duration>) {
+    let held = took.and_then(|took| {
+        let (took_s, limit_s) = (took.as_secs_f64(), limit.as_secs_f64());
+        println!("    {what}: {took_s:.2} s");
+        anyhow::ensure!(took <= limit, "{took_s:.2} s, wanted {limit_s:.1}");
+        Ok(())
+    });
+    tally.check(what, held);
 }
 
 fn main() -> Result<ExitCode> {
@@ -83,7 +59,7 @@ fn main() -> Result<ExitCode> {
     let began = Instant::now();
     let roles = [Master, Master, Master, Agent, Agent, Agent, PublicAgent];
     let mut cluster = Cluster::start(&tepui.canonicalize()?, &roles)?;
-    tally.within("seven hosts from nothing", Duration::from_secs(180), Ok(began.elapsed()));
+    in_time(&mut tally, "seven hosts from nothing", Duration::from_secs(180), Ok(began.elapsed()));
     println!("{}", net::table(&cluster.hosts)?);
     for (name, story) in stories::ALL {
         if !wanted.is_empty() && !wanted.iter().any(|w| w == name) {
@@ -103,6 +79,5 @@ fn main() -> Result<ExitCode> {
             break;
         }
     }
-    println!("{} passed, {} failed", tally.n_passed, tally.n_failed);
-    Ok(if tally.n_failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(tally.end())
 }

@@ -12,38 +12,19 @@
 
 mod cluster;
 mod member;
+#[path = "../tally.rs"]
+mod tally;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use cluster::{Build, Cluster, IDS};
+use tally::Tally;
 use tepui::base::level::LEVEL;
 
 /// Commands that a trial moves a cluster by through each master.
 const MOVES: u32 = 150;
 /// More commands than a log keeps: who was away for them gets the whole state.
 const MOVES_AWAY: u32 = 400;
-
-/// What was tried, and whether it held.
-#[derive(Default)]
-struct Tally {
-    n_passed: u32,
-    n_failed: u32,
-}
-
-impl Tally {
-    fn check(&mut self, what: &str, held: anyhow::Result<()>) {
-        match held {
-            Ok(()) => {
-                self.n_passed += 1;
-                println!("ok: {what}");
-            }
-            Err(error) => {
-                self.n_failed += 1;
-                println!("FAILED: {what}: {error:#}");
-            }
-        }
-    }
-}
 
 fn main() -> anyhow::Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -57,8 +38,7 @@ fn main() -> anyhow::Result<ExitCode> {
     for mix in [[Build::This, Build::Next, Build::Next], [Build::This, Build::This, Build::Next]] {
         trial(&builds, mix, &mut tally)?;
     }
-    println!("{} passed, {} failed", tally.n_passed, tally.n_failed);
-    Ok(if tally.n_failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(tally.end())
 }
 
 /// One cluster's life; the first master, of this build, founds it.

@@ -13,7 +13,7 @@ use crate::{
     Tally,
     cluster::{Cluster, PATIENCE, took},
     host::{Role, within},
-    net,
+    in_time, net,
 };
 
 const N: u32 = 9;
@@ -60,9 +60,9 @@ pub fn lost(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
         Ok(())
     });
     let replaced = replaced.map(|()| lost_at.elapsed());
-    tally.within("it is declared after", Duration::from_secs(3), declared);
-    tally.within("then its names are gone after", Duration::from_secs(1), unnamed);
-    tally.within("all run elsewhere after", Duration::from_secs(10), replaced);
+    in_time(tally, "it is declared after", Duration::from_secs(3), declared);
+    in_time(tally, "then its names are gone after", Duration::from_secs(1), unnamed);
+    in_time(tally, "all run elsewhere after", Duration::from_secs(10), replaced);
     cluster.hosts[gone].lose()?;
     cluster.hosts[gone].find()?;
     Ok(())
@@ -80,7 +80,8 @@ pub fn away(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
     };
     cluster.hosts[agent].kill_node()?;
     cluster.start_node(agent)?;
-    tally.within(
+    in_time(
+        tally,
         "killed and started it is back after",
         Duration::from_secs(5),
         took(PATIENCE, || cluster.whole()),
@@ -88,7 +89,8 @@ pub fn away(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
     tally.check("with the same containers", same(cluster));
     cluster.hosts[agent].stop_node()?;
     cluster.start_node(agent)?;
-    tally.within(
+    in_time(
+        tally,
         "stopped and started it is back after",
         Duration::from_secs(5),
         took(PATIENCE, || cluster.whole()),
@@ -114,7 +116,8 @@ pub fn away(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
         ensure!(n == N as usize, "{n} run");
         Ok(())
     });
-    tally.within(
+    in_time(
+        tally,
         "no more run than are wanted after",
         Duration::from_secs(5),
         exact.map(|()| healed_at.elapsed()),

@@ -9,6 +9,7 @@ use crate::{
     Tally,
     cluster::{Cluster, PATIENCE, took},
     host::{Role, within},
+    in_time,
 };
 
 const AWAY: Duration = Duration::from_secs(60);
@@ -50,7 +51,8 @@ pub fn all(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
     for at in cluster.of(Role::Master) {
         cluster.start_node(at)?;
     }
-    tally.within(
+    in_time(
+        tally,
         "started again, all is whole after",
         Duration::from_secs(10),
         took(PATIENCE, || cluster.whole()),

@@ -15,6 +15,7 @@ use crate::{
     Tally,
     cluster::{Cluster, PATIENCE, took},
     host::{Host, Role, within},
+    in_time,
     load::{Load, Written, quantile},
 };
 
@@ -51,12 +52,13 @@ pub fn killed(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
     }
     println!("    {changes} changes, {} kills", killed_at.len());
     let worst = gaps.iter().max().copied().unwrap_or_default();
-    tally.within(
+    in_time(
+        tally,
         "half of the time a change is taken after",
         Duration::from_secs(1),
         Ok(quantile(&mut gaps, 50)),
     );
-    tally.within("at worst after", Duration::from_secs(2), Ok(worst));
+    in_time(tally, "at worst after", Duration::from_secs(2), Ok(worst));
     let mut waits: Vec<_> =
         written.iter().flat_map(|one| &one.changes).map(|c| c.done_at - c.asked_at).collect();
     println!(
@@ -161,7 +163,8 @@ pub fn paused(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
     thread::sleep(Duration::from_secs(2));
     cluster.hosts[leader].signal_node("STOP")?;
     let n_before = load.n_done();
-    tally.within(
+    in_time(
+        tally,
         "changes are taken without it after",
         Duration::from_secs(2),
         took(PATIENCE, || {
@@ -199,7 +202,7 @@ pub fn stopped(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
     let all = written.iter().flat_map(|one| &one.changes);
     let waited = all.filter(|change| change.done_at > stopped_at);
     let longest = waited.map(|change| change.done_at - change.asked_at).max().unwrap_or_default();
-    tally.within("the slowest change meanwhile took", Duration::from_secs(1), Ok(longest));
+    in_time(tally, "the slowest change meanwhile took", Duration::from_secs(1), Ok(longest));
     tally.check("every acknowledged change is there", {
         cluster.start_node(leader)?;
         within(PATIENCE, || cluster.whole()).and_then(|()| lost(cluster, &written))

@@ -12,7 +12,7 @@ use crate::{
     Tally,
     cluster::{Cluster, PATIENCE, took},
     host::{Role, within},
-    net,
+    in_time, net,
 };
 
 /// How long a cut lasts.
@@ -30,7 +30,8 @@ pub fn minority(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
         net::cut(&cluster.hosts[leader], &cluster.hosts[*other])?;
     }
     println!("{}", net::table(&cluster.hosts)?);
-    tally.within(
+    in_time(
+        tally,
         "the others have a leader after",
         Duration::from_secs(2),
         took(PATIENCE, || cluster.new_leader(leader).map(drop)),
@@ -39,7 +40,8 @@ pub fn minority(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
     tally.check("they take changes", cluster.deploy(others[0], &app));
     let asked_at = Instant::now();
     let refused = cluster.put(leader, &Cluster::app("/split/refused", 1, &json!({})))?;
-    tally.within(
+    in_time(
+        tally,
         "the one that is alone refuses after",
         Duration::from_secs(5),
         Ok(asked_at.elapsed()),
@@ -62,7 +64,8 @@ pub fn minority(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
     }
     thread::sleep(CUT);
     net::heal(&cluster.hosts);
-    tally.within(
+    in_time(
+        tally,
         "it knows what the others did after",
         Duration::from_secs(2),
         took(PATIENCE, || {
@@ -112,7 +115,8 @@ pub fn one_way(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
             n += 1;
         }
         println!("    {what}: {n} changes by the third");
-        tally.within(
+        in_time(
+            tally,
             &format!("{what}: the slowest change took"),
             Duration::from_secs(2),
             Ok(slowest),
