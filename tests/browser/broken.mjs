@@ -68,8 +68,11 @@ async function once(where) {
     const seen = new Map();
     for (const element of document.querySelectorAll('main *')) {
       const own = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data).join('').trim();
+      // What was done to one thing and to another is two things: there the name belongs to the sentence.
+      const past = element.closest('[data-past]');
       if (own.length < 24 || own.split(/\s+/).length < 4 || element.offsetParent === null) continue;
-      seen.set(own, (seen.get(own) ?? 0) + 1);
+      const said = past ? `${past.textContent}: ${own}` : own;
+      seen.set(said, (seen.get(said) ?? 0) + 1);
     }
     return [...seen].filter(([, n]) => n > 1).map(([text]) => text);
   });

@@ -110,7 +110,10 @@ async function signIn(page) {
 }
 
 async function settled(page) {
-  await page.getByText('Loading', { exact: true }).waitFor({ state: 'detached' });
+  const loading = page.getByText('Loading', { exact: true });
+  for (const until = Date.now() + WAIT_MS; (await loading.count()) > 0; await page.waitForTimeout(50)) {
+    must(Date.now() < until, 'it still loads');
+  }
   await page.locator('h1, main h2').first().waitFor();
 }
 

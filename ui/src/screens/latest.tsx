@@ -42,7 +42,7 @@ export default function Latest() {
 function Line({ record }: { record: HistoryRecord }) {
   const { of, kind, text, by, at, bad, refused } = record;
   return (
-    <li className={css.row} data-bad={bad || undefined}>
+    <li className={css.row} data-past data-bad={bad || undefined}>
       <span className={css.what}>
         {of?.startsWith('/') && <Link href={appHref(of)}>{of}</Link>}
         {of && !of.startsWith('/') && kind !== 'node' && <strong>{of}</strong>} <Told text={text} />
