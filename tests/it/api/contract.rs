@@ -549,9 +549,11 @@ async fn stream(c: &mut Check<'_>) {
     world.node("a9", 1.0, NodeKind::Agent);
     let is_whole = |seen: &BTreeSet<String>| {
         let parts = ["apps", "nodes", "deployments"].map(|part| format!("LiveDelta.{part}"));
-        parts.iter().all(|part| {
-            seen.contains(&format!("{part}.set")) && seen.contains(&format!("{part}.removed"))
-        })
+        let is_told = seen.contains("LiveDelta.status");
+        is_told
+            && parts.iter().all(|part| {
+                seen.contains(&format!("{part}.set")) && seen.contains(&format!("{part}.removed"))
+            })
     };
     for round in 0..50 {
         let (_, delta) = events.until("delta").await;
@@ -560,6 +562,10 @@ async fn stream(c: &mut Check<'_>) {
             return;
         }
         world.settle();
+        if round > 1 {
+            let more = format!("/more{round}");
+            world.put(&more, Some(spec(&more, 1)));
+        }
         if round == 1 {
             let node = world.state().nodes.values().find(|n| n.info.hostname == "a9").cloned();
             let node = node.unwrap().id().clone();
