@@ -1,6 +1,8 @@
 //! The document against the server: paths and methods, statuses, and every field of every answer,
 //! both ways. What is answered is documented, and what is documented is answered.
 
+mod live;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -11,7 +13,7 @@ use http::Method;
 use serde_json::Value;
 use tepui::{
     api::routes,
-    base::{clock::Clock as _, level::LEVEL, task::Tasks, units::Milli},
+    base::{clock::Clock as _, level::LEVEL, units::Milli},
     control::series::{Measure, Subject, store::Sample},
     core::{ClusterCommand, NodeCommand},
     http::route::Access,
@@ -21,15 +23,14 @@ use tepui::{
         instance::{CheckStatus, Condition, ContainerStatus},
         link::{EngineAway, TaskUsage, Usage},
         master::{Addresses, Master},
-        node::{Duty, FaultDomain, NodeKind},
+        node::{Duty, FaultDomain},
         workload::{Constraint, Operator},
     },
 };
 
 use super::{
-    Events, ask,
+    ask,
     stock::{a_day, keeps},
-    table,
 };
 use crate::world::{World, health_check, readiness_check, spec};
 
@@ -485,8 +486,8 @@ async fn answers_are_what_the_document_says_field_by_field() {
     ] {
         c.ask(&kept, Method::GET, template, &path, "").await;
     }
-    stream(&mut c).await;
-    parts(&mut c).await;
+    live::stream(&mut c).await;
+    live::parts(&mut c).await;
 
     assert!(c.problems.is_empty(), "{}", c.problems.join("\n"));
     let mut documented = BTreeSet::new();
@@ -534,71 +535,4 @@ async fn rolled_back(c: &mut Check<'_>, world: &Arc<World>, app: &str) {
     c.ask(world, Method::POST, "/apps/{id}/rollback", "/apps/nope/rollback", &body).await;
     c.ask(world, Method::GET, "/apps/{id}/versions", &format!("/apps/{app}/versions"), "").await;
     c.ask(world, Method::GET, "/history", "/history", "").await;
-}
-
-/// The live view: everything, then what changes.
-async fn stream(c: &mut Check<'_>) {
-    let (world, tasks) = (everything(), Tasks::new("test"));
-    let table = table(&world, &tasks);
-    let mut events = Events::open(&table, "/events", None).await;
-    let (_, snapshot) = events.until("snapshot").await;
-    let schemas = &c.contract.0["components"]["schemas"];
-    c.value(&schemas["LiveSnapshot"], "LiveSnapshot", &snapshot);
-    world.put("/web", None);
-    world.put("/new", Some(spec("/new", 1)));
-    world.node("a9", 1.0, NodeKind::Agent);
-    let is_whole = |seen: &BTreeSet<String>| {
-        let parts = ["apps", "nodes", "deployments"].map(|part| format!("LiveDelta.{part}"));
-        let is_told = seen.contains("LiveDelta.status");
-        is_told
-            && parts.iter().all(|part| {
-                seen.contains(&format!("{part}.set")) && seen.contains(&format!("{part}.removed"))
-            })
-    };
-    for round in 0..50 {
-        let (_, delta) = events.until("delta").await;
-        c.value(&schemas["LiveDelta"], "LiveDelta", &delta);
-        if is_whole(&c.seen) {
-            return;
-        }
-        world.settle();
-        if round > 1 {
-            let more = format!("/more{round}");
-            world.put(&more, Some(spec(&more, 1)));
-        }
-        if round == 1 {
-            let node = world.state().nodes.values().find(|n| n.info.hostname == "a9").cloned();
-            let node = node.unwrap().id().clone();
-            world.must(NodeCommand::NodeReach { node: node.clone(), reachable: false });
-            world.must(NodeCommand::RemoveNode(node));
-        }
-    }
-    panic!("the stream did not tell of all kinds of changes: {:?}", c.seen);
-}
-
-/// The live view of where instances are, and of one node.
-async fn parts(c: &mut Check<'_>) {
-    let (world, tasks) = (everything(), Tasks::new("test"));
-    let table = table(&world, &tasks);
-    let schemas = &c.contract.0["components"]["schemas"];
-    let mut placed = Events::open(&table, "/events?of=placed", None).await;
-    let (_, snapshot) = placed.until("snapshot").await;
-    c.value(&schemas["PlacedSnapshot"], "PlacedSnapshot", &snapshot);
-    let node = world.first("/web").placement().unwrap().node.to_string();
-    let mut one = Events::open(&table, &format!("/events?of=node:{node}"), None).await;
-    c.value(&schemas["Node"], "Node", &one.until("snapshot").await.1);
-    world.put("/web", None);
-    world.settle();
-    c.value(&schemas["PlacedDelta"], "PlacedDelta", &placed.until("delta").await.1);
-    while !["tasks.set", "tasks.removed", "drain"]
-        .iter()
-        .all(|field| c.seen.contains(&format!("NodeDelta.{field}")))
-    {
-        world.app("/other", 1, |_| {});
-        world.app("/other", 0, |_| {});
-        c.value(&schemas["NodeDelta"], "NodeDelta", &one.until("delta").await.1);
-    }
-    tokio::time::pause();
-    c.value(&schemas["NodeMeasured"], "NodeMeasured", &one.until("measured").await.1);
-    tokio::time::resume();
 }
