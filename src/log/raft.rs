@@ -101,8 +101,8 @@ pub struct Timing {
 }
 
 impl Default for Timing {
-    /// A lost leader is replaced in 0.6–1.1 s, while a disk or network may
-    /// stall for half a second without an election.
+    /// A lost leader is replaced in 0.6–1.1 s, while a disk or network may stall for half a second
+    /// without an election.
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(120),
@@ -348,11 +348,9 @@ impl<M: Machine> Log<M> {
 
     /// How fresh what this master shows is.
     pub fn contact(&self) -> Contact {
-        let metrics = self.metrics();
-        let alone = metrics.membership_config.membership().voter_ids().eq([self.id()]);
+        let metrics = self.core.metrics.borrow();
         let ago = match metrics.state {
-            ServerState::Leader if alone => Some(Duration::ZERO),
-            ServerState::Leader => metrics.millis_since_quorum_ack.map(Duration::from_millis),
+            ServerState::Leader => majority_ago(&metrics),
             _ => self.core.heard.ago(self.core.applied()),
         };
         let is_stale = ago.is_none_or(|ago| ago > self.core.silence_max());
@@ -421,11 +419,8 @@ impl<M: Machine> Core<M> {
         let metrics = self.metrics.borrow();
         let id = metrics.current_leader?;
         // Whoever leads no majority any more leads nobody, though it does not know of another yet.
-        let heard = metrics.millis_since_quorum_ack.map(Duration::from_millis);
-        if id == self.id
-            && is_one_of_many(&metrics)
-            && heard.is_some_and(|ago| ago > self.silence_max())
-        {
+        let is_lost = majority_ago(&metrics).is_some_and(|ago| ago > self.silence_max());
+        if id == self.id && is_lost {
             return None;
         }
         let member = metrics.membership_config.membership().get_node(&id)?.clone();
@@ -460,10 +455,8 @@ impl<M: Machine> Core<M> {
 
     pub(super) fn leads(&self) -> bool {
         let metrics = self.metrics.borrow();
-        let heard = metrics.millis_since_quorum_ack.map(Duration::from_millis);
-        let alone = !is_one_of_many(&metrics);
         metrics.state == ServerState::Leader
-            && (alone || heard.is_some_and(|ago| ago < self.silence_max()))
+            && majority_ago(&metrics).is_some_and(|ago| ago < self.silence_max())
     }
 
     /// How long masters that hear each other are silent at most.
@@ -552,9 +545,13 @@ impl<M: Machine> Core<M> {
     }
 }
 
-/// Whether others decide too.
-fn is_one_of_many(metrics: &RaftMetrics<MemberId, Member>) -> bool {
-    metrics.membership_config.membership().voter_ids().nth(1).is_some()
+/// How long ago a majority was last heard by the leader that these are of; whoever decides alone is one.
+fn majority_ago(metrics: &RaftMetrics<MemberId, Member>) -> Option<Duration> {
+    let is_alone = metrics.membership_config.membership().voter_ids().nth(1).is_none();
+    if is_alone {
+        return Some(Duration::ZERO);
+    }
+    metrics.millis_since_quorum_ack.map(Duration::from_millis)
 }
 
 /// Forms the cluster, if this log is empty. Every founding master does so with the same members
