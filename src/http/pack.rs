@@ -52,7 +52,6 @@ pub async fn packed(response: Response, is_taken: bool) -> Response {
     }
     let packed =
         if bytes.len() <= INLINE_BYTES_MAX { pack(&bytes) } else { heavy(|| pack(&bytes)).await };
-    let Some(packed) = packed else { return Response::from_parts(parts, body) };
     mark(&mut parts.headers, true);
     Response::from_parts(parts, Body::full(packed))
 }
@@ -102,10 +101,11 @@ fn may_be_packed(parts: &Parts) -> bool {
         && text(header::CACHE_CONTROL).is_none_or(|said| !said.contains("no-transform"))
 }
 
-fn pack(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut packer = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
-    packer.write_all(bytes).ok()?; // into memory: it cannot fail
-    packer.finish().ok()
+fn pack(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = Packer::default();
+    let mut packed = packer.take(bytes);
+    packed.extend(packer.finish());
+    packed
 }
 
 #[cfg(test)]
