@@ -138,8 +138,8 @@ impl Feed {
         tasks: &Tasks,
     ) -> Self {
         let (cluster, clock) = (cluster.clone(), clock.clone());
-        let shown = Some(cluster.state());
-        let hub = Hub { seq: 0, shown, ring: VecDeque::new(), ring_bytes: 0, clients: Vec::new() };
+        let hub =
+            Hub { seq: 0, shown: None, ring: VecDeque::new(), ring_bytes: 0, clients: Vec::new() };
         let epoch = Rng::from_os().hex(8);
         let (render, hub, joined) = (S::snapshot, Mutex::new(hub), Notify::new());
         let inner = Arc::new(Inner { cluster, clock, started_at, epoch, render, hub, joined });

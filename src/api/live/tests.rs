@@ -282,6 +282,8 @@ async fn a_feed_without_readers_rests_and_wakes_for_the_next() {
     let clock: Arc<dyn Clock> = ManualClock::new(Timestamp::EPOCH);
     let live = Live::start(&cluster, &clock, Timestamp::EPOCH, &Tasks::new("test"));
     let rests = || live.all.inner.hub.lock().shown.is_none();
+    assert!(rests(), "nobody has asked yet");
+
     let mut reader = live.join(None).await.unwrap();
     let (kind, number) = first_event(&mut reader).await;
     assert_eq!(kind, "snapshot");
