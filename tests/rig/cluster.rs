@@ -13,10 +13,11 @@ use hickory_proto::{
     rr::{Name, RData, RecordType},
 };
 use serde_json::{Value, json};
+use tepui::node::config::NodeRole as Role;
 
 use super::{
     client::{self, Answer},
-    host::{Ground, Host, Role, within},
+    host::{Ground, Host, within},
     net,
 };
 

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use tepui::node::config::NodeRole as Role;
 
 /// Where `ip netns` keeps the names of namespaces.
 const NAMES: &str = "/run/netns";
@@ -17,24 +18,6 @@ const NAMES: &str = "/run/netns";
 const MARK: &str = "rig";
 /// How long an engine may take until it answers, and a process until it has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What a host does in the cluster.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    Master,
-    Agent,
-    PublicAgent,
-}
-
-impl Role {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Master => "master",
-            Self::Agent => "agent",
-            Self::PublicAgent => "public-agent",
-        }
-    }
-}
 
 /// The bridge, and what of this machine lets its hosts speak to each other.
 pub struct Ground {

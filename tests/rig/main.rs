@@ -33,8 +33,8 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use cluster::Cluster;
-use host::Role::{Agent, Master, PublicAgent};
 use tally::Tally;
+use tepui::node::config::NodeRole::{Agent, Master, PublicAgent};
 
 /// What took time, which is printed, and must have taken at most `limit`.
 pub fn in_time(tally: &mut Tally, what: &str, limit: Duration, took: Result<Duration>) {

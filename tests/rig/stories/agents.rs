@@ -8,11 +8,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
+use tepui::node::config::NodeRole as Role;
 
 use crate::{
     Tally,
     cluster::{Cluster, PATIENCE, took},
-    host::{Role, within},
+    host::within,
     in_time, net,
 };
 

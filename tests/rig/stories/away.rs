@@ -4,11 +4,12 @@ use std::{thread, time::Duration};
 
 use anyhow::{Result, ensure};
 use serde_json::json;
+use tepui::node::config::NodeRole as Role;
 
 use crate::{
     Tally,
     cluster::{Cluster, PATIENCE, took},
-    host::{Role, within},
+    host::within,
     in_time,
 };
 

@@ -10,11 +10,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
+use tepui::node::config::NodeRole as Role;
 
 use crate::{
     Tally,
     cluster::{Cluster, PATIENCE, took},
-    host::{Host, Role, within},
+    host::{Host, within},
     in_time,
     load::{Load, Written, quantile},
 };
