@@ -13,7 +13,7 @@ use tepui::node::config::NodeRole as Role;
 use crate::{
     Tally,
     cluster::{Cluster, PATIENCE, took},
-    host::within,
+    host::{Host, within},
     in_time, net,
 };
 
@@ -79,24 +79,22 @@ pub fn away(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
         ensure!(now == before, "{now:?}");
         Ok(())
     };
-    cluster.hosts[agent].kill_node()?;
-    cluster.start_node(agent)?;
-    in_time(
-        tally,
-        "killed and started it is back after",
-        Duration::from_secs(5),
-        took(PATIENCE, || cluster.whole()),
-    );
-    tally.check("with the same containers", same(cluster));
-    cluster.hosts[agent].stop_node()?;
-    cluster.start_node(agent)?;
-    in_time(
-        tally,
-        "stopped and started it is back after",
-        Duration::from_secs(5),
-        took(PATIENCE, || cluster.whole()),
-    );
-    tally.check("with the same containers", same(cluster));
+    for (what, end) in [
+        ("killed and started it is heard after", Host::kill_node as fn(&mut Host) -> Result<()>),
+        ("stopped and started it is heard after", Host::stop_node),
+    ] {
+        end(&mut cluster.hosts[agent])?;
+        // What it said before its end may still be on its way.
+        thread::sleep(Duration::from_millis(500));
+        let last = last_heard(cluster, agent)?;
+        cluster.start_node(agent)?;
+        let heard = took(PATIENCE, || {
+            ensure!(last_heard(cluster, agent)? > last, "not since {last}");
+            cluster.whole()
+        });
+        in_time(tally, what, Duration::from_secs(5), heard);
+        tally.check("with the same containers", same(cluster));
+    }
     for at in cluster.of(Role::Master) {
         net::cut(&cluster.hosts[agent], &cluster.hosts[at])?;
     }
@@ -131,4 +129,11 @@ pub fn away(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
         (kept > 0).then_some(()).context("none is left"),
     );
     Ok(())
+}
+
+/// When the leader last heard an agent, which it alone knows.
+fn last_heard(cluster: &Cluster, agent: usize) -> Result<String> {
+    let path = format!("/tepui/v1/nodes/{}", cluster.hosts[agent].name());
+    let node = cluster.get(cluster.leader(0)?, &path)?;
+    Ok(node["last_seen_at"].as_str().context("it was not heard")?.to_owned())
 }
