@@ -56,6 +56,7 @@ pub fn routes() -> Vec<Route<Api>> {
         delete("/tepui/v1/invitations/{id}", Admin, invitations::revoke),
         get("/tepui/v1/masters", Read, masters::list),
         delete("/tepui/v1/masters/{id}", Admin, masters::remove),
+        post("/tepui/v1/masters/{id}/part", Admin, masters::part),
         get("/tepui/v1/nodes/{id}/drain", Read, nodes::preview),
         post("/tepui/v1/nodes/{id}/drain", Write, nodes::drain),
         get("/tepui/v1/events", Read, events::events),

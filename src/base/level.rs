@@ -12,9 +12,10 @@
 //! | 2 | 0.1.0 | agents are told the names of the cluster |
 //! | 3 | 0.1.0 | what is done is recorded beside the state (`core::history`) |
 //! | 4 | 0.1.0 | masters join and are removed; invitations are for a role; agents are told the masters |
+//! | 5 | 0.1.0 | masters can be told to stand by |
 
 /// The highest level this release can do.
-pub const LEVEL: u32 = if cfg!(feature = "next") { MASTERS + 1 } else { MASTERS };
+pub const LEVEL: u32 = if cfg!(feature = "next") { STAND_BY + 1 } else { STAND_BY };
 /// From here on agents are told the names of the cluster (`model::names`).
 pub const NAMES: u32 = 2;
 /// From here on what is done is recorded (`core::history`), in rows that older releases cannot read.
@@ -22,5 +23,7 @@ pub const HISTORY: u32 = 3;
 /// From here on masters join a running cluster and leave it (`core::apply::admission`), invitations are
 /// for one role, and agents are told who the masters are.
 pub const MASTERS: u32 = 4;
+/// From here on a master can be told to follow only.
+pub const STAND_BY: u32 = 5;
 /// What a node, a master or a state is at that does not say.
 pub const FIRST: u32 = 1;

@@ -392,6 +392,16 @@ pub enum Master {
         #[command(flatten)]
         watch: Watch,
     },
+    /// Have a master follow only; another that follows decides in its place
+    Demote {
+        /// Its number, as the list shows it
+        master: String,
+    },
+    /// Have a master decide again that was demoted
+    Promote {
+        /// Its number, as the list shows it
+        master: String,
+    },
     /// Forget a master for good: its certificate is worth nothing any more
     Remove {
         /// Its number, as the list shows it

@@ -3,7 +3,10 @@
 //! A follower that is to decide gets everything first; one at a time is added or two at once, and openraft
 //! goes through both sets, so that at no moment two majorities can decide.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use openraft::ChangeMembers;
 
@@ -22,6 +25,8 @@ pub struct Standing {
     pub is_voter: bool,
     /// Entries it lacks; `None` of one that has not answered, and on a master that does not lead.
     pub behind: Option<u64>,
+    /// How long ago it last answered this master; `None` of one that never did, and of this master.
+    pub silent: Option<Duration>,
 }
 
 /// Why the members were not changed.
@@ -48,6 +53,7 @@ impl<M: Machine> Log<M> {
             address: member.address.clone(),
             is_voter: voters.contains(id),
             behind: behind(id),
+            silent: self.core.network.silent(*id),
         };
         membership.nodes().map(standing).collect()
     }

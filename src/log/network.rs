@@ -79,6 +79,11 @@ impl Network {
 }
 
 impl Network {
+    /// How long ago a member last answered this one; `None` when it never did.
+    pub fn silent(&self, id: MemberId) -> Option<Duration> {
+        self.links.lock().by_id.get(&id).and_then(|(_, peer)| peer.silent())
+    }
+
     /// Whether a member says within `limit` that it hears no leader.
     pub fn hears_none(
         &self,

@@ -18,6 +18,8 @@ pub struct Master {
     pub seal: Vec<u8>,
     /// The key of the cluster's authority, for it alone to open.
     pub sealed: Option<Envelope>,
+    /// Whether somebody wants it to follow only, and to decide in need alone.
+    pub stands_by: bool,
 }
 
 /// A secret that one master can read (HPKE, RFC 9180).
@@ -32,7 +34,8 @@ impl Master {
     /// A master that has no certificate in the state yet.
     pub fn new(id: u64, release: &str, level: u32, addresses: Addresses) -> Self {
         let release = release.to_owned();
-        Self { id, release, level, addresses, node: None, seal: Vec::new(), sealed: None }
+        let (node, seal, sealed, stands_by) = (None, Vec::new(), None, false);
+        Self { id, release, level, addresses, node, seal, sealed, stands_by }
     }
 
     /// Whether it says the same of itself.

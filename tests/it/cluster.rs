@@ -3,6 +3,8 @@
 //!
 //! No container is started: what is looked at is who decides, who answers and who is found.
 
+mod parts;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -243,25 +245,34 @@ fn invite(of: &Node, token: &str, role: &str) -> Value {
     answer.json()
 }
 
-#[test]
-fn three_masters_lose_their_leader_and_nothing_that_was_acknowledged() {
-    let mut masters: BTreeMap<u64, Node> = (1..=3u8).map(|n| (n.into(), Node::new(n))).collect();
-    let first = masters.get_mut(&1).unwrap();
+/// Starts the first master; its token.
+fn found(first: &mut Node) -> String {
     first.settings("master", None);
     first.start();
     wait("the first master answers", PATIENCE, || {
         first.token().is_some_and(|token| !first.parts(&token).is_empty())
     });
-    let token = masters[&1].token().expect("a token");
+    first.token().expect("a token")
+}
+
+/// Has a master join at the first.
+fn join(masters: &mut BTreeMap<u64, Node>, id: u64, token: &str) {
+    let token_of = invite(&masters[&1], token, "master");
+    let joining = masters.get_mut(&id).unwrap();
+    joining.settings("master", Some(&token_of));
+    joining.start();
+    wait("it has joined", PATIENCE, || masters[&1].parts(token).contains_key(&id));
+}
+
+#[test]
+fn three_masters_lose_their_leader_and_nothing_that_was_acknowledged() {
+    let mut masters: BTreeMap<u64, Node> = (1..=3u8).map(|n| (n.into(), Node::new(n))).collect();
+    let token = found(masters.get_mut(&1).unwrap());
 
     // The second only follows; with the third all decide.
     let began = Instant::now();
     for id in [2, 3] {
-        let token_of = invite(&masters[&1], &token, "master");
-        let joining = masters.get_mut(&id).unwrap();
-        joining.settings("master", Some(&token_of));
-        joining.start();
-        wait("it has joined", PATIENCE, || masters[&1].parts(&token).contains_key(&id));
+        join(&mut masters, id, &token);
         if id == 2 {
             wait("it follows", PATIENCE, || masters[&1].parts(&token)[&2] == "follows");
         }

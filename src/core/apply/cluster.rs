@@ -28,6 +28,11 @@ pub enum ClusterCommand {
     /// Forgets a master that will not come back, for good: its certificate and its part of the secrets
     /// go with it. From level `level::MASTERS` on.
     RemoveMaster(u64),
+    /// Whether a master is to follow only, and to decide in need alone. From level `level::STAND_BY` on.
+    StandBy {
+        master: u64,
+        stands_by: bool,
+    },
 }
 
 /// Birth of a cluster.
@@ -46,7 +51,8 @@ choice!(ClusterCommand {
     1: Init(it),
     25: RegisterMaster(it),
     26: RaiseLevel(it),
-    30: RemoveMaster(it)
+    30: RemoveMaster(it),
+    31: StandBy { 1: master, 2: stands_by },
 });
 message!(Init { 1: cluster, 2: name, 3: secret, 4: users, 5: level = level::FIRST });
 
@@ -56,6 +62,7 @@ pub(super) fn run(tx: &mut Tx<'_>, command: &ClusterCommand) -> Result<Accepted,
         ClusterCommand::RegisterMaster(master) => register(tx, master),
         ClusterCommand::RaiseLevel(to) => raise(tx, *to),
         ClusterCommand::RemoveMaster(id) => remove(tx, *id),
+        ClusterCommand::StandBy { master, stands_by } => stand_by(tx, *master, *stands_by),
     }
 }
 
@@ -94,11 +101,15 @@ fn register(tx: &mut Tx<'_>, master: &Master) -> Result<Accepted, Rejected> {
     if is_removed(tx.state, master.id) {
         return Err(removed(master.id));
     }
-    let (node, seal, sealed) = match &known {
-        Some(known) => (known.node.clone(), known.seal.clone(), known.sealed.clone()),
-        None => (None, Vec::new(), None),
+    let master = match &known {
+        Some(known) => Master {
+            release: master.release.clone(),
+            level: master.level,
+            addresses: master.addresses.clone(),
+            ..(**known).clone()
+        },
+        None => Master { node: None, seal: Vec::new(), sealed: None, ..master.clone() },
     };
-    let master = Master { node, seal, sealed, ..master.clone() };
     if known.is_none_or(|known| *known != master) {
         tx.put(master.id, master);
     }
@@ -118,6 +129,24 @@ fn remove(tx: &mut Tx<'_>, id: u64) -> Result<Accepted, Rejected> {
         admission::revoke_all(tx, node);
     }
     tx.remove::<Master>(&id);
+    Ok(Accepted { n_done: 1, ..Accepted::default() })
+}
+
+/// Says whether a master is to stand by. The log's members follow (`node::seats`), as soon as there are
+/// others to decide.
+fn stand_by(tx: &mut Tx<'_>, id: u64, stands_by: bool) -> Result<Accepted, Rejected> {
+    need_level(tx.state, level::STAND_BY, "masters are not told to stand by")?;
+    let Some(master) = tx.state.masters.get(&id).cloned() else {
+        return Err(Rejected::invalid("master", format!("there is no master {id}")));
+    };
+    let is_other = |other: &Master| other.id != id && !other.stands_by;
+    if stands_by && !tx.state.masters.values().any(|other| is_other(other)) {
+        return Err(Rejected::invalid("master", format!("{id} is the only one that is to decide")));
+    }
+    if master.stands_by == stands_by {
+        return Ok(Accepted::default());
+    }
+    tx.put(id, Master { stands_by, ..(*master).clone() });
     Ok(Accepted { n_done: 1, ..Accepted::default() })
 }
 

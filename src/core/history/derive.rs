@@ -107,7 +107,8 @@ impl Made<'_> {
             | Command::Cluster(
                 ClusterCommand::RaiseLevel(_)
                 | ClusterCommand::Init(_)
-                | ClusterCommand::RemoveMaster(_),
+                | ClusterCommand::RemoveMaster(_)
+                | ClusterCommand::StandBy { .. },
             ) => {
                 let (kind, of, text) = wanted(command);
                 self.tell(kind, of, text);
@@ -389,7 +390,9 @@ fn wanted(command: &Command) -> (Kind, String, String) {
         }
         Command::Cluster(command) => {
             let of = match command {
-                ClusterCommand::RemoveMaster(id) => id.to_string(),
+                ClusterCommand::RemoveMaster(id) | ClusterCommand::StandBy { master: id, .. } => {
+                    id.to_string()
+                }
                 _ => String::new(),
             };
             let text = match command {
@@ -397,6 +400,8 @@ fn wanted(command: &Command) -> (Kind, String, String) {
                 ClusterCommand::RegisterMaster(master) => format!("master {} started", master.id),
                 ClusterCommand::RaiseLevel(to) => format!("level raised to {to}"),
                 ClusterCommand::RemoveMaster(_) => "master removed".to_owned(),
+                ClusterCommand::StandBy { stands_by: true, .. } => "master to stand by".to_owned(),
+                ClusterCommand::StandBy { .. } => "master to decide again".to_owned(),
             };
             (Kind::Cluster, of, text)
         }

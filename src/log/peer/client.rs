@@ -52,7 +52,11 @@ pub enum PeerError {
 pub struct Peer {
     id: MemberId,
     calls: mpsc::Sender<Outgoing>,
+    answered: Answered,
 }
+
+/// When the last answer came, over any connection.
+type Answered = Arc<Mutex<Option<Instant>>>;
 
 struct Outgoing {
     call: Call,
@@ -73,9 +77,15 @@ impl Peer {
     pub fn start(route: Route, connect: Arc<dyn Connect>, rng: Rng, tasks: &Tasks) -> Self {
         let (calls, waiting) = mpsc::channel(wire::CALLS_WAITING_MAX);
         let id = route.to;
-        let link = Link { route, connect, waiting, rng };
+        let answered = Answered::default();
+        let link = Link { route, connect, waiting, rng, answered: answered.clone() };
         tasks.connection("log peer link", link.run());
-        Self { id, calls }
+        Self { id, calls, answered }
+    }
+
+    /// How long ago it last answered anything; `None` when it never did.
+    pub fn silent(&self) -> Option<Duration> {
+        self.answered.lock().map(|at| at.elapsed())
     }
 
     /// Sends a call and waits for its answer.
@@ -120,6 +130,7 @@ struct Link {
     connect: Arc<dyn Connect>,
     waiting: mpsc::Receiver<Outgoing>,
     rng: Rng,
+    answered: Answered,
 }
 
 type Pending = Arc<Mutex<Calls>>;
@@ -197,7 +208,7 @@ impl Link {
         let pending = Pending::default();
         let ended = tokio::select! {
             biased;
-            ended = receive(frames, &pending) => ended,
+            ended = receive(frames, &pending, &self.answered) => ended,
             ended = watch_silence(&pending) => ended,
             ended = transmit(sink, &pending, &mut self.waiting, &self.route, first) => ended,
         };
@@ -212,6 +223,7 @@ impl Link {
 async fn receive(
     mut frames: FramedRead<ReadHalf<Io>, LengthDelimitedCodec>,
     pending: &Pending,
+    answered: &Answered,
 ) -> io::Error {
     while let Some(frame) = frames.next().await {
         let response: Response = match frame {
@@ -221,8 +233,10 @@ async fn receive(
             },
             Err(error) => return error,
         };
+        let now = Instant::now();
+        *answered.lock() = Some(now);
         let mut calls = pending.lock();
-        calls.heard = Some(Instant::now());
+        calls.heard = Some(now);
         if let Some(reply) = calls.by_id.remove(&response.id) {
             let _ = reply.send(Ok(response.reply));
         }

@@ -35,7 +35,16 @@ message!(NodeInfo {
     8: version,
     9: level = level::FIRST,
 });
-message!(Master { 1: id, 2: release, 3: level, 4: addresses, 5: node, 6: seal, 7: sealed });
+message!(Master {
+    1: id,
+    2: release,
+    3: level,
+    4: addresses,
+    5: node,
+    6: seal,
+    7: sealed,
+    8: stands_by = false,
+});
 message!(Envelope { 1: share, 2: text });
 message!(Addresses { 1: peers, 2: router, 3: marathon, 4: mesos });
 message!(Node { 1: info, 2: reach, 3: duty, 4: registered_at, 5: reregistered_at });

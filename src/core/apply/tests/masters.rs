@@ -4,7 +4,7 @@ use super::world::*;
 use crate::{
     base::{
         clock::Timestamp,
-        level::{LEVEL, MASTERS},
+        level::{LEVEL, MASTERS, STAND_BY},
     },
     core::{
         Accepted, AdmissionCommand, ClusterCommand, NodeCommand, Rejected,
@@ -156,17 +156,44 @@ fn open_invitations_are_taken_back_and_used_ones_are_not() {
 }
 
 #[test]
-fn nothing_of_it_happens_before_its_level() {
+fn a_master_stands_by_as_long_as_another_is_to_decide() {
     let mut w = invited(1);
+    let stand_by = |master, stands_by| ClusterCommand::StandBy { master, stands_by };
+    assert!(refusal(&mut w, stand_by(1, true)).contains("the only one that is to decide"));
+    joined(&mut w, 2);
+    w.ok(stand_by(2, true));
+    assert!(w.state.masters[&2].stands_by);
+    assert!(refusal(&mut w, stand_by(1, true)).contains("the only one that is to decide"));
+    assert!(refusal(&mut w, stand_by(3, true)).contains("no master 3"));
+    // What it says of itself later changes nothing of that.
+    let again = Master::new(2, "0.5.0", LEVEL, addresses(7));
+    w.ok(ClusterCommand::RegisterMaster(Box::new(again)));
+    let row = w.state.masters[&2].clone();
+    assert!(row.stands_by && row.release == "0.5.0" && row.node.is_some());
+    w.ok(stand_by(2, false));
+    assert!(!w.state.masters[&2].stands_by);
+}
+
+fn at_level(w: &mut World, level: u32) {
     let cluster = w.state.cluster.clone().expect("a cluster");
-    let before = Cluster { level: MASTERS - 1, ..(*cluster).clone() };
-    w.state.cluster = Some(std::sync::Arc::new(before));
+    w.state.cluster = Some(std::sync::Arc::new(Cluster { level, ..(*cluster).clone() }));
+}
+
+#[test]
+fn nothing_of_it_happens_before_its_level() {
+    let mut w = invited(2);
+    joined(&mut w, 3);
+    at_level(&mut w, STAND_BY - 1);
+    let stand_by = ClusterCommand::StandBy { master: 3, stands_by: true };
+    assert!(refusal(&mut w, stand_by).contains("level 5"));
+    at_level(&mut w, MASTERS - 1);
     let (digest, role) = ([8; 32], Invited::Agent);
     for refused in [
         w.run(AdmissionCommand::InviteFor { digest, until: LATE, role }),
         w.run(AdmissionCommand::Disinvite { digest: [2; 32] }),
         w.run(seat(Some([2; 32]), 2)),
         w.run(ClusterCommand::RemoveMaster(1)),
+        w.run(ClusterCommand::StandBy { master: 1, stands_by: true }),
     ] {
         let why = refused.0.expect_err("refused");
         assert!(matches!(&why, Rejected::Invalid { field, .. } if field == "level"), "{why}");
