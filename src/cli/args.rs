@@ -4,9 +4,11 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+mod cluster;
 mod volume;
 mod watch;
 
+pub use cluster::{Cluster, ForWhom, Master, Token};
 pub use volume::Volume;
 pub use watch::Watch;
 
@@ -368,86 +370,6 @@ pub enum Node {
     /// Forget a node for good: its certificate is worth nothing any more
     Remove {
         node: String,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-/// For whom an invitation is, and for how long.
-#[derive(Debug, Clone, Args)]
-pub struct ForWhom {
-    /// What the node becomes: agent, public-agent or master; an agent of either kind unless given
-    #[arg(long)]
-    pub role: Option<String>,
-    /// How long it is good
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
-    pub ttl: Duration,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Master {
-    /// All masters, who leads, and who decides with it
-    List {
-        #[command(flatten)]
-        watch: Watch,
-    },
-    /// Have a master follow only; another that follows decides in its place
-    Demote {
-        /// Its number, as the list shows it
-        master: String,
-    },
-    /// Have a master decide again that was demoted
-    Promote {
-        /// Its number, as the list shows it
-        master: String,
-    },
-    /// Forget a master for good: its certificate is worth nothing any more
-    Remove {
-        /// Its number, as the list shows it
-        master: String,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Cluster {
-    /// The masters, the level, and who holds it back
-    Show,
-    /// Let in what only this release and later ones can do, for good
-    Raise {
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Token {
-    /// Make a token that lets one new node join, as tepui node invite
-    Create {
-        #[command(flatten)]
-        invite: ForWhom,
-    },
-    /// Tokens that wait for their node
-    List,
-    /// End every login of a user made so far; your own unless one is named
-    Revoke {
-        user: Option<String>,
-        /// Of everybody
-        #[arg(long, conflicts_with = "user")]
-        all: bool,
-        /// The token of a node that has not joined, as tepui token list shows it
-        #[arg(long, value_name = "ID", conflicts_with_all = ["user", "all"])]
-        join: Option<String>,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-    /// Sign with another secret from now on; every login made so far ends
-    Rotate {
         /// Do not ask
         #[arg(long, short)]
         yes: bool,

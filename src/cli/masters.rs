@@ -31,7 +31,8 @@ async fn show(cx: &mut Context) -> Outcome {
     if cx.printer.json {
         return Ok(cx.printer.value(&answer["masters"])?);
     }
-    let columns = ["MASTER", "PART", "WANTED", "BEHIND", "HEARD", "RELEASE", "LEVEL", "FRONT DOOR", "PEERS"];
+    let columns =
+        ["MASTER", "PART", "WANTED", "BEHIND", "HEARD", "RELEASE", "LEVEL", "FRONT DOOR", "PEERS"];
     let mut table = Table::new(&columns);
     for master in list(&answer, "masters") {
         let behind = &master["behind"];

@@ -9,13 +9,13 @@ use anyhow::{Context as _, bail};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::seat::Seat;
-use plan::{Step, Wish};
 use crate::{
     base::level,
     core::{ClusterCommand, Command, State, apply::gate},
     log::Log,
     model::master::{Addresses, Master},
 };
+use plan::{Step, Wish};
 
 /// How often it is looked whether a follower has caught up, or something is left to do.
 const LOOK_EVERY: Duration = Duration::from_millis(300);

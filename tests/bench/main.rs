@@ -10,6 +10,7 @@
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)] // a program of its own that prints
 
+mod agents;
 mod child;
 mod commits;
 mod dns;
@@ -87,7 +88,7 @@ impl Plan {
 type Subject = fn(&Plan) -> anyhow::Result<Section>;
 
 /// In the order they run: short ones first.
-const SUBJECTS: [(&str, Subject); 10] = [
+const SUBJECTS: [(&str, Subject); 11] = [
     ("place", place::run),
     ("series", series::run),
     ("reads", reads::run),
@@ -97,6 +98,7 @@ const SUBJECTS: [(&str, Subject); 10] = [
     ("log", commits::run),
     ("launch", launch::run),
     ("footprint", footprint::run),
+    ("agents", agents::run),
     ("page", page::run),
 ];
 

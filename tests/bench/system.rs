@@ -135,12 +135,7 @@ impl System {
     /// # Errors
     /// When it cannot be reached.
     pub async fn client(&self) -> anyhow::Result<Client> {
-        let stream = TcpStream::connect(&self.address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Client { sender, token: self.token.clone() })
+        Client::connect(&self.address, &self.token).await
     }
 }
 
@@ -160,6 +155,19 @@ pub struct Client {
 }
 
 impl Client {
+    /// To the front door at `address`.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn connect(address: &str, token: &str) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender, token: token.to_owned() })
+    }
+
     /// One call below `/service/marathon`.
     ///
     /// # Errors
@@ -170,10 +178,23 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
+        self.ask(method, &format!("/service/marathon{path}"), body).await
+    }
+
+    /// One call.
+    ///
+    /// # Errors
+    /// As `call`.
+    pub async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = http::Request::builder()
             .method(method)
-            .uri(format!("/service/marathon{path}"))
+            .uri(path)
             .header("host", "localhost")
             .header("authorization", format!("token={}", self.token))
             .header("content-type", "application/json")

@@ -29,10 +29,7 @@ pub enum ClusterCommand {
     /// go with it. From level `level::MASTERS` on.
     RemoveMaster(u64),
     /// Whether a master is to follow only, and to decide in need alone. From level `level::STAND_BY` on.
-    StandBy {
-        master: u64,
-        stands_by: bool,
-    },
+    StandBy { master: u64, stands_by: bool },
 }
 
 /// Birth of a cluster.

@@ -67,7 +67,8 @@ pub fn next(
     let stay: BTreeSet<u64> =
         voters.iter().copied().filter(|id| masters.contains_key(id)).collect();
     // A leader that is new has not asked everybody yet.
-    let is_lost = |m: &Standing| m.id != me && m.silent.unwrap_or(led_for).min(led_for) >= LOST_AFTER;
+    let is_lost =
+        |m: &Standing| m.id != me && m.silent.unwrap_or(led_for).min(led_for) >= LOST_AFTER;
     let ready = || {
         members.iter().filter(|m| {
             let caught_up = m.behind.is_some_and(|behind| behind <= BEHIND_MAX);
@@ -91,7 +92,9 @@ pub fn next(
     let willing: Vec<u64> = ready().map(|m| m.id).filter(|id| !stands_by(id)).collect();
     let n_more = if voters.len() % 2 == 1 { 2 } else { 1 };
     if willing.len() >= n_more && voters.len() + n_more <= VOTERS_MAX {
-        return Some(Step::Decide(voters.into_iter().chain(willing.into_iter().take(n_more)).collect()));
+        return Some(Step::Decide(
+            voters.into_iter().chain(willing.into_iter().take(n_more)).collect(),
+        ));
     }
     let lost = members.iter().filter(|m| m.is_voter && is_lost(m)).map(|m| m.id);
     let mut leaving = lost.chain(voters.iter().copied().filter(stands_by));
@@ -234,7 +237,8 @@ mod tests {
         // It is not counted among those that make three.
         let mut all = masters(&[1, 2, 3]);
         all.get_mut(&3).expect("there").stands_by = true;
-        let members = [member(1, true, Some(0)), member(2, false, Some(0)), member(3, false, Some(0))];
+        let members =
+            [member(1, true, Some(0)), member(2, false, Some(0)), member(3, false, Some(0))];
         assert_eq!(next(&all, &members, 1), None);
     }
 }

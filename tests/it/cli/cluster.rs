@@ -32,12 +32,12 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster show",
         expect![[r#"
-            level 3 of 4: older releases have to be upgraded, or removed, first
-            held back by master 2 (tepui 0.0.3)
+            level 4 of 5: older releases have to be upgraded, or removed, first
+            held back by master 2 (tepui 0.0.4)
 
             MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
-            1       0.0.4    4      10.0.0.1:443  10.0.0.1:5070
-            2       0.0.3    3      10.0.0.2:443  10.0.0.2:5070
+            1       0.0.5    5      10.0.0.1:443  10.0.0.1:5070
+            2       0.0.4    4      10.0.0.2:443  10.0.0.2:5070
             exit 0
         "#]],
     )
@@ -54,30 +54,30 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster raise --yes",
         expect![[r#"
-        ! error: level 4 is held back by master 2 (tepui 0.0.3): upgrade them first
-        exit 5
-    "#]],
+            ! error: level 5 is held back by master 2 (tepui 0.0.4): upgrade them first
+            exit 5
+        "#]],
     )
     .await;
     site.world.must(master(2, LEVEL));
     site.check(
         "cluster raise --yes",
         expect![[r#"
-        ! level 4, the highest this release knows
-        exit 0
-    "#]],
+            ! level 5, the highest this release knows
+            exit 0
+        "#]],
     )
     .await;
     site.check(
         "cluster show",
         expect![[r#"
-        level 4, the highest this release knows
+            level 5, the highest this release knows
 
-        MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
-        1       0.0.4    4      10.0.0.1:443  10.0.0.1:5070
-        2       0.0.4    4      10.0.0.2:443  10.0.0.2:5070
-        exit 0
-    "#]],
+            MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
+            1       0.0.5    5      10.0.0.1:443  10.0.0.1:5070
+            2       0.0.5    5      10.0.0.2:443  10.0.0.2:5070
+            exit 0
+        "#]],
     )
     .await;
 }
@@ -91,11 +91,35 @@ async fn masters_are_listed_and_removed_after_a_yes() {
     site.check(
         "master list",
         expect![[r#"
-            MASTER  PART     BEHIND  RELEASE  LEVEL  FRONT DOOR    PEERS
-            1       leads    0       0.0.4    4      10.0.0.1:443  10.0.0.1:5070
-            2       outside  -       0.0.4    4      10.0.0.2:443  10.0.0.2:5070
+            MASTER  PART     WANTED  BEHIND  HEARD    RELEASE  LEVEL  FRONT DOOR    PEERS
+            1       leads    -       0       0 s ago  0.0.5    5      10.0.0.1:443  10.0.0.1:5070
+            2       outside  -       -       -        0.0.5    5      10.0.0.2:443  10.0.0.2:5070
             exit 0
         "#]],
+    )
+    .await;
+    site.check(
+        "master demote 2",
+        expect![[r#"
+        ! master 2 follows as soon as another can decide in its place
+        exit 0
+    "#]],
+    )
+    .await;
+    site.check(
+        "master demote 1",
+        expect![[r#"
+        ! error: master: 1 is the only one that is to decide
+        exit 2
+    "#]],
+    )
+    .await;
+    site.check(
+        "master promote 10.0.0.2:5070",
+        expect![[r#"
+        ! master 2 may decide again; it does once there is room for it
+        exit 0
+    "#]],
     )
     .await;
     site.check(
