@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Version of the bytes of entries, votes and purge marks.
-const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 2;
 /// Bytes of entries kept in memory after they were written.
 const CACHE_BYTES_MAX: usize = 8 << 20;
 /// Bytes of entries sent to a follower in one message.
@@ -64,11 +64,7 @@ impl Journal {
         marks: &Marks,
         installing: watch::Receiver<Installing>,
     ) -> Result<Self, OpenError> {
-        let purged: Option<LogId> = marks
-            .purged
-            .as_deref()
-            .map(|bytes| codec::decode("purge mark", VERSION, bytes))
-            .transpose()?;
+        let purged = purged(marks)?;
         let last = match store.last_entry()? {
             Some((_, bytes)) => Some(*decode_entry(&bytes)?.get_log_id()),
             None => purged,
@@ -193,8 +189,7 @@ impl RaftLogStorage<Types> for Journal {
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
         let marks = self.store.marks().map_err(read_failed)?;
-        let vote = marks.vote.map(|bytes| codec::decode("vote", VERSION, &bytes));
-        vote.transpose().map_err(|e| unreadable(&e))
+        vote(&marks).map_err(|e| unreadable(&e))
     }
 
     async fn append<I>(
@@ -267,7 +262,17 @@ impl RaftLogStorage<Types> for Journal {
     }
 }
 
-fn decode_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
+/// The last entry that is not kept any more.
+pub(super) fn purged(marks: &Marks) -> Result<Option<LogId>, CodecError> {
+    marks.purged.as_deref().map(|bytes| codec::decode("purge mark", VERSION, bytes)).transpose()
+}
+
+/// What this master voted last.
+pub(super) fn vote(marks: &Marks) -> Result<Option<Vote>, CodecError> {
+    marks.vote.as_deref().map(|bytes| codec::decode("vote", VERSION, bytes)).transpose()
+}
+
+pub(super) fn decode_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
     codec::decode("log entry", VERSION, bytes)
 }
 

@@ -20,6 +20,7 @@ pub mod store;
 pub mod memory;
 #[cfg(feature = "rocksdb")]
 pub mod rocks;
+pub mod disk;
 pub mod journal;
 pub mod replica;
 pub mod feed;
@@ -37,14 +38,18 @@ pub mod raft;
 pub mod members;
 pub mod contact;
 pub mod ballot;
+pub mod copy;
+pub mod stopped;
 pub mod sample;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
 pub use contact::Contact;
+pub use copy::Copied;
+pub use disk::Disk;
 pub use feed::{Batch, Feed, Follower, Step};
 pub use machine::{Applied, Machine, RequestId, Revision, Stamped};
 pub use members::Standing;
 pub use propose::ProposeError;
-pub use raft::{Disk, Links, Log, LogConfig, LogError, Timing};
+pub use raft::{Links, Log, LogConfig, LogError, Timing};

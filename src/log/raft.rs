@@ -1,6 +1,6 @@
 //! The `Log` handle: opens the store, runs consensus, answers who leads, stops in order.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use openraft::{
     Raft, RaftMetrics, ServerState, SnapshotPolicy,
@@ -18,11 +18,11 @@ use super::{
     compare::{self, Comparison},
     contact::{Contact, Heard},
     desk::Desk,
+    disk::Disk,
     feed::{Feed, Follower},
     history::History,
     journal::{Installing, Journal, OpenError},
     machine::{Machine, RequestId, Revision},
-    memory::MemoryDisk,
     network::Network,
     peer::{
         server::{Leader, Parts, Server},
@@ -36,54 +36,6 @@ use super::{
     types::{Member, MemberId, Types, Vote},
 };
 use crate::base::{clock::Clock, level::LEVEL, limit, rng::Rng, task::Tasks};
-
-/// Where a log keeps its data.
-#[derive(Clone)]
-pub enum Disk {
-    /// A directory of its own, made if absent.
-    #[cfg(feature = "rocksdb")]
-    Dir(PathBuf),
-    /// Memory; lost with the process.
-    Memory(MemoryDisk),
-}
-
-impl Disk {
-    /// The lasting store in `dir`; without the `rocksdb` feature, memory.
-    pub fn at(dir: PathBuf) -> Self {
-        #[cfg(feature = "rocksdb")]
-        return Self::Dir(dir);
-        #[cfg(not(feature = "rocksdb"))]
-        {
-            tracing::warn!(?dir, "built without RocksDB: state is kept in memory only");
-            Self::Memory(MemoryDisk::default())
-        }
-    }
-
-    async fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
-        match self {
-            #[cfg(feature = "rocksdb")]
-            Self::Dir(dir) => {
-                let dir = dir.clone();
-                let opening = tokio::task::spawn_blocking(move || {
-                    make_private(&dir)
-                        .map_err(|e| StoreError::Failed(format!("{}: {e}", dir.display())))?;
-                    super::rocks::RocksStore::open(&dir)
-                });
-                opening.await.map_err(|e| StoreError::Failed(e.to_string()))?
-            }
-            Self::Memory(disk) => Ok(disk.open()),
-        }
-    }
-}
-
-/// Makes a directory that only its owner may look into: the state holds secrets and password hashes,
-/// and the directories above it are open to tasks of other users.
-#[cfg(feature = "rocksdb")]
-fn make_private(dir: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::create_dir_all(dir)?;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
-}
 
 /// Time-outs of consensus.
 #[derive(Clone, Copy, Debug)]

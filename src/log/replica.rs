@@ -36,7 +36,7 @@ use super::{
     },
 };
 
-const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 2;
 /// Rows put into the staging area by one write.
 const STAGED_ROWS_MAX: usize = 1_000;
 
@@ -123,11 +123,8 @@ impl<M: Machine> Replica<M> {
         places: Places<M>,
         level: u32,
     ) -> Result<Self, OpenError> {
-        let mark: AppliedMark = match &marks.applied {
-            Some(bytes) => codec::decode("applied mark", VERSION, bytes)?,
-            None => AppliedMark::default(),
-        };
-        let machine: M = load(store.as_ref(), RowSet::InForce)?;
+        let mark = applied(marks)?;
+        let machine: M = load(store.as_ref(), RowSet::InForce, &mut 0)?;
         within(&machine, level)?;
         metrics::at(machine.revision());
         let feed = Feed::new(Arc::new(machine.clone()));
@@ -293,7 +290,7 @@ impl<M: Machine> Replica<M> {
         if let Image::View(view) = image {
             stage(&self.store, view.as_ref()).await.map_err(write_failed)?;
         }
-        let machine = load(self.store.as_ref(), RowSet::Staged).map_err(load_failed)?;
+        let machine = load(self.store.as_ref(), RowSet::Staged, &mut 0).map_err(load_failed)?;
         within(&machine, self.level).map_err(|error| unreadable(&error))?;
         let (log_id, membership) = (meta.last_log_id, meta.last_membership.clone());
         let mark = AppliedMark { log_id, membership };
@@ -342,16 +339,27 @@ fn snapshot_of<M: Machine>(taken: Arc<Taken<M>>) -> Snapshot<Types> {
 }
 
 /// Refuses a state that asks for more than this master can do.
-fn within<M: Machine>(machine: &M, ours: u32) -> Result<(), CodecError> {
+pub(super) fn within<M: Machine>(machine: &M, ours: u32) -> Result<(), CodecError> {
     let level = machine.level();
     if level > ours { Err(CodecError::Level { level, ours }) } else { Ok(()) }
 }
 
-/// Reads a whole state back from its rows.
-fn load<M: Machine>(store: &dyn Store, set: RowSet) -> Result<M, OpenError> {
+/// How far the rows in force are.
+pub(super) fn applied(marks: &Marks) -> Result<AppliedMark, CodecError> {
+    let mark = marks.applied.as_deref().map(|bytes| codec::decode("applied mark", VERSION, bytes));
+    Ok(mark.transpose()?.unwrap_or_default())
+}
+
+/// Reads a whole state back from its rows, and counts them.
+pub(super) fn load<M: Machine>(
+    store: &dyn Store,
+    set: RowSet,
+    n_rows: &mut u64,
+) -> Result<M, OpenError> {
     let mut machine = M::default();
     let mut bad = None;
     let walked = store.rows(set, &mut |key, value| {
+        *n_rows += 1;
         machine.load_row(key, value).map_err(|error| {
             let text = error.to_string();
             bad = Some(error);

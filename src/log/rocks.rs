@@ -92,16 +92,8 @@ impl Closing {
 impl RocksStore {
     /// Opens or creates the store in `dir`.
     pub fn open(dir: &Path) -> Result<Arc<dyn Store>, StoreError> {
-        let cache = Cache::new_lru_cache(CACHE_BYTES);
-        let families = [
-            (LOG, LOG_BUFFER_BYTES),
-            (META, META_BUFFER_BYTES),
-            (ROWS[0], ROWS_BUFFER_BYTES),
-            (ROWS[1], ROWS_BUFFER_BYTES),
-        ]
-        .map(|(name, bytes)| ColumnFamilyDescriptor::new(name, family_options(&cache, bytes)));
-        let db =
-            Arc::new(DB::open_cf_descriptors(&database_options(), dir, families).map_err(failure)?);
+        let db = DB::open_cf_descriptors(&database_options(), dir, families());
+        let db = Arc::new(db.map_err(failure)?);
         let (queue, waiting) = mpsc::unbounded_channel();
         let closing = Arc::<Closing>::default();
         let mut writer = Writer {
@@ -118,6 +110,21 @@ impl RocksStore {
         let (queue, writer) = (Mutex::new(Some(queue)), Mutex::new(Some(thread)));
         let (db, dir) = (RwLock::new(Some(db)), dir.to_path_buf());
         Ok(Arc::new(Self { db, dir, queue, writer, closing }))
+    }
+
+    /// Opens the store in `dir` to read what is there; every write of it is refused.
+    pub fn open_to_look(dir: &Path) -> Result<Arc<dyn Store>, StoreError> {
+        if !dir.join("CURRENT").exists() {
+            let problem = format!("there is none in {}", dir.display());
+            return Err(StoreError::Failed(problem));
+        }
+        let mut options = database_options();
+        options.create_if_missing(false);
+        options.create_missing_column_families(false);
+        let db = DB::open_cf_descriptors_read_only(&options, dir, families(), false);
+        let db = RwLock::new(Some(Arc::new(db.map_err(failure)?)));
+        let (queue, writer, closing) = (Mutex::new(None), Mutex::new(None), Arc::default());
+        Ok(Arc::new(Self { db, dir: dir.to_path_buf(), queue, writer, closing }))
     }
 
     fn db(&self) -> Result<Arc<DB>, StoreError> {
@@ -411,6 +418,17 @@ fn database_options() -> Options {
     // with an error rather than forget votes and entries that others count on.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options
+}
+
+fn families() -> [ColumnFamilyDescriptor; 4] {
+    let cache = Cache::new_lru_cache(CACHE_BYTES);
+    [
+        (LOG, LOG_BUFFER_BYTES),
+        (META, META_BUFFER_BYTES),
+        (ROWS[0], ROWS_BUFFER_BYTES),
+        (ROWS[1], ROWS_BUFFER_BYTES),
+    ]
+    .map(|(name, bytes)| ColumnFamilyDescriptor::new(name, family_options(&cache, bytes)))
 }
 
 fn family_options(cache: &Cache, buffer_bytes: usize) -> Options {
