@@ -23,6 +23,7 @@ pub async fn run(cx: &mut Context, master: Master) -> Outcome {
         Master::Demote { master } => part(cx, &master, "follows").await,
         Master::Promote { master } => part(cx, &master, "decides").await,
         Master::Remove { master, yes } => remove(cx, &master, yes).await,
+        Master::Recover { .. } => Err(CliError::failure("this command has no cluster to ask")),
     }
 }
 

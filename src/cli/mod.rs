@@ -28,6 +28,7 @@ mod deploy;
 mod wait;
 mod tasks;
 mod masters;
+mod recover;
 mod volumes;
 mod nodes;
 mod onward;

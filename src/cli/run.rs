@@ -116,6 +116,10 @@ async fn command(cli: Cli, io: Io, printer: &mut Printer, tasks: &Tasks) -> Outc
         Command::Completions { shell } => return complete::script(*shell, printer).map(|()| 0),
         Command::Login(args) => return login::login(args, &global, io, printer, tasks).await,
         Command::Logout => return login::logout(&io, printer).map(|()| 0),
+        Command::Master(args::Master::Recover { data_dir, look, yes }) => {
+            let data_dir = io.cwd.join(data_dir);
+            return recover::run(&data_dir, *look, *yes, io, printer).await.map(|()| 0);
+        }
         Command::Doctor => return doctor::doctor(&global, &io, printer, tasks).await,
         _ => {}
     }
@@ -187,14 +191,19 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
 
 /// Asks for a yes. Without a terminal there is nobody to ask, and `--yes` is wanted.
 pub fn confirm(cx: &mut Context, question: &str) -> Outcome {
-    if !(cx.io.terminal[0] && cx.io.terminal[2]) || cx.io.var("TEPUI_NO_INPUT").is_some() {
+    agree(&mut cx.io, &mut cx.printer, question)
+}
+
+/// As `confirm`, of a command that asks no cluster.
+pub fn agree(io: &mut Io, printer: &mut Printer, question: &str) -> Outcome {
+    if !(io.terminal[0] && io.terminal[2]) || io.var("TEPUI_NO_INPUT").is_some() {
         return Err(
             CliError::usage(format!("{question} Not without a yes.")).hint("repeat with --yes")
         );
     }
-    cx.printer.raw_err(format!("{question} [y/N] ").as_bytes())?;
+    printer.raw_err(format!("{question} [y/N] ").as_bytes())?;
     let mut answer = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(&mut cx.io.stdin), &mut answer)?;
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(&mut io.stdin), &mut answer)?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(CliError::failure("nothing was changed")),

@@ -10,6 +10,8 @@ pub mod names;
 pub mod kept_names;
 pub mod local;
 pub mod door;
+pub mod hold;
+pub mod recover;
 pub mod seat;
 pub mod seats;
 pub mod realm;

@@ -4,6 +4,7 @@
 //! No container is started: what is looked at is who decides, who answers and who is found.
 
 mod parts;
+mod recover;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,6 +1,6 @@
 //! The cluster itself: its masters, its level, and tokens to join it and to sign in.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 
@@ -33,6 +33,24 @@ pub enum Master {
     Promote {
         /// Its number, as the list shows it
         master: String,
+    },
+    /// Most masters are lost for good: have the stopped master of this machine go on alone
+    #[command(
+        after_help = "The program of this master has to be stopped. What it holds and how old that is \
+        comes first: compare it with --look on every other one that is left, and recover the one with the \
+        highest entry. The others must never be started again with what they have: delete their data \
+        directories and join them anew."
+    )]
+    Recover {
+        /// The master's data directory
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/tepui")]
+        data_dir: PathBuf,
+        /// Only tell what it holds and how old that is
+        #[arg(long)]
+        look: bool,
+        /// Do not ask
+        #[arg(long, short, conflicts_with = "look")]
+        yes: bool,
     },
     /// Forget a master for good: its certificate is worth nothing any more
     Remove {
