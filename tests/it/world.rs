@@ -40,8 +40,8 @@ use tepui::{
     http::auth::Principal,
     log::{Contact, Standing},
     model::{
-        AppId, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, RunSpec, Scalars,
-        WorkloadSpec,
+        AppId, Deployment, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, RunSpec,
+        Scalars, WorkloadSpec,
         access::User,
         by::By,
         container::{
@@ -414,6 +414,11 @@ impl Cluster for World {
     ) -> BoxFuture<'a, Result<Accepted, Error>> {
         let outcome = self.apply_by(Some(by.by()), command).map_err(Into::into);
         std::future::ready(outcome).boxed()
+    }
+
+    fn begun_by(&self, deployment: &Deployment) -> Option<By> {
+        let page = self.searched(Query::beginning(deployment));
+        page.found.into_iter().find_map(|found| found.record.by)
     }
 
     fn history(&self, query: Query) -> BoxFuture<'static, Result<Page, Error>> {

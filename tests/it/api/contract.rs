@@ -545,4 +545,6 @@ async fn rolled_back(c: &mut Check<'_>, world: &Arc<World>, app: &str) {
     c.ask(world, Method::POST, "/apps/{id}/rollback", "/apps/nope/rollback", &body).await;
     c.ask(world, Method::GET, "/apps/{id}/versions", &format!("/apps/{app}/versions"), "").await;
     c.ask(world, Method::GET, "/history", "/history", "").await;
+    // What somebody began says so.
+    c.ask(world, Method::GET, "/deployments", "/deployments", "").await;
 }

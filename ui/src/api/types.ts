@@ -774,6 +774,7 @@ export interface Deployment {
   /** Apps that were not there before: taking the deployment back removes them. */
   creates: string[];
   started_at: Time;
+  by?: HistoryBy;
   /** Of the current step. */
   actions: DeploymentAction[];
 }
