@@ -16,11 +16,12 @@
 
 pub mod beneath;
 pub mod output;
+pub mod search;
 
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    fs::{self, DirBuilder, Metadata},
+    fs::{self, DirBuilder, File, Metadata},
     io::{self, Read as _, Seek as _, SeekFrom},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
@@ -31,6 +32,7 @@ use nix::errno::Errno;
 use self::{
     beneath::{Dir, Owner},
     output::times::is_index,
+    search::Wanted,
 };
 use super::desired::Key;
 use crate::{
@@ -242,18 +244,8 @@ impl Sandboxes {
         offset: Option<i64>,
         bytes_max: u32,
     ) -> Result<Answer, AskError> {
-        let (sandbox, output) = self.pick(instance, incarnation)?;
-        let inside = Path::new(path.trim_matches('/'));
-        // What the task has put in the place of its output is not its output.
-        let written = output.and_then(|output| output.file(inside).ok());
-        let opened = written.map_or_else(|| sandbox.view(inside), Ok);
-        let mut file = opened.map_err(|e| failed(path, &e))?;
+        let (mut file, size) = self.open(instance, incarnation, path)?;
         let failed = |error: io::Error| failed(path, &error);
-        let meta = file.metadata().map_err(failed)?;
-        if !meta.is_file() {
-            return Err(AskError::Invalid(format!("{path} is not a file")));
-        }
-        let size = meta.len();
         let Some(offset) = offset else {
             return Ok(Answer::File { offset: size, size, bytes: Vec::new() });
         };
@@ -266,6 +258,38 @@ impl Sandboxes {
         let mut bytes = Vec::new();
         file.take(n).read_to_end(&mut bytes).map_err(failed)?;
         Ok(Answer::File { offset, size, bytes })
+    }
+
+    /// Lines of a file of a sandbox in which something is found.
+    pub fn search(
+        &self,
+        instance: &str,
+        incarnation: Option<u32>,
+        path: &str,
+        wanted: &Wanted,
+    ) -> Result<Answer, AskError> {
+        let (mut file, size) = self.open(instance, incarnation, path)?;
+        wanted.search(&mut file, size).map_err(|e| failed(path, &e))
+    }
+
+    /// A file of a sandbox, and how long it is.
+    fn open(
+        &self,
+        instance: &str,
+        incarnation: Option<u32>,
+        path: &str,
+    ) -> Result<(File, u64), AskError> {
+        let (sandbox, output) = self.pick(instance, incarnation)?;
+        let inside = Path::new(path.trim_matches('/'));
+        // What the task has put in the place of its output is not its output.
+        let written = output.and_then(|output| output.file(inside).ok());
+        let opened = written.map_or_else(|| sandbox.view(inside), Ok);
+        let file = opened.map_err(|e| failed(path, &e))?;
+        let meta = file.metadata().map_err(|e| failed(path, &e))?;
+        if !meta.is_file() {
+            return Err(AskError::Invalid(format!("{path} is not a file")));
+        }
+        Ok((file, meta.len()))
     }
 }
 
@@ -353,8 +377,12 @@ mod tests {
         fs::write(temp.path().join("secret"), "x").unwrap();
         std::os::unix::fs::symlink(temp.path().join("secret"), dir.join("link")).unwrap();
         std::os::unix::fs::symlink("/proc/self/cwd", dir.join("magic")).unwrap();
+        let pattern = crate::base::pattern::Pattern::new("x").unwrap();
+        let wanted = Wanted { pattern, offset: 0, line: 1, hits_max: 9 };
         for path in ["link", "../../../../secret", "magic/Cargo.toml", "nothing"] {
             let answer = sandboxes.read("a.instance-1", Some(2), path, Some(0), 9);
+            assert!(matches!(answer, Err(AskError::NotFound(_))), "{path}: {answer:?}");
+            let answer = sandboxes.search("a.instance-1", Some(2), path, &wanted);
             assert!(matches!(answer, Err(AskError::NotFound(_))), "{path}: {answer:?}");
         }
         for instance in ["..", "", "../a", "b"] {

@@ -3,6 +3,8 @@
 //! The bytes live on the task's agent; every read is a question over the agent's link, bounded in
 //! size, and answered by an error within the link's own deadline when the agent is gone.
 
+mod search;
+
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -18,6 +20,8 @@ use crate::{
     http::{Call, Response, download, error::ApiError, query::Query, reply},
     model::link::{self, Answer, Question},
 };
+
+pub use search::search;
 
 /// `LogChunk` of the contract.
 #[derive(Debug, PartialEq, Serialize)]
@@ -61,7 +65,7 @@ pub async fn files(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
         path: path.clone(),
     };
     let Answer::Files(entries) = ask(&api, &found, question).await? else {
-        return Err(ApiError::internal("the agent answered another question than the one asked"));
+        return Err(another_answer());
     };
     let mut entries: Vec<Entry> = entries.into_iter().map(entry).collect();
     entries.sort_by(|a, b| b.directory.cmp(&a.directory).then_with(|| a.name.cmp(&b.name)));
@@ -94,10 +98,14 @@ pub async fn read(
     };
     match ask(api, task, question).await? {
         Answer::File { offset, size, bytes } => Ok(Piece { offset, size, bytes }),
-        Answer::Files(_) | Answer::Started | Answer::Usage(_) => {
-            Err(ApiError::internal("the agent answered another question than the one asked"))
+        Answer::Files(_) | Answer::Started | Answer::Usage(_) | Answer::Searched { .. } => {
+            Err(another_answer())
         }
     }
+}
+
+fn another_answer() -> ApiError {
+    ApiError::internal("the agent answered another question than the one asked")
 }
 
 /// A piece as text. It ends at a character's end; an incomplete character at the end of the piece

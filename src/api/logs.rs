@@ -9,12 +9,11 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
-use regex::RegexBuilder;
 use tokio::sync::Semaphore;
 
 use super::{context::Api, files, tasks, view::instance};
 use crate::{
-    base::clock::Timestamp,
+    base::{clock::Timestamp, pattern::Pattern},
     core::State,
     http::{Call, Response, error::ApiError, query::Query, reply},
     model::{AppId, Instance},
@@ -43,9 +42,6 @@ const AT_ONCE: usize = 8;
 const SEARCHES_MAX: usize = 4;
 /// Attempts before the present one that are looked at for `previous`.
 const PREVIOUS_MAX: u32 = 10;
-/// Longest pattern, and memory it may take when it is made.
-const PATTERN_BYTES_MAX: usize = 1 << 10;
-const PATTERN_MEMORY_MAX: usize = 1 << 20;
 
 static SEARCHES: Semaphore = Semaphore::const_new(SEARCHES_MAX);
 
@@ -123,12 +119,8 @@ fn moment(query: &Query, name: &'static str) -> Result<Option<i64>, ApiError> {
     })
 }
 
-fn pattern(text: &str) -> Result<regex::Regex, ApiError> {
-    if text.len() > PATTERN_BYTES_MAX {
-        return Err(ApiError::invalid("grep", format!("is longer than {PATTERN_BYTES_MAX} bytes")));
-    }
-    let made = RegexBuilder::new(text).size_limit(PATTERN_MEMORY_MAX).build();
-    made.map_err(|error| ApiError::invalid("grep", error.to_string()))
+fn pattern(text: &str) -> Result<Pattern, ApiError> {
+    Pattern::new(text).map_err(|problem| ApiError::invalid("grep", problem))
 }
 
 /// The streams of an app's instances, or of the one that is named.

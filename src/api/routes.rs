@@ -42,6 +42,7 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/tasks", Read, tasks::list),
         get("/tepui/v1/tasks/{id}", Read, tasks::show),
         get("/tepui/v1/tasks/{id}/files", Read, files::files),
+        get("/tepui/v1/tasks/{id}/files/search", Read, files::search),
         get("/tepui/v1/tasks/{id}/log", Read, follow::log),
         get("/tepui/v1/logs", Read, logs::logs),
         post("/tepui/v1/tasks/{id}/exec", Write, exec::exec),

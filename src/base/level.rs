@@ -12,10 +12,10 @@
 //! | 2 | 0.1.0 | agents are told the names of the cluster |
 //! | 3 | 0.1.0 | what is done is recorded beside the state (`core::history`) |
 //! | 4 | 0.1.0 | masters join and are removed; invitations are for a role; agents are told the masters |
-//! | 5 | 0.1.0 | masters can be told to stand by |
+//! | 5 | 0.1.0 | masters can be told to stand by; it is kept when failures in a row began; agents search files |
 
 /// The highest level this release can do.
-pub const LEVEL: u32 = if cfg!(feature = "next") { STAND_BY + 1 } else { STAND_BY };
+pub const LEVEL: u32 = if cfg!(feature = "next") { SEARCH + 1 } else { SEARCH };
 /// From here on agents are told the names of the cluster (`model::names`).
 pub const NAMES: u32 = 2;
 /// From here on what is done is recorded (`core::history`), in rows that older releases cannot read.
@@ -25,5 +25,9 @@ pub const HISTORY: u32 = 3;
 pub const MASTERS: u32 = 4;
 /// From here on a master can be told to follow only.
 pub const STAND_BY: u32 = 5;
+/// From here on it is kept when failures in a row began (`core::backoff`).
+pub const FIRST_FAILURE: u32 = 5;
+/// From here on agents are asked to search files (`model::link::Question::SearchFile`).
+pub const SEARCH: u32 = 5;
 /// What a node, a master or a state is at that does not say.
 pub const FIRST: u32 = 1;

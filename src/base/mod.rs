@@ -12,6 +12,7 @@ pub mod limit;
 pub mod metrics;
 pub mod oncall;
 pub mod pace;
+pub mod pattern;
 pub mod rng;
 pub mod series;
 pub mod task;

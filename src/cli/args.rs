@@ -5,10 +5,12 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 mod cluster;
+mod task;
 mod volume;
 mod watch;
 
 pub use cluster::{Cluster, ForWhom, Master, Token};
+pub use task::Task;
 pub use volume::Volume;
 pub use watch::Watch;
 
@@ -271,54 +273,6 @@ pub struct Change {
     /// Longest time to wait
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     pub timeout: Duration,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Task {
-    /// Running instances
-    List {
-        /// Only of this app
-        #[arg(long, short)]
-        app: Option<String>,
-        /// Only on this node
-        #[arg(long, short)]
-        node: Option<String>,
-        /// Also those that ended
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        watch: Watch,
-    },
-    /// One task
-    Show { task: String },
-    /// End tasks; they are started again unless --scale
-    Kill {
-        #[arg(required = true)]
-        tasks: Vec<String>,
-        /// Lower the number of instances too
-        #[arg(long)]
-        scale: bool,
-        /// Give up reserved volumes too
-        #[arg(long)]
-        wipe: bool,
-    },
-    /// Files in a task's sandbox
-    Ls {
-        task: String,
-        #[arg(default_value = "")]
-        path: String,
-        /// Mode, owner, size and time too
-        #[arg(long, short)]
-        long: bool,
-    },
-    /// Print or save a file of a task's sandbox
-    Download {
-        task: String,
-        path: String,
-        /// Save here instead of printing
-        #[arg(long, short)]
-        output: Option<PathBuf>,
-    },
 }
 
 /// `tepui node --role …` is a node; `tepui node list` asks about them.

@@ -31,12 +31,13 @@ async fn show_list(cx: &mut Context) -> Outcome {
     if cx.printer.json {
         return Ok(cx.printer.value(&answer["deployments"])?);
     }
-    let mut table = Table::new(&["ID", "STEP", "AGE", "APPS", "NOW"]);
+    let mut table = Table::new(&["ID", "STEP", "AGE", "BY", "APPS", "NOW"]);
     for deployment in list(&answer, "deployments") {
         table.row([
             field(deployment, "id").to_owned(),
             format!("{}/{}", number(&deployment["step"]), number(&deployment["steps"])),
             age(field(deployment, "started_at"), cx.io.clock.now()),
+            field(&deployment["by"], "uid").to_owned(),
             apps(deployment),
             list(deployment, "actions").map(action).collect::<Vec<_>>().join(", "),
         ]);
@@ -61,7 +62,11 @@ async fn show(cx: &mut Context, name: &str) -> Outcome {
     verdict::print(cx, field(&deployment, "id"), &deployment["verdict"])?;
     let (step, steps) = (number(&deployment["step"]), number(&deployment["steps"]));
     let age = age(field(&deployment, "started_at"), cx.io.clock.now());
-    cx.printer.line(&format!("step       {step} of {steps}, begun {age} ago"))?;
+    let by = match &deployment["by"] {
+        Value::Null => String::new(),
+        by => format!(" by {} ({})", field(by, "uid"), field(by, "way")),
+    };
+    cx.printer.line(&format!("step       {step} of {steps}, begun {age} ago{by}"))?;
     cx.printer.line(&format!("apps       {}", apps(&deployment)))?;
     for row in list(&deployment, "actions") {
         cx.printer.line(&format!("now        {}", action(row)))?;

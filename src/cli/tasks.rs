@@ -31,6 +31,10 @@ pub async fn run(cx: &mut Context, task: Task) -> Outcome {
         Task::Show { task } => show(cx, &task).await,
         Task::Kill { tasks, scale, wipe } => kill(cx, tasks, scale, wipe).await,
         Task::Ls { task, path, long } => files::ls(cx, &task, &path, long).await,
+        Task::Grep { task, pattern, path, ignore_case, limit } => {
+            let pattern = if ignore_case { format!("(?i){pattern}") } else { pattern };
+            files::grep(cx, &task, &path, &pattern, limit).await
+        }
         Task::Download { task, path, output } => files::download(cx, &task, &path, output).await,
     }
 }

@@ -19,7 +19,8 @@ use crate::{
     http::auth::Principal,
     log::{self, Log},
     model::{
-        AppId, NodeId,
+        AppId, Deployment, NodeId,
+        by::By,
         credential::Invited,
         link::{Answer, AskError, Question, Usage},
         master::Addresses,
@@ -135,6 +136,11 @@ pub trait Cluster: Send + Sync + 'static {
     /// What was done that a query asks for, as this master keeps it.
     fn history(&self, _query: Query) -> BoxFuture<'static, Result<Page, Error>> {
         std::future::ready(Ok(Page::default())).boxed()
+    }
+
+    /// On whose word a deployment began, as far as the history tells. May read the disk.
+    fn begun_by(&self, _deployment: &Deployment) -> Option<By> {
+        None
     }
 
     /// Resolves when the state's revision is past `revision`; at once when it is already.

@@ -14,6 +14,8 @@ pub struct Delay {
     /// Launches wait until here.
     pub until: Timestamp,
     pub n_failures: u32,
+    /// When the first of them was; kept from level `level::FIRST_FAILURE` on.
+    pub first_at: Option<Timestamp>,
 }
 
 impl Delay {
@@ -35,7 +37,14 @@ impl Delay {
             failed_at: at,
             until: at + std::time::Duration::from_millis(delay_ms),
             n_failures: before.map_or(0, |d| d.n_failures) + 1,
+            // Of a row that began before anybody kept it, the earliest that is known.
+            first_at: Some(before.map_or(at, Self::began_at)),
         }
+    }
+
+    /// When the row of failures began, as far as that is known.
+    pub fn began_at(&self) -> Timestamp {
+        self.first_at.unwrap_or(self.failed_at)
     }
 
     /// Without a failure for longer than the maximum delay, the record no longer counts.
@@ -69,5 +78,22 @@ mod tests {
         assert_eq!(other.delay_ms, 1000);
         let later = at + std::time::Duration::from_secs(60);
         assert_eq!(Delay::after(Some(&delay), &policy, config, later).delay_ms, 1000);
+    }
+
+    #[test]
+    fn a_row_of_failures_began_with_the_first() {
+        let policy = Backoff { initial_ms: 1000, factor: 2.0, ms_max: 5000 };
+        let config = Timestamp::from_ms(1);
+        let at = |ms| Timestamp::from_ms(ms);
+        let first = Delay::after(None, &policy, config, at(10));
+        let second = Delay::after(Some(&first), &policy, config, at(2_000));
+        assert_eq!((second.began_at(), second.failed_at), (at(10), at(2_000)));
+        // One that was written before this was kept knows its last.
+        let old = Delay { first_at: None, ..second };
+        assert_eq!(old.began_at(), at(2_000));
+        let third = Delay::after(Some(&old), &policy, config, at(4_000));
+        assert_eq!(third.first_at, Some(at(2_000)));
+        let anew = Delay::after(Some(&third), &policy, config, at(90_000));
+        assert_eq!(anew.first_at, Some(at(90_000)), "the row had ended");
     }
 }

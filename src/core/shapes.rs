@@ -35,7 +35,7 @@ message!(TaskFailure {
     8: version,
 });
 message!(Past { 1: revision, 2: version, 3: apps, 4: groups, 5: n_bytes });
-message!(Delay { 1: config, 2: delay_ms, 3: failed_at, 4: until, 5: n_failures });
+message!(Delay { 1: config, 2: delay_ms, 3: failed_at, 4: until, 5: n_failures, 6: first_at });
 
 transparent!(RequestId(u128) element);
 message!(Stamped<C> { 1: at, 2: request, 3: command, 4: by });

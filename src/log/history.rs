@@ -2,8 +2,13 @@
 //!
 //! Rows come with the state's (`core::history`), so nothing is written here but what is dropped.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
+use parking_lot::Mutex;
 use tokio::{
     sync::Semaphore,
     time::{MissedTickBehavior, interval},
@@ -14,8 +19,9 @@ use super::{
     store::{self, Order, Store, StoreError, Write},
 };
 use crate::{
-    base::pace,
+    base::{clock::Timestamp, pace},
     core::history::{self, Cursor, Dropped, Page, Query, Search, decode, encode_dropped},
+    model::{Deployment, DeploymentId, by::By},
 };
 
 /// Searches at a time: each takes a core for some tens of milliseconds.
@@ -26,6 +32,10 @@ pub const FOUND_MAX: usize = 10_000;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// What stays when the oldest go: one part in so many less than there may be.
 const DROPPED_PART: u64 = 16;
+/// Deployments of which it is remembered who began them.
+const BEGUN_MAX: usize = 1_000;
+/// A deployment is seen before its record is in the store, by less than this.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 /// Rows read in one go while the history is sent to another master.
 const SENT_ROWS_MAX: usize = 1_000;
 
@@ -34,11 +44,14 @@ const SENT_ROWS_MAX: usize = 1_000;
 pub struct History {
     store: Arc<dyn Store>,
     slots: Arc<Semaphore>,
+    /// Who began each deployment that was asked for.
+    begun: Arc<Mutex<BTreeMap<DeploymentId, Option<By>>>>,
 }
 
 impl History {
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, slots: Arc::new(Semaphore::new(SEARCHES_MAX)) }
+        let slots = Arc::new(Semaphore::new(SEARCHES_MAX));
+        Self { store, slots, begun: Arc::default() }
     }
 
     /// What a query finds, on a blocking thread.
@@ -54,6 +67,23 @@ impl History {
             search(&*store, query)
         };
         pace::blocking(work).await.map_err(|e| failed(&e))?
+    }
+
+    /// On whose word a deployment began that runs by a state of `now`. Reads the store, once for each.
+    pub fn begun_by(&self, deployment: &Deployment, now: Timestamp) -> Option<By> {
+        let known = self.begun.lock().get(&deployment.id).cloned();
+        known.unwrap_or_else(|| {
+            let page = search(&*self.store, Query::beginning(deployment)).ok()?;
+            let by = page.found.into_iter().find_map(|found| found.record.by);
+            if by.is_some() || now.since(deployment.started_at) >= WRITTEN_WITHIN {
+                let mut begun = self.begun.lock();
+                if begun.len() >= BEGUN_MAX {
+                    begun.clear();
+                }
+                begun.insert(deployment.id.clone(), by.clone());
+            }
+            by
+        })
     }
 }
 

@@ -274,6 +274,17 @@ pub enum Question {
         offset: Option<i64>,
         bytes_max: u32,
     },
+    /// Lines of a sandbox file that match, from `offset` on, where line `line` goes on. From level
+    /// `level::SEARCH` on.
+    SearchFile {
+        instance: InstanceId,
+        incarnation: Option<u32>,
+        path: String,
+        pattern: String,
+        offset: u64,
+        line: u64,
+        hits_max: u32,
+    },
     /// Opens a stream under the same number that ends with the command.
     Exec { instance: InstanceId, container: String, command: Command, tty: bool, stdin: bool },
     /// Last known usage of the node and its tasks.
@@ -300,6 +311,27 @@ pub enum Answer {
     /// The stream is open.
     Started,
     Usage(Usage),
+    /// What was looked through ends at `offset`, where line `line` goes on; `size` is the file's present
+    /// length.
+    Searched {
+        hits: Vec<Hit>,
+        offset: u64,
+        line: u64,
+        size: u64,
+    },
+}
+
+/// A line of a file in which something was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hit {
+    /// Its number, from 1.
+    pub line: u64,
+    /// Where in the file the first match in it stands, and how long that is.
+    pub offset: u64,
+    pub n_bytes: u32,
+    /// The line, or what is around the match of a long one.
+    pub text: String,
+    pub is_cut: bool,
 }
 
 /// Why a question has no answer.

@@ -27,7 +27,8 @@ use crate::{
     http::auth::Principal,
     log::{Contact, Log, ProposeError, Standing, store::StoreError},
     model::{
-        AppId, NodeId,
+        AppId, Deployment, NodeId,
+        by::By,
         credential::Invited,
         link::{Answer, Question, Usage},
         master::Addresses,
@@ -73,6 +74,10 @@ impl Cluster for Handles {
         let history = self.log.history().clone();
         let stopped = |error: StoreError| ProposeError::Stopped(error.to_string()).into();
         async move { history.search(query).await.map_err(stopped) }.boxed()
+    }
+
+    fn begun_by(&self, deployment: &Deployment) -> Option<By> {
+        self.log.history().begun_by(deployment, self.log.state().at)
     }
 
     fn propose<'a>(

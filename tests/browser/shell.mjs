@@ -270,6 +270,31 @@ async function files(view) {
     must(/[0-9a-f]{8}(\.\d+)?-stdout\.log$/.test(name), `the download is called ${name}`);
     await examine(page, view, 'files');
   });
+  await check(`${view.name}: a long file is searched on its node, and one leads from match to match`, async () => {
+    const drawer = page.getByRole('region', { name: 'Shells and files' });
+    await drawer.getByRole('button', { name: /^long/ }).click();
+    const search = drawer.getByLabel('Search with a regular expression');
+    await search.fill('NEEDLE [0-9]$');
+    await drawer.getByText('3 lines found').waitFor();
+    const lines = drawer.getByRole('option');
+    must((await lines.allTextContents()).join('|').replaceAll(/[.,\s]/g, '') === '1<b>x</b>needle1|200002needle2|400003needle3', (await lines.allTextContents()).join('|'));
+    await search.press('Enter');
+    await search.press('Enter');
+    // Far beyond what is read of a file that is opened.
+    await drawer.locator('pre mark', { hasText: 'needle 2' }).waitFor();
+    must(await drawer.locator('pre mark', { hasText: 'needle 2' }).isVisible(), 'the match is not in view');
+    await drawer.getByText('line 200,002, 2 of 3').waitFor();
+    await lines.nth(2).click();
+    await drawer.locator('pre mark', { hasText: 'needle 3' }).waitFor();
+    must((await drawer.locator('b').count()) === 0, 'a line became an element');
+    await examine(page, view, 'search');
+    await drawer.getByRole('button', { name: 'Match case' }).click();
+    await drawer.getByText('No line matches “NEEDLE [0-9]$”.').waitFor();
+    await search.fill('(');
+    await drawer.getByText(/regex parse error/).waitFor();
+    await search.fill('');
+    await drawer.getByText('… more: the first').waitFor();
+  });
   await check(`${view.name}: what all attempts wrote is one list, searched by the cluster`, async () => {
     await page.goto(`${service(ends)}?tab=logs&previous=true`);
     const log = page.getByRole('log');
@@ -295,7 +320,7 @@ await run(page, { id: stays, cmd: 'sleep 100000' });
 await run(page, {
   id: ends,
   backoffSeconds: 600,
-  cmd: `mkdir -p data; printf '${HOSTILE}' > data/hostile; head -c 3000 /dev/urandom > blob; echo '${HOSTILE}'; echo said at the end; exit 3`,
+  cmd: `mkdir -p data; printf '${HOSTILE}' > data/hostile; head -c 3000 /dev/urandom > blob; { echo '<b>x</b> needle 1'; seq 200000; echo needle 2; seq 200000; echo needle 3; } > long; echo '${HOSTILE}'; echo said at the end; exit 3`,
 });
 await page.goto(`${service(stays)}?tab=instances`);
 await page.getByTestId('instances').getByText('1 of 1').waitFor();

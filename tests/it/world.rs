@@ -14,8 +14,10 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use tepui::{
+    agent::sandbox::search::Wanted,
     base::{
         clock::{Clock, ManualClock, Timestamp},
+        pattern::Pattern,
         rng::Rng,
         units::Milli,
     },
@@ -38,8 +40,8 @@ use tepui::{
     http::auth::Principal,
     log::{Contact, Standing},
     model::{
-        AppId, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, RunSpec, Scalars,
-        WorkloadSpec,
+        AppId, Deployment, Instance, InstanceId, NodeId, Pools, Ranges, Resources, Role, RunSpec,
+        Scalars, WorkloadSpec,
         access::User,
         by::By,
         container::{
@@ -414,15 +416,13 @@ impl Cluster for World {
         std::future::ready(outcome).boxed()
     }
 
+    fn begun_by(&self, deployment: &Deployment) -> Option<By> {
+        let page = self.searched(Query::beginning(deployment));
+        page.found.into_iter().find_map(|found| found.record.by)
+    }
+
     fn history(&self, query: Query) -> BoxFuture<'static, Result<Page, Error>> {
-        let past = self.past.lock();
-        let (from, to) = query.range();
-        let mut search = Search::new(query);
-        let rows = past.iter().filter_map(|(key, row)| Some((key, row.as_ref()?)));
-        let mut within = rows.clone().rev().filter(|(key, _)| **key >= from && **key < to);
-        let _ended = within.all(|(key, row)| search.row(key, row));
-        let _ended = rows.clone().all(|(key, row)| search.beginning(key, row));
-        std::future::ready(Ok(search.page())).boxed()
+        std::future::ready(Ok(self.searched(query))).boxed()
     }
 
     fn ask(&self, node: &NodeId, question: Question) -> BoxFuture<'static, Result<Answer, Error>> {
@@ -435,6 +435,11 @@ impl Cluster for World {
             Question::ListFiles { path, .. } => Ok(Answer::Files(self.list(&path))),
             Question::ReadFile { path, offset, bytes_max, .. } => {
                 self.read(&path, offset, bytes_max)
+            }
+            Question::SearchFile { path, pattern, offset, line, hits_max, .. } => {
+                let pattern = Pattern::new(&pattern).expect("looked at before");
+                let wanted = Wanted { pattern, offset, line, hits_max: hits_max as usize };
+                self.search(&path, &wanted)
             }
             Question::Exec { .. } => Err(AskError::Invalid("not here".into())),
         };
@@ -530,6 +535,17 @@ impl Cluster for World {
 }
 
 impl World {
+    fn searched(&self, query: Query) -> Page {
+        let past = self.past.lock();
+        let (from, to) = query.range();
+        let mut search = Search::new(query);
+        let rows = past.iter().filter_map(|(key, row)| Some((key, row.as_ref()?)));
+        let mut within = rows.clone().rev().filter(|(key, _)| **key >= from && **key < to);
+        let _ended = within.all(|(key, row)| search.row(key, row));
+        let _ended = rows.clone().all(|(key, row)| search.beginning(key, row));
+        search.page()
+    }
+
     fn list(&self, path: &str) -> Vec<FileEntry> {
         let files = self.files.lock();
         let here = files.iter().filter(|(p, _)| p.rsplit_once('/').map_or("", |(d, _)| d) == path);
@@ -557,6 +573,13 @@ impl World {
         let to = all.len().min(from + max as usize);
         let (offset, size) = (from as u64, all.len() as u64);
         Ok(Answer::File { offset, size, bytes: all[from..to].to_vec() })
+    }
+
+    fn search(&self, path: &str, wanted: &Wanted) -> Result<Answer, AskError> {
+        let files = self.files.lock();
+        let all = files.get(path).ok_or_else(|| AskError::NotFound(path.to_owned()))?;
+        let answer = wanted.search(&mut std::io::Cursor::new(all), all.len() as u64);
+        Ok(answer.expect("bytes in memory"))
     }
 }
 

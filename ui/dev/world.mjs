@@ -66,7 +66,7 @@ export class World {
     dead.engine_away = { since: ago(95), cause: 'connect to /var/run/docker.sock: connection refused' };
     const sick = this.addApp({ id: '/shop/payments', image: 'payments:7', cpus: 0.5, mem: 256, instances: 2, health: true, unhealthy: 2 });
     sick.verdict = verdict('unhealthy', '2 of 2 instances fail HTTP /health', { since: ago(4800), cause: '404 from /health', next: 'look at its log, or correct the path of the check' });
-    this.deployments.set('d0', { id: 'd0000000-1111-4222-8333-444455556666', version: now(), app_ids: [sick.id], step: 1, steps: 1, started_at: ago(4800), actions: [{ app_id: sick.id, action: 'restart', done: 0, of: 2, blocked: '2 of 2 instances fail HTTP /health: 404' }] });
+    this.deployments.set('d0', { id: 'd0000000-1111-4222-8333-444455556666', version: now(), app_ids: [sick.id], step: 1, steps: 1, started_at: ago(4800), by: { uid: 'bob', way: 'cli' }, actions: [{ app_id: sick.id, action: 'restart', done: 0, of: 2, blocked: '2 of 2 instances fail HTTP /health: 404' }] });
     const rolling = this.addApp({ id: '/shop/rolling', image: 'rolling:2', cpus: 0.5, mem: 256, instances: 2, health: true });
     const fresh = rolling.tasks[0];
     delete fresh.healthy;
@@ -295,7 +295,7 @@ export class World {
   }
 
   deploy(app, action) {
-    const d = { id: randomUUID(), version: now(), app_ids: [app.id], step: 1, steps: 1, started_at: now(), actions: [{ app_id: app.id, action, done: 0, of: app.spec.instances }] };
+    const d = { id: randomUUID(), version: now(), app_ids: [app.id], step: 1, steps: 1, started_at: now(), by: { uid: 'admin', way: 'page' }, actions: [{ app_id: app.id, action, done: 0, of: app.spec.instances }] };
     app.version = d.version;
     this.deployments.set(d.id, d);
     if (action === 'restart') for (const t of this.living(app)) Object.assign(t, { goal: 'stop', outdated: true });

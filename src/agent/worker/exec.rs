@@ -14,8 +14,8 @@ use tokio::{
 
 use super::{Input, Worker};
 use crate::{
-    agent::runtime::Runtime,
-    base::error::chain,
+    agent::{runtime::Runtime, sandbox::search::Wanted as Sought},
+    base::{error::chain, pattern::Pattern},
     host::docker::{
         EngineError,
         session::{EndPlan, ExecPlan},
@@ -113,6 +113,22 @@ impl Worker {
             }
             Question::ListFiles { instance, incarnation, path } => {
                 Box::new(move || sandboxes.list(instance.as_str(), incarnation, &path))
+            }
+            Question::SearchFile {
+                instance,
+                incarnation,
+                path,
+                pattern,
+                offset,
+                line,
+                hits_max,
+            } => {
+                let pattern = Pattern::new(&pattern).map_err(AskError::Invalid);
+                let hits_max = hits_max as usize;
+                Box::new(move || {
+                    let sought = Sought { pattern: pattern?, offset, line, hits_max };
+                    sandboxes.search(instance.as_str(), incarnation, &path, &sought)
+                })
             }
             Question::ReadFile { instance, incarnation, path, offset, bytes_max } => {
                 Box::new(move || {

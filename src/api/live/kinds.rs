@@ -4,7 +4,10 @@
 //! everything else. Beside the state a row depends on leader memory (why an app waits, what a node
 //! uses).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     collection::Collection,
@@ -22,6 +25,9 @@ use crate::{
     core::State,
     model::{AppId, DeploymentId, NodeId},
 };
+
+/// A deployment's row is looked at again for so long, whether it moves or not.
+const YOUNG: Duration = Duration::from_secs(5);
 
 /// Apps, with those that need attention.
 pub struct Apps {
@@ -154,5 +160,11 @@ impl Collection for Deployments {
         let new = interval.view.state;
         let of_apps = interval.apps.iter().filter_map(|app| new.index.locks.get(app).cloned());
         changed(&interval.old.deployments, &new.deployments).chain(of_apps).collect()
+    }
+
+    /// Those that began just now: who did it is in the history a moment later.
+    fn watched(&self, state: &State) -> BTreeSet<DeploymentId> {
+        let young = state.deployments.values().filter(|d| state.at.since(d.started_at) < YOUNG);
+        young.map(|deployment| deployment.id.clone()).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regex::Regex;
+use crate::base::pattern::Pattern;
 
 /// A line is told as far as this.
 pub const LINE_BYTES_MAX: usize = 64 << 10;
@@ -21,7 +21,7 @@ pub struct Wanted {
     pub before: Option<i64>,
     /// From this one on, the oldest first.
     pub after: Option<i64>,
-    pub grep: Option<Regex>,
+    pub grep: Option<Pattern>,
     /// Lines of one stream.
     pub lines_max: usize,
     /// Bytes of one stream.
@@ -31,7 +31,7 @@ pub struct Wanted {
 impl Wanted {
     /// Whether the pattern, where there is one, is in the text.
     pub fn matches(&self, text: &str) -> bool {
-        self.grep.as_ref().is_none_or(|grep| grep.is_match(text))
+        self.grep.as_ref().is_none_or(|grep| grep.is_match(text.as_bytes()))
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     Iso, View,
+    history::{ByRow, by_row},
     lookup::{is_up, spec},
     verdict::{Standing, Verdict, verdict},
 };
@@ -27,6 +28,9 @@ pub struct DeploymentRow<'a> {
     /// Apps that were not there before: taking the deployment back removes them.
     creates: Vec<&'a str>,
     started_at: Iso,
+    /// On whose word it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<ByRow>,
     actions: Vec<ActionRow<'a>>,
 }
 
@@ -62,6 +66,7 @@ pub fn row<'a>(view: &View<'a>, deployment: &'a Deployment) -> DeploymentRow<'a>
             .map(|(app, _)| app.as_str())
             .collect(),
         started_at: Iso(deployment.started_at),
+        by: view.cluster.begun_by(deployment).as_ref().map(by_row),
         actions,
     }
 }

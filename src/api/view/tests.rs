@@ -13,6 +13,7 @@ use crate::{
     core::{
         NodeCommand, TaskCommand, WorkloadCommand,
         apply::tests::world::{self, World, app as an_app, checked},
+        backoff::Delay,
         command::PutApps,
         place::report::{Advice, Lower, Remedy},
     },
@@ -179,7 +180,7 @@ fn failures_delay_then_loop_and_are_forgotten_once_it_runs_steadily() {
     let id = story.instances().remove(0);
     story.w.report(&id, Condition::Failed);
     let told = story.told(Standing::Delayed);
-    let until = story.w.state.delays[&AppId::parse("/a")].until;
+    let Delay { until, failed_at: first, .. } = *story.w.state.delays[&AppId::parse("/a")];
     assert_eq!(told.sentence, format!("it ended once; the next start is held back until {until}"));
     assert_eq!(told.cause.as_deref(), Some("told"));
     assert_eq!(told.next.as_deref(), Some("read its output: tepui log /a"));
@@ -189,6 +190,9 @@ fn failures_delay_then_loop_and_are_forgotten_once_it_runs_steadily() {
     story.fail(1);
     let told = story.told(Standing::CrashLooping);
     assert!(told.sentence.starts_with("it ended 3 times in a row soon after its start; the next"));
+    let last = story.w.state.delays[&AppId::parse("/a")].failed_at;
+    assert!(first < last, "{first} {last}");
+    assert_eq!(told.since.map(|since| since.0), Some(first), "it loops since the first of them");
     story.w.launch_all();
     let id = story.instances().remove(0);
     story.w.report(&id, Condition::Running);

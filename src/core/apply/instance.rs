@@ -5,6 +5,7 @@
 
 use super::tx::Tx;
 use crate::{
+    base::level,
     core::{
         backoff::Delay,
         command::{Accepted, Launch, Rejected},
@@ -219,6 +220,9 @@ fn delay_next(tx: &mut Tx<'_>, instance: &Instance) {
     let Some(app) = instance.app() else { return };
     let Some(spec) = tx.state.spec(app).cloned() else { return };
     let before = tx.state.delays.get(app).cloned();
-    let delay = Delay::after(before.as_deref(), &spec.backoff, spec.last_config_change_at, tx.at());
+    let mut delay =
+        Delay::after(before.as_deref(), &spec.backoff, spec.last_config_change_at, tx.at());
+    // Masters of a release before this write no such field: all are to have the same state.
+    delay.first_at = delay.first_at.filter(|_| tx.state.level() >= level::FIRST_FAILURE);
     tx.put(app.clone(), delay);
 }

@@ -9,6 +9,7 @@ use crate::{
         wire::{Fields, Value as _},
     },
     core::table::RowKey,
+    model::Deployment,
 };
 
 /// What is looked for. All that is said has to hold.
@@ -111,6 +112,17 @@ struct Sieve {
 }
 
 impl Query {
+    /// For the record of what a deployment began with.
+    pub fn beginning(deployment: &Deployment) -> Self {
+        Self {
+            of: Some(deployment.id.to_string()),
+            kinds: vec![Kind::Change],
+            since: Some(deployment.started_at),
+            limit: 1,
+            ..Self::default()
+        }
+    }
+
     /// The rows to look at: from the first key on, up to the second and without it.
     pub fn range(&self) -> (RowKey, RowKey) {
         let from = self.after.map_or(Cursor::FIRST, |after| after.next().max(Cursor::FIRST));

@@ -177,3 +177,30 @@ async fn a_hundred_thousand_records_are_searched() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_began_a_deployment_is_found_once_its_record_is_written() {
+    let store = MemoryDisk::default().open();
+    let history = History::new(store.clone());
+    let began = Record { kind: Kind::Change, ..record(5) };
+    let deployment = |id: Option<DeploymentId>| Deployment {
+        id: id.unwrap(),
+        version: began.at,
+        started_at: began.at,
+        steps: Vec::new(),
+        current_step: 0,
+        changes: BTreeMap::new(),
+        victims: Default::default(),
+    };
+    let wanted = deployment(began.deployment.clone());
+    // It is shown before the store has it, and asked for again.
+    assert_eq!(history.begun_by(&wanted, began.at), None);
+    let row = (Cursor { revision: 5, n: 1 }.row(), Some(encode(&began)));
+    store::write(&store, Write::Rows { rows: [row].into(), marker: vec![1] }).await.unwrap();
+    fill(&store, 6, 100).await;
+    assert_eq!(history.begun_by(&wanted, began.at).map(|by| by.uid), Some("user5".into()));
+    // What the cluster began, or what is too old to be told, is not looked for without end.
+    let other = deployment(Some("other".to_owned().into()));
+    assert_eq!(history.begun_by(&other, began.at + WRITTEN_WITHIN), None);
+    assert_eq!(history.begun.lock().get(&other.id), Some(&None));
+}

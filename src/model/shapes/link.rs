@@ -3,7 +3,7 @@
 use crate::{
     choice, message,
     model::link::{
-        Answer, AskError, Asked, Channel, EngineAway, FileEntry, FromAgent, Greeting, Hello,
+        Answer, AskError, Asked, Channel, EngineAway, FileEntry, FromAgent, Greeting, Hello, Hit,
         Masters, Order, Question, Report, TaskUsage, ToAgent, Usage,
     },
     numbers,
@@ -68,6 +68,15 @@ choice!(Question {
     2: ReadFile { 1: instance, 2: incarnation, 3: path, 4: offset, 5: bytes_max },
     3: Exec { 1: instance, 2: container, 3: command, 4: tty, 5: stdin },
     4: Usage,
+    5: SearchFile {
+        1: instance,
+        2: incarnation,
+        3: path,
+        4: pattern,
+        5: offset,
+        6: line,
+        7: hits_max,
+    },
 });
 message!(Asked { 1: node, 2: question });
 choice!(Answer {
@@ -75,7 +84,9 @@ choice!(Answer {
     2: File { 1: offset, 2: size, 3: bytes },
     3: Started,
     4: Usage(it),
+    5: Searched { 1: hits, 2: offset, 3: line, 4: size },
 });
+message!(Hit { 1: line, 2: offset, 3: n_bytes, 4: text, 5: is_cut });
 choice!(AskError {
     1: NotFound(it),
     2: Invalid(it),

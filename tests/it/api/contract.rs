@@ -393,6 +393,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/tasks/{id}", "/tasks/nope".into()),
         ("/tasks/{id}/files", format!("/tasks/{web}/files")),
         ("/tasks/{id}/files", format!("/tasks/{web}/files?path=../x")),
+        ("/tasks/{id}/files/search", format!("/tasks/{web}/files/search?path=stdout&grep=t")),
+        ("/tasks/{id}/files/search", format!("/tasks/{web}/files/search?path=stdout")),
+        ("/tasks/{id}/files/search", format!("/tasks/{web}/files/search?path=../x&grep=t")),
         ("/tasks/{id}/log", format!("/tasks/{web}/log")),
         ("/tasks/{id}/log", format!("/tasks/{web}/log?offset=x")),
         ("/tasks/{id}/log", format!("/tasks/{web}/log?file=nope")),
@@ -462,6 +465,9 @@ async fn answers_are_what_the_document_says_field_by_field() {
     // A line that is longer than what is told of one, and has not ended.
     world.files.lock().insert("stdout".into(), vec![b'x'; 70 << 10]);
     c.ask(&world, Method::GET, "/logs", "/logs?of=/web", "").await;
+    let search = "files/search?path=stdout&grep=x";
+    c.ask(&world, Method::GET, "/tasks/{id}/files/search", &format!("/tasks/{web}/{search}"), "")
+        .await;
     for path in ["/nodes/a1", "/nodes/p1", "/nodes/nope"] {
         c.ask(&world, Method::DELETE, "/nodes/{id}", path, "").await;
     }
@@ -472,7 +478,11 @@ async fn answers_are_what_the_document_says_field_by_field() {
         c.ask(&world, Method::DELETE, "/invitations/{id}", path, "").await;
     }
     world.away.lock().extend(world.state().nodes.keys().cloned());
-    for (template, path) in [("/tasks/{id}/log", "log"), ("/tasks/{id}/files", "files")] {
+    for (template, path) in [
+        ("/tasks/{id}/log", "log"),
+        ("/tasks/{id}/files", "files"),
+        ("/tasks/{id}/files/search", search),
+    ] {
         c.ask(&world, Method::GET, template, &format!("/tasks/{web}/{path}"), "").await;
     }
     a_day(&world);
@@ -539,4 +549,6 @@ async fn rolled_back(c: &mut Check<'_>, world: &Arc<World>, app: &str) {
     c.ask(world, Method::POST, "/apps/{id}/rollback", "/apps/nope/rollback", &body).await;
     c.ask(world, Method::GET, "/apps/{id}/versions", &format!("/apps/{app}/versions"), "").await;
     c.ask(world, Method::GET, "/history", "/history", "").await;
+    // What somebody began says so.
+    c.ask(world, Method::GET, "/deployments", "/deployments", "").await;
 }

@@ -44,10 +44,10 @@ async fn lists_are_plain_tables() {
     site.check(
         "deployment list",
         expect![[r#"
-        ID                                    STEP  AGE  APPS  NOW
-        ad632be8-5627-4f8b-aa7a-29e2e0af77c4  2/2   0s   /big  scale /big 0/1
-        exit 0
-    "#]],
+            ID                                    STEP  AGE  BY  APPS  NOW
+            ad632be8-5627-4f8b-aa7a-29e2e0af77c4  2/2   0s   -   /big  scale /big 0/1
+            exit 0
+        "#]],
     )
     .await;
     site.check("task list --app /prod/web", expect![[r#"

@@ -299,6 +299,12 @@ async fn output_is_read_by_lines_and_followed_to_the_end() {
         site.run(&format!("task download {task} stdout")).await,
         "one\ntwo\nthree\nexit 0\n"
     );
+    let found = site.run(&format!("task grep {task} T -i")).await;
+    assert_eq!(found, "2:two\n3:three\nexit 0\n");
+    let found = site.run(&format!("task grep {task} [aeiou] -n 2")).await;
+    assert!(found.starts_with("1:one\n2:two\n! 8B of 14B were looked through"), "{found}");
+    let found = site.run(&format!("task grep {task} four")).await;
+    assert_eq!(found, "! no line of stdout matches\nexit 0\n");
     site.check(
         &format!("log {task} -F nothing"),
         expect![[r#"

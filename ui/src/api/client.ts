@@ -8,6 +8,7 @@ import type {
   Efficiency,
   Error as ErrorBody,
   FileEntry,
+  FileSearch,
   History,
   Instance,
   LogChunk,
@@ -263,6 +264,9 @@ export const api = {
   logs: (query: Record<string, string>, signal?: AbortSignal) =>
     get<Logs>(`${OWN}/logs?${new URLSearchParams(query)}`, signal),
   logsPath: (query: Record<string, string>) => `${OWN}/logs?${new URLSearchParams({ ...query, follow: 'true' })}`,
+  /** Lines of a file that match, from a place in it on. */
+  searchFile: (task: string, query: Record<string, string>, signal: AbortSignal) =>
+    get<FileSearch>(`${OWN}/tasks/${segment(task)}/files/search?${new URLSearchParams(query)}`, signal),
   logPath: (task: string, query: Record<string, string>) =>
     `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams(query)}`,
   downloadPath: (task: string, path: string) =>

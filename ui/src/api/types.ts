@@ -774,6 +774,7 @@ export interface Deployment {
   /** Apps that were not there before: taking the deployment back removes them. */
   creates: string[];
   started_at: Time;
+  by?: HistoryBy;
   /** Of the current step. */
   actions: DeploymentAction[];
 }
@@ -977,6 +978,29 @@ export interface LogStream {
   stream: 'stdout' | 'stderr';
   /** Where the file goes on after this answer. */
   next_offset: number;
+export interface FileSearch {
+  hits: FileHit[];
+  /** Where the search goes on. */
+  offset: number;
+  /** The number of the line there. */
+  line: number;
+  /** Of the file, at present. */
+  size_bytes: number;
+}
+
+export interface FileHit {
+  /** The number of the line, from 1. */
+  line: number;
+  /** Of the first match in it, in the file. */
+  offset: number;
+  /** Of the match. */
+  n_bytes: number;
+  /** The line; of one of more than 400 bytes what is around the match. */
+  text: string;
+  /** The line is longer than `text`. */
+  cut?: boolean;
+}
+
   /**
    * Why not all of it was looked at; `behind` of a followed one that wrote faster than it was read, of which a part was left out.
    */

@@ -1,21 +1,17 @@
-// Files of an instance: folders with sizes, the text of a file or its end as it grows, downloads. What
-// has ended is shown for as long as its node keeps it.
+// Files of an instance: folders with sizes, and one file (`preview.tsx`). What has ended is shown for as long
+// as its node keeps it.
 import { useQuery } from '@tanstack/react-query';
-import { Download, File, Folder, RefreshCw } from 'lucide-react';
-import { useEffect, useRef, useState } from 'react';
-import { ApiError, api } from '../api/client';
+import { File, Folder, RefreshCw } from 'lucide-react';
+import { useState } from 'react';
+import { api } from '../api/client';
 import type { FileEntry } from '../api/types';
-import { Age, Button, Failure } from '../components/ui';
+import { Age, Failure } from '../components/ui';
 import { visible } from '../lib/ansi';
 import { bytes } from '../lib/format';
 import { say } from '../words';
 import type { Tab } from './dock';
 import css from './dock.module.css';
-
-/** What is read of a file: its beginning, or its end. */
-const PREVIEW_BYTES = 128 * 1024;
-/** How often a file whose end is watched is looked at. */
-const LOOK_MS = 1_500;
+import { Preview } from './preview';
 
 export default function Files({ tab }: { tab: Tab }) {
   const [path, setPath] = useState('');
@@ -102,56 +98,5 @@ function Entry({ entry, current, onOpen }: { entry: FileEntry; current: boolean;
         <Age at={entry.modified_at} />
       </span>
     </button>
-  );
-}
-
-/** Whether a text is none: of bytes that stand for no characters a reader has nothing. */
-function binary(text: string): boolean {
-  return /\u0000/.test(text.slice(0, 8_192)) || (text.match(/\ufffd/g)?.length ?? 0) > text.length / 20;
-}
-
-function Preview({ task, file }: { task: string; file: FileEntry }) {
-  const [tail, setTail] = useState(false);
-  const piece = useQuery({
-    queryKey: ['file', task, file.path, tail],
-    queryFn: ({ signal }) => api.piece(task, file.path, tail ? -PREVIEW_BYTES : 0, PREVIEW_BYTES, signal),
-    refetchInterval: tail ? LOOK_MS : false,
-  });
-  const box = useRef<HTMLPreElement>(null);
-  const data = piece.data;
-  useEffect(() => {
-    if (tail && box.current && data) box.current.scrollTop = box.current.scrollHeight;
-  }, [tail, data]);
-  const denied = piece.error instanceof ApiError;
-  return (
-    <>
-      <div className={css.viewBar}>
-        <code title={visible(file.path)}>{visible(file.name)}</code>
-        <Button kind="quiet" aria-pressed={tail} onClick={() => setTail(!tail)}>
-          {tail ? say('files.follows') : say('files.follow')}
-        </Button>
-        <a
-          className={css.link}
-          href={api.downloadPath(task, file.path)}
-          download={file.name}
-          aria-label={say('files.downloadOf', { name: visible(file.name), size: bytes(file.size_bytes) })}
-          title={say('files.download', { size: bytes(file.size_bytes) })}
-        >
-          <Download size={16} aria-hidden />
-        </a>
-      </div>
-      {denied && <Failure error={piece.error} retry={() => void piece.refetch()} />}
-      {data && binary(data.data) && <p className={css.none}>{say('files.binary')}</p>}
-      {data && !binary(data.data) && (
-        <pre className={css.text} ref={box} tabIndex={0} aria-label={say('files.content', { name: visible(file.name) })}>
-          {data.offset > 0 && <span className="muted">{`${say('files.before', { size: bytes(data.offset) })}\n`}</span>}
-          {visible(data.data)}
-          {!tail && data.eof !== true && (
-            <span className="muted">{`\n${say('files.more', { size: bytes(PREVIEW_BYTES) })}`}</span>
-          )}
-          {data.data === '' && <span className="muted">{say('files.empty')}</span>}
-        </pre>
-      )}
-    </>
   );
 }

@@ -1,6 +1,6 @@
 // Numbers and words as a reader sees them.
-import type { Instance } from '../api/types';
-import { currentLanguage, number } from '../words';
+import type { HistoryBy, Instance } from '../api/types';
+import { currentLanguage, number, sayAny } from '../words';
 
 /** CPU shares: at most three decimals, none when whole; what is not nothing never reads as 0. */
 export function cpus(value: number): string {
@@ -128,4 +128,9 @@ export function shortTask(task: Instance): string {
 /** What runs: the image without registry host, or the first line of the command. */
 export function whatRuns(app: { image?: string; cmd?: string }): string {
   return app.image ?? app.cmd?.split('\n')[0] ?? '';
+}
+
+/** By what way somebody did something. */
+export function wayOf({ way }: HistoryBy): string {
+  return sayAny(`activity.way.${way}`) ?? way;
 }

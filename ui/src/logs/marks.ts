@@ -1,16 +1,7 @@
 // What is looked for in the lines that are shown: a pattern, its hits in a text and among the lines.
 import { type Look, spans } from '../lib/ansi';
+import { places } from '../lib/pattern';
 import { isHit, type Line } from './line';
-
-/** The pattern as the page marks it; nothing where the browser has another notion of it. */
-export function marker(pattern: string, cased = false): RegExp | undefined {
-  if (!pattern) return undefined;
-  try {
-    return new RegExp(pattern, cased ? 'g' : 'gi');
-  } catch {
-    return undefined;
-  }
-}
 
 export interface Piece extends Look {
   text: string;
@@ -37,11 +28,6 @@ export function pieces(text: string, by: RegExp | undefined): Piece[] {
     begin = end;
   }
   return out;
-}
-
-function places(text: string, by: RegExp): [from: number, to: number][] {
-  const found = [...text.matchAll(by)].filter((match) => match[0] !== '');
-  return found.map((match) => [match.index, match.index + match[0].length]);
 }
 
 /** The places of the lines that match. */

@@ -3,6 +3,7 @@
 import { ApiError, api } from '../api/client';
 import { readEvents } from '../api/sse';
 import type { Logs, LogStream } from '../api/types';
+import { asking } from '../lib/pattern';
 import { followed, type Held, isApart, joined, NOTHING, preceded, since } from './held';
 import { type Line, made } from './line';
 
@@ -121,7 +122,7 @@ export class Reader {
     return {
       of,
       ...(stream && { stream }),
-      ...(grep && { grep: cased ? grep : `(?i)${grep}` }),
+      ...(grep && { grep: asking(grep, cased) }),
       ...(previous && { previous: 'true' }),
     };
   }

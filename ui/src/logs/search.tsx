@@ -1,13 +1,11 @@
 // The search: a pattern, what counts as a match, and the way from match to match.
 import { ArrowDown, ArrowUp, CaseSensitive, Filter } from 'lucide-react';
-import { useEffect, useRef, useState } from 'react';
+import { SearchField } from '../components/searchfield';
 import { Button } from '../components/ui';
 import { say } from '../words';
 import type { Address } from './address';
 import type { Set } from './tools';
 import css from './tools.module.css';
-
-const TYPING_MS = 300;
 
 interface Props {
   address: Address;
@@ -24,7 +22,7 @@ export function Search({ address, set, narrow, n, at, onHit }: Props) {
   const { grep, cased, all } = address;
   return (
     <div className={css.search} role="search">
-      <Field value={grep} onChange={(text) => set({ grep: text, at: undefined, line: undefined })} onHit={onHit} />
+      <SearchField value={grep} onChange={(text) => set({ grep: text, at: undefined, line: undefined })} onHit={onHit} />
       {!narrow && (
         <>
           <Button kind="quiet" aria-pressed={cased} aria-label={say('log.cased')} title={say('log.cased')} onClick={() => set({ case: !cased })}>
@@ -49,35 +47,5 @@ export function Search({ address, set, narrow, n, at, onHit }: Props) {
         </>
       )}
     </div>
-  );
-}
-
-/** What is typed is looked for when the typing rests; Enter goes from match to match. */
-function Field({ value, onChange, onHit }: { value: string; onChange: (text: string) => void; onHit: (step: 1 | -1) => void }) {
-  const [text, setText] = useState(value);
-  const told = useRef(onChange);
-  told.current = onChange;
-  useEffect(() => {
-    if (text === value) return;
-    const timer = setTimeout(() => told.current(text), TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [text, value]);
-  return (
-    <input
-      type="text"
-      value={text}
-      spellCheck={false}
-      autoCapitalize="off"
-      autoComplete="off"
-      onChange={(event) => setText(event.target.value)}
-      onKeyDown={(event) => {
-        if (event.key !== 'Enter') return;
-        event.preventDefault();
-        if (text === value) onHit(event.shiftKey ? -1 : 1);
-        else onChange(text);
-      }}
-      placeholder={say('log.searchHint')}
-      aria-label={say('log.search')}
-    />
   );
 }

@@ -7,8 +7,8 @@ import type { Attempt, HistoryRecord } from '../api/types';
 import { said, Told, Wrong } from '../components/said';
 import { Button, Empty, Failure, PageHead, Panel, Skeleton } from '../components/ui';
 import { plainText } from '../lib/ansi';
-import { appHref, dateAndTime, dayOrTime, took } from '../lib/format';
-import { say, sayAny } from '../words';
+import { appHref, dateAndTime, dayOrTime, took, wayOf } from '../lib/format';
+import { say } from '../words';
 import css from './activity.module.css';
 import { behind, folded, type Row, usePast } from './past';
 import { Title } from './services';
@@ -151,7 +151,7 @@ function Entry({ row, of, marked }: { row: Row; of?: string | undefined; marked:
       <div className={css.by}>
         {record.by && (
           <span title={record.by.peer ? say('activity.from', { peer: record.by.peer }) : undefined}>
-            {record.by.uid} <span className="muted">· {sayAny(`activity.way.${record.by.way}`) ?? record.by.way}</span>
+            {record.by.uid} <span className="muted">· {wayOf(record.by)}</span>
           </span>
         )}
         {record.attempt && !isLoop && (

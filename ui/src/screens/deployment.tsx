@@ -4,7 +4,7 @@ import type { Deployment, Verdict } from '../api/types';
 import { said, Told } from '../components/said';
 import { Mark } from '../components/status';
 import { Age } from '../components/ui';
-import { appHref } from '../lib/format';
+import { appHref, wayOf } from '../lib/format';
 import { isSaid, lookOf, needsAttention } from '../lib/status';
 import { say } from '../words';
 import css from './deployment.module.css';
@@ -48,6 +48,7 @@ export function DeploymentRow({
               )}
               <span className="muted">
                 <Age at={deployment.started_at} />
+                {deployment.by && ` · ${deployment.by.uid} · ${wayOf(deployment.by)}`}
               </span>
             </span>
             {action.blocked && !told?.has(action.app_id) && !isSaid(deployment.verdict, action.blocked) && (

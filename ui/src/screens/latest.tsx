@@ -6,8 +6,8 @@ import { useFromRows, useRenewed } from '../api/hooks';
 import type { HistoryRecord } from '../api/types';
 import { Told } from '../components/said';
 import { Age, Panel, Skeleton } from '../components/ui';
-import { appHref } from '../lib/format';
-import { say, sayAny } from '../words';
+import { appHref, wayOf } from '../lib/format';
+import { say } from '../words';
 import css from './latest.module.css';
 
 /** What has an end of its own stands in the lists beside it: crashes and checks are told as troubles. */
@@ -54,7 +54,7 @@ function Line({ record }: { record: HistoryRecord }) {
       </span>
       <span className={css.by}>
         <Age at={at} ago />
-        {by && ` · ${by.uid} · ${sayAny(`activity.way.${by.way}`) ?? by.way}`}
+        {by && ` · ${by.uid} · ${wayOf(by)}`}
       </span>
     </li>
   );

@@ -130,7 +130,7 @@ impl Facts<'_> {
         let is_again = self.instance.incarnation > 1;
         (is_again && !is_steady(delay, started_at, self.view.now)).then(|| {
             let text = format!("runs again, after {} ends in a row", delay.n_failures);
-            Verdict::of(Standing::CrashLooping, text, started_at).next(self.log_next())
+            Verdict::of(Standing::CrashLooping, text, delay.began_at()).next(self.log_next())
         })
     }
 

@@ -225,7 +225,7 @@ impl<'a> Facts<'a> {
         if delay.until > self.view.now && self.n_waiting() > 0 {
             text.push_str(&format!("; the next start is held back until {}", delay.until));
         }
-        Some(self.failed(Verdict::of(standing, text, Some(delay.failed_at))))
+        Some(self.failed(Verdict::of(standing, text, Some(delay.began_at()))))
     }
 
     fn delayed(&self) -> Option<Verdict> {

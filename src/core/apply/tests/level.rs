@@ -2,9 +2,13 @@
 
 use super::world::*;
 use crate::{
-    base::level::LEVEL,
-    core::{ClusterCommand, Command, NodeCommand, Rejected},
-    model::master::{Addresses, Master},
+    base::level::{FIRST_FAILURE, LEVEL},
+    core::{ClusterCommand, Command, NodeCommand, Rejected, backoff::Delay, state::Cluster},
+    model::{
+        instance::Condition,
+        master::{Addresses, Master},
+        path::AppId,
+    },
 };
 
 /// What only the next release can do.
@@ -72,4 +76,29 @@ fn who_cannot_do_what_the_cluster_does_is_refused_in_words() {
     assert!(rejected.starts_with(&format!("master 4 can do level {LEVEL}, ")), "{rejected}");
     w.ok(agent(0, NEXT));
     w.ok(master(4, 70));
+}
+
+#[test]
+fn when_failures_in_a_row_began_is_kept_from_its_level_on() {
+    let mut w = World::new(1);
+    w.put(app("/a", 1));
+    w.settle();
+    let at_level = |w: &mut World, level: u32| {
+        let now = w.state.cluster.as_deref().cloned().unwrap();
+        w.state.cluster = Some(Cluster { level, ..now }.into());
+    };
+    let fail = |w: &mut World| -> Delay {
+        let id = w.state.instances.keys().next().cloned().unwrap();
+        w.launch_all();
+        w.report(&id, Condition::Running);
+        w.report(&id, Condition::Failed);
+        (*w.state.delays[&AppId::parse("/a")]).clone()
+    };
+    at_level(&mut w, FIRST_FAILURE - 1);
+    let first = fail(&mut w);
+    assert_eq!((first.n_failures, first.first_at), (1, None), "masters of before have the same");
+    at_level(&mut w, FIRST_FAILURE);
+    let second = fail(&mut w);
+    assert_eq!((second.n_failures, second.first_at), (2, Some(first.failed_at)));
+    assert_eq!(fail(&mut w).first_at, Some(first.failed_at));
 }
