@@ -7,6 +7,7 @@
 pub mod command;
 pub mod refusal;
 pub mod change;
+pub mod told;
 pub mod state;
 mod entity;
 pub mod table;

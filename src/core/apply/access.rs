@@ -3,7 +3,12 @@
 use super::tx::Tx;
 use crate::{
     choice,
-    core::{Accepted, Rejected, Thing, command::Expect, state::Cluster},
+    core::{
+        Accepted, Rejected, Thing,
+        command::Expect,
+        state::Cluster,
+        told::{Kind, Told},
+    },
     model::access::{Role, RoleSettings, User},
 };
 
@@ -41,6 +46,23 @@ pub(super) fn run(tx: &mut Tx<'_>, command: &AccessCommand) -> Result<Accepted, 
         AccessCommand::PutRole(settings) => Ok(put_role(tx, settings)),
         AccessCommand::DeleteRole(role) => delete_role(tx, role),
     }
+}
+
+pub(super) fn told(command: &AccessCommand) -> Told {
+    let (of, text) = match command {
+        AccessCommand::PutUser { user, .. } => (&*user.uid, "user set"),
+        AccessCommand::DeleteUser(uid) => (&**uid, "user deleted"),
+        AccessCommand::RevokeTokens(Some(uid)) => (&**uid, "tokens taken back"),
+        AccessCommand::RevokeTokens(None) => ("", "tokens of all users taken back"),
+        AccessCommand::RotateSecret(_) => {
+            ("", "secret of tokens renewed; all have to sign in again")
+        }
+        AccessCommand::PutRole(settings) => {
+            (settings.role.as_str(), "settings of the role changed")
+        }
+        AccessCommand::DeleteRole(role) => (role.as_str(), "settings of the role ended"),
+    };
+    Told::new(Kind::Access, of, text)
 }
 
 fn put_user(tx: &mut Tx<'_>, user: &User, expect: Expect) -> Result<Accepted, Rejected> {

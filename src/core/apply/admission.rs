@@ -13,6 +13,7 @@ use crate::{
     core::{
         Accepted, Rejected,
         state::{Cluster, State},
+        told::{Kind, Told},
     },
     message,
     model::{
@@ -99,6 +100,10 @@ pub(super) fn run(tx: &mut Tx<'_>, command: &AdmissionCommand) -> Result<Accepte
         AdmissionCommand::Disinvite { digest } => disinvite(tx, digest),
         AdmissionCommand::SeatMaster(seat) => seat_master(tx, seat),
     }
+}
+
+pub(super) fn told(_: &AdmissionCommand) -> Told {
+    Told::new(Kind::Node, "", "let a node in")
 }
 
 /// A new invitation.

@@ -11,6 +11,7 @@ use crate::{
     core::{
         Accepted, Rejected, Thing,
         state::{Cluster, Group, State},
+        told::{Kind, Told},
     },
     message,
     model::{access::User, master::Master, path::PathId},
@@ -61,6 +62,26 @@ pub(super) fn run(tx: &mut Tx<'_>, command: &ClusterCommand) -> Result<Accepted,
         ClusterCommand::RemoveMaster(id) => remove(tx, *id),
         ClusterCommand::StandBy { master, stands_by } => stand_by(tx, *master, *stands_by),
     }
+}
+
+pub(super) fn told(command: &ClusterCommand) -> Told {
+    let of = match command {
+        ClusterCommand::RemoveMaster(id) | ClusterCommand::StandBy { master: id, .. } => {
+            id.to_string()
+        }
+        ClusterCommand::Init(_)
+        | ClusterCommand::RegisterMaster(_)
+        | ClusterCommand::RaiseLevel(_) => String::new(),
+    };
+    let text = match command {
+        ClusterCommand::Init(_) => "cluster made".to_owned(),
+        ClusterCommand::RegisterMaster(master) => format!("master {} started", master.id),
+        ClusterCommand::RaiseLevel(to) => format!("level raised to {to}"),
+        ClusterCommand::RemoveMaster(_) => "master removed".to_owned(),
+        ClusterCommand::StandBy { stands_by: true, .. } => "master to stand by".to_owned(),
+        ClusterCommand::StandBy { .. } => "master to decide again".to_owned(),
+    };
+    Told::new(Kind::Cluster, of, text)
 }
 
 fn init(tx: &mut Tx<'_>, init: &Init) -> Result<Accepted, Rejected> {

@@ -28,6 +28,7 @@ use super::{
     change::Change,
     command::{Outcome, Stamped},
     state::State,
+    told::Told,
 };
 use crate::{base::limit, choices};
 use tx::Tx;
@@ -46,6 +47,13 @@ macro_rules! command_families {
             fn run(&self, tx: &mut Tx<'_>) -> Outcome {
                 match self {
                     $(Self::$name(command) => $module::run(tx, command),)*
+                }
+            }
+
+            /// What it is in words.
+            pub fn told(&self) -> Told {
+                match self {
+                    $(Self::$name(command) => $module::told(command),)*
                 }
             }
         }

@@ -3,7 +3,10 @@
 use super::{admission, gate, instance::end, tx::Tx};
 use crate::{
     choice,
-    core::{Accepted, Rejected, Thing},
+    core::{
+        Accepted, Rejected, Thing,
+        told::{Kind, Told},
+    },
     model::{
         instance::{End, Goal, Instance, Phase},
         node::{Duty, Node, NodeId, NodeInfo, Reach},
@@ -41,6 +44,23 @@ pub(super) fn run(tx: &mut Tx<'_>, command: &NodeCommand) -> Result<Accepted, Re
         NodeCommand::NodeDuty { node, duty } => set_duty(tx, node, *duty),
         NodeCommand::RemoveNode(node) => remove(tx, node),
     }
+}
+
+pub(super) fn told(command: &NodeCommand) -> Told {
+    let (node, text) = match command {
+        NodeCommand::RegisterNode(info) => (&info.id, "register"),
+        NodeCommand::NodeReach { node, .. } => (node, "reach"),
+        NodeCommand::NodeDuty { node, duty } => {
+            let text = match duty {
+                Duty::Active => "take work again",
+                Duty::Draining { .. } => "drain",
+                Duty::Drained { .. } | Duty::Deactivated { .. } => "take no new work",
+            };
+            (node, text)
+        }
+        NodeCommand::RemoveNode(node) => (node, "remove"),
+    };
+    Told::new(Kind::Node, node, text)
 }
 
 /// An agent introduces itself, for the first time or again.

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use super::{instance, tx::Tx};
 use crate::{
-    base::limit,
+    base::{limit, units::count},
     choice,
-    core::{Accepted, Rejected},
+    core::{
+        Accepted, Rejected,
+        told::{Kind, Told},
+    },
     message,
     model::{
         instance::{Instance, InstanceId, KillReason, Life, Phase},
@@ -58,6 +61,15 @@ pub(super) fn run(tx: &mut Tx<'_>, command: &TaskCommand) -> Result<Accepted, Re
         TaskCommand::Launch(launches) => Ok(instance::launch(tx, launches)),
         TaskCommand::Report { node, reports } => Ok(instance::report(tx, node, reports)),
         TaskCommand::Expire { inactive, expunge } => Ok(expire(tx, inactive, expunge)),
+    }
+}
+
+pub(super) fn told(command: &TaskCommand) -> Told {
+    match command {
+        TaskCommand::Kill { instances, .. } => {
+            Told::new(Kind::Kill, "", format!("end {}", count(instances.len(), "instance")))
+        }
+        _ => Told::new(Kind::Attempt, "", "instances moved"),
     }
 }
 

@@ -12,7 +12,7 @@ pub use command::{DeployStep, Edit, GroupChange, GroupEdit, PutApps, Scale, Work
 
 use super::{instance::order_kill, past, tx::Tx};
 use crate::{
-    base::{clock::Timestamp, limit},
+    base::{clock::Timestamp, limit, units::count},
     core::{
         Accepted, Rejected, Thing,
         backoff::Delay,
@@ -20,6 +20,7 @@ use crate::{
         command::Expect,
         deploy,
         state::{App, Group, State},
+        told::{Kind, Told},
     },
     model::{
         deployment::{Deployment, DeploymentId, Transition},
@@ -39,6 +40,34 @@ pub(super) fn run(tx: &mut Tx<'_>, command: &WorkloadCommand) -> Result<Accepted
         WorkloadCommand::DeployStep(it) => step(tx, it),
         WorkloadCommand::Scale(scale) => scale_outside(tx, scale),
         WorkloadCommand::ResetBackoff(app) => reset_backoff(tx, app),
+    }
+}
+
+pub(super) fn told(command: &WorkloadCommand) -> Told {
+    match command {
+        WorkloadCommand::PutApps(put) => {
+            let (n_apps, n_groups) = (put.edits.len(), put.groups.len());
+            let first = put.edits.first().map(|edit| &edit.id);
+            let of = first.or_else(|| put.groups.first().map(|edit| &edit.id));
+            let is_deletion = n_groups == 0 && put.edits.iter().all(|edit| edit.new.is_none());
+            let verb = if is_deletion { "delete" } else { "change" };
+            let text = match n_apps + n_groups {
+                0 | 1 => verb.to_owned(),
+                n => format!("{verb} this and {}", count(n - 1, "other")),
+            };
+            Told::new(Kind::Change, of.map(ToString::to_string).unwrap_or_default(), text)
+        }
+        WorkloadCommand::CancelDeployment { id, undo } => {
+            let verb = if undo.is_some() { "undo" } else { "cancel" };
+            Told::new(Kind::Deployment, "", format!("{verb} deployment {id}"))
+        }
+        WorkloadCommand::DeployStep(step) => {
+            Told::new(Kind::Deployment, "", format!("go on with {}", step.deployment))
+        }
+        WorkloadCommand::Scale(scale) => {
+            Told::new(Kind::Change, &scale.app, "repair the number of instances")
+        }
+        WorkloadCommand::ResetBackoff(app) => Told::new(Kind::Change, app, "end the launch delay"),
     }
 }
 

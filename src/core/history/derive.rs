@@ -6,9 +6,8 @@ use super::{Attempt, Kind, Record, differ::differences};
 use crate::{
     base::{clock::Timestamp, limit, units::count},
     core::{
-        AccessCommand, AdmissionCommand, Change, ClusterCommand, Command, NodeCommand, Outcome,
-        Rejected, Stamped, State, TaskCommand, WorkloadCommand, change::End, command::GroupChange,
-        state::App,
+        AdmissionCommand, Change, ClusterCommand, Command, Outcome, Rejected, Stamped, State,
+        TaskCommand, WorkloadCommand, change::End, command::GroupChange, state::App, told::Told,
     },
     model::{
         AppId, Deployment, Instance, InstanceId, Node, WorkloadSpec,
@@ -79,7 +78,7 @@ impl Made<'_> {
         if self.entry.by.is_none() {
             return;
         }
-        let (kind, of, text) = wanted(&self.entry.command);
+        let Told { kind, of, text } = self.entry.command.told();
         let record = self.tell(kind, of, text);
         (record.refused, record.bad) = (Some(cut(why, TEXT_BYTES_MAX)), true);
     }
@@ -110,7 +109,7 @@ impl Made<'_> {
                 | ClusterCommand::RemoveMaster(_)
                 | ClusterCommand::StandBy { .. },
             ) => {
-                let (kind, of, text) = wanted(command);
+                let Told { kind, of, text } = command.told();
                 self.tell(kind, of, text);
             }
             Command::Workload(WorkloadCommand::PutApps(put)) => {
@@ -340,100 +339,6 @@ impl Made<'_> {
         if old.info.version != new.info.version {
             let (from, to) = (&old.info.version, &new.info.version);
             self.tell(Kind::Node, id, format!("{host} upgraded from tepui {from} to {to}"));
-        }
-    }
-}
-
-/// What a command is about: for what was refused, and for what no change tells.
-fn wanted(command: &Command) -> (Kind, String, String) {
-    match command {
-        Command::Workload(command) => of_workload(command),
-        Command::Task(TaskCommand::Kill { instances, .. }) => {
-            let n = instances.len();
-            (Kind::Kill, String::new(), format!("end {}", count(n, "instance")))
-        }
-        Command::Task(_) => (Kind::Attempt, String::new(), "instances moved".to_owned()),
-        Command::Node(command) => {
-            let (node, text) = match command {
-                NodeCommand::RegisterNode(info) => (info.id.to_string(), "register"),
-                NodeCommand::NodeReach { node, .. } => (node.to_string(), "reach"),
-                NodeCommand::NodeDuty { node, duty } => (
-                    node.to_string(),
-                    match duty {
-                        Duty::Active => "take work again",
-                        Duty::Draining { .. } => "drain",
-                        Duty::Drained { .. } | Duty::Deactivated { .. } => "take no new work",
-                    },
-                ),
-                NodeCommand::RemoveNode(node) => (node.to_string(), "remove"),
-            };
-            (Kind::Node, node, text.to_owned())
-        }
-        Command::Admission(_) => (Kind::Node, String::new(), "let a node in".to_owned()),
-        Command::Access(command) => {
-            let (of, text) = match command {
-                AccessCommand::PutUser { user, .. } => (user.uid.clone(), "user set"),
-                AccessCommand::DeleteUser(uid) => (uid.clone(), "user deleted"),
-                AccessCommand::RevokeTokens(Some(uid)) => (uid.clone(), "tokens taken back"),
-                AccessCommand::RevokeTokens(None) => {
-                    (String::new(), "tokens of all users taken back")
-                }
-                AccessCommand::RotateSecret(_) => {
-                    (String::new(), "secret of tokens renewed; all have to sign in again")
-                }
-                AccessCommand::PutRole(settings) => {
-                    (settings.role.to_string(), "settings of the role changed")
-                }
-                AccessCommand::DeleteRole(role) => (role.to_string(), "settings of the role ended"),
-            };
-            (Kind::Access, of, text.to_owned())
-        }
-        Command::Cluster(command) => {
-            let of = match command {
-                ClusterCommand::RemoveMaster(id) | ClusterCommand::StandBy { master: id, .. } => {
-                    id.to_string()
-                }
-                _ => String::new(),
-            };
-            let text = match command {
-                ClusterCommand::Init(_) => "cluster made".to_owned(),
-                ClusterCommand::RegisterMaster(master) => format!("master {} started", master.id),
-                ClusterCommand::RaiseLevel(to) => format!("level raised to {to}"),
-                ClusterCommand::RemoveMaster(_) => "master removed".to_owned(),
-                ClusterCommand::StandBy { stands_by: true, .. } => "master to stand by".to_owned(),
-                ClusterCommand::StandBy { .. } => "master to decide again".to_owned(),
-            };
-            (Kind::Cluster, of, text)
-        }
-    }
-}
-
-fn of_workload(command: &WorkloadCommand) -> (Kind, String, String) {
-    match command {
-        WorkloadCommand::PutApps(put) => {
-            let (n_apps, n_groups) = (put.edits.len(), put.groups.len());
-            let first = put.edits.first().map(|edit| &edit.id);
-            let of = first.or_else(|| put.groups.first().map(|edit| &edit.id));
-            let is_deletion = n_groups == 0 && put.edits.iter().all(|edit| edit.new.is_none());
-            let verb = if is_deletion { "delete" } else { "change" };
-            let text = match n_apps + n_groups {
-                0 | 1 => verb.to_owned(),
-                n => format!("{verb} this and {}", count(n - 1, "other")),
-            };
-            (Kind::Change, of.map(ToString::to_string).unwrap_or_default(), text)
-        }
-        WorkloadCommand::CancelDeployment { id, undo } => {
-            let verb = if undo.is_some() { "undo" } else { "cancel" };
-            (Kind::Deployment, String::new(), format!("{verb} deployment {id}"))
-        }
-        WorkloadCommand::DeployStep(step) => {
-            (Kind::Deployment, String::new(), format!("go on with {}", step.deployment))
-        }
-        WorkloadCommand::Scale(scale) => {
-            (Kind::Change, scale.app.to_string(), "repair the number of instances".to_owned())
-        }
-        WorkloadCommand::ResetBackoff(app) => {
-            (Kind::Change, app.to_string(), "end the launch delay".to_owned())
         }
     }
 }

@@ -16,6 +16,8 @@ use std::fmt;
 pub use derive::{records, took};
 pub use search::{Found, Page, Query, Search};
 
+pub use super::told::Kind;
+
 use super::{
     Change, Outcome, Stamped, State,
     table::{RowKey, Table},
@@ -32,7 +34,6 @@ use crate::{
         by::By,
         instance::{Condition, KillReason},
     },
-    numbers,
 };
 
 pub use super::table::HISTORY_BYTE as FIRST_BYTE;
@@ -65,26 +66,6 @@ pub struct Record {
     pub bad: bool,
 }
 
-/// What a record tells of.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Kind {
-    /// A service or a group was made, changed, removed.
-    Change,
-    /// A deployment ended.
-    Deployment,
-    /// An attempt of an instance ended.
-    Attempt,
-    /// Somebody wanted an instance to end.
-    Kill,
-    /// Health checks began to fail or to pass.
-    Health,
-    Node,
-    /// Users, tokens, roles.
-    Access,
-    /// Masters, level.
-    Cluster,
-}
-
 /// One incarnation of an instance, from its place to its end.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Attempt {
@@ -106,16 +87,6 @@ pub struct Attempt {
     pub tail: String,
 }
 
-numbers!(Kind {
-    1: Change,
-    2: Deployment,
-    3: Attempt,
-    4: Kill,
-    5: Health,
-    6: Node,
-    7: Access,
-    8: Cluster,
-});
 message!(Record {
     1: at,
     2: kind,
@@ -152,37 +123,6 @@ pub struct Dropped {
 }
 
 message!(Dropped { 1: upto });
-
-impl Kind {
-    pub const ALL: [Self; 8] = [
-        Self::Change,
-        Self::Deployment,
-        Self::Attempt,
-        Self::Kill,
-        Self::Health,
-        Self::Node,
-        Self::Access,
-        Self::Cluster,
-    ];
-
-    /// The word for it in answers and questions.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Change => "change",
-            Self::Deployment => "deployment",
-            Self::Attempt => "attempt",
-            Self::Kill => "kill",
-            Self::Health => "health",
-            Self::Node => "node",
-            Self::Access => "access",
-            Self::Cluster => "cluster",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
 
 /// Where a record stands in the history: the command that made it, and its number among that
 /// command's.

@@ -12,7 +12,10 @@ use std::{
 use anyhow::Context as _;
 use tempfile::TempDir;
 use tepui::{
-    base::clock::{Clock as _, SystemClock},
+    base::{
+        clock::{Clock as _, SystemClock},
+        level::LEVEL,
+    },
     host::pki::{Authority, Role, Subject},
     log::types::MemberId,
 };
@@ -208,7 +211,7 @@ impl Cluster {
         for id in IDS {
             self.ask(id, &format!("register {id}"))?;
         }
-        self.ask(IDS[2], "raise 3")
+        self.ask(IDS[2], &format!("raise {}", LEVEL + 1))
     }
 
     /// Made-up masters and nodes can do what the last master can.
