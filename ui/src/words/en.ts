@@ -2,6 +2,7 @@
 // comes with it (`late.ts`).
 import { actions } from './en/actions';
 import { activity } from './en/activity';
+import { cluster } from './en/cluster';
 import { dashboard } from './en/dashboard';
 import { deployments } from './en/deployments';
 import { dock } from './en/dock';
@@ -22,6 +23,7 @@ import { why } from './en/why';
 export const en = {
   ...actions,
   ...activity,
+  ...cluster,
   ...dashboard,
   ...deployments,
   ...dock,
