@@ -106,7 +106,7 @@ const known = { headers: { cookie: cookies.map(({ name, value }) => `${name}=${v
 const { nodes } = await (await fetch(`${base}/tepui/v1/nodes`, known)).json();
 const tabs = ['', 'instances', 'logs', 'why', 'activity', 'versions', 'config'];
 const ofService = tabs.map((tab) => `/ui/services/-${quiet}?tab=${tab}`);
-const screens = ['/ui/', '/ui/services', ...ofService, '/ui/nodes', `/ui/nodes/${nodes[0].id}`, '/ui/deployments', '/ui/volumes', '/ui/efficiency', '/ui/activity', '/ui/services/create'];
+const screens = ['/ui/', '/ui/services', ...ofService, '/ui/nodes', `/ui/nodes/${nodes[0].id}`, '/ui/deployments', '/ui/volumes', '/ui/efficiency', '/ui/cluster', '/ui/activity', '/ui/services/create'];
 const resting = await Promise.all(screens.map((path) => apart(browser, base, cookies, path)));
 const writing = await apart(browser, base, cookies, `/ui/services/-${app}?tab=logs`);
 await new Promise((resolve) => setTimeout(resolve, 4_000));

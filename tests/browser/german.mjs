@@ -135,6 +135,7 @@ const SCREENS = [
     await page.locator('[data-phase=failed]').waitFor();
   }],
   ['volumes', 'volumes', (page) => page.locator('[data-row$=" pgdata"]').waitFor()],
+  ['cluster', 'cluster', (page) => page.getByText('(Stufe 5)').or(page.getByText('(level 5)')).first().waitFor()],
   ['efficiency, reserve less', 'efficiency', (page) => page.getByRole('button', { name: /^(Weniger vergeben an|Reserve less for)/ }).first().click()],
   ['activity', 'activity', async (page) => {
     await page.getByTestId('record').first().waitFor();

@@ -412,6 +412,28 @@ async function frame(page) {
     await page.getByRole('button', { name: 'Menu of admin' }).click();
     await page.getByRole('menuitemcheckbox', { name: 'Times as age' }).click();
   });
+  await check('times: the full one beside a row the keyboard rests on, and where a finger touches', async () => {
+    const full = /\d:\d\d:\d\d.*UTC\)$/;
+    const tip = page.locator('body > [data-tip]');
+    await list(page);
+    await row(page, '/demo/web').focus();
+    await press(page, 'j');
+    await tip.waitFor();
+    must(full.test(await tip.textContent()), await tip.textContent());
+    await press(page, 'Escape');
+    await tip.waitFor({ state: 'detached' });
+    await press(page, 't');
+    await page.locator('main time', { hasText: /\d:\d\d/ }).first().waitFor();
+    await press(page, 't', 't');
+    const touch = await signedIn(browser, base, { viewport: { width: 820, height: 1100 }, hasTouch: true });
+    await touch.goto(`${base}/ui/services`);
+    await touch.locator('main time').first().tap();
+    await touch.locator('body > [data-tip]').waitFor();
+    must(/\/services$/.test(touch.url()), `it led to ${touch.url()}`);
+    await touch.locator('main time').first().tap();
+    await touch.waitForURL(/\/services\/-\//);
+    await touch.context().close();
+  });
   await check('upgrade: another version of the cluster is said', async () => {
     await fetch(`${base}/__fixture/upgrade?to=9.9.9`);
     await page.getByText('The cluster runs tepui 9.9.9 now').waitFor();

@@ -204,6 +204,7 @@ async function screens(page, view) {
     ['nodes', `${base}/ui/nodes`],
     ['volumes', `${base}/ui/volumes`],
     ['efficiency', `${base}/ui/efficiency`],
+    ['cluster', `${base}/ui/cluster`],
     ['create', `${base}/ui/services/create`],
     ['deployments', `${base}/ui/deployments`],
     ...(app === own

@@ -151,6 +151,9 @@ async function own(req, res, url) {
     return json(res, 200, { problems: spec.id ? [] : [{ path: '/id', message: 'id is missing' }], unknown: [], plan });
   }
   if (path === 'volumes') return json(res, 200, { volumes: resources.volumes(world), revision: world.revision });
+  if (path === 'masters') return json(res, 200, resources.masters(world));
+  if (path === 'debug/reconcilers') return json(res, 200, resources.reconcilers(world));
+  if (path === 'level') return json(res, 200, resources.level());
   if (path === 'efficiency') return json(res, 200, resources.efficiency(world));
   if (path === 'metrics') return json(res, 200, measured(world, url.searchParams));
   if (path === 'apps') return json(res, 200, { revision: world.revision, apps: world.snapshot().apps });

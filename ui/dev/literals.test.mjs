@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSync } from 'vite';
 import { expect, test } from 'vitest';
-import { en } from '../src/words/en';
+import { en as first } from '../src/words/en';
+import { late } from '../src/words/late';
 
 // What a reader sees or hears stands in src/words. A text within a component would stay English.
 
@@ -22,6 +23,7 @@ const READ = new Set(
 /** Functions whose first argument is a key. */
 const KEYED = new Set(['say', 'said', 'sayAny', 'pieces']);
 
+const en = { ...first, ...late };
 const src = join(import.meta.dirname, '..', 'src');
 const isWord = (text) => /\p{L}{2,}/u.test(text);
 /** What the command line is told, and keys of texts. */

@@ -40,3 +40,26 @@ export function efficiency(world) {
   const services = [...world.apps.values()].map(row).sort((a, b) => waste(b) - waste(a) || (a.app_id < b.app_id ? -1 : 1));
   return { total, services, revision: world.revision };
 }
+
+const master = (id, more) => ({ id, release: '0.2.0', level: 6, router: `10.0.0.${id}:443`, peers: `10.0.0.${id}:5070`, part: 'decides', behind: 0, stands_by: false, ...more });
+
+/** Three that decide, and one that has just joined. */
+export function masters({ revision }) {
+  const all = [master(1), master(2, { part: 'leads' }), master(3, { release: '0.1.0', level: 5, behind: 12 }), master(4, { part: 'outside', behind: 120_400 })];
+  return { masters: all, term: 7, stale: false, revision };
+}
+
+/** What the leading master does: one part has nothing to do, one waits, one was refused something. */
+export function reconcilers(world) {
+  const part = (name, looks_at, more) => ({ name, runs: 9_000, last_run_at: new Date(Date.now() - 800).toISOString(), last_run_ms: 0.8, proposed: 0, looks_at, waits: [], waits_total: 0, ...more });
+  const waits = [...world.apps.values()].filter((app) => app.stuck).map((app) => ({ about: `app ${app.id}`, because: 'none of 6 nodes fits: 6 have too little memory' }));
+  return {
+    reconcilers: [
+      part('deploy', `${world.deployments.size} deployments; outside of them 0 apps with more or fewer instances than wanted`),
+      part('liveness', `${world.nodes.size} nodes, 0 of them lost, 0 draining; 0 tasks on the way to running`, { refused: 'node n6 is unknown' }),
+      part('place', `${waits.length} apps without a place`, { waits, waits_total: waits.length }),
+    ],
+  };
+}
+
+export const level = () => ({ level: 5, known: 6, held_back_by: ['master 3 (tepui 0.1.0)'], masters: [] });

@@ -11,12 +11,15 @@ import type {
   FileSearch,
   History,
   Instance,
+  Level,
   LogChunk,
   Logs,
+  Master,
   Me,
   Measured,
   Moves,
   PlanAnswer,
+  Reconciler,
   Rollback,
   RollbackRequest,
   VersionDiff,
@@ -261,12 +264,12 @@ export const api = {
       `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams({ file, offset: `${offset}`, limit: `${limit}` })}`,
       signal,
     ),
-  logs: (query: Record<string, string>, signal?: AbortSignal) =>
-    get<Logs>(`${OWN}/logs?${new URLSearchParams(query)}`, signal),
-  logsPath: (query: Record<string, string>) => `${OWN}/logs?${new URLSearchParams({ ...query, follow: 'true' })}`,
   /** Lines of a file that match, from a place in it on. */
   searchFile: (task: string, query: Record<string, string>, signal: AbortSignal) =>
     get<FileSearch>(`${OWN}/tasks/${segment(task)}/files/search?${new URLSearchParams(query)}`, signal),
+  logs: (query: Record<string, string>, signal?: AbortSignal) =>
+    get<Logs>(`${OWN}/logs?${new URLSearchParams(query)}`, signal),
+  logsPath: (query: Record<string, string>) => `${OWN}/logs?${new URLSearchParams({ ...query, follow: 'true' })}`,
   logPath: (task: string, query: Record<string, string>) =>
     `${OWN}/tasks/${segment(task)}/log?${new URLSearchParams(query)}`,
   downloadPath: (task: string, path: string) =>
@@ -285,6 +288,11 @@ export const api = {
   history: (ask: HistoryAsk, signal?: AbortSignal) => get<History>(historyPath(ask), signal),
   historyPath,
   volumes: (signal?: AbortSignal) => get<{ volumes: Volume[] }>(`${OWN}/volumes`, signal),
+  masters: (signal?: AbortSignal) => get<{ masters: Master[]; term: number; stale: boolean }>(`${OWN}/masters`, signal),
+  /** What the answering master does, part by part. */
+  reconcilers: (signal?: AbortSignal) => get<{ reconcilers: Reconciler[] }>(`${OWN}/debug/reconcilers`, signal),
+  level: (signal?: AbortSignal) => get<Level>(`${OWN}/level`, signal),
+  raise: (to: number) => send('POST', `${OWN}/level`, { to }),
   efficiency: (signal?: AbortSignal) => get<Efficiency>(`${OWN}/efficiency`, signal),
   versions: (id: string, signal?: AbortSignal) =>
     get<Versions>(`${OWN}/apps/${segment(id)}/versions`, signal),

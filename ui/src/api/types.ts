@@ -922,6 +922,55 @@ export interface Rollback extends VersionDiff {
   version?: Time;
 }
 
+export interface Master {
+  id: number;
+  /** Whom its certificate names; its own agent has the same id. */
+  node?: string;
+  release: string;
+  /** The highest level it can do. */
+  level: number;
+  /** `host:port` of its front door. */
+  router: string;
+  /** `host:port` of its peer port. */
+  peers: string;
+  /**
+   * One leads; with it 1, 3 or 5 decide. The others follow and stand by; one that has just
+   * joined is outside until the leader has seen it.
+   */
+  part: 'leads' | 'decides' | 'follows' | 'outside';
+  /** Entries of the log it lacks, where the leading master answers. */
+  behind?: number;
+  /**
+   * Milliseconds since it last answered the master that answers here; missing for that one. One
+   * that the leader has not heard for a minute gives its part to one that follows.
+   */
+  silent_ms?: number;
+  /** Whether it is to follow only (`POST /masters/{id}/part`). */
+  stands_by: boolean;
+}
+
+export interface Reconciler {
+  name: string;
+  /** Activations since the process started. */
+  runs: number;
+  last_run_at?: Time;
+  last_run_ms: number;
+  /** Commands proposed by the latest one. */
+  proposed: number;
+  /** Why some of them did not take effect. */
+  refused?: string;
+  /** What there was to look at, in numbers. */
+  looks_at: string;
+  /** What could not be done yet; the first hundred. */
+  waits: {
+    /** As `deployment d1` or `node 10.0.0.7`. */
+    about: string;
+    because: string;
+  }[];
+  /** How many there are in all. */
+  waits_total: number;
+}
+
 export interface FileEntry {
   name: string;
   /** Relative to the sandbox. */
@@ -933,6 +982,29 @@ export interface FileEntry {
   uid: string;
   gid: string;
   modified_at: Time;
+}
+
+export interface FileSearch {
+  hits: FileHit[];
+  /** Where the search goes on. */
+  offset: number;
+  /** The number of the line there. */
+  line: number;
+  /** Of the file, at present. */
+  size_bytes: number;
+}
+
+export interface FileHit {
+  /** The number of the line, from 1. */
+  line: number;
+  /** Of the first match in it, in the file. */
+  offset: number;
+  /** Of the match. */
+  n_bytes: number;
+  /** The line; of one of more than 400 bytes what is around the match. */
+  text: string;
+  /** The line is longer than `text`. */
+  cut?: boolean;
 }
 
 export interface LogChunk {
@@ -978,29 +1050,6 @@ export interface LogStream {
   stream: 'stdout' | 'stderr';
   /** Where the file goes on after this answer. */
   next_offset: number;
-export interface FileSearch {
-  hits: FileHit[];
-  /** Where the search goes on. */
-  offset: number;
-  /** The number of the line there. */
-  line: number;
-  /** Of the file, at present. */
-  size_bytes: number;
-}
-
-export interface FileHit {
-  /** The number of the line, from 1. */
-  line: number;
-  /** Of the first match in it, in the file. */
-  offset: number;
-  /** Of the match. */
-  n_bytes: number;
-  /** The line; of one of more than 400 bytes what is around the match. */
-  text: string;
-  /** The line is longer than `text`. */
-  cut?: boolean;
-}
-
   /**
    * Why not all of it was looked at; `behind` of a followed one that wrote faster than it was read, of which a part was left out.
    */

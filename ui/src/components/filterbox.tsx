@@ -55,6 +55,7 @@ export function FilterBox<T>({
   placeholder,
   query,
   onQuery,
+  onFocus,
   language,
   rows,
   fault,
@@ -65,6 +66,8 @@ export function FilterBox<T>({
   placeholder: string;
   query: string;
   onQuery: (query: string) => void;
+  /** That somebody is about to type, or is not any more. */
+  onFocus?: (on: boolean) => void;
   language: Language<T>;
   rows: readonly T[];
   fault: Fault | undefined;
@@ -103,7 +106,11 @@ export function FilterBox<T>({
             offer.ask();
           }}
           onKeyDown={key}
-          onBlur={offer.close}
+          onFocus={() => onFocus?.(true)}
+          onBlur={() => {
+            offer.close();
+            onFocus?.(false);
+          }}
           aria-label={label}
           aria-expanded={offer.open}
           aria-controls={offer.open ? `${id}-offer` : undefined}

@@ -1,6 +1,6 @@
 // Tables: sortable heads, one link per row that covers it, one tab stop for all rows, drawn in part
 // when they are long.
-import { defaultRangeExtractor, useWindowVirtualizer } from '@tanstack/react-virtual';
+import { defaultRangeExtractor, measureElement, useWindowVirtualizer, type Virtualizer } from '@tanstack/react-virtual';
 import { ArrowDown, ArrowUp } from 'lucide-react';
 import { memo, type ReactNode, type RefObject, useCallback, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { oneOf, Stored, useStored } from '../lib/stored';
@@ -52,7 +52,7 @@ const TOP_PX = 64;
 const FRAME_PX = 2;
 /** Rows drawn beyond those that are seen: each costs as much as one that is. */
 const OVERSCAN = 4;
-const ROW_PX = { dense: 29, normal: 41, phone: 84 };
+const ROW_PX = { dense: 28, normal: 40, phone: 84 };
 
 /** How high the rows of all lists are, as the reader chose. */
 export const density = new Stored<'normal' | 'dense'>('density', 'normal', oneOf('normal', 'dense'));
@@ -336,6 +336,13 @@ function PlainBody<T>(props: Drawn<T>) {
   );
 }
 
+/** How high a row is: as it was or is expected to be until the browser says so, which need not be asked for it. */
+function rowHeight(row: HTMLElement, told: ResizeObserverEntry | undefined, all: Virtualizer<Window, HTMLElement>): number {
+  if (told) return measureElement(row, told, all);
+  const at = Number(row.dataset.index);
+  return all.measurementsCache[at]?.size ?? all.options.estimateSize(at);
+}
+
 function LongBody<T>(props: Drawn<T>) {
   const { rows, rowKey, roving, reveal, dense } = props;
   const ref = useRef<HTMLDivElement>(null);
@@ -354,9 +361,10 @@ function LongBody<T>(props: Drawn<T>) {
     },
     [rows, rowKey],
   );
-  const virtual = useWindowVirtualizer({
+  const virtual = useWindowVirtualizer<HTMLElement>({
     count: rows.length,
     estimateSize: () => height,
+    measureElement: rowHeight,
     overscan: OVERSCAN,
     initialRect: { width: window.innerWidth, height: window.innerHeight },
     scrollMargin: top,

@@ -1,6 +1,6 @@
 // Short words about what an action did; read out politely, gone after a while.
 import { X } from 'lucide-react';
-import { useSyncExternalStore } from 'react';
+import { useEffect, useSyncExternalStore } from 'react';
 import { wording } from '../api/client';
 import { say } from '../words';
 import css from './toast.module.css';
@@ -54,6 +54,11 @@ function subscribe(f: () => void): () => void {
 
 export function Toasts() {
   const shown = useSyncExternalStore(subscribe, () => toasts);
+  const any = shown.length > 0;
+  useEffect(() => {
+    // What they lie over can be scrolled to above them.
+    document.documentElement.toggleAttribute('data-toasts', any);
+  }, [any]);
   return (
     <div className={css.toasts} role="status" aria-live="polite">
       {shown.map((item) => (

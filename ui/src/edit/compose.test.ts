@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mebibytes, readCompose, seconds, split } from './compose';
+import '../words/late';
 
 const FILE = `# a shop
 version: "3.9"

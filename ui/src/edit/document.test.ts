@@ -19,6 +19,7 @@ import {
   writeYaml,
 } from './document';
 import { samples } from './samples';
+import '../words/late';
 
 function doc(text: string) {
   const read = readYaml(text);

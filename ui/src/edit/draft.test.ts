@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { jsonContext, yamlContext } from './context';
 import { draftOfYaml, moved } from './draft';
 import { type Schema, schemaAt, strangers, withoutDefaults } from './schema';
+import '../words/late';
 
 const YAML = 'id: /a # its name\nmem: 64\nflavour: 1 # unknown\n';
 

@@ -44,6 +44,8 @@ describe('old links', () => {
     ['#/nodes/agents/table', '/nodes'],
     ['#/nodes/abc-S1/tasks', '/nodes/abc-S1'],
     ['#/jobs/overview', '/missing?old=jobs'],
+    ['#/components/dcos-mesos-master.service', '/cluster'],
+    ['#/cluster/overview', '/cluster'],
     ['#/settings/repositories', '/missing?old=settings'],
     ['#/unknown', '/'],
     ['#%', undefined],

@@ -4,7 +4,15 @@ import { duration } from './format';
 import { oneOf, Stored } from './stored';
 
 export type Clock = 'relative' | 'local' | 'utc';
-export const clock = new Stored<Clock>('clock', 'relative', oneOf('relative', 'local', 'utc'));
+const CLOCKS: Clock[] = ['relative', 'local', 'utc'];
+export const clock = new Stored<Clock>('clock', 'relative', oneOf(...CLOCKS));
+
+/** From now on times are shown by the next clock, which is told. */
+export function turn(): Clock {
+  const next = CLOCKS[(CLOCKS.indexOf(clock.get()) + 1) % CLOCKS.length] ?? 'relative';
+  clock.put(next);
+  return next;
+}
 
 /** Making one takes as long as a hundred uses of it; there are a few of them. */
 const formats = new Map<string, Intl.DateTimeFormat>();

@@ -26,10 +26,12 @@ export interface AppLine {
 /** A row of the list of services. */
 export type Line = GroupLine | AppLine;
 
-/** A service's line, the same as long as it tells the same: a row is drawn anew when its line is another. */
-const lines = new WeakMap<AppSummary, AppLine>();
+type Lines = WeakMap<AppSummary, AppLine>;
+/** A service's lines, the same as long as they tell the same: a row is drawn anew when its line is another. */
+const flats: Lines = new WeakMap();
+const branches: Lines = new WeakMap();
 
-function lineOf(app: AppSummary, name: string, level: number): AppLine {
+function lineOf(lines: Lines, app: AppSummary, name: string, level: number): AppLine {
   const known = lines.get(app);
   if (known?.name === name && known.level === level) return known;
   const line: AppLine = { kind: 'app', id: app.id, name, level, app };
@@ -37,11 +39,12 @@ function lineOf(app: AppSummary, name: string, level: number): AppLine {
   return line;
 }
 
-export const flat = (apps: readonly AppSummary[]): AppLine[] => apps.map((app) => lineOf(app, app.id, 0));
+export const flat = (apps: readonly AppSummary[]): AppLine[] => apps.map((app) => lineOf(flats, app, app.id, 0));
+
+const RANK: Partial<Record<string, number>> = Object.fromEntries(SEVERITY.map((condition, at) => [condition, at]));
 
 export function severity(app: AppSummary): number {
-  const at = SEVERITY.indexOf(app.condition);
-  return at < 0 ? SEVERITY.length : at;
+  return RANK[app.condition] ?? SEVERITY.length;
 }
 
 const severityOf = (line: Line) => severity(line.kind === 'app' ? line.app : line.worst);
@@ -111,7 +114,7 @@ function groupLine({ id, all }: Branch, above: Branch, level: number): GroupLine
 }
 
 function appLine(app: AppSummary, above: Branch, level: number): AppLine {
-  return lineOf(app, app.id.slice(above.id.length + 1), level);
+  return lineOf(branches, app, app.id.slice(above.id.length + 1), level);
 }
 
 /** The group that has something to choose from: one that holds nothing but another is passed over. */

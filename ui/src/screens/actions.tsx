@@ -1,6 +1,6 @@
 // What can be done to a service: each action asks, shows the same as a command, and reports back.
 import { Copy, CopyPlus, ExternalLink, Pause, Pencil, Play, RotateCw, Scaling, Timer, Trash2 } from 'lucide-react';
-import { type FormEvent, type ReactNode, useState } from 'react';
+import { type FormEvent, lazy, type ReactNode, Suspense, useState } from 'react';
 import { navigate } from 'wouter/use-browser-location';
 import { here } from '../api/base';
 import { ApiError, api, type Call, calls, curlOf } from '../api/client';
@@ -14,6 +14,8 @@ import { type Action, toast, toastFailure } from '../components/toast';
 import { Button, Command, copyText, Notice } from '../components/ui';
 import { cpus, editHref, mebibytes } from '../lib/format';
 import { say } from '../words';
+
+const Restart = lazy(() => import('./restart'));
 
 export type Ask = 'scale' | 'resume' | 'restart' | 'suspend' | 'delete';
 
@@ -105,19 +107,9 @@ export function AskDialog({
   if (what === 'delete') return <Delete app={app} onClose={onClose} onDeleted={onDeleted} />;
   if (what === 'restart') {
     return (
-      <Change
-        title={say('ask.restartTitle', { id: app.id })}
-        verb={say('ask.restart')}
-        command={`tepui app restart ${app.id}`}
-        call={calls.restart(app.id)}
-        done={say('ask.restarting', { id: app.id })}
-        change={(force) => api.restart(app.id, force)}
-        onClose={onClose}
-      >
-        <p>
-          {say('ask.restartAbout', { n: app.instances.wanted })}
-        </p>
-      </Change>
+      <Suspense>
+        <Restart app={app} onClose={onClose} />
+      </Suspense>
     );
   }
   return (

@@ -12,6 +12,7 @@ import { Start } from '../edit/start';
 import { copyOf, present, Workbench } from '../edit/workbench';
 import { appHref, duration, splitId } from '../lib/format';
 import { say } from '../words';
+import '../words/late';
 import { Title } from './services';
 
 /** Under this name the draft of a new service is kept. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { HistoryRecord } from '../api/types';
-import { behind, folded } from './past';
+import { behind, folded, preceded } from './past';
 
 function record(n: number, of: string, kind: HistoryRecord['kind'], bad = false): HistoryRecord {
   return { cursor: `${n}-1`, at: '2026-11-22T13:14:11.042Z', kind, of, text: '', bad };
@@ -38,4 +38,13 @@ describe('folded', () => {
 
 it('begins a page with the record a link names', () => {
   expect(behind('1042-3')).toBe('1042-4');
+});
+
+it('keeps so many records while it stays open, and knows where the rest goes on', () => {
+  const old = { records: [record(2, '/a', 'change'), record(1, '/a', 'change')], next: undefined };
+  const two = preceded(old, [record(3, '/a', 'change')], 3);
+  expect([two.records.length, two.next]).toEqual([3, undefined]);
+  const more = preceded(two, [record(5, '/a', 'change'), record(4, '/a', 'change')], 3);
+  expect(more.records.map(({ cursor }) => cursor)).toEqual(['5-1', '4-1', '3-1']);
+  expect(more.next).toBe('3-1');
 });

@@ -7,6 +7,8 @@ import type { HistoryRecord } from '../api/types';
 /** How often it is asked for what is newer: an answer without news takes some hundred bytes. */
 const NEWS_MS = 5_000;
 const PAGE = 100;
+/** Records that a page which stays open keeps; each page of older ones that is asked for adds to it. */
+const KEPT = 2 * PAGE;
 
 export interface Past {
   records: HistoryRecord[];
@@ -31,11 +33,13 @@ export function usePast(ask: HistoryAsk, still = false): Past {
   const key = JSON.stringify(ask);
   // The newest cursor that was seen; what is asked for next stands behind it.
   const newest = useRef<string>(undefined);
+  const kept = useRef(KEPT);
 
   useEffect(() => {
     const stop = new AbortController();
     const asked = JSON.parse(key) as HistoryAsk;
     newest.current = undefined;
+    kept.current = KEPT;
     setState((old) => ({ ...old, pending: true, error: undefined }));
     const begin = async () => {
       try {
@@ -55,7 +59,7 @@ export function usePast(ask: HistoryAsk, still = false): Past {
         // More than a page came meanwhile: what lies between would be missing.
         if (page.next) return void begin();
         newest.current = page.records[0]?.cursor ?? after;
-        setState((old) => ({ ...old, records: [...page.records, ...old.records] }));
+        setState((old) => ({ ...old, ...preceded(old, page.records, kept.current) }));
       } catch {
         // The connection's own banner says that the server is away.
       }
@@ -72,9 +76,18 @@ export function usePast(ask: HistoryAsk, still = false): Past {
   const more = useCallback(async () => {
     if (!next) return;
     const page = await api.history({ ...(JSON.parse(key) as HistoryAsk), before: next, limit: PAGE });
+    kept.current += PAGE;
     setState((old) => ({ ...old, ...page, records: [...old.records, ...page.records] }));
   }, [key, next]);
   return { ...state, more, retry: () => setRound((n) => n + 1) };
+}
+
+/** Records with newer ones before them; of many the oldest are left out, and can be asked for again. */
+export function preceded(old: Pick<Past, 'records' | 'next'>, newer: HistoryRecord[], kept: number): Pick<Past, 'records' | 'next'> {
+  const all = [...newer, ...old.records];
+  if (all.length <= kept) return { records: all, next: old.next };
+  const records = all.slice(0, kept);
+  return { records, next: records.at(-1)?.cursor };
 }
 
 /** One row: a record, or the attempts of a crash loop, newest first. */

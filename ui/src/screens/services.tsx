@@ -1,6 +1,6 @@
 // All services in one list, live: by their groups, or flat where something is looked for.
 import { Plus } from 'lucide-react';
-import { lazy, memo, Suspense, useCallback, useDeferredValue, useMemo, useState } from 'react';
+import { lazy, memo, startTransition, Suspense, useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import { useLoaded, useRows, useStatus } from '../api/hooks';
 import type { AppSummary } from '../api/types';
@@ -66,6 +66,7 @@ function useLines(
   isOpen: (id: string) => boolean,
   compare: ((a: Line, b: Line) => number) | undefined,
   down: boolean,
+  expected: boolean,
 ): readonly Line[] {
   const order = useCallback(
     (a: Line, b: Line) => (compare ? (down ? -1 : 1) * compare(a, b) : 0) || byName(a.id, b.id),
@@ -75,8 +76,10 @@ function useLines(
     const lines = grouped ? tree(apps, isOpen, order) : [];
     return lines.some((line) => line.kind === 'group') ? lines : undefined;
   }, [apps, grouped, isOpen, order]);
-  // In order once, whatever is looked for in it.
-  const all = useMemo(() => (groups ? [] : flat(apps).sort(order)), [apps, groups, order]);
+  // In order once, whatever is looked for in it, and before the first letter of it.
+  const wanted = !groups || expected;
+  const all = useMemo(() => (wanted ? flat(apps).sort(order) : []), [apps, wanted, order]);
+  useMemo(() => expected && apps.forEach(APPS.text), [apps, expected]);
   return useMemo(() => groups ?? all.filter(({ app }) => query.test(app)), [groups, all, query]);
 }
 
@@ -110,6 +113,8 @@ export function Services() {
   const line = useDeferredValue(typed);
   const query = useMemo(() => parse(line, APPS), [line]);
   const beside = useStored(panel) === 'on';
+  /** The line has the focus, so that a letter may come. */
+  const [expected, setExpected] = useState(false);
   return (
     <>
       <Title text={say('nav.services')} />
@@ -130,6 +135,7 @@ export function Services() {
             placeholder={say('services.filterHint')}
             query={typed}
             onQuery={setTyped}
+            onFocus={(on) => startTransition(() => setExpected(on))}
             language={APPS}
             rows={apps}
             fault={query.fault}
@@ -149,6 +155,7 @@ export function Services() {
         sort={sort}
         onSort={setSort}
         beside={beside}
+        expected={expected}
       />
     </>
   );
@@ -164,6 +171,7 @@ const List = memo(function List({
   sort,
   onSort,
   beside,
+  expected,
 }: {
   loaded: boolean;
   apps: readonly AppSummary[];
@@ -173,6 +181,7 @@ const List = memo(function List({
   sort: Sort;
   onSort: (sort: Sort) => void;
   beside: boolean;
+  expected: boolean;
 }) {
   const [asked, setAsked] = useState<{ what: Ask; id: string }>();
   const [bulk, setBulk] = useState<{ what: BulkAsk; apps: readonly AppSummary[]; group?: string }>();
@@ -201,7 +210,7 @@ const List = memo(function List({
     [sparks, onQuery, fold, isOpen, query, hidden],
   );
   const compare = table.find((column) => column.id === sort.by)?.compare;
-  const rows = useLines(apps, query, grouped, isOpen, compare, sort.down);
+  const rows = useLines(apps, query, grouped, isOpen, compare, sort.down, expected);
 
   const select = selectOf(chosen, setChosen);
   const onApp = (f: (app: AppSummary) => void) => (line: Line) => line.kind === 'app' && f(line.app);

@@ -15,7 +15,9 @@ const everywhere = (): Rows => [
   ['g v', say('nav.volumes')],
   ['g a', say('nav.activity')],
   ['g e', say('nav.efficiency')],
+  ['g c', say('nav.cluster')],
   ['/', say('key.filter')],
+  ['t', say('key.clock')],
   ['?', say('key.help')],
   ['Esc', say('dialog.close')],
 ];

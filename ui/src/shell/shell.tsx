@@ -1,9 +1,11 @@
 // Frame of every page: navigation, search, connection state, user.
-import { Gauge, HardDrive, History, LayoutDashboard, Layers, Search, Server, UserRound } from 'lucide-react';
+import { Boxes, Ellipsis, Gauge, HardDrive, History, LayoutDashboard, Layers, Search, Server, UserRound } from 'lucide-react';
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
 import { useConnection, useFromRows, useRow, useStatus } from '../api/hooks';
 import type { Me } from '../api/types';
+import { Menu } from '../components/menu';
+import { toast } from '../components/toast';
 import { Skeleton } from '../components/ui';
 import { allowShells, useDock } from '../dock/dock';
 import { useBeat } from '../lib/beat';
@@ -12,6 +14,7 @@ import { Dashboard } from '../screens/dashboard';
 import { Services } from '../screens/services';
 import { ConnectionBanner, ConnectionDot } from './connection';
 import { useKeys } from '../lib/keys';
+import { turn } from '../lib/time';
 import { useFavicon } from './favicon';
 import { Logo } from './logo';
 // Not fetched later: what is typed right after Ctrl K must not be lost.
@@ -28,6 +31,7 @@ const NodePage = lazy(() => import('../screens/node'));
 const Deployments = lazy(() => import('../screens/deployments'));
 const Volumes = lazy(() => import('../screens/volumes'));
 const Efficiency = lazy(() => import('../screens/efficiency'));
+const Cluster = lazy(() => import('../screens/cluster'));
 const Activity = lazy(() => import('../screens/activity'));
 const NotFound = lazy(() => import('../screens/notfound'));
 const Keyboard = lazy(() => import('./keyboard'));
@@ -35,17 +39,20 @@ const Drawer = lazy(() => import('../dock/drawer'));
 
 interface Section {
   href: string;
-  text: Extract<Key, 'nav.dashboard' | 'nav.services' | 'nav.nodes' | 'nav.volumes' | 'nav.activity' | 'nav.efficiency'>;
+  text: Extract<Key, 'nav.dashboard' | 'nav.services' | 'nav.nodes' | 'nav.volumes' | 'nav.activity' | 'nav.efficiency' | 'nav.cluster'>;
   icon: ComponentType<{ size?: number; 'aria-hidden'?: boolean }>;
+  /** Behind “More” where there is room for few. */
+  rare?: boolean;
 }
 
 const SECTIONS: Section[] = [
   { href: '/', text: 'nav.dashboard', icon: LayoutDashboard },
   { href: '/services', text: 'nav.services', icon: Layers },
   { href: '/nodes', text: 'nav.nodes', icon: Server },
-  { href: '/volumes', text: 'nav.volumes', icon: HardDrive },
+  { href: '/volumes', text: 'nav.volumes', icon: HardDrive, rare: true },
   { href: '/activity', text: 'nav.activity', icon: History },
-  { href: '/efficiency', text: 'nav.efficiency', icon: Gauge },
+  { href: '/efficiency', text: 'nav.efficiency', icon: Gauge, rare: true },
+  { href: '/cluster', text: 'nav.cluster', icon: Boxes, rare: true },
 ];
 
 export function Shell({ me }: { me: Me }) {
@@ -60,6 +67,8 @@ export function Shell({ me }: { me: Me }) {
     'g v': () => go('/volumes'),
     'g a': () => go('/activity'),
     'g e': () => go('/efficiency'),
+    'g c': () => go('/cluster'),
+    t: () => toast(say(`clock.${turn()}`)),
   });
 
   // A new page starts at its top, and says its name to screen readers through the title.
@@ -74,6 +83,7 @@ export function Shell({ me }: { me: Me }) {
   const { phase } = useConnection();
   useFavicon();
   useBeat();
+  useTimeTips();
   return (
     <div className={css.shell} data-stale={phase === 'lost' || undefined}>
       <a className={css.skip} href={`${window.location.pathname}#main`}>
@@ -122,6 +132,7 @@ export function Shell({ me }: { me: Me }) {
               <Route path="/volumes" component={Volumes} />
               <Route path="/activity" component={Activity} />
               <Route path="/efficiency" component={Efficiency} />
+              <Route path="/cluster" component={Cluster} />
               <Route component={NotFound} />
             </Switch>
           </Suspense>
@@ -143,6 +154,17 @@ export function Shell({ me }: { me: Me }) {
   );
 }
 
+/** What tells full times to keys and fingers, fetched when there are some. */
+function useTimeTips(): void {
+  useEffect(() => {
+    const load = () => void import('../components/timetip').catch(() => undefined);
+    if (window.matchMedia('(hover: none)').matches) load();
+    const kinds = ['keydown', 'touchstart'];
+    for (const kind of kinds) window.addEventListener(kind, load, { once: true, passive: true });
+    return () => kinds.forEach((kind) => window.removeEventListener(kind, load));
+  }, []);
+}
+
 /** What was asked for from the search box, as long as its service is there. */
 function Asked({ what, id, to, onClose }: { what: Ask; id: string; to?: number | undefined; onClose: () => void }) {
   const app = useRow('apps', id);
@@ -152,7 +174,11 @@ function Asked({ what, id, to, onClose }: { what: Ask; id: string; to?: number |
   return <AskDialog what={what} app={app} to={to} onClose={onClose} onDeleted={gone} />;
 }
 
+const RARE = SECTIONS.filter(({ rare }) => rare);
+const isAt = (location: string, href: string) => (href === '/' ? location === '/' : location.startsWith(href));
+
 function SideBar({ location }: { location: string }) {
+  const [, go] = useLocation();
   const name = useStatus((status) => status?.name);
   const version = useStatus((status) => status?.version);
   const attention = useStatus((status) => status?.counts.apps_attention ?? 0);
@@ -175,10 +201,10 @@ function SideBar({ location }: { location: string }) {
         </span>
       </Link>
       <div className={css.nav}>
-        {SECTIONS.map(({ href, text, icon: Icon }) => {
-          const current = href === '/' ? location === '/' : location.startsWith(href);
+        {SECTIONS.map(({ href, text, icon: Icon, rare }) => {
+          const current = isAt(location, href);
           return (
-            <Link key={href} href={href} aria-current={current ? 'page' : undefined}>
+            <Link key={href} href={href} aria-current={current ? 'page' : undefined} className={rare ? css.rare : undefined}>
               <Icon size={18} aria-hidden />
               <span>{say(text)}</span>
               {badges[href] && (
@@ -190,6 +216,15 @@ function SideBar({ location }: { location: string }) {
             </Link>
           );
         })}
+        <Menu
+          trigger={
+            <button type="button" className={css.more} aria-current={RARE.some(({ href }) => isAt(location, href)) ? 'true' : undefined}>
+              <Ellipsis size={18} aria-hidden />
+              <span>{say('nav.more')}</span>
+            </button>
+          }
+          groups={() => [RARE.map(({ href, text, icon: Icon }) => ({ text: say(text), icon: <Icon size={15} aria-hidden />, onSelect: () => go(href) }))]}
+        />
       </div>
       <p className={css.version}>{version && `tepui ${version}`}</p>
     </nav>

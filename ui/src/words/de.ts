@@ -2,6 +2,7 @@
 import { actions } from './de/actions';
 import { activity } from './de/activity';
 import { compose } from './de/compose';
+import { cluster } from './de/cluster';
 import { dashboard } from './de/dashboard';
 import { deployments } from './de/deployments';
 import { dock } from './de/dock';
@@ -26,6 +27,7 @@ export const de: Catalog = {
   ...actions,
   ...activity,
   ...compose,
+  ...cluster,
   ...dashboard,
   ...deployments,
   ...dock,

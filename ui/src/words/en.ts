@@ -1,12 +1,11 @@
-// English: every key there is, a file an area. `{name}` is filled in; a text in two forms counts by `n`.
+// English: a file an area. `{name}` is filled in; a text in two forms counts by `n`. What only the editor says
+// comes with it (`late.ts`).
 import { actions } from './en/actions';
 import { activity } from './en/activity';
-import { compose } from './en/compose';
+import { cluster } from './en/cluster';
 import { dashboard } from './en/dashboard';
 import { deployments } from './en/deployments';
 import { dock } from './en/dock';
-import { edit } from './en/edit';
-import { form } from './en/form';
 import { instances } from './en/instances';
 import { kit } from './en/kit';
 import { log } from './en/log';
@@ -24,12 +23,10 @@ import { why } from './en/why';
 export const en = {
   ...actions,
   ...activity,
-  ...compose,
+  ...cluster,
   ...dashboard,
   ...deployments,
   ...dock,
-  ...edit,
-  ...form,
   ...instances,
   ...kit,
   ...log,

@@ -2,8 +2,9 @@
 // what each needs to know; another language is fetched only when it is chosen. An area of the page has
 // a file in each language, spread into `en.ts` and `de.ts` by a line each.
 import { en } from './en';
+import type { late } from './late';
 
-type Words = typeof en;
+type Words = typeof en & typeof late;
 export type Key = keyof Words;
 /** One text, or one for each way the language counts by `n`. */
 type Text = string | { readonly one: string; readonly other: string };
@@ -29,13 +30,20 @@ const OTHERS: Record<Exclude<Language, 'en'>, () => Promise<Catalog>> = {
 };
 
 let language: Language = 'en';
-let catalog: Catalog = en;
+/** What of English is here so far. */
+const english = { ...en } as unknown as Catalog;
+let catalog: Catalog = english;
 let plurals = new Intl.PluralRules(language);
 let numbers = new Map<string, Intl.NumberFormat>();
 const listeners = new Set<() => void>();
 
 function isLanguage(text: string | null | undefined): text is Language {
   return !!text && Object.hasOwn(LANGUAGES, text);
+}
+
+/** Takes in English texts of a part of the page that comes later. */
+export function learn(texts: typeof late): void {
+  Object.assign(english, texts);
 }
 
 /** The one that was chosen, or the first that the browser asks for and we have. */
@@ -50,7 +58,7 @@ function wanted(): Language {
 }
 
 async function speak(next: Language): Promise<void> {
-  catalog = next === 'en' ? en : await OTHERS[next]();
+  catalog = next === 'en' ? english : await OTHERS[next]();
   language = next;
   plurals = new Intl.PluralRules(next);
   numbers = new Map();

@@ -2,9 +2,11 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { cpus, mebibytes } from '../lib/format';
 import { LOOK, lookOf } from '../lib/status';
 import { de } from './de';
-import { en } from './en';
+import { en as first } from './en';
 import { choose, currentLanguage, LANGUAGES, number, onLanguage, say, sayAny } from './index';
+import { late } from './late';
 
+const en = { ...first, ...late };
 const CATALOGS: Record<string, Record<string, unknown>> = { en, de };
 const forms = (text: unknown): string[] => (typeof text === 'string' ? [text] : Object.values(text as object));
 const names = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
@@ -76,4 +78,13 @@ test('counts, numbers and quantities are those of the language', async () => {
   expect([say('count.services', { n: 1 }), say('count.services', { n: 1200 })]).toEqual(['1 Dienst', '1.200 Dienste']);
   expect([number(0.5, 2), mebibytes(1536), cpus(0.001)]).toEqual(['0,5', '1,5 GiB', '0,001']);
   expect(lookOf('running').word).toBe('Läuft');
+});
+
+test('what the editor says is said by it alone, and it knows its words', () => {
+  const sources = import.meta.glob<string>(['../**/*.{ts,tsx}', '!./**', '!../**/*.test.ts'], { query: '?raw', import: 'default', eager: true });
+  const areas = [...new Set(Object.keys(late).map((key) => key.split('.')[0]))];
+  const saying = Object.entries(sources).filter(([, text]) => areas.some((area) => text.includes(`'${area}.`) || text.includes(`\`${area}.`)));
+  const strangers = saying.map(([path]) => path).filter((path) => !path.startsWith('../edit/') && path !== '../screens/create.tsx');
+  expect(strangers).toEqual([]);
+  expect(sources['../screens/create.tsx']).toContain("'../words/late'");
 });
