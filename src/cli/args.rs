@@ -4,9 +4,13 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+mod backup;
+mod history;
 mod volume;
 mod watch;
 
+pub use backup::{Backup, Lock, Open};
+pub use history::{Format, History};
 pub use volume::Volume;
 pub use watch::Watch;
 
@@ -96,6 +100,9 @@ pub enum Command {
     /// Volumes of all apps: where each is and what becomes of it (list)
     #[command(subcommand)]
     Volume(Volume),
+    /// Backups of the whole cluster: make, look at and restore them
+    #[command(subcommand)]
+    Backup(Backup),
     /// Settings of a node: show them, check them
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -467,49 +474,6 @@ pub enum Deployment {
         #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
         timeout: Duration,
     },
-}
-
-/// What of the past.
-#[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Examples:\n  tepui history                            the last hundred records\n  tepui history /shop --since 24h          a service, or a group with all below it\n  tepui history --who ann --kind change    what somebody changed\n  tepui history --grep FATAL -o jsonl      a JSON object a line"
-)]
-pub struct History {
-    /// A service, a group, a node, an instance, a deployment, a user
-    #[arg(value_name = "ID")]
-    pub of: Option<String>,
-    /// From then on: a time, or how long ago (90s, 15m, 24h, 7d)
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Up to then
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// On whose word
-    #[arg(long, value_name = "UID")]
-    pub who: Option<String>,
-    /// change, deployment, attempt, kill, health, node, access, cluster; may be repeated
-    #[arg(long)]
-    pub kind: Vec<String>,
-    /// Text that stands somewhere in it, in any letter case
-    #[arg(long, value_name = "TEXT")]
-    pub grep: Option<String>,
-    /// How many of the newest
-    #[arg(long, short = 'n', default_value_t = 100)]
-    pub lines: usize,
-    /// Go on as more happens
-    #[arg(long, short)]
-    pub follow: bool,
-    /// text, json (one answer) or jsonl (an object a line)
-    #[arg(long, short, value_enum)]
-    pub output: Option<Format>,
-}
-
-/// How records are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    Text,
-    Json,
-    Jsonl,
 }
 
 /// Which stream of a task.

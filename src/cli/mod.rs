@@ -28,6 +28,7 @@ mod deploy;
 mod wait;
 mod tasks;
 mod masters;
+mod backup;
 mod volumes;
 mod nodes;
 mod onward;

@@ -117,6 +117,9 @@ async fn command(cli: Cli, io: Io, printer: &mut Printer, tasks: &Tasks) -> Outc
         Command::Login(args) => return login::login(args, &global, io, printer, tasks).await,
         Command::Logout => return login::logout(&io, printer).map(|()| 0),
         Command::Doctor => return doctor::doctor(&global, &io, printer, tasks).await,
+        Command::Backup(backup) if backup::is_local(backup) => {
+            return backup::run_local(backup, io, printer).await.map(|()| 0);
+        }
         _ => {}
     }
     let session = match Session::find(&global, &io) {
@@ -161,6 +164,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::Node(NodeCommand { verb: Some(verb), .. }) => nodes::run(cx, verb).await?,
         Command::Cluster(cluster) => cluster::run(cx, cluster).await?,
         Command::Master(master) => masters::run(cx, master).await?,
+        Command::Backup(backup) => backup::run(cx, backup).await?,
         Command::Volume(volume) => volumes::run(cx, volume).await?,
         Command::Token(token) => tokens::run(cx, token).await?,
         Command::Deployment(deployment) => deployments::run(cx, deployment).await?,

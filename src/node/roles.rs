@@ -6,7 +6,7 @@
 use std::{
     fs,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -17,10 +17,10 @@ use tokio::{
 };
 
 use super::{
-    agent, bootstrap,
+    agent, backup, bootstrap,
     config::{Config, NodeRole},
     front::Front,
-    kept_names,
+    hold, kept_names,
     local::Local,
     master::{self, Master},
     names, peers,
@@ -71,7 +71,10 @@ pub struct Addresses {
 pub async fn run(config: Config, ready: impl FnOnce(&Ready)) -> anyhow::Result<()> {
     fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("making the data directory {}", config.data_dir.display()))?;
-    let _lock = lock(&config.data_dir)?;
+    let _held = hold::hold(&config.data_dir)?;
+    if let Some(why) = backup::unfinished(&config.data_dir) {
+        bail!("{why}");
+    }
     let mut stop = Stop::new()?;
     let tasks = Tasks::new("node");
     heap::start(&tasks);
@@ -259,23 +262,6 @@ async fn destroy(config: &Config, cluster: &str) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Keeps a second process off the same data directory.
-fn lock(data_dir: &Path) -> anyhow::Result<nix::fcntl::Flock<fs::File>> {
-    let path = data_dir.join("lock");
-    let file = fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| format!("opening {}", path.display()))?;
-    nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).map_err(|_| {
-        anyhow::anyhow!(
-            "another tepui uses {}; stop it or choose another --data-dir",
-            data_dir.display()
-        )
-    })
 }
 
 /// The signals that ask a node to stop.
