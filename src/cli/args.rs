@@ -139,8 +139,12 @@ pub enum Command {
     /// Tokens: of logins (revoke, rotate), and of nodes that are to join (create, list, revoke --join)
     #[command(subcommand)]
     Token(Token),
-    /// Look for what keeps this command line from working
-    Doctor,
+    /// Look for what is wrong: on this machine, on the way to the cluster, in the cluster, in a store
+    Doctor {
+        /// Look at the data directory of a node that does not run instead; nothing of it is changed
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
     /// Print the completion script of a shell
     Completions {
         #[arg(value_enum)]

@@ -116,7 +116,12 @@ async fn command(cli: Cli, io: Io, printer: &mut Printer, tasks: &Tasks) -> Outc
         Command::Completions { shell } => return complete::script(*shell, printer).map(|()| 0),
         Command::Login(args) => return login::login(args, &global, io, printer, tasks).await,
         Command::Logout => return login::logout(&io, printer).map(|()| 0),
-        Command::Doctor => return doctor::doctor(&global, &io, printer, tasks).await,
+        Command::Doctor { data_dir: Some(dir) } => {
+            return doctor::look_at_store(&io.cwd.join(dir), &io, printer).await;
+        }
+        Command::Doctor { data_dir: None } => {
+            return doctor::doctor(&global, &io, printer, tasks).await;
+        }
         Command::Backup(backup) if backup::is_local(backup) => {
             return backup::run_local(backup, io, printer).await.map(|()| 0);
         }
@@ -182,7 +187,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         | Command::Completions { .. }
         | Command::Login(_)
         | Command::Logout
-        | Command::Doctor => {
+        | Command::Doctor { .. } => {
             return Err(CliError::failure("this command has no cluster to ask"));
         }
     }
