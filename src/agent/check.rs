@@ -19,12 +19,12 @@ use super::{
     metrics,
     record::Member,
     runtime::Runtime,
-    web::{self, Trust},
     worker::Input,
 };
 use crate::{
     base::{error::chain, task::Tasks},
     core::env,
+    http::client::{self as web, Trust},
     model::{
         container::{
             Command, ContainerSpec, HealthCheck, InfoCheck, Probe, ProbePort, ReadinessCheck,

@@ -26,10 +26,10 @@ use self::{cache::Cache, unpack::UnpackError};
 use super::{
     machine::accounts::{self, Account},
     sandbox::beneath::{Dir, Owner},
-    web::{self, Trust, WebError},
 };
 use crate::{
     base::{limit, task::Tasks},
+    http::client::{self as web, Trust, WebError},
     model::container::Artifact,
 };
 

@@ -22,7 +22,10 @@ use std::{collections::BTreeMap, fs, io, sync::Arc};
 
 use tokio::sync::mpsc;
 
-use crate::base::{clock::Clock, rng::Rng, task::Tasks};
+use crate::{
+    base::{clock::Clock, rng::Rng, task::Tasks},
+    http::client::Trust,
+};
 
 pub mod config;
 pub mod desired;
@@ -31,7 +34,6 @@ pub mod machine;
 pub mod launch;
 pub mod sandbox;
 pub mod record;
-pub mod web;
 pub mod fetch;
 pub mod prepare;
 pub mod exit;
@@ -88,7 +90,7 @@ pub fn start(
     };
     let prober = check::Prober {
         runtime: runtime.clone(),
-        trust: web::Trust::anybody(),
+        trust: Trust::anybody(),
         tasks: tasks.clone(),
         marks: Arc::default(),
         to: inbox.clone(),

@@ -68,6 +68,8 @@ pub enum Input {
     Engine(EngineEvent),
     /// The engine's containers, all of them.
     Listed(Vec<Found>),
+    /// The same, before the leader was told anything.
+    Looked(Vec<Found>),
     /// The engine does not answer.
     EngineAway(String),
     /// A container is known to have ended, with what is known of how.
@@ -123,6 +125,8 @@ pub struct Worker {
     outbox: Outbox,
     link: Option<Link>,
     n_links: u64,
+    /// Whether what runs was looked at, where nothing is known of it, before the first link was used.
+    has_looked: bool,
     /// Ports the engine refused to publish.
     refused: Refused,
     usage: Usage,
@@ -171,6 +175,7 @@ impl Worker {
             outbox: Outbox::default(),
             link: None,
             n_links: 0,
+            has_looked: false,
             refused: Refused::default(),
             usage: Usage::default(),
             away_since: None,
@@ -232,6 +237,7 @@ impl Worker {
             Input::NoEngine(key, text) => self.no_engine(key, text, now),
             Input::Engine(event) => self.engine_event(event),
             Input::Listed(list) => self.listed(list, now),
+            Input::Looked(list) => list.iter().for_each(|found| self.meet(found, now)),
             Input::EngineAway(text) => self.engine_went_away(text),
             Input::Ended { id, exit } => self.container_ended(&id, exit),
             Input::Finding(key, finding) => self.found(&key, finding, now),
@@ -290,6 +296,9 @@ impl Worker {
     }
 
     fn open_link(&mut self, ends: LinkEnds) {
+        if !std::mem::replace(&mut self.has_looked, true) && self.actual.tasks.is_empty() {
+            return self.look_first(ends);
+        }
         self.n_links += 1;
         let number = self.n_links;
         let LinkEnds { to_master, mut from_master } = ends;

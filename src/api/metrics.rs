@@ -25,6 +25,7 @@ pub fn families() -> impl Iterator<Item = &'static dyn Family> {
         auth::metrics::FAMILIES,
         log::metrics::FAMILIES,
         control::metrics::FAMILIES,
+        control::backup::FAMILIES,
         agent::metrics::FAMILIES,
         dns::metrics::FAMILIES,
     ]

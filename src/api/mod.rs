@@ -14,6 +14,7 @@ mod cluster;
 mod measured;
 pub mod metrics;
 mod apps;
+mod backups;
 mod efficiency;
 mod volumes;
 mod history;

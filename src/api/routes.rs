@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{StatusCode, request::Parts};
 
 use super::{
-    apps, cluster, context::Api, efficiency, events, exec, files, follow, history, invitations,
-    level, logs, masters, metrics, nodes, plan, tasks, tokens, versions, volumes,
+    apps, backups, cluster, context::Api, efficiency, events, exec, files, follow, history,
+    invitations, level, logs, masters, metrics, nodes, plan, tasks, tokens, versions, volumes,
 };
 use crate::{
     control::cluster as control,
@@ -58,6 +58,8 @@ pub fn routes() -> Vec<Route<Api>> {
         get("/tepui/v1/masters", Read, masters::list),
         delete("/tepui/v1/masters/{id}", Admin, masters::remove),
         post("/tepui/v1/masters/{id}/part", Admin, masters::part),
+        get("/tepui/v1/backups", Admin, backups::list),
+        post("/tepui/v1/backups", Admin, backups::create),
         get("/tepui/v1/nodes/{id}/drain", Read, nodes::preview),
         post("/tepui/v1/nodes/{id}/drain", Write, nodes::drain),
         get("/tepui/v1/events", Read, events::events),

@@ -4,12 +4,16 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+mod backup;
 mod cluster;
+mod history;
 mod task;
 mod volume;
 mod watch;
 
+pub use backup::{Backup, Lock, Open};
 pub use cluster::{Cluster, ForWhom, Master, Token};
+pub use history::{Format, History};
 pub use task::Task;
 pub use volume::Volume;
 pub use watch::Watch;
@@ -100,6 +104,9 @@ pub enum Command {
     /// Volumes of all apps: where each is and what becomes of it (list)
     #[command(subcommand)]
     Volume(Volume),
+    /// Backups of the whole cluster: make, look at and restore them
+    #[command(subcommand)]
+    Backup(Backup),
     /// Settings of a node: show them, check them
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -136,8 +143,12 @@ pub enum Command {
     /// Tokens: of logins (revoke, rotate), and of nodes that are to join (create, list, revoke --join)
     #[command(subcommand)]
     Token(Token),
-    /// Look for what keeps this command line from working
-    Doctor,
+    /// Look for what is wrong: on this machine, on the way to the cluster, in the cluster, in a store
+    Doctor {
+        /// Look at the data directory of a node that does not run instead; nothing of it is changed
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
     /// Print the completion script of a shell
     Completions {
         #[arg(value_enum)]
@@ -353,49 +364,6 @@ pub enum Deployment {
         #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
         timeout: Duration,
     },
-}
-
-/// What of the past.
-#[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Examples:\n  tepui history                            the last hundred records\n  tepui history /shop --since 24h          a service, or a group with all below it\n  tepui history --who ann --kind change    what somebody changed\n  tepui history --grep FATAL -o jsonl      a JSON object a line"
-)]
-pub struct History {
-    /// A service, a group, a node, an instance, a deployment, a user
-    #[arg(value_name = "ID")]
-    pub of: Option<String>,
-    /// From then on: a time, or how long ago (90s, 15m, 24h, 7d)
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Up to then
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// On whose word
-    #[arg(long, value_name = "UID")]
-    pub who: Option<String>,
-    /// change, deployment, attempt, kill, health, node, access, cluster; may be repeated
-    #[arg(long)]
-    pub kind: Vec<String>,
-    /// Text that stands somewhere in it, in any letter case
-    #[arg(long, value_name = "TEXT")]
-    pub grep: Option<String>,
-    /// How many of the newest
-    #[arg(long, short = 'n', default_value_t = 100)]
-    pub lines: usize,
-    /// Go on as more happens
-    #[arg(long, short)]
-    pub follow: bool,
-    /// text, json (one answer) or jsonl (an object a line)
-    #[arg(long, short, value_enum)]
-    pub output: Option<Format>,
-}
-
-/// How records are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    Text,
-    Json,
-    Jsonl,
 }
 
 /// Which stream of a task.

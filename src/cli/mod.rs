@@ -29,6 +29,7 @@ mod wait;
 mod tasks;
 mod masters;
 mod recover;
+mod backup;
 mod volumes;
 mod nodes;
 mod onward;

@@ -120,7 +120,15 @@ async fn command(cli: Cli, io: Io, printer: &mut Printer, tasks: &Tasks) -> Outc
             let data_dir = io.cwd.join(data_dir);
             return recover::run(&data_dir, *look, *yes, io, printer).await.map(|()| 0);
         }
-        Command::Doctor => return doctor::doctor(&global, &io, printer, tasks).await,
+        Command::Doctor { data_dir: Some(dir) } => {
+            return doctor::look_at_store(&io.cwd.join(dir), &io, printer).await;
+        }
+        Command::Doctor { data_dir: None } => {
+            return doctor::doctor(&global, &io, printer, tasks).await;
+        }
+        Command::Backup(backup) if backup::is_local(backup) => {
+            return backup::run_local(backup, io, printer).await.map(|()| 0);
+        }
         _ => {}
     }
     let session = match Session::find(&global, &io) {
@@ -165,6 +173,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::Node(NodeCommand { verb: Some(verb), .. }) => nodes::run(cx, verb).await?,
         Command::Cluster(cluster) => cluster::run(cx, cluster).await?,
         Command::Master(master) => masters::run(cx, master).await?,
+        Command::Backup(backup) => backup::run(cx, backup).await?,
         Command::Volume(volume) => volumes::run(cx, volume).await?,
         Command::Token(token) => tokens::run(cx, token).await?,
         Command::Deployment(deployment) => deployments::run(cx, deployment).await?,
@@ -182,7 +191,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         | Command::Completions { .. }
         | Command::Login(_)
         | Command::Logout
-        | Command::Doctor => {
+        | Command::Doctor { .. } => {
             return Err(CliError::failure("this command has no cluster to ask"));
         }
     }

@@ -8,7 +8,12 @@ use std::{fmt, fmt::Write as _, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use super::{board::Note, links::Session, series::Recorded};
+use super::{
+    backup::{Archive, BackupError, Kept, Lock, Overview},
+    board::Note,
+    links::Session,
+    series::Recorded,
+};
 use crate::{
     base::{clock::Timestamp, error::Retry},
     core::{
@@ -224,6 +229,21 @@ pub trait Cluster: Send + Sync + 'static {
         _life: Duration,
     ) -> BoxFuture<'_, Result<Invitation, String>> {
         std::future::ready(Err("this master has no door for nodes".to_owned())).boxed()
+    }
+
+    /// A backup of all there is, as this master has it.
+    fn backup(&self, _lock: Lock) -> BoxFuture<'_, Result<Archive, BackupError>> {
+        std::future::ready(Err(BackupError::NotYet("this is no master".to_owned()))).boxed()
+    }
+
+    /// Makes a backup and keeps it where backups are kept; for the keys that are set without a lock.
+    fn keep_backup(&self, _lock: Option<Lock>) -> BoxFuture<'_, Result<Kept, BackupError>> {
+        std::future::ready(Err(BackupError::NoPlace)).boxed()
+    }
+
+    /// What backups are made by itself and kept.
+    fn backups(&self) -> BoxFuture<'_, Result<Overview, BackupError>> {
+        std::future::ready(Ok(Overview::default())).boxed()
     }
 
     /// Kind and name of each running task of this process.

@@ -18,8 +18,10 @@
 //! | `definitions` | how a dialect's definitions are read and described, for the others |
 //! | `questions` | agents are asked from any master |
 //! | `links` | agents know what should run and the leader what does |
+//! | `backup` | what backups are to those who ask for them |
 //! | `series` | memory: what the leader measured over time |
 
+pub mod backup;
 pub mod board;
 pub mod cluster;
 pub mod definitions;

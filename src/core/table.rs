@@ -243,15 +243,37 @@ impl State {
 
     /// A number that differs, with near certainty, between different states.
     pub fn fingerprint(&self) -> u64 {
-        let mut low = crc32fast::Hasher::new();
-        let mut high = crc32fast::Hasher::new_with_initial(0x7e90_1a7a);
-        for (key, value) in self.rows() {
-            for hash in [&mut low, &mut high] {
-                hash.update(&key);
-                hash.update(&value);
-            }
+        let mut all = Fingerprint::default();
+        self.rows().for_each(|(key, value)| all.add(&key, &value));
+        all.number()
+    }
+}
+
+/// The fingerprint of a state whose rows come one by one, in the order of `State::rows`.
+pub struct Fingerprint {
+    low: crc32fast::Hasher,
+    high: crc32fast::Hasher,
+}
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        let high = crc32fast::Hasher::new_with_initial(0x7e90_1a7a);
+        Self { low: crc32fast::Hasher::new(), high }
+    }
+}
+
+impl Fingerprint {
+    /// Takes the next row in.
+    pub fn add(&mut self, key: &[u8], value: &[u8]) {
+        for hash in [&mut self.low, &mut self.high] {
+            hash.update(key);
+            hash.update(value);
         }
-        u64::from(high.finalize()) << 32 | u64::from(low.finalize())
+    }
+
+    /// The number.
+    pub fn number(self) -> u64 {
+        u64::from(self.high.finalize()) << 32 | u64::from(self.low.finalize())
     }
 }
 

@@ -178,17 +178,45 @@ impl Authority {
     /// When the key is not that of the certificate.
     pub fn receive(dir: &Path, key: &[u8]) -> Result<Self, PkiError> {
         let made = Self::of(read_pem(&dir.join("ca.crt"))?, key)?;
-        let is_its = {
-            let (_, parsed) = x509_parser::parse_x509_certificate(&made.certificate)
-                .map_err(|error| PkiError::Content(error.to_string()))?;
-            let public: &[u8] = &parsed.subject_pki.subject_public_key.data;
-            public == rcgen::PublicKeyData::der_bytes(made.issuer.key())
-        };
-        if !is_its {
-            return Err(PkiError::Content("the key is not the authority's".to_owned()));
-        }
+        made.check_key()?;
         write_private(&dir.join(KEY_FILE), &made.issuer.key().serialize_pem())?;
         Ok(made)
+    }
+
+    /// Its certificate and its key (PKCS #8), to be kept where nobody else reads them.
+    pub fn secrets(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.certificate.to_vec(), self.issuer.key().serialize_der())
+    }
+
+    /// The authority that `secrets` told of, not kept anywhere.
+    ///
+    /// # Errors
+    /// When the key is not that of the certificate.
+    pub fn of_secrets(certificate: &[u8], key: &[u8]) -> Result<Self, PkiError> {
+        let made = Self::of(CertificateDer::from(certificate.to_vec()), key)?;
+        made.check_key()?;
+        Ok(made)
+    }
+
+    /// Keeps it in `dir`, with its key.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<(), PkiError> {
+        write_private(&dir.join("ca.crt"), &certificate_pem(&self.certificate))?;
+        // The key last: with it in place the pair is complete.
+        write_private(&dir.join(KEY_FILE), &self.issuer.key().serialize_pem())
+    }
+
+    /// Whether the key is the one that the certificate is for.
+    fn check_key(&self) -> Result<(), PkiError> {
+        let (_, parsed) = x509_parser::parse_x509_certificate(&self.certificate)
+            .map_err(|error| PkiError::Content(error.to_string()))?;
+        let public: &[u8] = &parsed.subject_pki.subject_public_key.data;
+        match public == rcgen::PublicKeyData::der_bytes(self.issuer.key()) {
+            true => Ok(()),
+            false => Err(PkiError::Content("the key is not the authority's".to_owned())),
+        }
     }
 
     /// Its key, for the master with this public key alone to open.
@@ -201,14 +229,11 @@ impl Authority {
 
     /// The authority kept in `dir`, made there at the first call.
     pub fn load_or_create(dir: &Path, cluster: &str, now: Timestamp) -> Result<Self, PkiError> {
-        let (cert_path, key_path) = (dir.join("ca.crt"), dir.join(KEY_FILE));
         if let Some(kept) = Self::load(dir)? {
             return Ok(kept);
         }
         let made = Self::create(cluster, now)?;
-        write_private(&cert_path, &certificate_pem(&made.certificate))?;
-        // The key last: with it in place the pair is complete.
-        write_private(&key_path, &made.issuer.key().serialize_pem())?;
+        made.save(dir)?;
         Ok(made)
     }
 

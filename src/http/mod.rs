@@ -18,12 +18,14 @@
 //! | a file piece by piece | `download::response(&tasks, name, size, first, next)` |
 //! | who is calling | `auth::{Tokens, TokenGuard, Passwords, Principal}` |
 //! | pass the frequent ones on by the short road | `road::Guide`, told by `Handler::guide` |
+//! | ask another server once | `client::send(method, &uri, body, &trust, &tasks)` |
 //! | pass a request on | `proxy::Proxy::forward(request, &Target)` |
 //!
 //! Nothing here knows a dialect, a state or a log: those come in as handlers, guards and closures.
 
 pub mod auth;
 pub mod body;
+pub mod client;
 pub mod crowd;
 pub mod download;
 pub mod error;

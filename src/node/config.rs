@@ -8,6 +8,10 @@ use std::{
 
 use ipnet::IpNet;
 
+mod backups;
+
+pub use backups::{Backups, Bucket, To};
+
 use super::settings::{Layers, Raw, Source};
 use crate::{
     base::limit,
@@ -87,6 +91,8 @@ pub struct Config {
     pub dns_ttl_s: u32,
     /// What the history may take on the disk.
     pub history_bytes: u64,
+    /// Backups that are kept; `None`: only those that somebody takes with him.
+    pub backups: Option<Backups>,
     pub masters: Vec<String>,
     pub join_token: Option<String>,
     pub docker: PathBuf,
@@ -189,6 +195,7 @@ impl Config {
             max_instances_per_app: c.instances_max(raw.max_instances_per_app),
             dns_ttl_s: c.dns_ttl(raw.dns_ttl_s),
             history_bytes: c.history_bytes(raw.history_mb),
+            backups: c.backups(&raw),
             masters: c.masters(raw.masters.as_deref().unwrap_or_default(), &roles),
             join_token: raw.join_token.clone(),
             docker: raw.docker.clone().unwrap_or_default(),

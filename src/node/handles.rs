@@ -9,10 +9,11 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use super::door::Door;
+use super::{backup::Keeper, door::Door};
 use crate::{
     base::{clock::Timestamp, task::Tasks},
     control::{
+        backup::{Archive, BackupError, Kept, Lock, Overview},
         board::{Board, Note},
         cluster::{self, Cluster, Error, Invitation, Leader, Member, Trouble},
         links::{Links, Session},
@@ -43,6 +44,7 @@ pub struct Handles {
     pub board: Board,
     pub recorded: Arc<Recorded>,
     pub door: Arc<Door>,
+    pub keeper: Arc<Keeper>,
     pub tasks: Tasks,
     pub me: Arc<Me>,
     /// How the leader chooses places.
@@ -188,6 +190,18 @@ impl Cluster for Handles {
         .boxed()
     }
 
+    fn backup(&self, lock: Lock) -> BoxFuture<'_, Result<Archive, BackupError>> {
+        self.keeper.archive(lock).boxed()
+    }
+
+    fn keep_backup(&self, lock: Option<Lock>) -> BoxFuture<'_, Result<Kept, BackupError>> {
+        self.keeper.keep(lock).boxed()
+    }
+
+    fn backups(&self) -> BoxFuture<'_, Result<Overview, BackupError>> {
+        self.keeper.overview().boxed()
+    }
+
     fn tasks(&self) -> Vec<(&'static str, &'static str)> {
         self.tasks.list()
     }
@@ -203,6 +217,6 @@ impl Cluster for Handles {
             message: "the disk of this master is full, changes are refused".to_owned(),
             hint: "free some space in its data directory",
         });
-        log.into_iter().chain(space).collect()
+        log.into_iter().chain(space).chain(self.keeper.trouble()).collect()
     }
 }

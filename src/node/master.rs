@@ -12,6 +12,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    backup::{Keeper, KeeperParts},
     bootstrap,
     config::Config,
     direct::{self, DirectDoor, Strangers},
@@ -206,6 +207,14 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         let ended = cancelled.run_until_cancelled(seats::keep(of, at)).await;
         ended.unwrap_or(Ok(()))
     });
+    let keeper = Keeper::new(KeeperParts {
+        log: log.clone(),
+        seat: seat.clone(),
+        settings: config.backups.clone(),
+        clock: clock.clone(),
+        tasks: tasks.child("backups"),
+    });
+    tasks.connection("backups", keeper.clone().run(rng.child("backups")));
     let me = Me { address: config.address, addresses };
     let handles = Handles {
         log: log.clone(),
@@ -213,6 +222,7 @@ pub async fn start(parts: Parts<'_>, bound: Bound) -> anyhow::Result<Master> {
         board,
         recorded,
         door,
+        keeper,
         tasks: tasks.clone(),
         me: Arc::new(me),
         limits,

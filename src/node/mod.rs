@@ -2,6 +2,7 @@
 
 pub mod settings;
 pub mod config;
+pub mod hold;
 pub mod bootstrap;
 pub mod handles;
 pub mod transport;
@@ -10,10 +11,10 @@ pub mod names;
 pub mod kept_names;
 pub mod local;
 pub mod door;
-pub mod hold;
 pub mod recover;
 pub mod seat;
 pub mod seats;
+pub mod backup;
 pub mod realm;
 pub mod ways;
 pub mod member;

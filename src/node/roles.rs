@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    agent, bootstrap,
+    agent, backup, bootstrap,
     config::{Config, NodeRole},
     front::Front,
     hold, kept_names,
@@ -72,6 +72,9 @@ pub async fn run(config: Config, ready: impl FnOnce(&Ready)) -> anyhow::Result<(
     fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("making the data directory {}", config.data_dir.display()))?;
     let _held = hold::hold(&config.data_dir)?;
+    if let Some(why) = backup::unfinished(&config.data_dir) {
+        bail!("{why}");
+    }
     let mut stop = Stop::new()?;
     let tasks = Tasks::new("node");
     heap::start(&tasks);

@@ -221,7 +221,7 @@ fn node_id(data_dir: &Path, rng: &mut Rng) -> anyhow::Result<NodeId> {
 }
 
 /// An identity with a key of its own, signed on the spot.
-fn issue(
+pub(super) fn issue(
     authority: &Authority,
     is: As,
     node: &NodeId,

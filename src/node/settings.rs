@@ -104,6 +104,33 @@ pub struct Raw {
     /// What the history of the cluster may take on a master's disk, in MiB; the oldest goes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history_mb: Option<u64>,
+    /// How often the leading master makes a backup by itself, such as `24h`. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_every: Option<String>,
+    /// Where backups are kept: a directory, or `s3://bucket/prefix`. The same on all masters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_to: Option<String>,
+    /// How many are kept there; the oldest go first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_keep: Option<u32>,
+    /// Public keys (`age1…`) of those who can open them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_keys: Option<Vec<String>>,
+    /// Address of the S3-compatible store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_s3_endpoint: Option<String>,
+    /// Its region, where it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_s3_region: Option<String>,
+    /// Access key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_s3_key_id: Option<String>,
+    /// Its secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_s3_secret: Option<String>,
+    /// Certificates (PEM) that the store is trusted by. Default: those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_s3_ca: Option<PathBuf>,
     /// Networks that may read at the direct ports without signing in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_reads: Option<Vec<String>>,
@@ -352,10 +379,10 @@ fn stranger(name: &str, key: &str) -> Option<String> {
 }
 
 /// Keys whose values nobody should see over a shoulder or in a report.
-pub const SECRETS: [&str; 1] = ["join_token"];
+pub const SECRETS: [&str; 2] = ["join_token", "backup_s3_secret"];
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 36] = [
+pub const KEYS: [&str; 45] = [
     "roles",
     "data_dir",
     "cluster_name",
@@ -376,6 +403,15 @@ pub const KEYS: [&str; 36] = [
     "max_instances_per_app",
     "dns_ttl_s",
     "history_mb",
+    "backup_every",
+    "backup_to",
+    "backup_keep",
+    "backup_keys",
+    "backup_s3_endpoint",
+    "backup_s3_region",
+    "backup_s3_key_id",
+    "backup_s3_secret",
+    "backup_s3_ca",
     "open_reads",
     "masters",
     "join_token",
@@ -396,7 +432,8 @@ pub const KEYS: [&str; 36] = [
 
 fn environment_value(key: &str, text: &str) -> Value {
     match key {
-        "roles" | "masters" | "dns_upstreams" | "dns_allow" | "open_reads" | "tls_names" => {
+        "roles" | "masters" | "dns_upstreams" | "dns_allow" | "open_reads" | "tls_names"
+        | "backup_keys" => {
             Value::Sequence(text.split(',').map(|s| Value::from(s.trim())).collect())
         }
         "attributes" => {
@@ -415,6 +452,7 @@ fn environment_value(key: &str, text: &str) -> Value {
         | "max_instances_per_app"
         | "dns_ttl_s"
         | "history_mb"
+        | "backup_keep"
         | "cpus"
         | "mem_mb"
         | "disk_mb" => serde_yaml::from_str(text).unwrap_or_else(|_| Value::from(text)),

@@ -23,6 +23,7 @@ use tepui::{
     },
     compat::mesos::History,
     control::{
+        backup::{Archive, BackupError, Kept, Lock, Overview},
         board::{Activation, Note},
         cluster::{Cluster, Error, Leader, Member},
         links::{Session, SessionOutput, SessionReader},
@@ -57,6 +58,8 @@ use tepui::{
     },
 };
 use tokio::sync::{mpsc, watch};
+
+mod backups;
 
 /// Where the clock of every world starts.
 pub const START: Timestamp = Timestamp::from_ms(1_800_000_000_000);
@@ -395,6 +398,18 @@ pub fn spec(id: &str, instances: u32) -> WorkloadSpec {
 impl Cluster for World {
     fn state(&self) -> Arc<State> {
         Self::state(self)
+    }
+
+    fn backup(&self, lock: Lock) -> BoxFuture<'_, Result<Archive, BackupError>> {
+        std::future::ready(backups::archive(&lock)).boxed()
+    }
+
+    fn keep_backup(&self, lock: Option<Lock>) -> BoxFuture<'_, Result<Kept, BackupError>> {
+        std::future::ready(backups::keep(lock)).boxed()
+    }
+
+    fn backups(&self) -> BoxFuture<'_, Result<Overview, BackupError>> {
+        std::future::ready(Ok(backups::overview())).boxed()
     }
 
     fn newer_than(&self, revision: u64) -> BoxFuture<'static, ()> {

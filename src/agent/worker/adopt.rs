@@ -8,7 +8,10 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 
 use super::{Input, Worker};
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
         launch::{
             INFRA, LABEL_APP, LABEL_CONTAINER, LABEL_INCARNATION, LABEL_INSTANCE, LABEL_PLAIN,
         },
+        link::LinkEnds,
         metrics,
         record::Member,
         runtime::Runtime,
@@ -41,6 +45,8 @@ const LIST_EVERY: Duration = Duration::from_secs(60);
 /// An engine that has just come up may not have looked at all its containers yet, and what ended
 /// while it was away is never told by an event.
 const LIST_SOON: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
+/// What runs is looked at for so long before a leader hears that nothing does.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// After events were lost, a list follows with this pause.
 const LIST_AGAIN: Duration = Duration::from_secs(1);
 /// Events that wait for the worker.
@@ -212,6 +218,19 @@ impl Worker {
         });
     }
 
+    /// An agent without records may have lost them with its directory: the leader would take what runs for
+    /// gone. So that is looked at before the link is used.
+    pub(super) fn look_first(&self, ends: LinkEnds) {
+        let (runtime, inbox) = (self.runtime.clone(), self.inbox.clone());
+        self.tasks.connection("first-look", async move {
+            // An engine that does not answer now is as good as one without containers.
+            if let Ok(Ok(found)) = timeout(FIRST_LOOK, runtime.list()).await {
+                drop(inbox.send(Input::Looked(found)).await);
+            }
+            drop(inbox.send(Input::Link(ends)).await);
+        });
+    }
+
     /// Compares the engine's list with what is known.
     pub(super) fn listed(&mut self, list: Vec<Found>, now: Timestamp) {
         if self.engine_away.take().is_some() {
@@ -227,7 +246,7 @@ impl Worker {
     }
 
     /// A container of ours: known, adopted or removed.
-    fn meet(&mut self, found: &Found, now: Timestamp) {
+    pub(super) fn meet(&mut self, found: &Found, now: Timestamp) {
         if self.by_container.contains_key(&found.id) {
             if found.state == FoundState::Running {
                 self.started_again(&found.id);

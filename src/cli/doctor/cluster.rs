@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Finding;
+use super::{Finding, live};
 use crate::{
     base::{clock::Timestamp, task::Tasks},
     cli::{
@@ -45,7 +45,9 @@ pub async fn look(
         Ok(status) => {
             let text = format!("{} answers and takes the login", field(&status, "name"));
             findings.push(Finding::good("cluster", text));
-            findings.extend(told(&status, io.clock.now()));
+            let now = io.clock.now();
+            findings.extend(told(&status, now));
+            findings.extend(live::look(&client, now).await);
             // Without it the rest is as good.
             if let Ok(looked) = client.get("/tepui/v1/debug/reconcilers").await {
                 findings.extend(waits(&looked));

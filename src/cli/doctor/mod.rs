@@ -2,12 +2,17 @@
 //! each with a way out. Nothing is changed.
 //!
 //! `machine` looks at disk, ports, descriptors and memory here, `engine` at Docker, `cluster` at the
-//! server's answers. A machine that is no node and has no Docker is no trouble: there those findings
-//! are notes.
+//! server's answers, `live` at what those tell of masters, nodes and backups. A machine that is no node and
+//! has no Docker is no trouble: there those findings are notes. `store` looks at what a node that does not
+//! run left behind.
 
 mod cluster;
 mod engine;
+mod live;
 mod machine;
+mod store;
+
+use std::path::Path;
 
 use serde_json::json;
 
@@ -83,11 +88,20 @@ pub async fn doctor(global: &Global, io: &Io, printer: &mut Printer, tasks: &Tas
     findings.extend(machine::look(&settings, engine.root.as_deref(), is_node).await);
     findings.extend(engine.findings);
     findings.extend(cluster::look(session, global, io, tasks).await);
+    tell(&findings, printer)
+}
+
+/// What a node that does not run left behind.
+pub async fn look_at_store(data_dir: &Path, io: &Io, printer: &mut Printer) -> Outcome<u8> {
+    tell(&store::look(data_dir, io.clock.now()).await, printer)
+}
+
+fn tell(findings: &[Finding], printer: &mut Printer) -> Outcome<u8> {
     let n_bad = findings.iter().filter(|f| f.level == Level::Bad).count();
     if printer.json {
-        printer.value(&as_json(&findings))?;
+        printer.value(&as_json(findings))?;
     } else {
-        for finding in &findings {
+        for finding in findings {
             show(printer, finding)?;
         }
     }

@@ -4,6 +4,7 @@
 //! containers. They need a Docker engine; without one they fail and say so.
 
 mod apps;
+mod backup;
 pub mod client;
 mod doors;
 mod faults;

@@ -1,5 +1,41 @@
 // The shapes of /tepui/v1: made from docs/api/openapi.yaml by `npm run types`, not by hand.
 
+/** For a passphrase or for public keys; with `keep` and neither, for the keys that are set. */
+export interface NewBackup {
+  /** Whoever knows it opens the backup; 12 characters or more. */
+  passphrase?: string;
+  /** Public keys, `age1…`; whoever has the secret key to one opens it. */
+  keys?: string[];
+  /** Leave it where backups are kept. */
+  keep?: boolean;
+}
+
+export interface Backups {
+  /** Where they are kept; nowhere without. */
+  to?: string;
+  /** One is made so often by the leading master; never by itself without. */
+  every_s?: number;
+  /** So many stay. */
+  keep: number;
+  backups: Backup[];
+  last?: BackupTry;
+}
+
+export interface Backup {
+  name: string;
+  made_at: Time;
+  bytes: number;
+}
+
+/** The last one that was to be kept, since the answering master leads. */
+export interface BackupTry {
+  at: Time;
+  took_ms: number;
+  good: boolean;
+  /** Why there is none. */
+  error?: string;
+}
+
 export interface Level {
   /** What all masters and agents can do; only rises. */
   level: number;
@@ -26,7 +62,7 @@ export interface Error {
      * 408: `body_slow`. 409: `conflict`, `locked` (`force` helps), `not_running`.
      * 413: `body_too_large`, `too_large`. 415: `no_content_type`. 422: `invalid` (then `field` is set).
      * 426: `upgrade_required`. 429: `too_many_requests`, `too_much`. 500: `internal`.
-     * 502: `agent_unreachable`, `agent_failed`. 503: `no_leader`, `busy`, `disk_full`,
+     * 502: `agent_unreachable`, `agent_failed`, `backup_place_failed`. 503: `no_leader`, `busy`, `disk_full`,
      * `log_stopped`, `unavailable`, `no_invitation`, `too_much`. 504: `timeout`.
      */
     code: string;

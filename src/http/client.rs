@@ -1,15 +1,20 @@
-//! A small HTTP client for probes and downloads: one request per connection, no pool, no redirects.
+//! A small HTTP client for probes, downloads and stores of files: one request per connection, no pool, no
+//! redirects.
 //!
 //! Callers bound the whole exchange by a deadline of their own.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, header};
-use http_body_util::Empty;
+use http::{Method, Request, Response, Uri, header};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::ServerName};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -43,6 +48,27 @@ impl Trust {
             // One that does not parse is not trusted; the others stand.
             drop(roots.add(certificate));
         }
+        Self::of(roots)
+    }
+
+    /// The authorities in a file of certificates, and nobody else.
+    ///
+    /// # Errors
+    /// When it cannot be read or holds none.
+    pub fn of_file(path: &Path) -> Result<Self, String> {
+        let unreadable = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unreadable(&e))? {
+            let certificate = certificate.map_err(|e| unreadable(&e))?;
+            roots.add(certificate).map_err(|e| unreadable(&e))?;
+        }
+        match roots.is_empty() {
+            true => Err(unreadable(&"it holds no certificate")),
+            false => Ok(Self::of(roots)),
+        }
+    }
+
+    fn of(roots: RootCertStore) -> Self {
         let config = builder().with_root_certificates(roots).with_no_client_auth();
         Self(TlsConnector::from(Arc::new(config)))
     }
@@ -69,6 +95,17 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
 
 /// Sends `GET uri` and returns the answer with its body still to be read.
 pub async fn get(uri: &Uri, trust: &Trust, tasks: &Tasks) -> Result<Response<Incoming>, WebError> {
+    send(Method::GET, uri, Bytes::new(), trust, tasks).await
+}
+
+/// Sends a request and returns the answer with its body still to be read.
+pub async fn send(
+    method: Method,
+    uri: &Uri,
+    body: Bytes,
+    trust: &Trust,
+    tasks: &Tasks,
+) -> Result<Response<Incoming>, WebError> {
     let bad = || WebError::BadUri(uri.to_string());
     let host = uri.host().ok_or_else(bad)?;
     let is_tls = match uri.scheme_str() {
@@ -83,17 +120,17 @@ pub async fn get(uri: &Uri, trust: &Trust, tasks: &Tasks) -> Result<Response<Inc
     let tcp = TcpStream::connect((bare, port)).await.map_err(connect)?;
     drop(tcp.set_nodelay(true)); // an optimisation that may fail
     if !is_tls {
-        return exchange(tcp, uri, &peer, tasks).await;
+        return exchange(tcp, (method, uri, body), &peer, tasks).await;
     }
     let name = ServerName::try_from(bare.to_owned()).map_err(|_| bad())?;
     let tls = trust.0.connect(name, tcp).await;
     let tls = tls.map_err(|source| WebError::Tls { peer: peer.clone(), source })?;
-    exchange(tls, uri, &peer, tasks).await
+    exchange(tls, (method, uri, body), &peer, tasks).await
 }
 
 async fn exchange<S>(
     stream: S,
-    uri: &Uri,
+    (method, uri, body): (Method, &Uri, Bytes),
     peer: &str,
     tasks: &Tasks,
 ) -> Result<Response<Incoming>, WebError>
@@ -110,12 +147,14 @@ where
     let default_port = peer.ends_with(":80") && uri.scheme_str() == Some("http")
         || peer.ends_with(":443") && uri.scheme_str() == Some("https");
     let host = if default_port { uri.host().unwrap_or(peer) } else { peer };
-    let request = Request::get(path)
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(header::HOST, host)
         .header(header::USER_AGENT, concat!("tepui/", env!("CARGO_PKG_VERSION")))
         .header(header::ACCEPT, "*/*")
         .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(|_| WebError::BadUri(uri.to_string()))?;
     Ok(sender.send_request(request).await?)
 }
