@@ -2,6 +2,7 @@
 
 pub mod settings;
 pub mod config;
+pub mod detect;
 pub mod bootstrap;
 pub mod handles;
 pub mod transport;
