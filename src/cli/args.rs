@@ -4,9 +4,11 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+mod cluster;
 mod volume;
 mod watch;
 
+pub use cluster::{Archive, Cluster, Hosts, Install, Uninstall};
 pub use volume::Volume;
 pub use watch::Watch;
 
@@ -87,7 +89,7 @@ pub enum Command {
     Dev(DevArgs),
     /// Run one node of a cluster (--role), or look at and drain nodes (list, show, drain, undrain)
     Node(NodeCommand),
-    /// Masters, and the level that mixed releases work at (show, raise)
+    /// A cluster as a whole: make it over ssh (install, uninstall, archive), its level (show, raise)
     #[command(subcommand)]
     Cluster(Cluster),
     /// Masters: who they are, removing one (list, remove)
@@ -396,18 +398,6 @@ pub enum Master {
     Remove {
         /// Its number, as the list shows it
         master: String,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Cluster {
-    /// The masters, the level, and who holds it back
-    Show,
-    /// Let in what only this release and later ones can do, for good
-    Raise {
         /// Do not ask
         #[arg(long, short)]
         yes: bool,

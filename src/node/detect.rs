@@ -2,7 +2,7 @@
 //! the world knows it by, the region and zone it stands in.
 //!
 //! They run before the settings are checked, at each start, and keep what the original's detection
-//! scripts kept. What is written in the settings goes over what they print,
+//! scripts kept (docs/compat/installer.md). What is written in the settings goes over what they print,
 //! and they are not run for it.
 
 use std::{
@@ -68,20 +68,26 @@ pub fn run(layers: &mut Layers) -> Result<(), Vec<ConfigError>> {
             }
         };
     if let Some(said) = said.0 {
-        let raw = said.and_then(|text| one_address(&text));
+        let raw = said.and_then(|text| one_address(&text).map_err(by(&address)));
         let raw = raw.map(|ip| Raw { address: Some(ip.to_string()), ..Raw::default() });
         take("ip_detect", ADDRESS_FIX, &address, raw);
     }
     if let Some(said) = said.1 {
-        let raw = said.and_then(|text| one_address(&text));
+        let raw = said.and_then(|text| one_address(&text).map_err(by(&public)));
         let raw = raw.map(|ip| Raw { public_address: Some(ip.to_string()), ..Raw::default() });
         take("public_ip_detect", ADDRESS_FIX, &public, raw);
     }
     if let Some(said) = said.2 {
-        let raw = said.and_then(|text| place(&text));
+        let raw = said.and_then(|text| place(&text).map_err(by(&domain)));
         take("fault_domain_detect", DOMAIN_FIX, &domain, raw);
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// What a program did, with its name.
+fn by(program: &Option<PathBuf>) -> impl Fn(String) -> String {
+    let name = program.as_deref().unwrap_or(Path::new("")).display().to_string();
+    move |did| format!("{name} {did}")
 }
 
 /// The one address that a program of the operator's printed.
@@ -92,8 +98,8 @@ pub fn one_address(text: &str) -> Result<IpAddr, String> {
     let ip: Option<IpAddr> = text.trim().parse().ok();
     match ip.filter(|ip| !ip.is_unspecified()) {
         Some(ip) => Ok(ip),
-        None if text.trim().is_empty() => Err("it printed nothing".to_owned()),
-        None => Err(format!("it printed {:?}", beginning(text.trim()))),
+        None if text.trim().is_empty() => Err("printed nothing".to_owned()),
+        None => Err(format!("printed {:?}", beginning(text.trim()))),
     }
 }
 
@@ -118,10 +124,10 @@ struct Named {
 fn place(text: &str) -> Result<Raw, String> {
     let printed: Result<Printed, _> = serde_json::from_str(text);
     let printed =
-        printed.map_err(|error| format!("it printed {:?} ({error})", beginning(text.trim())))?;
+        printed.map_err(|error| format!("printed {:?} ({error})", beginning(text.trim())))?;
     let Printed { fault_domain: Domain { region, zone } } = printed;
     if region.name.trim().is_empty() || zone.name.trim().is_empty() {
-        return Err("it printed an empty name".to_owned());
+        return Err("printed an empty name".to_owned());
     }
     Ok(Raw { region: Some(region.name), zone: Some(zone.name), ..Raw::default() })
 }
