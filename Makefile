@@ -20,13 +20,14 @@ export ROCKSDB_COMPILE  = $(shell test -f $(CACHE)/rocksdb/lib/librocksdb.a || e
 TEPUI    := $(CARGO_TARGET_DIR)/debug/tepui
 RELEASE  := $(CARGO_TARGET_DIR)/release/tepui
 DEB      := $(CARGO_TARGET_DIR)/debian
+ARCHIVE  := $(CARGO_TARGET_DIR)/archive
 DATA_DIR ?= $(CACHE)/dev
 PREFIX   ?= /usr/local
 NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start pages pauses rig mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install ui-gallery clean prepare prepare-tools prepare-test crates deb
+.PHONY: help run build test quick first-start pages pauses rig mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install ui-gallery clean prepare prepare-tools prepare-test crates deb archive
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
@@ -86,7 +87,7 @@ mixed: prepare-test ui ## this build and one that writes a field more, as master
 	$(CARGO_TARGET_DIR)/mixed/this/mixed $(CARGO_TARGET_DIR)/mixed/this/mixed $(CARGO_TARGET_DIR)/mixed/next/mixed
 	tests/machine/mixed/agents.sh $(CARGO_TARGET_DIR)/mixed/this/tepui $(CARGO_TARGET_DIR)/mixed/next/tepui
 
-rig: prepare-test build ## masters and agents on seven hosts: killed, cut, lost, away; some ten minutes
+rig: prepare-test build ## seven hosts: installed over ssh, killed, cut, lost, away; some ten minutes
 	@installer/prepare.sh rig
 	cargo bench --profile dev --bench rig -- $(TEPUI) $(ARGS)
 
@@ -138,6 +139,14 @@ deb: ## the optimised build as a Debian package; prints where it is
 	rm -rf $(DEB)/tree
 	$(MAKE) install DESTDIR=$(DEB)/tree PREFIX=/usr
 	packaging/deb.sh $(DEB)/tree $(DEB)
+
+archive: prepare ui ## the optimised build as an archive for install.sh, DOCKER=1 and IMAGES="A B" with these; prints where it is
+	cargo build --release --bin tepui
+	rm -rf $(ARCHIVE)
+	mkdir -p $(ARCHIVE)/docker $(ARCHIVE)/images
+	$(if $(DOCKER),packaging/offline.sh docker $(ARCHIVE)/docker)
+	$(if $(IMAGES),packaging/offline.sh images $(ARCHIVE)/images $(IMAGES))
+	@$(RELEASE) cluster archive --output $(ARCHIVE) --docker $(ARCHIVE)/docker --images $(ARCHIVE)/images
 
 clean: ## remove build products of this project, keep compiled dependencies
 	cargo clean -p tepui

@@ -99,10 +99,10 @@ demo() {
 }
 
 tests() {
-  apt busybox-static chromium iproute2 procps jq dnsmasq-base unbound
+  apt busybox-static chromium iproute2 procps jq dnsmasq-base unbound shellcheck
 }
 
-rig() { apt iproute2 iptables jq faketime; }
+rig() { apt iproute2 iptables jq faketime openssh-server openssh-client binutils procps; }
 
 [ $# -gt 0 ] || set -- build docker
 for part in "$@"; do

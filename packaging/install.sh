@@ -1,18 +1,17 @@
-#!/bin/bash
-# Installs a built tepui: the program, its systemd unit, default settings and shell completions.
+#!/bin/sh
+# Puts a built tepui in place: the program, its systemd unit, default settings, shell completions.
 #
 #   install.sh PROGRAM PREFIX [DESTDIR]
 #
 # Settings that are there already are kept. Nothing is enabled or started: the role comes first.
-set -euo pipefail
+# (installer/install.sh does the whole of a machine, and goes by what this puts.)
+set -eu
 program=${1:?the built program} prefix=${2:?the prefix, as /usr/local} dest=${3:-}
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 # put MODE SOURCE TARGET: SOURCE may be - for standard input.
 put() {
-  local source=$2
-  [ "$source" != - ] || source=/dev/stdin
-  install -D -m "$1" "$source" "$dest$3"
+  if [ "$2" = - ]; then install -D -m "$1" /dev/stdin "$dest$3"; else install -D -m "$1" "$2" "$dest$3"; fi
 }
 
 # put_settings MODE SOURCE TARGET: only where there is none.

@@ -22,6 +22,8 @@ pub struct AgentConfig {
     pub endpoint: Option<String>,
     /// The name server containers are given.
     pub resolver: Resolver,
+    /// Domains that containers look a short name up in.
+    pub dns_search: Vec<String>,
     /// Where the cluster's names go that the leader tells; nothing before the first whole set.
     pub names: watch::Sender<Option<Known>>,
     /// User of plain commands that name none; `None`: the agent's own.

@@ -49,6 +49,7 @@ pub struct Site<'a> {
     pub framework: &'a str,
     pub endpoint: Option<&'a str>,
     pub resolver: Option<std::net::IpAddr>,
+    pub dns_search: &'a [String],
     /// The sandbox of this container.
     pub sandbox: &'a Path,
     /// Where the instance's persistent volumes are, whatever the incarnation.
@@ -104,6 +105,7 @@ pub fn launch(
         network: network(order, site.infra),
         limits: limits(container),
         dns: site.resolver.iter().map(ToString::to_string).collect(),
+        dns_search: site.dns_search.to_vec(),
         ipc: container.linux.ipc.map(|mode| match mode {
             IpcMode::Private => "private".to_owned(),
             IpcMode::ShareParent => "host".to_owned(),
@@ -148,6 +150,7 @@ pub fn infra(order: &Order, site: &Site<'_>) -> Launch {
         command: Some(["/bin/sleep", "infinity"].map(str::to_owned).to_vec()),
         network: network(order, None),
         dns: site.resolver.iter().map(ToString::to_string).collect(),
+        dns_search: site.dns_search.to_vec(),
         published,
         log_bytes_max: limit::LOG_FILE_BYTES_MAX,
         ..ContainerPlan::default()

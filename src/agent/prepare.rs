@@ -307,6 +307,7 @@ impl Starter {
             framework: &self.config.framework,
             endpoint: self.config.endpoint.as_deref(),
             resolver: None,
+            dns_search: &self.config.dns_search,
             sandbox,
             volumes,
             user,

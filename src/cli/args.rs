@@ -7,13 +7,15 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 mod backup;
 mod cluster;
 mod history;
+mod master;
 mod task;
 mod volume;
 mod watch;
 
 pub use backup::{Backup, Lock, Open};
-pub use cluster::{Cluster, ForWhom, Master, Token};
+pub use cluster::{Archive, Cluster, Hosts, Install, Uninstall};
 pub use history::{Format, History};
+pub use master::{ForWhom, Master, Token};
 pub use task::Task;
 pub use volume::Volume;
 pub use watch::Watch;
@@ -95,7 +97,7 @@ pub enum Command {
     Dev(DevArgs),
     /// Run one node of a cluster (--role), or look at and drain nodes (list, show, drain, undrain)
     Node(NodeCommand),
-    /// Masters, and the level that mixed releases work at (show, raise)
+    /// A cluster as a whole: make it over ssh (install, uninstall, archive), its level (show, raise)
     #[command(subcommand)]
     Cluster(Cluster),
     /// Masters: who they are, removing one (list, remove)

@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 use super::error::{CliError, Exit};
 use crate::node::{
     config::{self, Config, NodeRole},
+    detect,
     roles::{self, Login, Ready},
     settings::{self, Layers, Raw, Source},
 };
@@ -119,11 +120,11 @@ pub fn node(args: &NodeArgs) -> u8 {
 /// `tepui config show|check`.
 pub fn config(command: &ConfigCommand, json: bool) -> u8 {
     let (ConfigCommand::Show(args) | ConfigCommand::Check(args)) = command;
-    let layers = match node_layers(args) {
+    let mut layers = match node_layers(args) {
         Ok(layers) => layers,
         Err(error) => return fail_lines(&format!("{error:#}"), json),
     };
-    let checked = Config::check(&layers);
+    let checked = detect::run(&mut layers).and_then(|()| Config::check(&layers));
     let errors: Vec<String> = match &checked {
         Ok(_) => Vec::new(),
         Err(errors) => errors.iter().map(ToString::to_string).collect(),
@@ -253,10 +254,16 @@ fn layers(
 }
 
 fn run(layers: anyhow::Result<Layers>, dev: bool) -> u8 {
-    let layers = match layers {
+    let mut layers = match layers {
         Ok(layers) => layers,
         Err(error) => return fail_lines(&format!("{error:#}"), false),
     };
+    if let Err(errors) = detect::run(&mut layers) {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        tell(&errors, &[], false);
+        // A machine that boots may have no network yet: it is tried again.
+        return Exit::Failure as u8;
+    }
     let config = match Config::check(&layers) {
         Ok(config) => config,
         Err(errors) => {

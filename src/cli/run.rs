@@ -3,7 +3,7 @@
 use std::{ffi::OsString, io::Write};
 
 use super::{
-    args::{Cli, Command, NodeCommand},
+    args::{Cli, Cluster, Command, NodeCommand},
     client::Client,
     error::{CliError, Exit, Outcome},
     io::Io,
@@ -129,6 +129,15 @@ async fn command(cli: Cli, io: Io, printer: &mut Printer, tasks: &Tasks) -> Outc
         Command::Backup(backup) if backup::is_local(backup) => {
             return backup::run_local(backup, io, printer).await.map(|()| 0);
         }
+        Command::Cluster(Cluster::Install(asked)) => {
+            return cluster::install(asked, &io, printer).await.map(|()| 0);
+        }
+        Command::Cluster(Cluster::Uninstall(asked)) => {
+            return cluster::uninstall(asked, &io, printer).await.map(|()| 0);
+        }
+        Command::Cluster(Cluster::Archive(asked)) => {
+            return cluster::archive(asked, printer).map(|()| 0);
+        }
         _ => {}
     }
     let session = match Session::find(&global, &io) {
@@ -171,7 +180,8 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::App(app) => apps::run(cx, app).await?,
         Command::Task(task) => tasks::run(cx, task).await?,
         Command::Node(NodeCommand { verb: Some(verb), .. }) => nodes::run(cx, verb).await?,
-        Command::Cluster(cluster) => cluster::run(cx, cluster).await?,
+        Command::Cluster(Cluster::Show) => cluster::level::show(cx).await?,
+        Command::Cluster(Cluster::Raise { yes }) => cluster::level::raise(cx, yes).await?,
         Command::Master(master) => masters::run(cx, master).await?,
         Command::Backup(backup) => backup::run(cx, backup).await?,
         Command::Volume(volume) => volumes::run(cx, volume).await?,
@@ -186,6 +196,7 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::Version => status::version(cx).await?,
         Command::Dev(_)
         | Command::Node(NodeCommand { verb: None, .. })
+        | Command::Cluster(Cluster::Install(_) | Cluster::Uninstall(_) | Cluster::Archive(_))
         | Command::Config(_)
         | Command::Sim(_)
         | Command::Completions { .. }

@@ -59,6 +59,9 @@ impl Attribute {
     }
 }
 
+/// The attribute that says where the world reaches a node, when that is not its own address.
+pub const PUBLIC_ADDRESS: &str = "public_address";
+
 /// Whether the leader hears from a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
@@ -97,6 +100,11 @@ pub struct NodeInfo {
 }
 
 impl NodeInfo {
+    /// Where the world reaches it, as far as that was said.
+    pub fn public_address(&self) -> Option<IpAddr> {
+        self.attributes.get(PUBLIC_ADDRESS)?.text().parse().ok()
+    }
+
     /// Another role that may use the node's pool of `role` as well.
     pub fn open_to(&self, role: &Role) -> Option<Role> {
         (self.kind == NodeKind::Both && role.is_star()).then(Role::public)

@@ -27,7 +27,7 @@ use crate::{
     log::Log,
     model::{
         credential::Invited,
-        node::{Attribute, NodeId, NodeInfo, NodeKind},
+        node::{Attribute, NodeId, NodeInfo, NodeKind, PUBLIC_ADDRESS},
         resource::Pools,
     },
 };
@@ -60,7 +60,7 @@ pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> an
         hostname: config.hostname.clone(),
         address: config.address,
         kind: kind(config),
-        attributes: attributes(&config.attributes),
+        attributes: attributes(config),
         fault_domain: config.fault_domain.clone(),
         total: total(config, &data_dir)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -74,6 +74,7 @@ pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> an
         info,
         endpoint: None,
         resolver,
+        dns_search: config.dns_search.clone(),
         names,
         default_user: Some(config.task_user.clone()),
         keep: KEEP,
@@ -169,8 +170,12 @@ fn kind(config: &Config) -> NodeKind {
     }
 }
 
-fn attributes(given: &BTreeMap<String, String>) -> BTreeMap<String, Attribute> {
-    given.iter().map(|(k, v)| (k.clone(), Attribute::Text(v.clone()))).collect()
+/// What the operator said of this node; the address the world knows it by among it, unless that name is
+/// taken.
+fn attributes(config: &Config) -> BTreeMap<String, Attribute> {
+    let public = config.public_address.map(|ip| (PUBLIC_ADDRESS.to_owned(), ip.to_string()));
+    let given = config.attributes.iter().map(|(k, v)| (k.clone(), v.clone()));
+    public.into_iter().chain(given).map(|(k, v)| (k, Attribute::Text(v))).collect()
 }
 
 /// What this node offers.

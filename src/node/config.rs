@@ -68,6 +68,8 @@ pub struct Config {
     pub cluster_name: String,
     pub hostname: String,
     pub address: IpAddr,
+    /// Where the world reaches it, when that is another address.
+    pub public_address: Option<IpAddr>,
     pub listen: IpAddr,
     pub router_port: u16,
     /// How the admin router speaks.
@@ -79,6 +81,8 @@ pub struct Config {
     pub dns_port: u16,
     /// `None`: those of /etc/resolv.conf.
     pub dns_upstreams: Option<Vec<SocketAddr>>,
+    /// Domains that containers look a short name up in.
+    pub dns_search: Vec<String>,
     /// Networks that may ask for names outside our zones, beside this machine and its containers.
     pub dns_allow: Vec<IpNet>,
     pub peer_port: u16,
@@ -188,6 +192,7 @@ impl Config {
             tls_names: raw.tls_names.clone().unwrap_or_default(),
             dns_port: raw.dns_port.unwrap_or_default(),
             dns_upstreams: c.upstreams(raw.dns_upstreams.as_deref()),
+            dns_search: c.dns_search(raw.dns_search.as_deref().unwrap_or_default()),
             dns_allow: c.networks("dns_allow", raw.dns_allow.as_deref().unwrap_or_default()),
             peer_port: raw.peer_port.unwrap_or_default(),
             compat_ports: raw.compat_ports.unwrap_or_default(),
@@ -210,6 +215,7 @@ impl Config {
             log_level: c.log_level(raw.log_level.as_deref()),
             log_json: c.log_json(raw.log_format.as_deref()),
             destroy_on_exit: raw.destroy_on_exit.unwrap_or_default(),
+            public_address: c.public_address(raw.public_address.as_deref()),
             roles,
             address,
             listen,
@@ -332,6 +338,10 @@ impl Checker<'_> {
         }
     }
 
+    fn public_address(&mut self, text: Option<&str>) -> Option<IpAddr> {
+        text.map(|text| self.parse("public_address", Some(text), "", IP_FIX))
+    }
+
     fn masters(&mut self, masters: &[String], roles: &BTreeSet<NodeRole>) -> Vec<String> {
         const FIX: &str = "list the masters as host:port of their peer port (5070)";
         for master in masters {
@@ -357,6 +367,21 @@ impl Checker<'_> {
             }
         }
         Some(found)
+    }
+
+    /// As many and as long as every resolver takes.
+    fn dns_search(&mut self, domains: &[String]) -> Vec<String> {
+        const FIX: &str = "name up to 6 domains of up to 256 letters together, as corp.example";
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let bad = domains.iter().find(|name| name.is_empty() || !name.chars().all(is_name));
+        if let Some(name) = bad {
+            self.fail("dns_search", format!("{name:?} is no domain"), FIX);
+        }
+        let n_letters: usize = domains.iter().map(|name| name.len() + 1).sum();
+        if domains.len() > 6 || n_letters > 257 {
+            self.fail("dns_search", "is too long", FIX);
+        }
+        domains.to_vec()
     }
 
     fn networks(&mut self, key: &'static str, given: &[String]) -> Vec<IpNet> {

@@ -397,7 +397,7 @@ impl Doors {
             cluster: shared,
             facts: dcos::cluster::Facts {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                public_address: Some(config.address),
+                public_address: Some(config.public_address.unwrap_or(config.address)),
                 address: config.address,
                 hostname: config.hostname.clone(),
                 ca,

@@ -3,6 +3,7 @@
 pub mod settings;
 pub mod config;
 pub mod hold;
+pub mod detect;
 pub mod bootstrap;
 pub mod handles;
 pub mod transport;

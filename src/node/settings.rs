@@ -23,6 +23,8 @@ pub enum Source {
     Environment(String),
     /// The flag's name.
     Flag(String),
+    /// A program that told it (`detect`).
+    Program(PathBuf),
 }
 
 impl fmt::Display for Source {
@@ -32,6 +34,7 @@ impl fmt::Display for Source {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Flag(name) => write!(f, "flag --{name}"),
+            Self::Program(path) => write!(f, "printed by {}", path.display()),
         }
     }
 }
@@ -56,6 +59,15 @@ pub struct Raw {
     /// Address other nodes and clients reach this node at. Default: that of the default route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Program that prints the address, run at each start unless `address` is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_detect: Option<PathBuf>,
+    /// Address the world knows this node by. Default: `address`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_address: Option<String>,
+    /// Program that prints it, run at each start unless `public_address` is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_ip_detect: Option<PathBuf>,
     /// Address the listeners for people bind to; `0.0.0.0` is all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
@@ -85,6 +97,9 @@ pub struct Raw {
     /// DNS servers for all names that are not the cluster's. Default: those of /etc/resolv.conf.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns_upstreams: Option<Vec<String>>,
+    /// Domains that containers look a short name up in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_search: Option<Vec<String>>,
     /// Networks that may ask for names that are not the cluster's, beside this machine and its
     /// containers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +170,9 @@ pub struct Raw {
     pub region: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
+    /// Program that prints region and zone as JSON, run at each start unless either is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault_domain_detect: Option<PathBuf>,
     /// CPUs offered to tasks. Default: what the machine has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<f64>,
@@ -356,7 +374,7 @@ fn problem(key: &str, value: &Value) -> Option<String> {
 }
 
 /// The line a key of the top level stands on, from 1.
-fn line_of(text: &str, key: &str) -> Option<usize> {
+pub fn line_of(text: &str, key: &str) -> Option<usize> {
     let is_key = |line: &str| {
         let rest = line.trim_start_matches(['"', '\'']).strip_prefix(key)?;
         rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':').then_some(())
@@ -382,12 +400,15 @@ fn stranger(name: &str, key: &str) -> Option<String> {
 pub const SECRETS: [&str; 2] = ["join_token", "backup_s3_secret"];
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 45] = [
+pub const KEYS: [&str; 50] = [
     "roles",
     "data_dir",
     "cluster_name",
     "hostname",
     "address",
+    "ip_detect",
+    "public_address",
+    "public_ip_detect",
     "listen",
     "router_port",
     "tls",
@@ -397,6 +418,7 @@ pub const KEYS: [&str; 45] = [
     "redirect_port",
     "dns_port",
     "dns_upstreams",
+    "dns_search",
     "dns_allow",
     "peer_port",
     "compat_ports",
@@ -420,6 +442,7 @@ pub const KEYS: [&str; 45] = [
     "attributes",
     "region",
     "zone",
+    "fault_domain_detect",
     "cpus",
     "mem_mb",
     "disk_mb",
@@ -432,8 +455,8 @@ pub const KEYS: [&str; 45] = [
 
 fn environment_value(key: &str, text: &str) -> Value {
     match key {
-        "roles" | "masters" | "dns_upstreams" | "dns_allow" | "open_reads" | "tls_names"
-        | "backup_keys" => {
+        "roles" | "masters" | "dns_upstreams" | "dns_search" | "dns_allow" | "open_reads"
+        | "tls_names" | "backup_keys" => {
             Value::Sequence(text.split(',').map(|s| Value::from(s.trim())).collect())
         }
         "attributes" => {

@@ -14,6 +14,9 @@ mod door;
 mod e2e;
 mod fuzz;
 mod golden;
+mod installer;
+#[path = "../machine/layer.rs"]
+mod layer;
 mod marathon;
 mod masters;
 mod measured;

@@ -1,66 +1,8 @@
-//! The cluster itself: its masters, its level, and tokens to join it and to sign in.
+//! `tepui cluster …`.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-
-use super::{Watch, duration};
-
-/// For whom an invitation is, and for how long.
-#[derive(Debug, Clone, Args)]
-pub struct ForWhom {
-    /// What the node becomes: agent, public-agent or master; an agent of either kind unless given
-    #[arg(long)]
-    pub role: Option<String>,
-    /// How long it is good
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
-    pub ttl: Duration,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Master {
-    /// All masters, who leads, and who decides with it
-    List {
-        #[command(flatten)]
-        watch: Watch,
-    },
-    /// Have a master follow only; another that follows decides in its place
-    Demote {
-        /// Its number, as the list shows it
-        master: String,
-    },
-    /// Have a master decide again that was demoted
-    Promote {
-        /// Its number, as the list shows it
-        master: String,
-    },
-    /// Most masters are lost for good: have the stopped master of this machine go on alone
-    #[command(
-        after_help = "The program of this master has to be stopped. What it holds and how old that is \
-        comes first: compare it with --look on every other one that is left, and recover the one with the \
-        highest entry. The others must never be started again with what they have: delete their data \
-        directories and join them anew."
-    )]
-    Recover {
-        /// The master's data directory
-        #[arg(long, value_name = "DIR", default_value = "/var/lib/tepui")]
-        data_dir: PathBuf,
-        /// Only tell what it holds and how old that is
-        #[arg(long)]
-        look: bool,
-        /// Do not ask
-        #[arg(long, short, conflicts_with = "look")]
-        yes: bool,
-    },
-    /// Forget a master for good: its certificate is worth nothing any more
-    Remove {
-        /// Its number, as the list shows it
-        master: String,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
 
 #[derive(Debug, Subcommand)]
 pub enum Cluster {
@@ -72,34 +14,82 @@ pub enum Cluster {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Make a cluster of the hosts of a config.yaml, over ssh; or add what is new in it
+    #[command(
+        after_help = "Examples:\n  tepui cluster install -f config.yaml --preflight   only look whether the hosts are fit\n  tepui cluster install -f config.yaml               again after a failure: goes on where it stopped\n\nWhat each key of the file does: docs/compat/installer.md"
+    )]
+    Install(Install),
+    /// Take the nodes of a config.yaml away again, over ssh
+    Uninstall(Uninstall),
+    /// Write the archive that install.sh works from on a machine without a network
+    Archive(Archive),
 }
 
-#[derive(Debug, Subcommand)]
-pub enum Token {
-    /// Make a token that lets one new node join, as tepui node invite
-    Create {
-        #[command(flatten)]
-        invite: ForWhom,
-    },
-    /// Tokens that wait for their node
-    List,
-    /// End every login of a user made so far; your own unless one is named
-    Revoke {
-        user: Option<String>,
-        /// Of everybody
-        #[arg(long, conflicts_with = "user")]
-        all: bool,
-        /// The token of a node that has not joined, as tepui token list shows it
-        #[arg(long, value_name = "ID", conflicts_with_all = ["user", "all"])]
-        join: Option<String>,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-    /// Sign with another secret from now on; every login made so far ends
-    Rotate {
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
+/// Which hosts, and how they are reached.
+#[derive(Debug, Clone, Args)]
+pub struct Hosts {
+    /// The hosts and what they become
+    #[arg(long, short, value_name = "CONFIG.YAML")]
+    pub file: PathBuf,
+    /// What is remembered between runs; beside the file unless given
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Hosts that are worked on at a time
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub parallel: usize,
+    /// A further option of ssh, as UserKnownHostsFile=FILE; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub ssh_option: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Install {
+    #[command(flatten)]
+    pub hosts: Hosts,
+    /// Only look whether the hosts are fit; changes nothing
+    #[arg(long)]
+    pub preflight: bool,
+    /// The program the hosts get; this one unless given
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
+    /// Go on without agents that fail; the next run tries them again
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Install Docker on agents that have none
+    #[arg(long)]
+    pub install_docker: bool,
+    /// Go on though a check of this name is bad; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub ignore: Vec<String>,
+    /// The hosts have no systemd: start nodes in the background
+    #[arg(long)]
+    pub no_systemd: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Uninstall {
+    #[command(flatten)]
+    pub hosts: Hosts,
+    /// Their data and containers too
+    #[arg(long)]
+    pub purge: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Archive {
+    /// Where to write it: a file, or a directory for one with its usual name
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The program in it; this one unless given
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
+    /// A folder of Docker's packages (*.deb), for --install-docker
+    #[arg(long, value_name = "DIR")]
+    pub docker: Option<PathBuf>,
+    /// A folder of images (docker save), loaded on agents
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
 }

@@ -209,7 +209,8 @@ async fn net_nodes(system: Arc<System>, _: Call) -> Response {
     let mut shown = vec![entry(&facts.address, facts.public_address, &facts.hostname)];
     for node in system.cluster.state().nodes.values() {
         if node.info.address != facts.address {
-            shown.push(entry(&node.info.address, None, &node.info.hostname));
+            let public = node.info.public_address();
+            shown.push(entry(&node.info.address, public, &node.info.hostname));
         }
     }
     ok(&Value::Array(shown))

@@ -30,6 +30,7 @@ pub fn creation(plan: &ContainerPlan) -> Result<Creation, BadOption> {
         mounts: Some(plan.mounts.iter().map(mount).collect()),
         group_add: non_empty(&plan.extra_groups),
         dns: non_empty(&plan.dns),
+        dns_search: non_empty(&plan.dns_search),
         init: plan.init.then_some(true),
         ipc_mode: plan.ipc.clone(),
         shm_size: plan.shm_bytes.and_then(|n| i64::try_from(n).ok()),
@@ -174,6 +175,15 @@ mod tests {
         assert_eq!(made.body.exposed_ports.unwrap(), ["53/tcp", "53/udp"]);
         let bindings = made.body.host_config.unwrap().port_bindings.unwrap();
         assert_eq!(bindings["53/tcp"].as_ref().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_container_is_told_where_names_are_looked_up() {
+        let dns_search = vec!["corp.example".to_owned()];
+        let made = creation(&ContainerPlan { dns_search: dns_search.clone(), ..plan() }).unwrap();
+        assert_eq!(made.body.host_config.unwrap().dns_search, Some(dns_search));
+        let none = creation(&plan()).unwrap();
+        assert_eq!(none.body.host_config.unwrap().dns_search, None);
     }
 
     #[test]

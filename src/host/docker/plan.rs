@@ -32,6 +32,7 @@ pub struct ContainerPlan {
     pub ipc: Option<String>,
     pub shm_bytes: Option<u64>,
     pub dns: Vec<String>,
+    pub dns_search: Vec<String>,
     /// Options of `docker run`, in order, without their dashes; they win over the rest.
     pub parameters: Vec<(String, String)>,
     /// Size at which the engine rotates its own copy of the output.

@@ -160,6 +160,7 @@ impl Rig {
             framework: format!("{cluster}-0000"),
             endpoint: None,
             resolver: tepui::agent::resolver::Resolver::none(),
+            dns_search: Vec::new(),
             names: tokio::sync::watch::Sender::default(),
             default_user: None,
             keep: Duration::from_secs(3600),

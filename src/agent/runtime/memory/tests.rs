@@ -46,6 +46,7 @@ impl Rig {
             framework: "f".into(),
             endpoint: None,
             resolver: Resolver::none(),
+            dns_search: Vec::new(),
             names: tokio::sync::watch::Sender::default(),
             default_user: None,
             keep: Duration::from_secs(60),

@@ -1,9 +1,8 @@
-//! `tepui cluster …`: the masters, and the level that mixed releases work at.
+//! `tepui cluster show|raise`: the masters, and the level that mixed releases work at.
 
 use serde_json::{Value, json};
 
-use super::{
-    args::Cluster,
+use crate::cli::{
     client::Ask,
     error::Outcome,
     output::Table,
@@ -13,14 +12,7 @@ use super::{
 
 const PATH: &str = "/tepui/v1/level";
 
-pub async fn run(cx: &mut Context, cluster: Cluster) -> Outcome {
-    match cluster {
-        Cluster::Show => show(cx).await,
-        Cluster::Raise { yes } => raise(cx, yes).await,
-    }
-}
-
-async fn show(cx: &mut Context) -> Outcome {
+pub async fn show(cx: &mut Context) -> Outcome {
     let answer = cx.client.get(PATH).await?;
     if cx.printer.json {
         return Ok(cx.printer.value(&answer)?);
@@ -55,7 +47,7 @@ fn in_words(answer: &Value) -> String {
     format!("level {level} of {known}: {next}")
 }
 
-async fn raise(cx: &mut Context, yes: bool) -> Outcome {
+pub async fn raise(cx: &mut Context, yes: bool) -> Outcome {
     if !yes {
         confirm(cx, "From then on no older release works with this cluster, on no node.")?;
     }
