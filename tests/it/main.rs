@@ -14,6 +14,7 @@ mod door;
 mod e2e;
 mod fuzz;
 mod golden;
+mod linear;
 mod marathon;
 mod masters;
 mod measured;
