@@ -184,7 +184,7 @@ async fn preview(cx: &mut Context, path: &str) -> Outcome {
 
 async fn until_empty(cx: &mut Context, id: &str, node: &str, timeout: Duration) -> Outcome {
     let started = Instant::now();
-    let mut shown = u64::MAX;
+    let mut shown = Vec::new();
     loop {
         let answer = get(cx, id).await?;
         let left = answer["instances"].as_u64().unwrap_or(0);
@@ -197,16 +197,18 @@ async fn until_empty(cx: &mut Context, id: &str, node: &str, timeout: Duration) 
         }
         if field(&answer, "condition") == "deactivated" {
             cx.printer.clear()?;
-            let text = format!("the drain met its deadline; {left} tasks stay on {node}");
+            let stay = if left == 1 { "stays" } else { "stay" };
+            let left = count(usize::try_from(left).unwrap_or(usize::MAX), "task");
+            let text = format!("the drain met its deadline; {left} {stay} on {node}");
             return Err(CliError::new(Exit::TimedOut, text).hint(
                 "it takes no new work; make room elsewhere and drain it again, or undrain it",
             ));
         }
-        if left != shown {
-            let mut lines = vec![format!("  {left} left on {node}")];
-            lines.extend(waits(&answer));
+        let mut lines = vec![format!("  {left} left on {node}")];
+        lines.extend(waits(&answer));
+        if lines != shown {
             cx.printer.progress(&lines)?;
-            shown = left;
+            shown = lines;
         }
         if started.elapsed() >= timeout {
             let text = format!("{left} tasks are still on {node} after {} s", timeout.as_secs());

@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_hears_a_leader_does_not_stand_whatever_the_others_say() {
         let ballot = ballot(3, 2, ServerState::Follower);
-        ballot.heard.note(1, 1);
+        ballot.heard.note(1, 1, None);
         assert!(!ballot.may_stand().await);
         tokio::time::advance(SILENCE).await;
         assert!(ballot.may_stand().await, "it has fallen silent");

@@ -27,6 +27,7 @@ pub mod feed;
 pub mod history;
 pub mod metrics;
 pub mod peer;
+pub mod lead;
 pub mod network;
 pub mod propose;
 pub mod desk;

@@ -14,9 +14,10 @@ use openraft::{
     },
 };
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    lead::Lead,
     peer::{
         client::{Peer, PeerError, Route},
         transport::Connect,
@@ -38,6 +39,7 @@ pub struct Network {
     cluster: String,
     from: MemberId,
     connect: Option<Arc<dyn Connect>>,
+    lead: Arc<Lead>,
     links: Arc<Mutex<Links>>,
     tasks: Tasks,
 }
@@ -53,11 +55,12 @@ impl Network {
         cluster: String,
         from: MemberId,
         connect: Option<Arc<dyn Connect>>,
+        lead: Arc<Lead>,
         rng: Rng,
         tasks: Tasks,
     ) -> Self {
         let links = Arc::new(Mutex::new(Links { by_id: HashMap::new(), rng }));
-        Self { cluster, from, connect, links, tasks }
+        Self { cluster, from, connect, lead, links, tasks }
     }
 
     /// The link to a member.
@@ -123,6 +126,7 @@ struct Sent {
     vote: Vote,
     prev: Option<LogId>,
     last: LogId,
+    at: Instant,
     answer: Answer,
 }
 
@@ -138,21 +142,28 @@ impl Target {
         self.network.peer(self.id, &self.member).map_err(|e| rpc_error(&e))
     }
 
-    async fn append(&mut self, rpc: AppendEntriesRequest<Types>) -> Result<Reply, RpcError> {
-        let peer = self.peer()?;
+    /// The reply, and when what it answers was sent.
+    async fn append(
+        &mut self,
+        rpc: AppendEntriesRequest<Types>,
+    ) -> Result<(Reply, Instant), RpcError> {
+        let (peer, at) = (self.peer()?, Instant::now());
         let mut sent = match self.sent.take() {
             Some(sent) if sent.serves(&rpc) => sent,
             _ => {
                 let (vote, prev) = (rpc.vote, rpc.prev_log_id);
                 let last = rpc.entries.last().map(|entry| *entry.get_log_id());
-                let answer = peer.send(Call::Append(rpc)).map_err(|e| rpc_error(&e))?;
+                let committed = rpc.leader_commit.map_or(0, |id| id.index);
+                let told_ago = self.network.lead.told_ago(committed);
+                let answer = peer.tell(Call::Append(rpc), told_ago).map_err(|e| rpc_error(&e))?;
                 let Some(last) = last else {
-                    return peer.unpack(answer.await).map_err(|e| rpc_error(&e));
+                    let reply = peer.unpack(answer.await).map_err(|e| rpc_error(&e))?;
+                    return Ok((reply, at));
                 };
-                Sent { vote, prev, last, answer }
+                Sent { vote, prev, last, at, answer }
             }
         };
-        let last = sent.last;
+        let (last, at) = (sent.last, sent.at);
         // Kept where the next attempt finds it while this one waits and may be dropped.
         let sent = self.sent.insert({
             let (_, gone) = oneshot::channel();
@@ -164,9 +175,9 @@ impl Target {
         match peer.unpack(answer).map_err(|e| rpc_error(&e))? {
             // The caller may want more acknowledged than was in that message.
             Reply::Append(AppendEntriesResponse::Success) => {
-                Ok(Reply::Append(AppendEntriesResponse::PartialSuccess(Some(last))))
+                Ok((Reply::Append(AppendEntriesResponse::PartialSuccess(Some(last))), at))
             }
-            reply => Ok(reply),
+            reply => Ok((reply, at)),
         }
     }
 
@@ -216,8 +227,14 @@ impl RaftNetwork<Types> for Target {
         rpc: AppendEntriesRequest<Types>,
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<MemberId>, RpcError> {
-        let last = rpc.entries.last().map(|entry| *entry.get_log_id());
-        match self.append(rpc).await? {
+        let (vote, last) = (rpc.vote, rpc.entries.last().map(|entry| *entry.get_log_id()));
+        let (reply, sent_at) = self.append(rpc).await?;
+        if let Reply::Append(response) = &reply
+            && !matches!(response, AppendEntriesResponse::HigherVote(_))
+        {
+            self.network.lead.followed(vote, self.id, sent_at);
+        }
+        match reply {
             Reply::Append(AppendEntriesResponse::PartialSuccess(upto)) if upto == last => {
                 Ok(AppendEntriesResponse::Success)
             }

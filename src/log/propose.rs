@@ -296,8 +296,8 @@ impl<M: Machine> Leader for Core<M> {
         self.answered(question.0).map(|answer| answer.map(Payload)).boxed()
     }
 
-    fn heard(&self, committed: u64) {
-        self.heard.note(committed, self.applied());
+    fn heard(&self, committed: u64, as_of: Option<Instant>) {
+        self.heard.note(committed, self.applied(), as_of);
     }
 
     fn hears(&self) -> bool {

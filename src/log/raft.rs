@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use openraft::{
-    Raft, RaftMetrics, ServerState, SnapshotPolicy,
+    Raft, RaftMetrics, SnapshotPolicy,
     error::{CheckIsLeaderError, InitializeError, RaftError},
     storage::RaftLogStorage as _,
 };
@@ -22,6 +22,7 @@ use super::{
     feed::{Feed, Follower},
     history::History,
     journal::{Installing, Journal, OpenError},
+    lead::{Lead, Restored, Seen},
     machine::{Machine, RequestId, Revision},
     network::Network,
     peer::{
@@ -33,7 +34,7 @@ use super::{
     replica::{Progress, Replica, Waiting},
     store::{Store, StoreError},
     tend::{self, Retention},
-    types::{Member, MemberId, Types, Vote},
+    types::{Member, MemberId, Types},
 };
 use crate::base::{clock::Clock, level::LEVEL, limit, rng::Rng, task::Tasks};
 
@@ -142,23 +143,14 @@ pub struct Core<M: Machine> {
     pub(super) comparison: Comparison,
     pub(super) desk: Desk,
     pub(super) heard: Arc<Heard>,
+    lead: Arc<Lead>,
     history: History,
     progress: watch::Receiver<Progress>,
     pub(super) metrics: watch::Receiver<RaftMetrics<MemberId, Member>>,
     store: Arc<dyn Store>,
     pub(super) timing: Timing,
-    restored: Option<Restored>,
     rng: Mutex<Rng>,
     tasks: Tasks,
-}
-
-/// Leadership that was found in the store. openraft takes it up again at once, but knows as
-/// committed only what was applied before; the rest of the log may have been acknowledged too.
-#[derive(Clone, Copy)]
-struct Restored {
-    vote: Vote,
-    /// Last entry that was found with it.
-    upto: u64,
 }
 
 impl<M: Machine> Log<M> {
@@ -180,7 +172,7 @@ impl<M: Machine> Log<M> {
         let vote = journal.clone().read_vote().await;
         let vote = vote.map_err(|error| LogError::Consensus(error.to_string()))?;
         let led = vote.filter(|v| v.committed && v.leader_id().voted_for() == Some(id));
-        let restored = led.map(|vote| Restored { vote, upto });
+        let lead = Arc::new(Lead::new(id, led.map(|vote| Restored { vote, upto })));
         let (at_places, places) = mpsc::channel(1);
         let replica = Replica::<M>::open(
             store.clone(),
@@ -193,12 +185,15 @@ impl<M: Machine> Log<M> {
         let (feed, progress) = (replica.feed(), replica.progress());
         let network = {
             let rng = rng.child("links");
-            Network::new(cluster.clone(), id, connect, rng, tasks.clone())
+            Network::new(cluster.clone(), id, connect, lead.clone(), rng, tasks.clone())
         };
         let raft_config = Arc::new(raft_config(&cluster, timing, &mut rng)?);
         let raft = Raft::new(id, raft_config, network.clone(), journal, replica)
             .await
             .map_err(|fatal| LogError::Consensus(fatal.to_string()))?;
+        let reached = progress.clone();
+        let applied = Box::new(move || reached.borrow().index);
+        lead.look(Seen { metrics: raft.metrics(), applied });
         found(&raft, members).await?;
         let (queue, queued) = mpsc::channel(limit::PROPOSALS_WAITING_MAX);
         let heard = Arc::new(Heard::default());
@@ -212,12 +207,12 @@ impl<M: Machine> Log<M> {
             comparison: Comparison::default(),
             desk: Desk::default(),
             heard: heard.clone(),
+            lead,
             history: History::new(store.clone()),
             progress: progress.clone(),
             metrics: raft.metrics(),
             store: store.clone(),
             timing,
-            restored,
             rng: Mutex::new(rng),
             tasks: tasks.clone(),
         });
@@ -300,12 +295,11 @@ impl<M: Machine> Log<M> {
 
     /// How fresh what this master shows is.
     pub fn contact(&self) -> Contact {
-        let metrics = self.core.metrics.borrow();
-        let ago = match metrics.state {
-            ServerState::Leader => majority_ago(&metrics),
-            _ => self.core.heard.ago(self.core.applied()),
-        };
-        let is_stale = ago.is_none_or(|ago| ago > self.core.silence_max());
+        let core = &self.core;
+        let ago = [core.lead.in_step_ago(), core.heard.ago(core.applied())];
+        let ago = ago.into_iter().flatten().min();
+        let is_stale = ago.is_none_or(|ago| ago > core.fresh_max());
+        let metrics = core.metrics.borrow();
         let leader = metrics.current_leader.filter(|_| !is_stale);
         Contact { term: metrics.current_term, leader, ago, is_stale }
     }
@@ -368,10 +362,10 @@ impl<M: Machine> Log<M> {
 
 impl<M: Machine> Core<M> {
     pub(super) fn current_leader(&self) -> Option<(MemberId, Member)> {
+        // Whoever leads no majority any more leads nobody, though it does not know of another yet.
+        let is_lost = self.lead.followed_ago().is_some_and(|ago| ago > self.silence_max());
         let metrics = self.metrics.borrow();
         let id = metrics.current_leader?;
-        // Whoever leads no majority any more leads nobody, though it does not know of another yet.
-        let is_lost = majority_ago(&metrics).is_some_and(|ago| ago > self.silence_max());
         if id == self.id && is_lost {
             return None;
         }
@@ -406,14 +400,18 @@ impl<M: Machine> Core<M> {
     }
 
     pub(super) fn leads(&self) -> bool {
-        let metrics = self.metrics.borrow();
-        metrics.state == ServerState::Leader
-            && majority_ago(&metrics).is_some_and(|ago| ago < self.silence_max())
+        self.lead.followed_ago().is_some_and(|ago| ago < self.silence_max())
     }
 
     /// How long masters that hear each other are silent at most.
     pub(super) fn silence_max(&self) -> Duration {
         self.timing.election_max * 2
+    }
+
+    /// How old what masters that hear each other show is at most: a follower knows of one message what
+    /// the one before it told.
+    fn fresh_max(&self) -> Duration {
+        self.silence_max() + self.timing.heartbeat * 2
     }
 
     /// Index of the last entry whose effect is in the state.
@@ -427,8 +425,7 @@ impl<M: Machine> Core<M> {
             Ok(id) => {
                 let index = id.map_or(0, |id| id.index);
                 let vote = self.metrics.borrow().vote;
-                let restored = self.restored.filter(|r| r.vote == vote).map_or(0, |r| r.upto);
-                Ok(index.max(restored))
+                Ok(index.max(self.lead.floor(&vote)))
             }
             Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_))) => {
                 Err(Refused::NotLeader)
@@ -495,15 +492,6 @@ impl<M: Machine> Core<M> {
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
     }
-}
-
-/// How long ago a majority was last heard by the leader that these are of; whoever decides alone is one.
-fn majority_ago(metrics: &RaftMetrics<MemberId, Member>) -> Option<Duration> {
-    let is_alone = metrics.membership_config.membership().voter_ids().nth(1).is_none();
-    if is_alone {
-        return Some(Duration::ZERO);
-    }
-    metrics.millis_since_quorum_ack.map(Duration::from_millis)
 }
 
 /// Forms the cluster, if this log is empty. Every founding master does so with the same members

@@ -10,7 +10,7 @@ use openraft::{
 };
 
 use super::{
-    peer::wire::{Call, Hello, Refused, Reply, Request, Response},
+    peer::wire::{Call, Hello, Refused, Reply, Request, Response, Since},
     replica::AppliedMark,
     types::{Entry, ImageMeta, LogId, Member, MemberId, Membership, Payload, Types, Vote},
 };
@@ -75,7 +75,8 @@ message!(Ballot { 1: vote, 2: last_log_id });
 message!(Voted { 1: vote, 2: vote_granted, 3: last_log_id });
 
 message!(Hello { 1: oldest, 2: newest, 3: release, 4: cluster, 5: from, 6: to });
-message!(Request { 1: id, 2: call });
+message!(Request { 1: id, 2: call, 3: since });
+message!(Since { 1: answered, 2: ago_ms });
 message!(Response { 1: id, 2: reply });
 choice!(Call {
     1: Ping,
@@ -136,6 +137,7 @@ mod tests {
                 shape::<Voted>(),
                 shape::<Hello>(),
                 shape::<Request>(),
+                shape::<Since>(),
                 shape::<Response>(),
                 shape::<Call>(),
                 shape::<Reply>(),

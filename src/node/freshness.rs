@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, header};
+use tokio::time::Instant;
 
 use crate::{
     control::cluster::Cluster,
@@ -28,8 +29,17 @@ pub struct Fresh {
 impl Handler for Fresh {
     fn call(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
+            let is_read = request.method().is_safe();
+            let (before, asked_at) = (self.cluster.contact(), Instant::now());
             let mut answer = self.inner.call(request).await;
-            if let Some(contact) = self.cluster.contact() {
+            // What it tells was looked at some time since it was asked for, but for a change that it
+            // made itself.
+            let contact = if is_read || !answer.status().is_success() {
+                before.map(|contact| contact.aged(asked_at.elapsed()))
+            } else {
+                self.cluster.contact()
+            };
+            if let Some(contact) = contact {
                 tell(&mut answer, &contact);
             }
             answer
@@ -37,7 +47,6 @@ impl Handler for Fresh {
     }
 }
 
-/// As of when the answer was made: a change this very request made is in it.
 fn tell(answer: &mut Response, contact: &Contact) {
     let headers = answer.headers_mut();
     if let Some(ago) = contact.ago {

@@ -17,6 +17,7 @@ mod golden;
 mod installer;
 #[path = "../machine/layer.rs"]
 mod layer;
+mod linear;
 mod marathon;
 mod masters;
 mod measured;

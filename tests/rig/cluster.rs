@@ -2,8 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::UdpSocket,
+    net::{IpAddr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,7 @@ use super::{
 /// How long a cluster may take for anything that is not measured.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const APPS: &str = "/service/marathon/v2/apps";
+const ANSWER_BYTES_MAX: u16 = 1232;
 
 /// The hosts, masters first, and what is known of all of them.
 pub struct Cluster {
@@ -178,6 +180,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Every node takes work again.
+    fn undrain(&self) -> Result<()> {
+        for (host, node) in self.nodes(0)? {
+            if ["draining", "drained", "deactivated"].map(Value::from).contains(&node["condition"])
+            {
+                let path = format!("/tepui/v1/nodes/{host}/drain");
+                self.ask(0, "POST", &path, Some(&json!({"cancel": true})))?;
+            }
+        }
+        Ok(())
+    }
+
     /// What every story begins and ends with: nobody cut off, every node running, every app gone.
     pub fn restore(&mut self) -> Result<()> {
         net::heal(&self.hosts);
@@ -188,6 +202,7 @@ impl Cluster {
                 self.start_node(at)?;
             }
         }
+        within(PATIENCE, || self.undrain())?;
         within(PATIENCE, || self.whole())?;
         within(PATIENCE, || {
             for id in self.app_ids(0)? {
@@ -258,22 +273,68 @@ impl Cluster {
     }
 
     /// Addresses of a name, as the name server of a host answers there.
-    pub fn resolve(&self, at: usize, name: &str) -> Result<BTreeSet<std::net::IpAddr>> {
+    pub fn resolve(&self, at: usize, name: &str) -> Result<BTreeSet<IpAddr>> {
+        self.question(at)?.addresses(name)
+    }
+
+    /// Who asks the name server of a host, from there.
+    pub fn question(&self, at: usize) -> Result<Question> {
         let host = &self.hosts[at];
-        let server = host.name_server()?;
         let socket = host.inside(|| UdpSocket::bind("0.0.0.0:0"))??;
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-        let mut query = Message::new(7, MessageType::Query, OpCode::Query);
-        query.add_query(Query::query(Name::from_ascii(name)?, RecordType::A));
-        socket.send_to(&query.to_vec()?, server)?;
-        let mut buffer = [0; 4096];
-        let n = socket.recv(&mut buffer)?;
-        let reply = Message::from_vec(&buffer[..n])?;
-        let address = |data: &RData| match data {
-            RData::A(a) => Some(a.0.into()),
+        Ok(Question { socket, server: host.name_server()? })
+    }
+
+    /// The command line, as a client of a master.
+    pub fn cli(&self, at: usize, args: &[&str]) -> Result<Output> {
+        let url = format!("http://{}", self.hosts[at].router());
+        let mut command = Command::new(&self.tepui);
+        Ok(command.args(args).env("TEPUI_URL", url).env("TEPUI_TOKEN", &self.token).output()?)
+    }
+}
+
+/// Questions for names, to one server.
+pub struct Question {
+    socket: UdpSocket,
+    server: SocketAddr,
+}
+
+impl Question {
+    pub fn addresses(&self, name: &str) -> Result<BTreeSet<IpAddr>> {
+        let reply = self.ask(name, RecordType::A)?;
+        Ok(reply.answers.iter().filter_map(|record| address(&record.data)).collect())
+    }
+
+    /// Address and port of each server of a service.
+    pub fn services(&self, name: &str) -> Result<Vec<SocketAddr>> {
+        let reply = self.ask(name, RecordType::SRV)?;
+        let at = |target: &Name| {
+            let found = reply.additionals.iter().find(|record| record.name == *target)?;
+            address(&found.data)
+        };
+        let server = |data: &RData| match data {
+            RData::SRV(srv) => Some(SocketAddr::new(at(&srv.target)?, srv.port)),
             _ => None,
         };
-        Ok(reply.answers.iter().filter_map(|record| address(&record.data)).collect())
+        Ok(reply.answers.iter().filter_map(|record| server(&record.data)).collect())
+    }
+
+    fn ask(&self, name: &str, kind: RecordType) -> Result<Message> {
+        let mut query = Message::new(7, MessageType::Query, OpCode::Query);
+        query.add_query(Query::query(Name::from_ascii(name)?, kind));
+        // As much as this server sends without asking by TCP.
+        query.edns.get_or_insert_default().set_max_payload(ANSWER_BYTES_MAX);
+        self.socket.send_to(&query.to_vec()?, self.server)?;
+        let mut buffer = [0; ANSWER_BYTES_MAX as usize];
+        let n = self.socket.recv(&mut buffer)?;
+        Ok(Message::from_vec(&buffer[..n])?)
+    }
+}
+
+fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(a) => Some(a.0.into()),
+        _ => None,
     }
 }
 

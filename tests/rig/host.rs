@@ -64,6 +64,7 @@ impl Ground {
             namespace: namespace.clone(),
             dir,
             engine: None,
+            in_swarm: false,
             node: None,
         };
         let outer = format!("{}v{n}", self.name);
@@ -126,6 +127,8 @@ pub struct Host {
     namespace: String,
     dir: PathBuf,
     engine: Option<Child>,
+    /// Whether its engine is started so that it can be one of a swarm.
+    pub in_swarm: bool,
     node: Option<Child>,
 }
 
@@ -180,7 +183,12 @@ impl Host {
 
     /// The same, for the caller to start.
     pub fn docker_command(&self) -> Command {
-        let mut command = Command::new("docker");
+        self.beside_docker("docker")
+    }
+
+    /// A program for which Docker's command line speaks to this host's engine.
+    pub fn beside_docker(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command.env("DOCKER_HOST", format!("unix://{}", self.socket().display()));
         command
     }
@@ -200,7 +208,9 @@ impl Host {
         let child = self
             .command("dockerd")
             .args(["--data-root", &at("docker"), "--exec-root", &at("exec")])
-            .args(["--pidfile", &at("docker.pid"), "--live-restore"])
+            .args(["--pidfile", &at("docker.pid")])
+            // An engine that keeps its containers over its own end can be none of a swarm.
+            .args((!self.in_swarm).then_some("--live-restore"))
             .args(["-H", &format!("unix://{}", self.socket().display())])
             .stdout(Stdio::null())
             .stderr(self.log_of("dockerd")?)
@@ -212,6 +222,11 @@ impl Host {
 
     pub fn wait_engine(&self) -> Result<()> {
         within(PATIENCE, || self.docker(&["info"]).map(drop)).with_context(|| self.name())
+    }
+
+    /// Ends the engine, if one runs.
+    pub fn stop_engine(&mut self) -> Result<()> {
+        self.engine.take().map_or(Ok(()), ended)
     }
 
     /// Writes the settings of its node, with the invitation it joins by.
@@ -288,18 +303,28 @@ impl Host {
         run("kill", &[&format!("-{signal}"), &node.id().to_string()])
     }
 
-    /// The machine is lost: nothing of it is heard from now on, and all that ran there ends.
+    /// Nothing of it is heard from now on.
+    pub fn unplug(&self) -> Result<()> {
+        self.run("ip", &["link", "set", "eth0", "down"]).map(drop)
+    }
+
+    pub fn plug(&self) -> Result<()> {
+        self.run("ip", &["link", "set", "eth0", "up"])?;
+        // The kernel took it away with the link.
+        let _ = self.run("ip", &["route", "add", "default", "via", &self.gate.to_string()]);
+        Ok(())
+    }
+
+    /// The machine is lost: it is unplugged, and all that ran there ends.
     pub fn lose(&mut self) -> Result<()> {
-        self.run("ip", &["link", "set", "eth0", "down"])?;
+        self.unplug()?;
         self.clear();
         Ok(())
     }
 
     /// It is back, with an empty engine and its data.
     pub fn find(&mut self) -> Result<()> {
-        self.run("ip", &["link", "set", "eth0", "up"])?;
-        // The way out went with the link.
-        let _ = self.run("ip", &["route", "add", "default", "via", &self.gate.to_string()]);
+        self.plug()?;
         self.start_engine()?;
         self.wait_engine()
     }
@@ -330,12 +355,17 @@ impl Host {
             let _ = node.wait();
         }
         if let Some(engine) = self.engine.take() {
-            let ids = self.docker(&["ps", "-aq"]).unwrap_or_default();
-            let ids: Vec<&str> = ids.split_whitespace().collect();
-            if !ids.is_empty() {
-                let _ = self.docker(&[&["rm", "-f"], &ids[..]].concat());
-            }
+            self.empty_engine();
             let _ = ended(engine);
+        }
+    }
+
+    /// Ends and removes every container.
+    pub fn empty_engine(&self) {
+        let ids = self.docker(&["ps", "-aq"]).unwrap_or_default();
+        let ids: Vec<&str> = ids.split_whitespace().collect();
+        if !ids.is_empty() {
+            let _ = self.docker(&[&["rm", "-f"], &ids[..]].concat());
         }
     }
 }

@@ -7,6 +7,8 @@
 //! kills or stops something and looks at what users then see; before each all is whole again. Prints a
 //! line for each thing that was to hold, the times it took, and "N passed, N failed" at the end.
 //!
+//! The services of some stories are this program again: `rig serve PORT [SECONDS]`.
+//!
 //! Needs root, Docker's programs, `ip` and `iptables`. `KEEP=1` keeps the hosts' logs. Packets are lost and
 //! cut by rules of each host's own firewall; delays are not made: that needs a queue of the kernel that is
 //! not there everywhere.
@@ -18,11 +20,16 @@
 mod client;
 mod cluster;
 mod host;
+#[path = "../it/linear.rs"]
+#[allow(dead_code)] // its tests run elsewhere
+mod linear;
 mod load;
 mod net;
+mod serve;
 mod stories;
 #[path = "../machine/tally.rs"]
 mod tally;
+mod traffic;
 
 use std::{
     path::PathBuf,
@@ -49,7 +56,11 @@ pub fn in_time(tally: &mut Tally, what: &str, limit: Duration, took: Result<Dura
 
 fn main() -> Result<ExitCode> {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
-    let tepui = PathBuf::from(args.next().context("rig TEPUI [STORY…]: the program")?);
+    let first = args.next().context("rig TEPUI [STORY…]: the program")?;
+    if first == "serve" {
+        return serve::run(args).map(|()| ExitCode::SUCCESS);
+    }
+    let tepui = PathBuf::from(first);
     let wanted: Vec<String> = args.collect();
     for name in &wanted {
         let known: Vec<&str> = stories::ALL.iter().map(|(name, _)| *name).collect();

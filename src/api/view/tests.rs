@@ -406,6 +406,12 @@ fn a_drain_says_what_each_app_waits_for() {
     let waits = &detail(&story)["drain"]["waits"];
     assert_eq!((&waits[0]["app"], &waits[0]["instances"]), (&json!("/a"), &json!(2)));
     assert_eq!(detail(&story)["tasks"].as_array().unwrap().len(), 2);
+    // Its time is up, and it still has them.
+    let duty = Duty::Deactivated { since };
+    story.w.ok(NodeCommand::NodeDuty { node: NodeId::from("n0"), duty });
+    let sentence =
+        "takes no new work: time for its drain was up before it was empty, 2 instances stay";
+    assert_eq!(detail(&story)["verdict"]["sentence"], sentence);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::{
     transport::{Connect, Io},
-    wire::{self, Call, Hello, Refused, Reply, Request, Response},
+    wire::{self, Call, Hello, Refused, Reply, Request, Response, Since},
 };
 use crate::{
     base::{rng::Rng, task::Tasks},
@@ -52,15 +52,25 @@ pub enum PeerError {
 pub struct Peer {
     id: MemberId,
     calls: mpsc::Sender<Outgoing>,
-    answered: Answered,
+    last: Arc<Mutex<Last>>,
+    spoke: Spoke,
 }
 
 /// When the last answer came, over any connection.
-type Answered = Arc<Mutex<Option<Instant>>>;
+type Spoke = Arc<Mutex<Option<Instant>>>;
 
 struct Outgoing {
     call: Call,
     reply: oneshot::Sender<Result<Reply, PeerError>>,
+    told: Option<(Last, Duration)>,
+}
+
+/// The answer that came last.
+#[derive(Clone, Copy, Default)]
+struct Last {
+    /// The number of the connection, and that of the request there.
+    connection: u64,
+    answered: Option<u64>,
 }
 
 /// Who calls whom.
@@ -77,15 +87,16 @@ impl Peer {
     pub fn start(route: Route, connect: Arc<dyn Connect>, rng: Rng, tasks: &Tasks) -> Self {
         let (calls, waiting) = mpsc::channel(wire::CALLS_WAITING_MAX);
         let id = route.to;
-        let answered = Answered::default();
-        let link = Link { route, connect, waiting, rng, answered: answered.clone() };
+        let (last, spoke) = (Arc::new(Mutex::new(Last::default())), Spoke::default());
+        let link =
+            Link { route, connect, waiting, last: last.clone(), spoke: spoke.clone(), rng };
         tasks.connection("log peer link", link.run());
-        Self { id, calls, answered }
+        Self { id, calls, last, spoke }
     }
 
     /// How long ago it last answered anything; `None` when it never did.
     pub fn silent(&self) -> Option<Duration> {
-        self.answered.lock().map(|at| at.elapsed())
+        self.spoke.lock().map(|at| at.elapsed())
     }
 
     /// Sends a call and waits for its answer.
@@ -103,8 +114,18 @@ impl Peer {
         &self,
         call: Call,
     ) -> Result<oneshot::Receiver<Result<Reply, PeerError>>, PeerError> {
+        self.tell(call, None)
+    }
+
+    /// As [`Self::send`], of what was true so long before now.
+    pub fn tell(
+        &self,
+        call: Call,
+        told_ago: Option<Duration>,
+    ) -> Result<oneshot::Receiver<Result<Reply, PeerError>>, PeerError> {
         let (reply, answer) = oneshot::channel();
-        self.calls.try_send(Outgoing { call, reply }).map_err(|error| match error {
+        let told = told_ago.map(|ago| (*self.last.lock(), ago));
+        self.calls.try_send(Outgoing { call, reply, told }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => PeerError::Busy(self.id),
             mpsc::error::TrySendError::Closed(_) => PeerError::Unreachable(self.id),
         })?;
@@ -129,8 +150,9 @@ struct Link {
     route: Route,
     connect: Arc<dyn Connect>,
     waiting: mpsc::Receiver<Outgoing>,
+    last: Arc<Mutex<Last>>,
     rng: Rng,
-    answered: Answered,
+    spoke: Spoke,
 }
 
 type Pending = Arc<Mutex<Calls>>;
@@ -139,6 +161,7 @@ type Pending = Arc<Mutex<Calls>>;
 struct Calls {
     by_id: HashMap<u64, oneshot::Sender<Result<Reply, PeerError>>>,
     next: u64,
+    connection: u64,
     /// When the last frame arrived, or when the oldest unanswered one was sent after it.
     heard: Option<Instant>,
 }
@@ -206,9 +229,15 @@ impl Link {
         let frames = FramedRead::new(read, wire::framing());
         let sink = FramedWrite::new(write, wire::framing());
         let pending = Pending::default();
+        let connection = {
+            let mut last = self.last.lock();
+            *last = Last { connection: last.connection + 1, answered: None };
+            last.connection
+        };
+        pending.lock().connection = connection;
         let ended = tokio::select! {
             biased;
-            ended = receive(frames, &pending, &self.answered) => ended,
+            ended = receive(frames, &pending, &self.last, &self.spoke) => ended,
             ended = watch_silence(&pending) => ended,
             ended = transmit(sink, &pending, &mut self.waiting, &self.route, first) => ended,
         };
@@ -223,7 +252,8 @@ impl Link {
 async fn receive(
     mut frames: FramedRead<ReadHalf<Io>, LengthDelimitedCodec>,
     pending: &Pending,
-    answered: &Answered,
+    last: &Mutex<Last>,
+    spoke: &Spoke,
 ) -> io::Error {
     while let Some(frame) = frames.next().await {
         let response: Response = match frame {
@@ -234,9 +264,10 @@ async fn receive(
             Err(error) => return error,
         };
         let now = Instant::now();
-        *answered.lock() = Some(now);
+        *spoke.lock() = Some(now);
         let mut calls = pending.lock();
         calls.heard = Some(now);
+        last.lock().answered = Some(response.id);
         if let Some(reply) = calls.by_id.remove(&response.id) {
             let _ = reply.send(Ok(response.reply));
         }
@@ -300,7 +331,7 @@ async fn transmit(
             }
             Err(_) => {
                 let (reply, _) = oneshot::channel();
-                Some(Outgoing { call: Call::Ping, reply })
+                Some(Outgoing { call: Call::Ping, reply, told: None })
             }
         };
     }
@@ -318,5 +349,12 @@ fn register(pending: &Pending, outgoing: Outgoing) -> Request {
     let id = calls.next;
     calls.next += 1;
     calls.by_id.insert(id, outgoing.reply);
-    Request { id, call: outgoing.call }
+    // Of an answer over an earlier connection the peer does not know any more.
+    let told = outgoing.told.filter(|(last, _)| last.connection == calls.connection);
+    let since = told.and_then(|(last, ago)| {
+        // A part of a millisecond counts as a whole one.
+        let ago_ms = u64::try_from(ago.as_millis()).ok()? + 1;
+        Some(Since { answered: last.answered?, ago_ms })
+    });
+    Request { id, call: outgoing.call, since }
 }

@@ -1,6 +1,6 @@
 //! The answering side: takes connections of peers and hands their calls to consensus.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
@@ -10,13 +10,13 @@ use openraft::{Raft, Snapshot, error::RaftError, raft::AppendEntriesResponse};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, oneshot, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::codec::{FramedRead, FramedWrite};
 
 use super::{
     transport::{Accept, Io},
-    wire::{self, Call, Hello, Refused, Reply, Request, Response},
+    wire::{self, Call, Hello, Refused, Reply, Request, Response, Since},
 };
 use crate::{
     base::task::Tasks,
@@ -40,8 +40,9 @@ pub trait Leader: Send + Sync + 'static {
     fn barrier(&self) -> BoxFuture<'_, Result<u64, Refused>>;
     /// Answers what is not the log's business.
     fn answer(&self, question: Payload) -> BoxFuture<'_, Result<Payload, Refused>>;
-    /// Another master leads and spoke; a majority has all entries up to `committed`.
-    fn heard(&self, committed: u64);
+    /// Another master leads and spoke: all that was acknowledged before `as_of`, where that is known,
+    /// is among the entries up to `committed`.
+    fn heard(&self, committed: u64, as_of: Option<Instant>);
     /// Whether this master leads with a majority behind it, or has just heard who does.
     fn hears(&self) -> bool;
     /// How this master compares with the others.
@@ -136,12 +137,15 @@ impl Server {
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         self.check(&hello)?;
         let mut working = FuturesUnordered::new();
+        let mut answered = Answered::default();
         loop {
             tokio::select! {
                 biased;
-                Some(response) = working.next() => {
+                Some::<Response>(response) = working.next() => {
+                    answered.note(response.id);
                     sink.feed(wire::encode::<Response>(&response)).await?;
                     while let Some(Some(response)) = working.next().now_or_never() {
+                        answered.note(response.id);
                         sink.feed(wire::encode::<Response>(&response)).await?;
                     }
                     timeout(wire::SEND, SinkExt::<Bytes>::flush(&mut sink)).await.map_err(|_| timed_out())??;
@@ -152,9 +156,11 @@ impl Server {
                     let Some(frame) = frame.map_err(|_| timed_out())? else { return Ok(()) };
                     let request: Request = wire::decode(&frame?)
                         .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+                    let as_of = request.since.and_then(|since| answered.as_of(since));
                     let server = self.clone();
                     working.push(async move {
-                        let reply = server.answer(request.call).await.unwrap_or_else(Reply::Refused);
+                        let reply = server.answer(request.call, as_of).await;
+                        let reply = reply.unwrap_or_else(Reply::Refused);
                         Response { id: request.id, reply }
                     });
                 }
@@ -177,7 +183,7 @@ impl Server {
         Err(io::ErrorKind::ConnectionRefused.into())
     }
 
-    async fn answer(&self, call: Call) -> Result<Reply, Refused> {
+    async fn answer(&self, call: Call, as_of: Option<Instant>) -> Result<Reply, Refused> {
         let inner = &self.inner;
         match call {
             Call::Ping => Ok(Reply::Pong),
@@ -185,7 +191,7 @@ impl Server {
                 let committed = rpc.leader_commit.map_or(0, |id| id.index);
                 let answer = inner.raft.append_entries(rpc).await.map_err(stopped)?;
                 if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
-                    inner.leader.heard(committed);
+                    inner.leader.heard(committed, as_of);
                 }
                 Ok(Reply::Append(answer))
             }
@@ -291,6 +297,28 @@ impl Server {
     }
 }
 
+/// When each request of a connection was answered, as far as the caller may still refer to it.
+#[derive(Default)]
+struct Answered(VecDeque<(u64, Instant)>);
+
+impl Answered {
+    /// The answer to a request is about to be sent.
+    fn note(&mut self, id: u64) {
+        if self.0.len() >= wire::CALLS_WAITING_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((id, Instant::now()));
+    }
+
+    /// The moment a caller means, or one before it. It refers to no older answer from now on.
+    fn as_of(&mut self, since: Since) -> Option<Instant> {
+        let at = self.0.iter().position(|(id, _)| *id == since.answered)?;
+        self.0.drain(..at);
+        let (_, answered_at) = self.0.front()?;
+        answered_at.checked_sub(Duration::from_millis(since.ago_ms))
+    }
+}
+
 impl Transfers {
     fn current(&self, transfer: u64) -> Result<Transfer, Refused> {
         let current = self.current.clone().filter(|t| t.id == transfer);
@@ -304,4 +332,25 @@ fn stopped<E: std::error::Error>(error: RaftError<MemberId, E>) -> Refused {
 
 fn timed_out() -> io::Error {
     io::ErrorKind::TimedOut.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_told_counts_from_an_answer_of_the_one_who_is_told() {
+        let step = Duration::from_millis(100);
+        let (mut answered, began) = (Answered::default(), Instant::now());
+        tokio::time::advance(step).await;
+        answered.note(1);
+        tokio::time::advance(step).await;
+        answered.note(3);
+        // However late the message comes.
+        tokio::time::advance(50 * step).await;
+        assert_eq!(answered.as_of(Since { answered: 1, ago_ms: 40 }), Some(began + step * 6 / 10));
+        assert_eq!(answered.as_of(Since { answered: 3, ago_ms: 0 }), Some(began + 2 * step));
+        assert_eq!(answered.as_of(Since { answered: 1, ago_ms: 0 }), None, "it has gone on since");
+        assert_eq!(answered.as_of(Since { answered: 4, ago_ms: 0 }), None, "not answered yet");
+    }
 }

@@ -64,6 +64,18 @@ pub struct Hello {
 pub struct Request {
     pub id: u64,
     pub call: Call,
+    pub since: Option<Since>,
+}
+
+/// As of when a leader tells what is committed. Clocks of two masters cannot be compared, and a message
+/// may be long on its way, or lie where its receiver stands still; but it was sent after an answer
+/// of the receiver had come, and of that the receiver knows the time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Since {
+    /// The request of this connection whose answer had come last.
+    pub answered: u64,
+    /// So many milliseconds before the message was made.
+    pub ago_ms: u64,
 }
 
 #[derive(Debug)]

@@ -52,8 +52,20 @@ pub fn send_with(
     path: &str,
     body: Option<&[u8]>,
 ) -> std::io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(5))?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    send_within(Duration::from_secs(30), addr, headers, method, path, body)
+}
+
+/// As `send_with`, for who does not wait for longer than `limit` until something is heard.
+pub fn send_within(
+    limit: Duration,
+    addr: SocketAddr,
+    headers: &str,
+    method: &str,
+    path: &str,
+    body: Option<&[u8]>,
+) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&addr, limit.min(Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(limit))?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n");
     head.push_str(headers);
     if let Some(body) = body {

@@ -17,7 +17,8 @@ use crate::{
     in_time, net,
 };
 
-const N: u32 = 9;
+/// Instances on three machines.
+pub const N: u32 = 9;
 const NAME: &str = "a.lost.marathon.mesos.";
 const CUT: Duration = Duration::from_secs(60);
 
@@ -27,6 +28,23 @@ fn spread(id: &str) -> serde_json::Value {
 
 /// A machine is lost with its engine: its names go, and its instances run elsewhere.
 pub fn lost(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
+    let Loss { declared, unnamed, replaced } = lose_one(cluster)?;
+    in_time(tally, "it is declared after", Duration::from_secs(3), declared);
+    in_time(tally, "then its names are gone after", Duration::from_secs(1), unnamed);
+    in_time(tally, "all run elsewhere after", Duration::from_secs(10), replaced);
+    Ok(())
+}
+
+/// What followed on the loss of a machine, and after how long.
+pub struct Loss {
+    pub declared: Result<Duration>,
+    /// After it was declared.
+    pub unnamed: Result<Duration>,
+    pub replaced: Result<Duration>,
+}
+
+/// Loses one of three machines with a third of [`N`] instances, which is there again then.
+pub fn lose_one(cluster: &mut Cluster) -> Result<Loss> {
     cluster.deploy(0, &spread("/lost/a"))?;
     let gone = cluster.of(Role::Agent)[0];
     let ip = cluster.hosts[gone].ip.into();
@@ -37,20 +55,18 @@ pub fn lost(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
         ensure!(cluster.resolve(0, NAME)?.contains(&ip), "not named yet");
         Ok(())
     })?;
-    // Cut first: ending all that ran there takes longer than being gone.
+    // Unplugged first: ending all that ran there takes longer than being gone.
     let lost_at = Instant::now();
-    cluster.hosts[gone].run("ip", &["link", "set", "eth0", "down"])?;
+    cluster.hosts[gone].unplug()?;
     let declared = took(PATIENCE, || {
         let nodes = cluster.nodes(0)?;
         ensure!(nodes[&name]["condition"] != "active", "{}", nodes[&name]["condition"]);
         Ok(())
     });
-    let declared_at = Instant::now();
     let unnamed = took(PATIENCE, || {
         ensure!(!cluster.resolve(0, NAME)?.contains(&ip), "still named");
         Ok(())
     });
-    println!("    unnamed {:.2} s after it was declared", declared_at.elapsed().as_secs_f64());
     let replaced = within(PATIENCE, || {
         let rest = cluster.of(Role::Agent).into_iter().filter(|at| *at != gone);
         let mut running = 0;
@@ -61,12 +77,9 @@ pub fn lost(cluster: &mut Cluster, tally: &mut Tally) -> Result<()> {
         Ok(())
     });
     let replaced = replaced.map(|()| lost_at.elapsed());
-    in_time(tally, "it is declared after", Duration::from_secs(3), declared);
-    in_time(tally, "then its names are gone after", Duration::from_secs(1), unnamed);
-    in_time(tally, "all run elsewhere after", Duration::from_secs(10), replaced);
     cluster.hosts[gone].lose()?;
     cluster.hosts[gone].find()?;
-    Ok(())
+    Ok(Loss { declared, unnamed, replaced })
 }
 
 /// An agent's process is killed, stopped and started, and cut off for a minute: its containers go on.

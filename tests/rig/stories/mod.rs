@@ -2,8 +2,11 @@
 
 mod agents;
 mod away;
+mod drain;
 mod leader;
+mod linear;
 mod split;
+mod swarm;
 
 use anyhow::Result;
 
@@ -12,7 +15,7 @@ use super::{Tally, cluster::Cluster};
 type Story = fn(&mut Cluster, &mut Tally) -> Result<()>;
 
 /// By name, in the order they are gone through.
-pub const ALL: [(&str, Story); 9] = [
+pub const ALL: [(&str, Story); 12] = [
     ("leader-killed", leader::killed),
     ("leader-paused", leader::paused),
     ("leader-stopped", leader::stopped),
@@ -22,4 +25,7 @@ pub const ALL: [(&str, Story); 9] = [
     ("machine-lost", agents::lost),
     ("agent-away", agents::away),
     ("masters-away", away::all),
+    ("drain-load", drain::with_load),
+    ("linearizable", linear::histories),
+    ("swarm", swarm::beside),
 ];

@@ -56,8 +56,20 @@ pub fn verdict(view: &View<'_>, node: &Node) -> Verdict {
             Verdict::of(state, "is empty and takes no work", since).next(takes_work_again(host))
         }
         Duty::Deactivated { since } => {
-            Verdict::of(state, "takes no new work, what runs there stays", since)
-                .next(takes_work_again(host))
+            let left = view.state.index.by_node.get(node.id()).map_or(0, |here| here.len());
+            if left == 0 {
+                let verdict = Verdict::of(state, "takes no new work", since);
+                return verdict.next(takes_work_again(host));
+            }
+            let stay = if left == 1 { "stays" } else { "stay" };
+            let text = format!(
+                "takes no new work: time for its drain was up before it was empty, {} {stay}",
+                count(left, "instance")
+            );
+            Verdict::of(state, text, since).next(format!(
+                "make room elsewhere and drain it again, or: {}",
+                takes_work_again(host)
+            ))
         }
     }
 }
