@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{
     args::{Backup, Lock, Open},
     client::{Ask, next_piece},
-    error::{CliError, Outcome},
+    error::{CliError, Exit, Outcome},
     io::Io,
     output::{Printer, Table},
     run::Context,
@@ -26,6 +26,8 @@ use crate::{
 };
 
 const PATH: &str = "/tepui/v1/backups";
+/// One that goes to a store far away takes its time.
+const KEPT_WITHIN: Duration = Duration::from_secs(900);
 /// A passphrase or a file of keys.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
@@ -133,7 +135,11 @@ async fn create(cx: &mut Context, lock: &Lock, output: Option<PathBuf>) -> Outco
 
 async fn keep(cx: &mut Context, lock: &Lock) -> Outcome {
     let asked = asked(&mut cx.io, lock, true)?;
-    let kept = cx.client.json(Ask::post(PATH).json(&asked)).await?;
+    let ask = Ask::post(PATH).json(&asked).within(KEPT_WITHIN);
+    let kept = cx.client.json(ask).await.map_err(|error| match error.exit {
+        Exit::TimedOut => error.hint("it goes on there; tepui backup list shows when it is kept"),
+        _ => error,
+    })?;
     if cx.printer.json {
         return Ok(cx.printer.value(&kept)?);
     }

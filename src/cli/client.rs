@@ -49,11 +49,13 @@ pub struct Ask {
     path: String,
     body: Option<Bytes>,
     headers: Vec<(&'static str, String)>,
+    /// How long the answer's head may take.
+    within: Duration,
 }
 
 impl Ask {
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: None, headers: Vec::new() }
+        Self { method, path: path.into(), body: None, headers: Vec::new(), within: HEAD }
     }
 
     pub fn get(path: impl Into<String>) -> Self {
@@ -66,6 +68,11 @@ impl Ask {
 
     pub fn json(self, body: &Value) -> Self {
         Self { body: Some(body.to_string().into()), ..self }
+    }
+
+    /// Of something that takes longer than answers do.
+    pub fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -147,12 +154,11 @@ impl Client {
                 tracing::debug!(%error, "connection ended");
             }
         });
-        let answer = timeout(HEAD, sender.send_request(self.request(&uri, ask)?)).await;
+        let within = ask.within;
+        let answer = timeout(within, sender.send_request(self.request(&uri, ask)?)).await;
         let answer = answer.map_err(|_| {
-            CliError::new(
-                Exit::TimedOut,
-                format!("{} did not answer within 30 s", self.session.url),
-            )
+            let (url, secs) = (&self.session.url, within.as_secs());
+            CliError::new(Exit::TimedOut, format!("{url} did not answer within {secs} s"))
         })?;
         answer.map_err(|error| self.unreachable(&crate::base::error::chain(&error)))
     }

@@ -53,6 +53,8 @@ pub const IDENTITY_LIFE: Duration = DAY.saturating_mul(90);
 const BACKDATED: Duration = DAY;
 /// Key and certificate of this node.
 pub const NODE_FILE: &str = "node.pem";
+/// The pair that this node had before the one in `NODE_FILE`.
+const BEFORE_FILE: &str = "node.before.pem";
 /// Key of the cluster's authority, on masters only.
 pub const KEY_FILE: &str = "ca.key";
 
@@ -289,7 +291,22 @@ impl Authority {
 impl Identity {
     /// Reads the identity kept in `dir`.
     pub fn load(dir: &Path) -> Result<Self, PkiError> {
-        let node = dir.join(NODE_FILE);
+        Self::read(dir, NODE_FILE)
+    }
+
+    /// Reads the one before, if it was kept in `dir`.
+    ///
+    /// # Errors
+    /// When it is there and of no use.
+    pub fn load_before(dir: &Path) -> Result<Option<Self>, PkiError> {
+        match dir.join(BEFORE_FILE).exists() {
+            true => Self::read(dir, BEFORE_FILE).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn read(dir: &Path, file: &str) -> Result<Self, PkiError> {
+        let node = dir.join(file);
         Ok(Self {
             certificate: read_pem(&node)?,
             key: read_pem(&node)?,
@@ -300,10 +317,21 @@ impl Identity {
     /// Keeps the identity in `dir`. Key and certificate are one file: a crash leaves the old pair
     /// or the new one, never half of each.
     pub fn save(&self, dir: &Path) -> Result<(), PkiError> {
-        let certificate = pem("CERTIFICATE", &self.certificate);
-        let key = pem("PRIVATE KEY", self.key.secret_pkcs8_der());
         write_private(&dir.join("ca.crt"), &pem("CERTIFICATE", &self.authority))?;
-        write_private(&dir.join(NODE_FILE), &(certificate + &key))
+        write_private(&dir.join(NODE_FILE), &self.pair())
+    }
+
+    /// Keeps the identity in `dir` as the one before.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save_before(&self, dir: &Path) -> Result<(), PkiError> {
+        write_private(&dir.join(BEFORE_FILE), &self.pair())
+    }
+
+    fn pair(&self) -> String {
+        let certificate = pem("CERTIFICATE", &self.certificate);
+        certificate + &pem("PRIVATE KEY", self.key.secret_pkcs8_der())
     }
 
     /// The authority it trusts.

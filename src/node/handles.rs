@@ -195,7 +195,7 @@ impl Cluster for Handles {
     }
 
     fn keep_backup(&self, lock: Option<Lock>) -> BoxFuture<'_, Result<Kept, BackupError>> {
-        self.keeper.keep(lock).boxed()
+        self.keeper.clone().keep(lock).boxed()
     }
 
     fn backups(&self) -> BoxFuture<'_, Result<Overview, BackupError>> {

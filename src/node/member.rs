@@ -11,7 +11,10 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use rustls::ClientConfig;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +41,8 @@ use crate::{
 /// How often it is looked whether the certificate should be renewed, and tried again when it was
 /// not: a third of its life is left for that.
 const RENEWAL_LOOK: Duration = Duration::from_secs(600);
+/// Between two tries of another certificate that wait for nothing.
+const HURRY_AGAIN: Duration = Duration::from_secs(60);
 /// How long opening a link may take: another master may lead that is there.
 const LINK: Duration = Duration::from_secs(2);
 
@@ -183,11 +188,62 @@ pub struct MemberParts {
     pub tasks: Tasks,
 }
 
+/// What a member can show. The certificate before the present one is worth something to a cluster that was
+/// restored from a backup and has never given the present one; any other refuses it.
+struct Certificates {
+    shown: ArcSwap<Identity>,
+    other: Mutex<Option<Arc<Identity>>>,
+    /// When the other one was last tried without a wait, and whether that is due now.
+    hurried: Mutex<(Option<Instant>, bool)>,
+}
+
+impl Certificates {
+    fn open(identity: Identity, dir: &Path) -> Self {
+        let before = Identity::load_before(dir).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the certificate before the present one is of no use");
+            None
+        });
+        let other = Mutex::new(before.map(Arc::new));
+        Self { shown: ArcSwap::from_pointee(identity), other, hurried: Mutex::default() }
+    }
+
+    /// The one that is shown was refused: the next link shows the other one, if that is still good.
+    fn refused(&self, now: Timestamp) {
+        let mut other = self.other.lock();
+        let is_good =
+            |identity: &Arc<Identity>| identity.facts().is_ok_and(|facts| now < facts.expires_at);
+        if let Some(identity) = other.take_if(|identity| is_good(identity)) {
+            tracing::info!("this node's other certificate is tried");
+            *other = Some(self.shown.swap(identity));
+            // Where both are refused they take turns, in no hurry.
+            let mut hurried = self.hurried.lock();
+            if hurried.0.is_none_or(|at| at.elapsed() > HURRY_AGAIN) {
+                *hurried = (Some(Instant::now()), true);
+            }
+        }
+    }
+
+    /// Whether the next try is worth no wait.
+    fn hurries(&self) -> bool {
+        std::mem::take(&mut self.hurried.lock().1)
+    }
+
+    /// Another one takes the place of the present one, which is kept beside it.
+    fn renewed(&self, new: Identity, dir: &Path) -> anyhow::Result<()> {
+        let before = self.shown.load_full();
+        before.save_before(dir)?;
+        new.save(dir)?;
+        self.shown.store(Arc::new(new));
+        *self.other.lock() = Some(before);
+        Ok(())
+    }
+}
+
 /// A member: connects its agent to the leading master, looking at the masters in turn while it does not
 /// know which, and renews its certificate.
 pub struct Member {
     ways: Arc<Ways>,
-    identity: ArcSwap<Identity>,
+    certificates: Arc<Certificates>,
     dir: PathBuf,
     host: String,
     clock: Arc<dyn Clock>,
@@ -202,7 +258,7 @@ impl Member {
         let MemberParts { masters, identity, dir, host, clock, tasks } = parts;
         Arc::new(Self {
             ways: Arc::new(Ways::open(masters, &dir)),
-            identity: ArcSwap::from_pointee(identity),
+            certificates: Arc::new(Certificates::open(identity, &dir)),
             dir,
             host,
             clock,
@@ -231,7 +287,7 @@ impl Member {
     /// # Errors
     /// When no master gives one; the present one goes on being used.
     pub async fn renew_if_due(&self) -> anyhow::Result<bool> {
-        let identity = self.identity.load_full();
+        let identity = self.certificates.shown.load_full();
         if !is_due(&identity.facts()?, self.clock.now()) {
             return Ok(false);
         }
@@ -239,8 +295,7 @@ impl Member {
         for master in &self.ways.all() {
             match renew(master, &identity, &self.host).await {
                 Ok(new) => {
-                    new.save(&self.dir)?;
-                    self.identity.store(Arc::new(new));
+                    self.certificates.renewed(new, &self.dir)?;
                     // The link comes back with the new one, which ends the old.
                     self.link.lock().cancel();
                     return Ok(true);
@@ -252,7 +307,7 @@ impl Member {
     }
 
     async fn link_to(&self, master: &str) -> anyhow::Result<LinkEnds> {
-        let identity = self.identity.load_full();
+        let identity = self.certificates.shown.load_full();
         let facts = identity.facts()?;
         if self.clock.now() >= facts.expires_at {
             bail!(
@@ -264,11 +319,12 @@ impl Member {
         let stream = open_link(master, &identity).await?;
         let tasks = self.tasks.child("agent-link");
         *self.link.lock() = tasks.cancelled();
-        let ways = self.ways.clone();
-        let look = move |message: &ToAgent| {
-            if let ToAgent::Masters(told) = message {
-                ways.told(told);
-            }
+        let (ways, certificates) = (self.ways.clone(), self.certificates.clone());
+        let clock = self.clock.clone();
+        let look = move |message: &ToAgent| match message {
+            ToAgent::Masters(told) => ways.told(told),
+            ToAgent::Refused(_) => certificates.refused(clock.now()),
+            _ => {}
         };
         Ok(transport::agent_end(stream, look, &tasks))
     }
@@ -295,6 +351,6 @@ impl Connector for Member {
     }
 
     fn knows_better(&self) -> bool {
-        self.ways.knows_leader()
+        self.ways.knows_leader() || self.certificates.hurries()
     }
 }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::{Instant, sleep},
 };
 
@@ -100,13 +100,30 @@ impl Keeper {
         Ok(Archive { name, pieces: make::stream(source, lock, slot) })
     }
 
-    /// Makes one and keeps it; without a lock, for the keys of the settings. More than are to be kept go.
+    /// Makes one and keeps it; without a lock, for the keys of the settings. More than are to be kept go. It is
+    /// brought to its end whether or not somebody waits for it.
     ///
     /// # Errors
     /// As `archive`, and when it cannot be kept.
-    pub async fn keep(&self, lock: Option<Lock>) -> Result<Kept, BackupError> {
-        let settings = self.settings.as_ref().ok_or(BackupError::NoPlace)?;
+    pub async fn keep(self: Arc<Self>, lock: Option<Lock>) -> Result<Kept, BackupError> {
+        let settings = self.settings.clone().ok_or(BackupError::NoPlace)?;
         let slot = self.slot.clone().try_acquire_owned().map_err(|_| BackupError::Busy)?;
+        let (tell, told) = oneshot::channel();
+        let tasks = self.tasks.clone();
+        tasks.connection("backup", async move {
+            // Whoever asked may have gone.
+            let _ = tell.send(self.try_keep(&settings, lock, slot).await);
+        });
+        let stops = || Err(BackupError::NotYet("this master stops".to_owned()));
+        told.await.unwrap_or_else(|_| stops())
+    }
+
+    async fn try_keep(
+        &self,
+        settings: &Backups,
+        lock: Option<Lock>,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Kept, BackupError> {
         let (at, began) = (self.clock.now(), Instant::now());
         let mut name = String::new();
         let kept = self.make_and_put(settings, lock, slot, &mut name).await;
@@ -200,7 +217,7 @@ impl Keeper {
             if !is_due {
                 continue;
             }
-            next = match self.keep(None).await {
+            next = match self.clone().keep(None).await {
                 Ok(_) => {
                     again = AGAIN_MIN;
                     Some(Instant::now() + every)

@@ -56,6 +56,48 @@ fn the_front_door_speaks_tls_unless_told_otherwise() {
 }
 
 #[test]
+fn backups_need_a_place_and_by_schedule_a_key() {
+    const KEY: &str = "age1xn6jv2lhawml6nz9kjaa5zaykjcu5ar76wt356avh5d3zpkez95sp8vyde";
+    let backups = |file: &str| {
+        let file = format!("roles: [master]\naddress: 10.0.0.1\n{file}");
+        Config::check(&layers(&file, &[]))
+            .map(|c| c.backups)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    };
+    assert_eq!(backups(""), Ok(None));
+    let asked_for = backups("backup_to: /mnt/b\n").unwrap().unwrap();
+    assert_eq!((asked_for.to.to_string().as_str(), asked_for.every), ("/mnt/b", None));
+    assert_eq!((asked_for.keep, asked_for.keys.len()), (14, 0));
+    let store = "backup_s3_endpoint: https://s3\nbackup_s3_key_id: k\nbackup_s3_secret: hush\n";
+    let daily =
+        format!("backup_to: s3://b/site/1/\nbackup_every: 24h\nbackup_keys: [{KEY}]\n{store}");
+    let daily = backups(&daily).unwrap().unwrap();
+    assert_eq!(daily.every, Some(std::time::Duration::from_secs(86_400)));
+    assert_eq!(daily.to.to_string(), "s3://b/site/1/");
+    let To::S3(bucket) = &daily.to else { panic!("{daily:?}") };
+    assert_eq!((bucket.bucket.as_str(), bucket.region.as_str()), ("b", "us-east-1"));
+    assert!(!format!("{daily:?}").contains("hush"), "{daily:?}");
+    for (file, problem) in [
+        ("backup_every: 24h\n", "backup_to (not set): is missing beside backup_every"),
+        ("backup_to: /b\nbackup_every: 24h\n", "backup_keys (not set): is missing"),
+        ("backup_to: /b\nbackup_every: '5'\n", "\"5\" is no time between backups"),
+        ("backup_to: /b\nbackup_every: 59s\n", "\"59s\" is no time between backups"),
+        ("backup_to: /b\nbackup_every: 99999999999999999999d\n", "is no time between"),
+        ("backup_to: b\n", "\"b\" is no place for backups"),
+        ("backup_to: ftp://b\n", "\"ftp://b\" is no place for backups"),
+        ("backup_to: /b\nbackup_keep: 0\n", "must be 1 to 1000"),
+        ("backup_to: /b\nbackup_keys: [age1x]\n", "\"age1x\" is no public key"),
+        ("backup_to: s3://b\n", "backup_s3_endpoint (not set): is missing beside backup_to"),
+        ("backup_to: s3://b\n", "backup_s3_secret (not set): is missing beside backup_to"),
+        (&format!("backup_to: s3://\n{store}"), "names no bucket"),
+        (&format!("backup_to: s3://b\n{}", store.replace("https", "s3")), "is no address"),
+    ] {
+        let error = backups(file).unwrap_err();
+        assert!(error.contains(problem), "{file}: {error}");
+    }
+}
+
+#[test]
 fn all_that_is_wrong_is_told_with_key_and_fix() {
     let layers =
         layers("roles: [slave]\naddress: here\nplacement: random\nports: 5-1\nregion: eu\n", &[]);

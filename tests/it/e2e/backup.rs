@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tepui::{host::pki::Identity, node::member};
 
 use super::{
     nodes::{Agent, node},
@@ -52,6 +53,19 @@ fn free_port() -> String {
     listener.local_addr().expect("bound").port().to_string()
 }
 
+/// Has an agent show a certificate that it was given now, as if the present one were due.
+fn renewed(agent: &mut Agent, port: &str) {
+    agent.kill();
+    let pki = agent.dir.path().join("data/pki");
+    let present = Identity::load(&pki).expect("an identity");
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let master = format!("127.0.0.1:{port}");
+    let next = runtime.block_on(member::renew(&master, &present, "second")).expect("renewed");
+    present.save_before(&pki).expect("kept");
+    next.save(&pki).expect("kept");
+    agent.start();
+}
+
 /// Whether a user can sign in.
 fn signs_in(system: &System, uid: &str, password: &str) -> bool {
     let login = json!({"uid": uid, "password": password});
@@ -87,7 +101,7 @@ fn told(system: &System) -> Value {
 fn a_lost_cluster_comes_back_from_a_backup_with_its_containers() {
     let port = free_port();
     let mut system = System::start_with_env(&[("TEPUI_PEER_PORT", &port)]);
-    let agent = Agent::join(&system, "second");
+    let mut agent = Agent::join(&system, "second");
     wait("the agent is a node", PATIENCE, || node(&system, "second").is_some());
     let at = |host: &str| json!([["hostname", "LIKE", host]]);
     for (id, n, host) in [("/shop/web", 2, "127.0.0.1"), ("/there", 2, "second")] {
@@ -120,6 +134,10 @@ fn a_lost_cluster_comes_back_from_a_backup_with_its_containers() {
     let checked = good(dir.path(), "backup verify all.backup --key secret.key");
     assert_eq!((&checked["apps"], &checked["users"]), (&json!(2), &json!(2)));
     assert_eq!(checked["cluster"], before["cluster"]);
+
+    // The agent has its certificate renewed meanwhile: the next one is not in the backup.
+    renewed(&mut agent, &port);
+    wait("the agent is heard again", PATIENCE, || agent.log().contains("registered with"));
 
     // All that the masters had is gone, without a word.
     let data = system.data_dir();
@@ -158,6 +176,9 @@ fn a_lost_cluster_comes_back_from_a_backup_with_its_containers() {
             .iter()
             .all(|host| node(&system, host).is_some_and(|node| node["condition"] == "active"))
     });
+    wait("the agent has found it", ALL_BACK, || {
+        agent.log().matches("registered with").count() == 2
+    });
     wait("all is as it was", ALL_BACK, || told(&system) == before);
     println!("everything was back after {:?}", began.elapsed());
     assert!(began.elapsed() < ALL_BACK);
@@ -168,6 +189,7 @@ fn a_lost_cluster_comes_back_from_a_backup_with_its_containers() {
         assert_eq!(system.containers(""), containers, "nothing was started anew");
         settled.elapsed() > STAYS
     });
+    assert!(agent.log().contains("other certificate is tried"), "{}", agent.log());
     assert!(signs_in(&system, "ann", "ann's own word"));
     assert!(!signs_in(&system, "ann", "another word"));
     system.token = token;
