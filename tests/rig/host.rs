@@ -42,6 +42,11 @@ impl Ground {
         Ok(ground)
     }
 
+    /// Where hosts keep what is theirs.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn passage<'a>(&'a self, verb: &'a str) -> [&'a str; 8] {
         [verb, "FORWARD", "-i", &self.name, "-o", &self.name, "-j", "ACCEPT"]
     }
@@ -76,7 +81,7 @@ impl Ground {
         host.run("ip", &["link", "set", "lo", "up"])?;
         host.run("ip", &["addr", "add", &format!("{}/24", host.ip), "dev", "eth0"])?;
         host.run("ip", &["link", "set", "eth0", "up"])?;
-        host.run("ip", &["route", "add", "default", "via", &host.gate.to_string()])?;
+        host.way_out()?;
         Ok(host)
     }
 }
@@ -124,7 +129,7 @@ pub struct Host {
     pub ip: Ipv4Addr,
     gate: Ipv4Addr,
     namespace: String,
-    dir: PathBuf,
+    pub dir: PathBuf,
     engine: Option<Child>,
     node: Option<Child>,
 }
@@ -150,7 +155,7 @@ impl Host {
     }
 
     /// A command in this host's network.
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={NAMES}/{}", self.namespace)).arg(program);
         command
@@ -171,6 +176,11 @@ impl Host {
             });
             thread.join().map_err(|_| anyhow::anyhow!("the work panicked"))?
         })
+    }
+
+    /// Gives it its way out.
+    pub fn way_out(&self) -> Result<()> {
+        self.run("ip", &["route", "add", "default", "via", &self.gate.to_string()]).map(drop)
     }
 
     /// Docker's command line on this host's engine.
@@ -298,8 +308,8 @@ impl Host {
     /// It is back, with an empty engine and its data.
     pub fn find(&mut self) -> Result<()> {
         self.run("ip", &["link", "set", "eth0", "up"])?;
-        // The way out went with the link.
-        let _ = self.run("ip", &["route", "add", "default", "via", &self.gate.to_string()]);
+        // It went with the link.
+        let _ = self.way_out();
         self.start_engine()?;
         self.wait_engine()
     }
@@ -391,7 +401,8 @@ pub fn run(program: &str, args: &[&str]) -> Result<()> {
     done(program, args, Command::new(program).args(args).output()?).map(drop)
 }
 
-fn done(program: &str, args: &[&str], output: Output) -> Result<String> {
+/// What a command printed, unless it failed.
+pub fn done(program: &str, args: &[&str], output: Output) -> Result<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{program} {}: {}", args.join(" "), said.trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

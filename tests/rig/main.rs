@@ -18,7 +18,10 @@
 mod client;
 mod cluster;
 mod host;
+#[path = "../machine/layer.rs"]
+mod layer;
 mod load;
+mod machine;
 mod net;
 mod stories;
 #[path = "../machine/tally.rs"]
@@ -36,6 +39,9 @@ use cluster::Cluster;
 use tally::Tally;
 use tepui::node::config::NodeRole::{Agent, Master, PublicAgent};
 
+/// The story of machines without a tepui.
+const INSTALL: &str = "install";
+
 /// What took time, which is printed, and must have taken at most `limit`.
 pub fn in_time(tally: &mut Tally, what: &str, limit: Duration, took: Result<Duration>) {
     let held = took.and_then(|took| {
@@ -50,15 +56,28 @@ pub fn in_time(tally: &mut Tally, what: &str, limit: Duration, took: Result<Dura
 fn main() -> Result<ExitCode> {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let tepui = PathBuf::from(args.next().context("rig TEPUI [STORY…]: the program")?);
-    let wanted: Vec<String> = args.collect();
+    let tepui = tepui.canonicalize()?;
+    let mut wanted: Vec<String> = args.collect();
     for name in &wanted {
-        let known: Vec<&str> = stories::ALL.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = [INSTALL].into_iter().chain(stories::ALL.map(|(n, _)| n)).collect();
         anyhow::ensure!(known.contains(&name.as_str()), "no story {name}; there are {known:?}");
     }
     let mut tally = Tally::default();
+    let is_all = wanted.is_empty();
+    // Of machines of its own.
+    if is_all || wanted.iter().any(|name| name == INSTALL) {
+        println!("-- {INSTALL}");
+        if let Err(error) = stories::install::all(&tepui, &mut tally) {
+            tally.check(&format!("{INSTALL} goes to its end"), Err(error));
+        }
+        wanted.retain(|name| name != INSTALL);
+        if wanted.is_empty() && !is_all {
+            return Ok(tally.end());
+        }
+    }
     let began = Instant::now();
     let roles = [Master, Master, Master, Agent, Agent, Agent, PublicAgent];
-    let mut cluster = Cluster::start(&tepui.canonicalize()?, &roles)?;
+    let mut cluster = Cluster::start(&tepui, &roles)?;
     in_time(&mut tally, "seven hosts from nothing", Duration::from_secs(180), Ok(began.elapsed()));
     println!("{}", net::table(&cluster.hosts)?);
     for (name, story) in stories::ALL {

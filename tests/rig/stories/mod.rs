@@ -2,6 +2,7 @@
 
 mod agents;
 mod away;
+pub mod install;
 mod leader;
 mod split;
 
