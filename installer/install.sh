@@ -16,6 +16,7 @@
 #   --ignore NAME           go on though this check (its second word) is bad; repeat it
 #   --no-systemd            start it in the background, for machines without systemd
 #   --no-start              put everything in place only
+#   --checked               do not look at the machine again
 #   --prefix DIR            below which the program goes (/usr/local)
 #   --wait SECONDS          how long the node may take until it is ready (180)
 #   --quiet                 say only what is bad
@@ -80,7 +81,7 @@ here=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 # --- the command line
 
 roles='' join='' token=${TEPUI_JOIN_TOKEN:-} program='' given='' files='' install_docker='' ignored=''
-prefix=/usr/local wait_s=180 action=install purge='' background='' no_start=''
+prefix=/usr/local wait_s=180 action=install purge='' background='' no_start='' checked=''
 
 give() { given="${given:+$given
 }$1"; }
@@ -130,6 +131,7 @@ while [ $# -gt 0 ]; do
     --install-docker) install_docker=yes ;;
     --no-systemd) background=yes ;;
     --no-start) no_start=yes ;;
+    --checked) checked=yes ;;
     --prefix) prefix=$2 && shift ;;
     --wait) wait_s=$2 && shift ;;
     --quiet | -q) quiet=yes ;;
@@ -185,7 +187,7 @@ runs() { # whether the node's process is there
     pid=$(cat "$PIDFILE" 2>/dev/null || true)
     [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = tepui ]
   else
-    systemctl is-active --quiet "$UNIT"
+    systemctl is-active --quiet "$UNIT" 2>/dev/null
   fi
 }
 
@@ -297,7 +299,8 @@ place() {
   done
   for path in $(cd "$root" && find . -type f | cut -c2-); do
     if cmp -s "$root$path" "$path"; then continue; fi
-    install -m "$(stat -c %a "$root$path")" "$root$path" "$path.new"
+    # It is whole before it is there.
+    mv -f "$root$path" "$path.new"
     mv -f "$path.new" "$path"
     case $path in
       */bin/tepui | */"$UNIT" | /etc/*) changed="$changed $path" ;;
@@ -358,7 +361,7 @@ is_ready() {
   if [ -n "$background" ]; then
     tail -c "+$((said_before + 1))" "$(log_file)" | grep -q '^tepui is ready'
   else
-    systemctl is-active --quiet "$UNIT"
+    systemctl is-active --quiet "$UNIT" 2>/dev/null
   fi
 }
 
@@ -432,7 +435,7 @@ install_node() {
     wrong 'an agent needs --join ADDR and --token T; tepui node invite on a master makes them'
   fi
   # A node that runs has been through it.
-  if ! runs; then preflight || die "$n_bad to mend first; nothing was changed"; fi
+  if [ -z "$checked" ] && ! runs; then preflight || die "$n_bad to mend first; nothing was changed"; fi
   work=$(mktemp -d /var/tmp/tepui-install.XXXXXX)
   trap 'rm -rf "$work"' EXIT
   bring_docker

@@ -268,7 +268,10 @@ pub async fn invite(cx: &mut Context, asked: &ForWhom) -> Outcome {
     cx.printer.line(&format!("masters: [\"{}\"]", field(&answer, "master")))?;
     cx.printer.line(&format!("join_token: {}", field(&answer, "token")))?;
     let until = field(&answer, "expires_at");
-    Ok(cx
-        .printer
-        .note(&format!("good for one node until {until}; put both lines in its settings"))?)
+    Ok(cx.printer.note(&format!(
+        "good for one node until {until}; put both lines in its settings, or there: install.sh {} \
+         --join {} --token …",
+        asked.role.as_deref().unwrap_or("agent"),
+        field(&answer, "master")
+    ))?)
 }

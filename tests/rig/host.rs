@@ -42,6 +42,11 @@ impl Ground {
         Ok(ground)
     }
 
+    /// Where hosts keep what is theirs.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn passage<'a>(&'a self, verb: &'a str) -> [&'a str; 8] {
         [verb, "FORWARD", "-i", &self.name, "-o", &self.name, "-j", "ACCEPT"]
     }
@@ -77,7 +82,7 @@ impl Ground {
         host.run("ip", &["link", "set", "lo", "up"])?;
         host.run("ip", &["addr", "add", &format!("{}/24", host.ip), "dev", "eth0"])?;
         host.run("ip", &["link", "set", "eth0", "up"])?;
-        host.run("ip", &["route", "add", "default", "via", &host.gate.to_string()])?;
+        host.way_out()?;
         Ok(host)
     }
 }
@@ -125,7 +130,7 @@ pub struct Host {
     pub ip: Ipv4Addr,
     gate: Ipv4Addr,
     namespace: String,
-    dir: PathBuf,
+    pub dir: PathBuf,
     engine: Option<Child>,
     /// Whether its engine is started so that it can be one of a swarm.
     pub in_swarm: bool,
@@ -153,7 +158,7 @@ impl Host {
     }
 
     /// A command in this host's network.
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={NAMES}/{}", self.namespace)).arg(program);
         command
@@ -174,6 +179,11 @@ impl Host {
             });
             thread.join().map_err(|_| anyhow::anyhow!("the work panicked"))?
         })
+    }
+
+    /// Gives it its way out.
+    pub fn way_out(&self) -> Result<()> {
+        self.run("ip", &["route", "add", "default", "via", &self.gate.to_string()]).map(drop)
     }
 
     /// Docker's command line on this host's engine.
@@ -325,6 +335,8 @@ impl Host {
     /// It is back, with an empty engine and its data.
     pub fn find(&mut self) -> Result<()> {
         self.plug()?;
+        // It went with the link.
+        let _ = self.way_out();
         self.start_engine()?;
         self.wait_engine()
     }
@@ -421,7 +433,8 @@ pub fn run(program: &str, args: &[&str]) -> Result<()> {
     done(program, args, Command::new(program).args(args).output()?).map(drop)
 }
 
-fn done(program: &str, args: &[&str], output: Output) -> Result<String> {
+/// What a command printed, unless it failed.
+pub fn done(program: &str, args: &[&str], output: Output) -> Result<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{program} {}: {}", args.join(" "), said.trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -23,7 +23,10 @@ mod host;
 #[path = "../it/linear.rs"]
 #[allow(dead_code)] // its tests run elsewhere
 mod linear;
+#[path = "../machine/layer.rs"]
+mod layer;
 mod load;
+mod machine;
 mod net;
 mod serve;
 mod stories;
@@ -43,6 +46,9 @@ use cluster::Cluster;
 use tally::Tally;
 use tepui::node::config::NodeRole::{Agent, Master, PublicAgent};
 
+/// The story of machines without a tepui.
+const INSTALL: &str = "install";
+
 /// What took time, which is printed, and must have taken at most `limit`.
 pub fn in_time(tally: &mut Tally, what: &str, limit: Duration, took: Result<Duration>) {
     let held = took.and_then(|took| {
@@ -60,16 +66,28 @@ fn main() -> Result<ExitCode> {
     if first == "serve" {
         return serve::run(args).map(|()| ExitCode::SUCCESS);
     }
-    let tepui = PathBuf::from(first);
-    let wanted: Vec<String> = args.collect();
+    let tepui = PathBuf::from(first).canonicalize()?;
+    let mut wanted: Vec<String> = args.collect();
     for name in &wanted {
-        let known: Vec<&str> = stories::ALL.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = [INSTALL].into_iter().chain(stories::ALL.map(|(n, _)| n)).collect();
         anyhow::ensure!(known.contains(&name.as_str()), "no story {name}; there are {known:?}");
     }
     let mut tally = Tally::default();
+    let is_all = wanted.is_empty();
+    // Of machines of its own.
+    if is_all || wanted.iter().any(|name| name == INSTALL) {
+        println!("-- {INSTALL}");
+        if let Err(error) = stories::install::all(&tepui, &mut tally) {
+            tally.check(&format!("{INSTALL} goes to its end"), Err(error));
+        }
+        wanted.retain(|name| name != INSTALL);
+        if wanted.is_empty() && !is_all {
+            return Ok(tally.end());
+        }
+    }
     let began = Instant::now();
     let roles = [Master, Master, Master, Agent, Agent, Agent, PublicAgent];
-    let mut cluster = Cluster::start(&tepui.canonicalize()?, &roles)?;
+    let mut cluster = Cluster::start(&tepui, &roles)?;
     in_time(&mut tally, "seven hosts from nothing", Duration::from_secs(180), Ok(began.elapsed()));
     println!("{}", net::table(&cluster.hosts)?);
     for (name, story) in stories::ALL {

@@ -25,15 +25,14 @@ const INSTALLER: Duration = Duration::from_secs(10);
 /// What the host says of itself, and of a node that was installed there before.
 const FACTS: &str = r#"
 list=/etc/tepui/installed
-echo "clock $(date +%s)"
-[ -f "$list" ] || exit 0
-sed -n 's/^roles /roles /p; s/^file \([0-9a-f]*\) \/.*\/bin\/tepui$/program \1/p' "$list"
-data=$(sed -n 's/^data_dir //p' "$list")
-[ ! -e "$data/pki/node.pem" ] || echo 'joined yes'
+sed -n 's/^roles /roles /p; s/^file \([0-9a-f]*\) \/.*\/bin\/tepui$/program \1/p' "$list" 2>/dev/null
+data=$(sed -n 's/^data_dir //p' "$list" 2>/dev/null)
+[ ! -e "${data:-/none}/pki/node.pem" ] || echo 'joined yes'
 pid=$(cat /run/tepui.pid 2>/dev/null)
 if [ "$(cat "/proc/${pid:-none}/comm" 2>/dev/null)" = tepui ] || systemctl is-active --quiet tepui 2>/dev/null; then
   echo 'runs yes'
 fi
+echo "clock $(date +%s)"
 "#;
 /// Where our files are there, which only root may look into.
 const DIR: &str = "/var/lib/tepui-installer";
@@ -92,11 +91,10 @@ impl<'s> Open<'s> {
     /// Reaches the host, asks what is there and leaves the scripts in a directory of its own.
     pub async fn reach(ssh: &'s Ssh, host: Host, terms: &'s Terms<'s>) -> Result<Self, Trouble> {
         let link = ssh.open(&host.address.to_string()).await?;
-        let asked = terms.clock.now().as_ms();
-        let told = link.run(FACTS, terms.wanted.deadline).await?;
-        let middle_s = (asked + terms.clock.now().as_ms()) / 2000;
-        link.run(&format!("dir={DIR}\n{EMPTIED}"), terms.wanted.deadline + BUSY).await?;
-        let facts = Facts::read(&told, middle_s);
+        let look = format!("dir={DIR}\n{EMPTIED}{FACTS}");
+        let told = link.run(&look, terms.wanted.deadline + BUSY).await?;
+        // The last thing it said was what time it is.
+        let facts = Facts::read(&told, terms.clock.now().as_ms() / 1000);
         let open = Self { host, facts, terms, link };
         let packed = bundle::pack(&open.entries());
         let packed = packed.map_err(|error| Trouble::Failed(vec![error.to_string()]))?;
@@ -226,7 +224,7 @@ impl<'s> Open<'s> {
         };
         let script = format!(
             "cd {DIR}; echo $$ >busy; export TEPUI_JOIN_TOKEN={token}\n\
-             sh installer/install.sh {role} --binary {program} --settings settings.yaml {files} {join} \
+             sh installer/install.sh {role} --checked --binary {program} --settings settings.yaml {files} {join} \
              --wait {wait_s} {flags} </dev/null 2>&1\n",
             token = quoted(token),
             role = self.host.role.as_str(),

@@ -3,6 +3,7 @@
 mod agents;
 mod away;
 mod drain;
+pub mod install;
 mod leader;
 mod linear;
 mod split;
