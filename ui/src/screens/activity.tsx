@@ -28,7 +28,7 @@ const KINDS: { id: Kind; icon: ComponentType<{ size?: number; 'aria-hidden'?: bo
 /** Kinds that a service has. */
 const OF_SERVICE: Kind[] = ['change', 'deployment', 'attempt', 'kill', 'health'];
 const SPANS = ['1h', '24h', '7d'] as const;
-/** Dots of one loop that are drawn; older ones are counted. */
+/** Dots of one loop that are drawn; older ones are counted, and drawn when somebody wants them. */
 const DOTS_MAX = 60;
 /** Keystrokes become an address, and a question, after this. */
 const TYPED_MS = 300;
@@ -199,7 +199,8 @@ function LastLine({ text }: { text: string }) {
 
 /** A dot per attempt, the newest first. */
 function Dots({ row, open, onOpen }: { row: Row; open: number | undefined; onOpen: (n?: number) => void }) {
-  const shown = row.records.slice(0, DOTS_MAX);
+  const [most, setMost] = useState(DOTS_MAX);
+  const shown = row.records.slice(0, most);
   return (
     <div className={css.dots} role="group" aria-label={say('activity.dots')}>
       {shown.map((record, n) => (
@@ -212,7 +213,11 @@ function Dots({ row, open, onOpen }: { row: Row; open: number | undefined; onOpe
           <span lang="en" className={css.dot} title={`${dayOrTime(record.at)} · ${record.text}`} aria-hidden />
         </button>
       ))}
-      {row.records.length > DOTS_MAX && <span className="muted">{say('activity.more', { n: row.records.length - DOTS_MAX })}</span>}
+      {row.records.length > most && (
+        <Button kind="quiet" onClick={() => setMost(most + DOTS_MAX)}>
+          {say('activity.more', { n: row.records.length - most })}
+        </Button>
+      )}
     </div>
   );
 }
