@@ -88,8 +88,7 @@ impl Peer {
         let (calls, waiting) = mpsc::channel(wire::CALLS_WAITING_MAX);
         let id = route.to;
         let (last, spoke) = (Arc::new(Mutex::new(Last::default())), Spoke::default());
-        let link =
-            Link { route, connect, waiting, last: last.clone(), spoke: spoke.clone(), rng };
+        let link = Link { route, connect, waiting, last: last.clone(), spoke: spoke.clone(), rng };
         tasks.connection("log peer link", link.run());
         Self { id, calls, last, spoke }
     }
