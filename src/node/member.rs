@@ -45,6 +45,8 @@ const RENEWAL_LOOK: Duration = Duration::from_secs(600);
 const HURRY_AGAIN: Duration = Duration::from_secs(60);
 /// How long opening a link may take: another master may lead that is there.
 const LINK: Duration = Duration::from_secs(2);
+/// After so long no more masters are asked in a row.
+const ROUND: Duration = Duration::from_secs(4);
 
 /// A node's identity, from its data directory or by joining.
 ///
@@ -341,11 +343,22 @@ pub async fn open_link(master: &str, identity: &Identity) -> anyhow::Result<TlsS
 }
 
 impl Connector for Member {
+    /// Asks one master after the other: while most are away, waits between them would add up to more than a
+    /// leader gives its nodes to be heard.
     fn connect(&self) -> BoxFuture<'_, Result<LinkEnds, ConnectError>> {
-        let master = self.ways.next();
         async move {
-            let opened = self.link_to(&master).await;
-            opened.map_err(|error| ConnectError(format!("{master}: {error:#}")))
+            let (began, mut problems) = (Instant::now(), Vec::new());
+            for _ in 0..self.ways.all().len().max(1) {
+                let master = self.ways.next();
+                match self.link_to(&master).await {
+                    Ok(ends) => return Ok(ends),
+                    Err(error) => problems.push(format!("{master}: {error:#}")),
+                }
+                if began.elapsed() >= ROUND {
+                    break;
+                }
+            }
+            Err(ConnectError(problems.join("; ")))
         }
         .boxed()
     }
