@@ -292,7 +292,8 @@ fn waits_for(cluster: &Cluster, host: &str) -> Result<()> {
     let node = cluster.get(0, &format!("/tepui/v1/nodes/{host}"))?;
     let reason = node["drain"]["waits"][0]["reason"].as_str().unwrap_or_default();
     ensure!(reason.contains("no place elsewhere"), "{}", node["drain"]);
-    let why = cluster.cli(0, &["why", "/drain/tight"])?;
+    // What was tried is in the memory of the leader.
+    let why = cluster.cli(cluster.leader(0)?, &["why", "/drain/tight"])?;
     let why = String::from_utf8_lossy(&why.stdout).into_owned();
     ensure!(why.contains("UNIQUE"), "{why}");
     println!("    meanwhile: {reason}; why: {}", why.lines().next().unwrap_or_default());
