@@ -9,7 +9,7 @@ import { check, cluster, finish, fits, launch, must, picturesOf, signedIn, sound
 
 /** Said alike in both languages. A word that stands here no more is told. */
 const SAME = [
-  'CPU', 'CPUs', 'Debug', 'Definition', 'Deutsch', 'GPU', 'GPUs', 'Info', 'JSON', 'Labels', 'Name', 'Plan', 'Ports', 'Text', 'Version', 'Volumes',
+  'CPU', 'CPUs', 'Cluster', 'Debug', 'Definition', 'Deutsch', 'GPU', 'GPUs', 'Info', 'JSON', 'Labels', 'Master', 'Name', 'Plan', 'Ports', 'Text', 'Version', 'Volumes',
   'YAML', 'Zone', 'curl', 'stderr', 'stdout',
 ];
 /** Words of English sentences that no German one has. */
@@ -135,6 +135,7 @@ const SCREENS = [
     await page.locator('[data-phase=failed]').waitFor();
   }],
   ['volumes', 'volumes', (page) => page.locator('[data-row$=" pgdata"]').waitFor()],
+  ['users', 'users', (page) => page.getByRole('row', { name: /^ann/ }).waitFor()],
   ['cluster', 'cluster', (page) => page.getByText('(Stufe 5)').or(page.getByText('(level 5)')).first().waitFor()],
   ['efficiency, reserve less', 'efficiency', (page) => page.getByRole('button', { name: /^(Weniger vergeben an|Reserve less for)/ }).first().click()],
   ['activity', 'activity', async (page) => {

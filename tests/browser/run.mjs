@@ -205,6 +205,7 @@ async function screens(page, view) {
     ['volumes', `${base}/ui/volumes`],
     ['efficiency', `${base}/ui/efficiency`],
     ['cluster', `${base}/ui/cluster`],
+    ['users', `${base}/ui/users`],
     ['create', `${base}/ui/services/create`],
     ['deployments', `${base}/ui/deployments`],
     ...(app === own

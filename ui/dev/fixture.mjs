@@ -260,6 +260,7 @@ const server = createServer(async (req, res) => {
       if (uid !== 'admin' || password !== 'admin') return json(res, 401, { title: 'Unauthorized', description: 'Bad credentials', code: 'ERR_INVALID_CREDENTIALS' });
       return json(res, 200, { token: TOKEN }, { 'set-cookie': [`dcos-acs-auth-cookie=${TOKEN}; HttpOnly; Path=/; SameSite=Lax`, `dcos-acs-info-cookie=${Buffer.from('{"uid":"admin"}').toString('base64')}; Path=/`] });
     }
+    if (path === '/acs/api/v1/users') return json(res, 200, { array: resources.users(url.searchParams.get('type')) });
     if (path === '/acs/api/v1/auth/logout') return json(res, 200, {}, { 'set-cookie': 'dcos-acs-auth-cookie=""; Path=/; Expires=Sat, 01 Jan 2000 00:00:00 GMT' });
     const cookie = /dcos-acs-auth-cookie=([^;]+)/.exec(req.headers.cookie ?? '')?.[1];
     if (cookie !== TOKEN && req.headers.authorization !== `token=${TOKEN}`) return json(res, 401, { title: 'Unauthorized', description: 'no token' });

@@ -63,3 +63,7 @@ export function reconcilers(world) {
 }
 
 export const level = () => ({ level: 5, known: 6, held_back_by: ['master 3 (tepui 0.1.0)'], masters: [] });
+
+const person = (uid, description) => ({ uid, description, is_service: false, is_remote: false });
+
+export const users = (type) => (type === 'service' ? [{ ...person('ci', 'Builds and deploys'), is_service: true }] : [person('admin', 'first superuser'), person('ann', 'Ann of the shop')]);

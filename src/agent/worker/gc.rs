@@ -3,7 +3,7 @@
 //!
 //! `plan` decides from ages and the fill of the disk, as Mesos does: the time a sandbox may stay
 //! shrinks as the disk fills up. The newest few are always kept, for people who look for the cause
-//! of a failure.
+//! of a failure, and so is what gives no room worth having.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +36,8 @@ const SANDBOXES_MIN: usize = 10;
 /// push out the last output of everything else.
 const SANDBOXES_MAX: usize = 1_000;
 const SANDBOXES_PER_INSTANCE_MAX: usize = 200;
+/// What the newest take together up to this is no help to a full disk: it stays for its whole time.
+const SANDBOX_BYTES_MIN: u64 = 64 << 20;
 /// What they may take together; the newest few may take more.
 const SANDBOX_BYTES_MAX: u64 = 4 << 30;
 /// Files of one sandbox that are measured; one with more counts as what these take.
@@ -94,6 +96,7 @@ pub fn plan(
         let is_over = n_kept >= SANDBOXES_MAX
             || *n_of_instance >= SANDBOXES_PER_INSTANCE_MAX
             || n_bytes > SANDBOX_BYTES_MAX;
+        let allowed = if n_bytes < SANDBOX_BYTES_MIN { keep } else { allowed };
         let sandbox_goes = rank >= SANDBOXES_MIN && (age > allowed || is_over);
         if sandbox_goes || rank >= CONTAINERS_MAX || age > CONTAINER_KEEP {
             garbage.containers.extend(grave.containers.iter().cloned());
@@ -257,10 +260,13 @@ mod tests {
                 at: now - Duration::from_secs(3600) * i,
             })
             .collect();
-        let gone = |keep, used| plan(&graves, now, keep, used, |_| 0).sandboxes.len();
+        let gone = |keep, used| plan(&graves, now, keep, used, |_| 100 << 20).sandboxes.len();
         assert_eq!(gone(day * 2, 0.1), 0);
         assert_eq!(gone(day * 2, 0.95), 10, "a full disk leaves the newest ten");
         assert_eq!(gone(Duration::from_secs(15 * 3600), 0.0), 6, "14.. h with 10 % headroom");
+        let of_little = |keep, used| plan(&graves, now, keep, used, |_| 5 << 20).sandboxes.len();
+        assert_eq!(of_little(day * 2, 0.95), 7, "but 64 MiB are no help to it");
+        assert_eq!(of_little(day / 2, 0.95), 7, "for as long as they are kept at all");
         let containers = plan(&graves, now, day * 2, 0.1, |_| 0).containers;
         assert_eq!(containers.len(), 18, "containers go after an hour");
     }

@@ -235,11 +235,25 @@ function make({ method, path, body }: Call, force = false): Promise<unknown> {
   return send(method, path + forced(force), body);
 }
 
+/** Who may sign in, as the platform's own API tells of them. */
+export interface User {
+  uid: string;
+  description: string;
+  is_service: boolean;
+}
+
+const USERS = '/acs/api/v1/users';
+const usersOf = async (type: 'user' | 'service', signal?: AbortSignal) => (await get<{ array: User[] }>(`${USERS}?type=${type}`, signal)).array;
+
 export const api = {
   me: (signal?: AbortSignal) => get<Me>(`${OWN}/me`, signal),
   signIn: (uid: string, password: string) =>
     send('POST', '/acs/api/v1/auth/login', { uid, password }),
   signOut: () => request('/acs/api/v1/auth/logout'),
+  users: async (signal?: AbortSignal) => (await Promise.all([usersOf('user', signal), usersOf('service', signal)])).flat(),
+  addUser: (uid: string, body: { description: string; password: string }) => send('PUT', `${USERS}/${segment(uid)}`, body),
+  setPassword: (uid: string, password: string) => send('PATCH', `${USERS}/${segment(uid)}`, { password }),
+  removeUser: (uid: string) => send('DELETE', `${USERS}/${segment(uid)}`),
 
   app: (id: string, signal?: AbortSignal) => get<App>(`${OWN}/apps/${segment(id)}`, signal),
   why: (id: string, signal?: AbortSignal) => get<Why>(`${OWN}/apps/${segment(id)}/why`, signal),

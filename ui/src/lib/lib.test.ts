@@ -46,6 +46,7 @@ describe('old links', () => {
     ['#/jobs/overview', '/missing?old=jobs'],
     ['#/components/dcos-mesos-master.service', '/cluster'],
     ['#/cluster/overview', '/cluster'],
+    ['#/organization/users', '/users'],
     ['#/settings/repositories', '/missing?old=settings'],
     ['#/unknown', '/'],
     ['#%', undefined],

@@ -11,7 +11,7 @@ const TABS: Record<string, string> = {
 };
 
 /** Sections of the original page that have no page here yet; each has its name in the word files. */
-const NOT_YET = ['jobs', 'catalog', 'universe', 'networking', 'secrets', 'settings', 'organization'];
+const NOT_YET = ['jobs', 'catalog', 'universe', 'networking', 'secrets', 'settings'];
 
 function decoded(part: string | undefined): string {
   try {
@@ -43,6 +43,7 @@ export function fromOldLink(hash: string): string | undefined {
     if (page && page !== 'agents' && page !== 'masters') return `/nodes/${page}`;
     return '/nodes';
   }
+  if (section === 'organization') return '/users';
   if (section === 'cluster' || section === 'components') return '/cluster';
   return section !== undefined && NOT_YET.includes(section) ? `/missing?old=${section}` : '/';
 }

@@ -67,6 +67,7 @@ const pages = (): Found[] => [
   { id: 'page:/volumes', text: say('nav.volumes'), about: say('search.page'), run: { kind: 'go', href: '/volumes' } },
   { id: 'page:/efficiency', text: say('nav.efficiency'), about: say('search.page'), run: { kind: 'go', href: '/efficiency' } },
   { id: 'page:/cluster', text: say('nav.cluster'), about: say('search.page'), run: { kind: 'go', href: '/cluster' } },
+  { id: 'page:/users', text: say('nav.users'), about: say('search.page'), run: { kind: 'go', href: '/users' } },
   { id: 'page:/activity', text: say('nav.activity'), about: say('search.page'), run: { kind: 'go', href: '/activity' } },
   { id: 'page:/deployments', text: say('nav.deployments'), about: say('search.page'), run: { kind: 'go', href: '/deployments' } },
 ];

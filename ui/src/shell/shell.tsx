@@ -32,6 +32,7 @@ const Deployments = lazy(() => import('../screens/deployments'));
 const Volumes = lazy(() => import('../screens/volumes'));
 const Efficiency = lazy(() => import('../screens/efficiency'));
 const Cluster = lazy(() => import('../screens/cluster'));
+const Users = lazy(() => import('../screens/users'));
 const Activity = lazy(() => import('../screens/activity'));
 const NotFound = lazy(() => import('../screens/notfound'));
 const Keyboard = lazy(() => import('./keyboard'));
@@ -103,7 +104,7 @@ export function Shell({ me }: { me: Me }) {
           <div className={css.topRight}>
             <DeploymentsChip />
             <ConnectionDot />
-            <UserMenu me={me} onKeyboard={() => setOverlay('keyboard')}>
+            <UserMenu me={me} onUsers={() => go('/users')} onKeyboard={() => setOverlay('keyboard')}>
               <button type="button" className={css.user} aria-label={say('user.menu', { name: me.uid })}>
                 <UserRound size={16} aria-hidden />
                 <span className={css.userName}>{me.uid}</span>
@@ -133,6 +134,7 @@ export function Shell({ me }: { me: Me }) {
               <Route path="/activity" component={Activity} />
               <Route path="/efficiency" component={Efficiency} />
               <Route path="/cluster" component={Cluster} />
+              <Route path="/users">{() => <Users me={me.uid} />}</Route>
               <Route component={NotFound} />
             </Switch>
           </Suspense>

@@ -1,5 +1,5 @@
 // The user's menu: theme, language, clock, keys, sign out.
-import { Keyboard, LogOut } from 'lucide-react';
+import { Keyboard, LogOut, UsersRound } from 'lucide-react';
 import type { ReactElement } from 'react';
 import { api, reportSessionLost } from '../api/client';
 import type { Me } from '../api/types';
@@ -23,10 +23,12 @@ export async function speak(language: Language): Promise<void> {
 
 export function UserMenu({
   me,
+  onUsers,
   onKeyboard,
   children,
 }: {
   me: Me;
+  onUsers: () => void;
   onKeyboard: () => void;
   children: ReactElement;
 }) {
@@ -53,7 +55,11 @@ export function UserMenu({
           checked: currentLanguage() === language,
           onSelect: () => void speak(language),
         })),
-        [{ text: say('user.keyboard'), icon: <Keyboard size={15} />, keys: '?', onSelect: onKeyboard }],
+        [
+          // Others may not even see who there is.
+          ...(me.superuser ? [{ text: say('nav.users'), icon: <UsersRound size={15} />, onSelect: onUsers }] : []),
+          { text: say('user.keyboard'), icon: <Keyboard size={15} />, keys: '?', onSelect: onKeyboard },
+        ],
         [{ text: say('user.signOut'), icon: <LogOut size={15} />, onSelect: () => void signOut() }],
       ]}
     />

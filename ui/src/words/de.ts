@@ -18,6 +18,7 @@ import { resources } from './de/resources';
 import { service } from './de/service';
 import { services } from './de/services';
 import { shell } from './de/shell';
+import { users } from './de/users';
 import { versions } from './de/versions';
 import { views } from './de/views';
 import { why } from './de/why';
@@ -43,6 +44,7 @@ export const de: Catalog = {
   ...service,
   ...services,
   ...shell,
+  ...users,
   ...versions,
   ...views,
   ...why,

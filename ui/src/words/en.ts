@@ -16,6 +16,7 @@ import { resources } from './en/resources';
 import { service } from './en/service';
 import { services } from './en/services';
 import { shell } from './en/shell';
+import { users } from './en/users';
 import { versions } from './en/versions';
 import { views } from './en/views';
 import { why } from './en/why';
@@ -37,6 +38,7 @@ export const en = {
   ...service,
   ...services,
   ...shell,
+  ...users,
   ...versions,
   ...views,
   ...why,

@@ -105,5 +105,4 @@ export const shell: Catalog<typeof english> = {
   'old.networking': 'Netze',
   'old.secrets': 'Geheimnisse',
   'old.settings': 'Einstellungen',
-  'old.organization': 'Benutzer',
 };

@@ -102,5 +102,4 @@ export const shell = {
   'old.networking': 'Networking',
   'old.secrets': 'Secrets',
   'old.settings': 'Settings',
-  'old.organization': 'Users',
 } as const;

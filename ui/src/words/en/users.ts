@@ -1,0 +1,23 @@
+// English: who may sign in.
+export const users = {
+  'nav.users': 'Users',
+  'users.about': 'Who may sign in.',
+  'users.uid': 'User name',
+  'users.kind': 'Kind',
+  'users.person': 'Person',
+  'users.service': 'Service account',
+  'users.description': 'Description',
+  'users.none': 'Nobody may sign in',
+  'users.add': 'Add a user',
+  'users.addAbout': 'Whoever is added here is a superuser and may do everything.',
+  'users.added': '{uid} was added',
+  'users.uidWrong': 'Letters, digits and -_@. only, at most 96',
+  'users.password': 'Password',
+  'users.password…': 'Another password…',
+  'users.passwordTitle': 'Another password for {uid}',
+  'users.passwordSet': 'Set the password',
+  'users.passwordDone': '{uid} has another password',
+  'users.passwordAbout': 'Whoever is signed in with the one before has to sign in anew.',
+  'users.passwordShort': 'At least {n} characters',
+  'users.removeAbout': 'Ends at once, with every session there is.',
+} as const;
