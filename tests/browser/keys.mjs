@@ -425,12 +425,18 @@ async function frame(page) {
     await press(page, 't');
     await page.locator('main time', { hasText: /\d:\d\d/ }).first().waitFor();
     await press(page, 't', 't');
-    const touch = await signedIn(browser, base, { viewport: { width: 820, height: 1100 }, hasTouch: true });
+    const touch = await signedIn(browser, base, { viewport: { width: 1280, height: 900 }, hasTouch: true });
     await touch.goto(`${base}/ui/services`);
-    await touch.locator('main time').first().tap();
+    // The link of the row lies over it.
+    const tap = async () => {
+      const at = await touch.locator('[data-row="/demo/web"] time').boundingBox();
+      await touch.touchscreen.tap(at.x + at.width / 2, at.y + at.height / 2);
+    };
+    await row(touch, '/demo/web').locator('time').waitFor();
+    await tap();
     await touch.locator('body > [data-tip]').waitFor();
     must(/\/services$/.test(touch.url()), `it led to ${touch.url()}`);
-    await touch.locator('main time').first().tap();
+    await tap();
     await touch.waitForURL(/\/services\/-\//);
     await touch.context().close();
   });

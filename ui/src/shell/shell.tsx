@@ -162,8 +162,9 @@ function useTimeTips(): void {
     const load = () => void import('../components/timetip').catch(() => undefined);
     if (window.matchMedia('(hover: none)').matches) load();
     const kinds = ['keydown', 'touchstart'];
-    for (const kind of kinds) window.addEventListener(kind, load, { once: true, passive: true });
-    return () => kinds.forEach((kind) => window.removeEventListener(kind, load));
+    // Before whoever takes the key: a list keeps its own to itself.
+    for (const kind of kinds) window.addEventListener(kind, load, { once: true, passive: true, capture: true });
+    return () => kinds.forEach((kind) => window.removeEventListener(kind, load, true));
   }, []);
 }
 
