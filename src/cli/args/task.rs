@@ -51,6 +51,7 @@ pub enum Task {
         pattern: String,
         #[arg(default_value = "stdout")]
         path: String,
+        /// Small and capital letters are the same
         #[arg(long, short)]
         ignore_case: bool,
         /// How many lines at most
