@@ -51,7 +51,8 @@ test: prepare-test ui ## every test, with real Docker containers and a real brow
 ifneq ($(NEXTEST),)
 	cargo nextest run --no-fail-fast $(ARGS)
 else
-	cargo test --no-fail-fast -- $(ARGS)
+	@# Many of them wait for a clock or a container: half more of them than there are cores run at a time.
+	cargo test --no-fail-fast -- --test-threads=$$((3 * $$(nproc) / 2)) $(ARGS)
 endif
 
 quick: ## check, lint and unit tests: under two minutes when warm

@@ -222,6 +222,7 @@ await check('fields and words are completed from the schema', async () => {
   await list.getByText('healthChecks', { exact: true }).click();
   await page.keyboard.type('prot');
   await list.getByText('protocol', { exact: true }).click();
+  await page.getByTestId('editor').locator('.cm-line', { hasText: 'protocol:' }).waitFor();
   await page.keyboard.type('TC');
   await list.getByText('TCP', { exact: true }).click();
   await view('JSON').click();
