@@ -219,10 +219,16 @@ await check('fields and words are completed from the schema', async () => {
   await page.keyboard.press('Control+End');
   await page.keyboard.type('heal');
   const list = page.getByTestId('editor').locator('.cm-completionLabel');
-  await list.getByText('healthChecks', { exact: true }).click();
+  const line = (text) => page.getByTestId('editor').locator('.cm-line', { hasText: text });
+  // What was chosen is there before anything else is typed.
+  const choose = async (word) => {
+    await list.getByText(word, { exact: true }).click();
+    await line(`${word}:`).waitFor();
+    await page.waitForTimeout(300);
+  };
+  await choose('healthChecks');
   await page.keyboard.type('prot');
-  await list.getByText('protocol', { exact: true }).click();
-  await page.getByTestId('editor').locator('.cm-line', { hasText: 'protocol:' }).waitFor();
+  await choose('protocol');
   await page.keyboard.type('TC');
   await list.getByText('TCP', { exact: true }).click();
   await view('JSON').click();
