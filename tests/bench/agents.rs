@@ -185,7 +185,7 @@ async fn running(client: &mut Client) -> anyhow::Result<u64> {
 async fn lost(client: &mut Client) -> anyhow::Result<usize> {
     let answer = client.ask("GET", "/tepui/v1/nodes", None).await?;
     let nodes = answer["nodes"].as_array().context("no nodes")?;
-    Ok(nodes.iter().filter(|node| node["reachable"] == false).count())
+    Ok(nodes.iter().filter(|node| node["condition"] == "unreachable").count())
 }
 
 /// Where the master is.
