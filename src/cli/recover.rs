@@ -21,15 +21,12 @@ pub async fn run(
     printer: &mut Printer,
 ) -> Outcome {
     let failed = |error: anyhow::Error| CliError::failure(format!("{error:#}"));
-    let left = look(data_dir).await.map_err(failed)?;
-    let answering = answering(&left).await;
     if only_look || !yes {
-        tell(&left, &answering, &io, printer)?;
-    }
-    if only_look {
-        return Ok(());
-    }
-    if !yes {
+        let left = look(data_dir).await.map_err(failed)?;
+        tell(&left, &answering(&left).await, &io, printer)?;
+        if only_look {
+            return Ok(());
+        }
         let others = count(left.others.len(), "other master");
         let question = format!(
             "Have master {} go on alone with this, and give up the {others} for good?",

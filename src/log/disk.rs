@@ -34,12 +34,12 @@ impl Disk {
             #[cfg(feature = "rocksdb")]
             Self::Dir(dir) => {
                 let dir = dir.clone();
-                let opening = tokio::task::spawn_blocking(move || {
+                blocking(move || {
                     make_private(&dir)
                         .map_err(|e| StoreError::Failed(format!("{}: {e}", dir.display())))?;
                     super::rocks::RocksStore::open(&dir)
-                });
-                opening.await.map_err(|e| StoreError::Failed(e.to_string()))?
+                })
+                .await
             }
             Self::Memory(disk) => Ok(disk.open()),
         }
@@ -51,14 +51,20 @@ impl Disk {
             #[cfg(feature = "rocksdb")]
             Self::Dir(dir) => {
                 let dir = dir.clone();
-                let opening = tokio::task::spawn_blocking(move || {
-                    super::rocks::RocksStore::open_to_look(&dir)
-                });
-                opening.await.map_err(|e| StoreError::Failed(e.to_string()))?
+                blocking(move || super::rocks::RocksStore::open_to_look(&dir)).await
             }
             Self::Memory(disk) => Ok(disk.open()),
         }
     }
+}
+
+/// Opens a store on a thread that may wait for the disk.
+#[cfg(feature = "rocksdb")]
+async fn blocking(
+    open: impl FnOnce() -> Result<Arc<dyn Store>, StoreError> + Send + 'static,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened.map_err(|e| StoreError::Failed(e.to_string()))?
 }
 
 /// Makes a directory that only its owner may look into: the state holds secrets and password hashes,

@@ -58,7 +58,7 @@ pub async fn look(data_dir: &Path) -> anyhow::Result<Left> {
     let stopped = Stopped::look(&disk(data_dir)?).await?;
     let read = whole(&stopped, data_dir);
     stopped.close().await;
-    Ok(left(&read?.0, read_id(data_dir)?.0))
+    read.map(|(whole, me)| left(&whole, me))
 }
 
 /// The others that answer at their peer ports.

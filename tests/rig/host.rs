@@ -321,7 +321,7 @@ impl Host {
     pub fn plug(&self) -> Result<()> {
         self.run("ip", &["link", "set", "eth0", "up"])?;
         // The kernel took it away with the link.
-        let _ = self.run("ip", &["route", "add", "default", "via", &self.gate.to_string()]);
+        let _ = self.way_out();
         Ok(())
     }
 
@@ -335,8 +335,6 @@ impl Host {
     /// It is back, with an empty engine and its data.
     pub fn find(&mut self) -> Result<()> {
         self.plug()?;
-        // It went with the link.
-        let _ = self.way_out();
         self.start_engine()?;
         self.wait_engine()
     }

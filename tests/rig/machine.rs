@@ -85,13 +85,7 @@ impl Machine {
 
     /// Takes its link away, or gives it back.
     pub fn link(&self, is_up: bool) -> Result<()> {
-        let state = if is_up { "up" } else { "down" };
-        self.host.run("ip", &["link", "set", "eth0", state])?;
-        if is_up {
-            // It went with the link.
-            let _ = self.host.way_out();
-        }
-        Ok(())
+        if is_up { self.host.plug() } else { self.host.unplug() }
     }
 
     /// What of its files is not this machine's.

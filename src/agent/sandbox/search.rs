@@ -80,9 +80,9 @@ impl Search<'_> {
                 break;
             }
             let line = &part[..end.unwrap_or(part.len())];
-            if let Some(found) = self.wanted.pattern.find(line.strip_suffix(b"\r").unwrap_or(line))
-            {
-                self.hits.push(hit(line, found, (self.offset, self.line)));
+            let text = line.strip_suffix(b"\r").unwrap_or(line);
+            if let Some(found) = self.wanted.pattern.find(text) {
+                self.hits.push(hit(text, found, (self.offset, self.line)));
             }
             let n = line.len() + usize::from(end.is_some());
             self.line += u64::from(end.is_some());
@@ -95,7 +95,6 @@ impl Search<'_> {
 
 /// What is told of a line that begins at `offset`.
 fn hit(line: &[u8], found: Range<usize>, (offset, number): (u64, u64)) -> Hit {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (mut from, mut to) = (0, line.len());
     let is_cut = line.len() > TEXT_BYTES_MAX;
     if is_cut {

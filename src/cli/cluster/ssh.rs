@@ -68,8 +68,8 @@ impl Ssh {
     fn command(&self, address: &str, flags: &[&str]) -> Command {
         let mut command = Command::new("ssh");
         command.args(flags);
-        let path = self.dir.join(address);
-        let control = [OsString::from("ControlPath="), path.into_os_string()].concat_os();
+        let mut control = OsString::from("ControlPath=");
+        control.push(self.dir.join(address));
         command.arg("-o").arg(control);
         let fixed = [
             // Nobody is there to be asked.
@@ -141,20 +141,6 @@ impl Ssh {
 impl Drop for Ssh {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.dir);
-    }
-}
-
-/// Texts of the system, joined.
-trait Concat {
-    fn concat_os(self) -> OsString;
-}
-
-impl<const N: usize> Concat for [OsString; N] {
-    fn concat_os(self) -> OsString {
-        self.into_iter().fold(OsString::new(), |mut all, part| {
-            all.push(part);
-            all
-        })
     }
 }
 

@@ -53,11 +53,7 @@ pub struct Peer {
     id: MemberId,
     calls: mpsc::Sender<Outgoing>,
     last: Arc<Mutex<Last>>,
-    spoke: Spoke,
 }
-
-/// When the last answer came, over any connection.
-type Spoke = Arc<Mutex<Option<Instant>>>;
 
 struct Outgoing {
     call: Call,
@@ -71,6 +67,8 @@ struct Last {
     /// The number of the connection, and that of the request there.
     connection: u64,
     answered: Option<u64>,
+    /// When it came, over whichever connection.
+    at: Option<Instant>,
 }
 
 /// Who calls whom.
@@ -87,15 +85,15 @@ impl Peer {
     pub fn start(route: Route, connect: Arc<dyn Connect>, rng: Rng, tasks: &Tasks) -> Self {
         let (calls, waiting) = mpsc::channel(wire::CALLS_WAITING_MAX);
         let id = route.to;
-        let (last, spoke) = (Arc::new(Mutex::new(Last::default())), Spoke::default());
-        let link = Link { route, connect, waiting, last: last.clone(), spoke: spoke.clone(), rng };
+        let last = Arc::new(Mutex::new(Last::default()));
+        let link = Link { route, connect, waiting, last: last.clone(), rng };
         tasks.connection("log peer link", link.run());
-        Self { id, calls, last, spoke }
+        Self { id, calls, last }
     }
 
     /// How long ago it last answered anything; `None` when it never did.
     pub fn silent(&self) -> Option<Duration> {
-        self.spoke.lock().map(|at| at.elapsed())
+        self.last.lock().at.map(|at| at.elapsed())
     }
 
     /// Sends a call and waits for its answer.
@@ -151,7 +149,6 @@ struct Link {
     waiting: mpsc::Receiver<Outgoing>,
     last: Arc<Mutex<Last>>,
     rng: Rng,
-    spoke: Spoke,
 }
 
 type Pending = Arc<Mutex<Calls>>;
@@ -230,13 +227,13 @@ impl Link {
         let pending = Pending::default();
         let connection = {
             let mut last = self.last.lock();
-            *last = Last { connection: last.connection + 1, answered: None };
+            *last = Last { connection: last.connection + 1, answered: None, at: last.at };
             last.connection
         };
         pending.lock().connection = connection;
         let ended = tokio::select! {
             biased;
-            ended = receive(frames, &pending, &self.last, &self.spoke) => ended,
+            ended = receive(frames, &pending, &self.last) => ended,
             ended = watch_silence(&pending) => ended,
             ended = transmit(sink, &pending, &mut self.waiting, &self.route, first) => ended,
         };
@@ -252,7 +249,6 @@ async fn receive(
     mut frames: FramedRead<ReadHalf<Io>, LengthDelimitedCodec>,
     pending: &Pending,
     last: &Mutex<Last>,
-    spoke: &Spoke,
 ) -> io::Error {
     while let Some(frame) = frames.next().await {
         let response: Response = match frame {
@@ -263,10 +259,10 @@ async fn receive(
             Err(error) => return error,
         };
         let now = Instant::now();
-        *spoke.lock() = Some(now);
         let mut calls = pending.lock();
         calls.heard = Some(now);
-        last.lock().answered = Some(response.id);
+        let mut last = last.lock();
+        (last.answered, last.at) = (Some(response.id), Some(now));
         if let Some(reply) = calls.by_id.remove(&response.id) {
             let _ = reply.send(Ok(response.reply));
         }
