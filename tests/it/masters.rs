@@ -6,10 +6,10 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -105,11 +105,19 @@ impl Connect for Gate {
     }
 }
 
+/// An address of loopback for one cluster alone: no other test takes the port of a member that is away.
+fn own_address() -> Ipv4Addr {
+    static N: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 32 + high % 32, low, N.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Cluster {
     async fn start(timing: Timing) -> Self {
         let mut listeners = BTreeMap::new();
+        let ip = own_address();
         for id in 1..=3 {
-            listeners.insert(id, TcpListener::bind("127.0.0.1:0").await.unwrap());
+            listeners.insert(id, TcpListener::bind((ip, 0)).await.unwrap());
         }
         let mut cluster = Self {
             dir: tempfile::tempdir().unwrap(),

@@ -21,8 +21,13 @@ fn a_leader_that_is_told_to_follow_gives_its_part_to_the_fourth() {
         join(&mut masters, id, &token);
     }
     wait("three decide", PATIENCE, || decide(&masters[&1].parts(&token), 3));
-    let spare = (1..=4).find(|id| has_part(&masters[&1], &token, *id, "follows"));
-    let spare = spare.expect("a fourth follows");
+    // One that has just joined is outside until the leader has seen it.
+    let mut spare = None;
+    wait("a fourth follows", PATIENCE, || {
+        spare = (1..=4).find(|id| has_part(&masters[&1], &token, *id, "follows"));
+        spare.is_some()
+    });
+    let spare = spare.expect("waited for");
     let leading = leader(&masters[&1].parts(&token)).expect("one leads");
     let other = (1..=4).find(|id| *id != leading && *id != spare).expect("a third");
 
