@@ -26,19 +26,28 @@ PREFIX   ?= /usr/local
 NEXTEST  := $(shell command -v cargo-nextest 2>/dev/null)
 ARGS     ?=
 
+# The checkout that compiled last.
+LAST     := $(CARGO_TARGET_DIR)/checkout
+
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick first-start pages pauses rig mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install ui-gallery clean prepare prepare-tools prepare-test crates deb archive
+.PHONY: help own run build test quick first-start pages pauses rig mixed fuzz strangers soak bench demo verify fmt lint deny ui sim install ui-gallery clean prepare prepare-tools prepare-test crates deb archive
 # Prerequisites are steps that follow each other.
 .NOTPARALLEL:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
+# Checkouts share what they compile, and cargo takes what another one compiled for its own where the files
+# here are older. One that did not compile last has this crate compiled again.
+own:
+	@[ "$$(cat $(LAST) 2>/dev/null)" = "$(CURDIR)" ] || \
+	  { touch src/lib.rs && mkdir -p $(CARGO_TARGET_DIR) && echo "$(CURDIR)" > $(LAST); }
+
 run: build ## install what is missing, build, start the whole system on this machine
 	@installer/prepare.sh docker
 	@exec $(TEPUI) dev --data-dir $(DATA_DIR) $(ARGS)
 
-build: prepare-tools ui crates ## build with progress
+build: own prepare-tools ui crates ## build with progress
 	cargo build --bin tepui
 
 # RocksDB's compiler and cargo each leave cores idle at times: a first build runs them side by side, as
@@ -47,7 +56,7 @@ build: prepare-tools ui crates ## build with progress
 crates:
 	@installer/rocksdb.sh $(CACHE) & ROCKSDB_COMPILE= cargo build --lib; rc=$$?; wait; exit $$rc
 
-test: prepare-test ui ## every test, with real Docker containers and a real browser
+test: own prepare-test ui ## every test, with real Docker containers and a real browser
 ifneq ($(NEXTEST),)
 	cargo nextest run --no-fail-fast $(ARGS)
 else
@@ -55,7 +64,7 @@ else
 	cargo test --no-fail-fast -- --test-threads=$$((3 * $$(nproc) / 2)) $(ARGS)
 endif
 
-quick: ## check, lint and unit tests: under two minutes when warm
+quick: own ## check, lint and unit tests: under two minutes when warm
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	@# Many of them wait for a clock: more of them than there are cores run at a time.
@@ -72,15 +81,15 @@ pauses: prepare-test build ## processes stopped, clocks stepped, agents away, on
 	@installer/prepare.sh rig
 	tests/machine/pauses.sh $(TEPUI) $(ARGS)
 
-fuzz: prepare-test ## mutated input for every parser a stranger reaches, SECONDS=60 each
+fuzz: own prepare-test ## mutated input for every parser a stranger reaches, SECONDS=60 each
 	FUZZ_SECONDS=$(or $(SECONDS),60) cargo test --test it fuzz:: -- --nocapture
 
-strangers: prepare-test ui ## what callers without a token can cost; prints a table, writes docs/strangers.md
+strangers: own prepare-test ui ## what callers without a token can cost; prints a table, writes docs/strangers.md
 	cargo bench --bench strangers -- --write docs/strangers.md $(ARGS)
 
 # Each build's programs, by the features it has.
 MIXED = cargo build --bin tepui --bench mixed --message-format=json-render-diagnostics
-mixed: prepare-test ui ## this build and one that writes a field more, as masters and agents of one cluster
+mixed: own prepare-test ui ## this build and one that writes a field more, as masters and agents of one cluster
 	@installer/prepare.sh rig
 	@mkdir -p $(CARGO_TARGET_DIR)/mixed/this $(CARGO_TARGET_DIR)/mixed/next
 	$(MIXED) | tests/machine/mixed/keep.sh $(CARGO_TARGET_DIR)/mixed/this
@@ -96,16 +105,16 @@ soak: prepare-test build ## half an hour of changes and faults on two hosts
 	@installer/prepare.sh rig
 	tests/machine/soak.sh $(TEPUI) $(ARGS)
 
-bench: prepare-test ui ## measure beside the peers; prints a table, writes docs/benchmarks.md
+bench: own prepare-test ui ## measure beside the peers; prints a table, writes docs/benchmarks.md
 	cargo bench --bench bench -- $(ARGS)
 
 demo: ## deploy a three-part application to the running system and print its addresses
 	@installer/demo.sh $(TEPUI) $(DATA_DIR)
 
-sim: ## the simulated cluster for long; SEEDS=first..last
+sim: own ## the simulated cluster for long; SEEDS=first..last
 	cargo run --release --bin tepui -- sim $(ARGS)
 
-verify: ## what CI asks of a change, without writing anything
+verify: own ## what CI asks of a change, without writing anything
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	$(MAKE) test
@@ -113,7 +122,7 @@ verify: ## what CI asks of a change, without writing anything
 fmt: ## format the sources
 	cargo fmt
 
-lint: ## clippy, as strict as CI
+lint: own ## clippy, as strict as CI
 	cargo clippy --all-targets -- -D warnings
 
 deny: ## licences, sources, duplicates and known holes of the dependencies
@@ -132,7 +141,7 @@ ui-gallery: ui ## each part of the page in each state, light and dark; prints wh
 	@cd ui && npm run gallery --silent >/dev/null
 	@echo 'built in ui/gallery/dist; to look: cd ui && npx vite preview --config gallery/vite.config.ts'
 
-install: prepare ui ## build optimised and install program, systemd unit, settings, completions
+install: own prepare ui ## build optimised and install program, systemd unit, settings, completions
 	cargo build --release --bin tepui
 	packaging/install.sh $(RELEASE) $(PREFIX) $(DESTDIR)
 
@@ -141,7 +150,7 @@ deb: ## the optimised build as a Debian package; prints where it is
 	$(MAKE) install DESTDIR=$(DEB)/tree PREFIX=/usr
 	packaging/deb.sh $(DEB)/tree $(DEB)
 
-archive: prepare ui ## the optimised build as an archive for install.sh, DOCKER=1 and IMAGES="A B" with these; prints where it is
+archive: own prepare ui ## the optimised build as an archive for install.sh, DOCKER=1 and IMAGES="A B" with these; prints where it is
 	cargo build --release --bin tepui
 	rm -rf $(ARCHIVE)
 	mkdir -p $(ARCHIVE)/docker $(ARCHIVE)/images

@@ -80,8 +80,14 @@ function probe({ ROW: row, REST_MS: rest, list }) {
       let timer;
       const { commits, renders } = noted;
       const observer = new MutationObserver((all) => {
-        // A value that is written again as it was changes nothing that is seen.
-        const changes = all.filter(({ type, target, attributeName, oldValue }) => type !== 'attributes' || target.getAttribute(attributeName) !== oldValue);
+        // A value that is taken away and written again as it was changes nothing that is seen: what it was first counts.
+        const first = new Map();
+        const changes = all.filter(({ type, target, attributeName, oldValue }) => {
+          if (type !== 'attributes') return true;
+          const known = first.get(target) ?? first.set(target, new Map()).get(target);
+          if (!known.has(attributeName)) known.set(attributeName, oldValue);
+          return target.getAttribute(attributeName) !== known.get(attributeName);
+        });
         if (changes.length === 0) return;
         for (const change of changes) for (const node of change.addedNodes) if (node.getAttribute?.('role') === 'row') rows += 1;
         painted((at) => {

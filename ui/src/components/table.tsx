@@ -1,6 +1,6 @@
 // Tables: sortable heads, one link per row that covers it, one tab stop for all rows, drawn in part
 // when they are long.
-import { defaultRangeExtractor, measureElement, useWindowVirtualizer, type Virtualizer } from '@tanstack/react-virtual';
+import { defaultRangeExtractor, measureElement, useWindowVirtualizer, type Virtualizer, windowScroll } from '@tanstack/react-virtual';
 import { ArrowDown, ArrowUp } from 'lucide-react';
 import { memo, type ReactNode, type RefObject, useCallback, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { oneOf, Stored, useStored } from '../lib/stored';
@@ -51,7 +51,7 @@ const TOP_PX = 64;
 /** The line around the panel of a table. */
 const FRAME_PX = 2;
 /** Rows drawn beyond those that are seen: each costs as much as one that is. */
-const OVERSCAN = 4;
+const OVERSCAN = 2;
 const ROW_PX = { dense: 28, normal: 40, phone: 84 };
 
 /** How high the rows of all lists are, as the reader chose. */
@@ -95,6 +95,8 @@ interface Drawn<T> extends Props<T> {
   reveal: RefObject<((index: number) => void) | undefined>;
   /** What a row tells of; the same for the life of the table. */
   told: Told<T>;
+  /** Where the table begins, in pixels below the top of the page. */
+  top: number;
 }
 
 interface Told<T> {
@@ -110,14 +112,21 @@ function expected(): number {
   return main.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight) - FRAME_PX;
 }
 
-/** The columns a table of the present width has room for; on a phone the style sheet decides. */
-function useFitting<T>(columns: Column<T>[]): [RefObject<HTMLDivElement | null>, Column<T>[]] {
+/**
+ * The columns a table of the present width has room for (on a phone the style sheet decides), and how far below the
+ * top of the page it begins. That is known before a long body is drawn, which so need not have itself laid out for it.
+ */
+function useFitting<T>(columns: Column<T>[]): [RefObject<HTMLDivElement | null>, Column<T>[], number] {
   const ref = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(expected);
+  const [top, setTop] = useState(0);
   useLayoutEffect(() => {
     const box = ref.current;
     if (!box) return;
-    const measure = () => setWidth(window.innerWidth < PHONE_BELOW ? Number.POSITIVE_INFINITY : box.clientWidth);
+    const measure = () => {
+      setWidth(window.innerWidth < PHONE_BELOW ? Number.POSITIVE_INFINITY : box.clientWidth);
+      setTop(box.getBoundingClientRect().top + window.scrollY);
+    };
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(box);
@@ -126,7 +135,7 @@ function useFitting<T>(columns: Column<T>[]): [RefObject<HTMLDivElement | null>,
   const fits = (column: Column<T>) => width >= (column.from ?? 0);
   // Of another width that has room for the same columns no row is drawn anew.
   const fitting = columns.filter(fits).length;
-  return [ref, useMemo(() => columns.filter(fits), [columns, fitting])];
+  return [ref, useMemo(() => columns.filter(fits), [columns, fitting]), top];
 }
 
 /** Space on a row: it alone, or all from where it was pressed last. */
@@ -144,7 +153,7 @@ function useSpace<T>(rows: readonly T[], select: Select<T> | undefined): ((at: n
 }
 
 export function Table<T>(all: Props<T>) {
-  const [box, columns] = useFitting(all.columns);
+  const [box, columns, top] = useFitting(all.columns);
   const { label, rows, rowKey, select } = all;
   const chosen = useStored(density) === 'dense';
   const dense = all.dense ?? chosen;
@@ -167,7 +176,7 @@ export function Table<T>(all: Props<T>) {
     choose: (row, on) => now.current.select?.set([row], on),
     current: (row) => now.current.onCurrent?.(row),
   }));
-  const props = { ...all, columns, dense, roving, reveal, told };
+  const props = { ...all, columns, top, dense, roving, reveal, told };
   const tracks = [...(select ? ['20px'] : []), ...columns.map((column) => column.width)].join(' ');
   return (
     <div className={css.scroll} ref={box}>
@@ -343,13 +352,16 @@ function rowHeight(row: HTMLElement, told: ResizeObserverEntry | undefined, all:
   return all.measurementsCache[at]?.size ?? all.options.estimateSize(at);
 }
 
+/** Goes to an offset. To where it is it need not go: that alone would have the page laid out at once. */
+const scrollTo: typeof windowScroll<Window> = (offset, how, all) => {
+  if (offset + (how.adjustments ?? 0) !== all.scrollOffset) windowScroll(offset, how, all);
+};
+
 function LongBody<T>(props: Drawn<T>) {
   const { rows, rowKey, roving, reveal, dense } = props;
   const ref = useRef<HTMLDivElement>(null);
-  const [top, setTop] = useState(0);
-  useLayoutEffect(() => {
-    if (ref.current) setTop(ref.current.getBoundingClientRect().top + window.scrollY);
-  }, []);
+  // The head is as high as a row at most.
+  const { top } = props;
   useArrowsOnly(ref);
   const current = useMemo(() => rows.findIndex((row) => rowKey(row) === roving.current), [rows, rowKey, roving.current]);
   // Asked of each row there is, so neither the window's width nor a key that looks like another one.
@@ -365,6 +377,7 @@ function LongBody<T>(props: Drawn<T>) {
     count: rows.length,
     estimateSize: () => height,
     measureElement: rowHeight,
+    scrollToFn: scrollTo,
     overscan: OVERSCAN,
     initialRect: { width: window.innerWidth, height: window.innerHeight },
     scrollMargin: top,
