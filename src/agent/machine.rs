@@ -114,7 +114,7 @@ pub struct Sampler {
 }
 
 /// How often it is looked at what is listened on: the kernel walks through all it has room for.
-const LISTENING_EVERY: Duration = Duration::from_secs(10);
+const LISTENING_EVERY: Duration = Duration::from_secs(30);
 
 impl Sampler {
     /// Use of the node and of `tasks` since the last call; of CPUs none at the first.

@@ -194,11 +194,17 @@ impl Worker {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
             let wake = self.until_deadline();
+            let deadline = async {
+                match wake {
+                    Some(wake) => tokio::time::sleep(wake).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = cancelled.cancelled() => break,
                 n = queue.recv_many(&mut batch, BATCH_MAX) => if n == 0 { break },
                 _ = beat.tick() => self.beat(),
-                () = tokio::time::sleep(wake) => {}
+                () = deadline => {}
             }
             let now = self.clock.now();
             for input in batch.drain(..) {
@@ -209,9 +215,10 @@ impl Worker {
         self.save_dirty();
     }
 
-    fn until_deadline(&self) -> Duration {
-        let deadline = self.actual.next_deadline();
-        deadline.map_or(limit::HEARTBEAT, |at| at.since(self.clock.moment())).min(limit::HEARTBEAT)
+    /// How long until something is due before the next beat; that looks as well.
+    fn until_deadline(&self) -> Option<Duration> {
+        let wake = self.actual.next_deadline()?.since(self.clock.moment());
+        (wake < limit::HEARTBEAT).then_some(wake)
     }
 
     fn take(&mut self, input: Input, now: Timestamp) {

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use ipnet::{IpNet, Ipv4Net};
-use nix::ifaddrs::getifaddrs;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 
 /// How long the engine may take to say what its bridge is.
 const ASK: Duration = Duration::from_secs(2);
@@ -53,39 +53,47 @@ pub async fn ask(socket: &Path) -> anyhow::Result<Option<Told>> {
     Ok(Some(Told { interface, gateway }))
 }
 
-/// The IPv4 address of an interface; `None` while there is no such interface or it has none.
-pub fn address(interface: &str) -> Option<Ipv4Addr> {
-    let all = getifaddrs().ok()?;
-    all.filter(|i| i.interface_name == interface)
-        .find_map(|i| Some(i.address?.as_sockaddr_in()?.ip()))
-}
+/// The interfaces of this machine as the kernel told them once.
+pub struct Interfaces(Vec<InterfaceAddress>);
 
-/// Networks whose members are this machine's containers, and the machine's own addresses: tasks on
-/// the host's network ask from those.
-pub fn own_networks() -> Vec<IpNet> {
-    let Ok(all) = getifaddrs() else { return Vec::new() };
-    let mut networks = Vec::new();
-    for interface in all {
-        let Some(address) = interface.address else { continue };
-        let ip: IpAddr = if let Some(v4) = address.as_sockaddr_in() {
-            v4.ip().into()
-        } else if let Some(v6) = address.as_sockaddr_in6() {
-            v6.ip().into()
-        } else {
-            continue;
-        };
-        networks.push(IpNet::from(ip));
-        let mask = interface.netmask.and_then(|m| Some(m.as_sockaddr_in()?.ip()));
-        if let (IpAddr::V4(v4), Some(mask)) = (ip, mask)
-            && is_bridge(&interface.interface_name)
-            && let Ok(network) = Ipv4Net::with_netmask(v4, mask)
-        {
-            networks.push(network.trunc().into());
-        }
+impl Interfaces {
+    /// Asks the kernel; none where it does not answer.
+    pub fn now() -> Self {
+        Self(getifaddrs().map(Iterator::collect).unwrap_or_default())
     }
-    networks.sort_unstable();
-    networks.dedup();
-    networks
+
+    /// The IPv4 address of an interface; `None` while there is no such interface or it has none.
+    pub fn address(&self, interface: &str) -> Option<Ipv4Addr> {
+        let named = self.0.iter().filter(|i| i.interface_name == interface);
+        named.filter_map(|i| Some(i.address?.as_sockaddr_in()?.ip())).next()
+    }
+
+    /// Networks whose members are this machine's containers, and the machine's own addresses: tasks on
+    /// the host's network ask from those.
+    pub fn networks(&self) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for interface in &self.0 {
+            let Some(address) = interface.address else { continue };
+            let ip: IpAddr = if let Some(v4) = address.as_sockaddr_in() {
+                v4.ip().into()
+            } else if let Some(v6) = address.as_sockaddr_in6() {
+                v6.ip().into()
+            } else {
+                continue;
+            };
+            networks.push(IpNet::from(ip));
+            let mask = interface.netmask.and_then(|m| Some(m.as_sockaddr_in()?.ip()));
+            if let (IpAddr::V4(v4), Some(mask)) = (ip, mask)
+                && is_bridge(&interface.interface_name)
+                && let Ok(network) = Ipv4Net::with_netmask(v4, mask)
+            {
+                networks.push(network.trunc().into());
+            }
+        }
+        networks.sort_unstable();
+        networks.dedup();
+        networks
+    }
 }
 
 fn is_bridge(interface: &str) -> bool {
@@ -98,9 +106,10 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_addresses_whatever_an_engine_says() {
-        assert_eq!(address("lo"), Some(Ipv4Addr::LOCALHOST));
-        assert_eq!(address("no-such-interface"), None);
-        let own = own_networks();
+        let interfaces = Interfaces::now();
+        assert_eq!(interfaces.address("lo"), Some(Ipv4Addr::LOCALHOST));
+        assert_eq!(interfaces.address("no-such-interface"), None);
+        let own = interfaces.networks();
         assert!(own.contains(&IpNet::from(IpAddr::from(Ipv4Addr::LOCALHOST))), "{own:?}");
         assert!(own.iter().all(|n| n.prefix_len() > 7), "never everybody: {own:?}");
     }

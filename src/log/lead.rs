@@ -103,14 +103,17 @@ impl Lead {
         if metrics.state != ServerState::Leader {
             return None;
         }
+        let membership = metrics.membership_config.membership();
+        if membership.voter_ids().eq([self.id]) {
+            return Some(Duration::ZERO);
+        }
         let (now, followed) = (Instant::now(), self.followed.lock());
         let of = |id: &MemberId| match () {
             () if *id == self.id => Some(now),
             () if followed.vote == Some(metrics.vote) => followed.by.get(id).copied(),
             () => None,
         };
-        let sets = metrics.membership_config.membership().get_joint_config();
-        let by_set = sets.iter().map(|voters| {
+        let by_set = membership.get_joint_config().iter().map(|voters| {
             let mut times: Vec<Option<Instant>> = voters.iter().map(of).collect();
             times.sort();
             // As many as decide have followed no longer ago.

@@ -21,7 +21,7 @@ use crate::{
         serve::{Handle, Options},
         upstream,
     },
-    host::bridge,
+    host::bridge::{self, Interfaces},
 };
 
 /// The port resolvers of containers ask; no other can be given to them.
@@ -107,9 +107,10 @@ struct Keeper {
 
 impl Keeper {
     async fn look(&mut self) {
-        self.allow();
+        let interfaces = Interfaces::now();
+        self.allow(&interfaces);
         let Some(docker) = self.docker.clone() else { return };
-        let mut known = self.interface.as_deref().and_then(bridge::address);
+        let mut known = self.interface.as_deref().and_then(|name| interfaces.address(name));
         if known.is_none() || self.asked.is_none_or(|at| at.elapsed() >= ASK_EVERY) {
             match bridge::ask(&docker).await {
                 Ok(Some(told)) => {
@@ -129,7 +130,7 @@ impl Keeper {
             }
         }
         let interface = self.interface.as_deref().unwrap_or(bridge::DEFAULT);
-        let address = known.or_else(|| bridge::address(interface));
+        let address = known.or_else(|| Interfaces::now().address(interface));
         match address.map(IpAddr::from).or(self.gateway) {
             Some(address) => self.serve(address).await,
             // Nobody can start a container now either; what is there stays as it is.
@@ -182,8 +183,8 @@ impl Keeper {
     }
 
     /// Lets this machine, its containers and the networks named by the operator ask for all names.
-    fn allow(&mut self) {
-        let mut allowed = bridge::own_networks();
+    fn allow(&mut self, interfaces: &Interfaces) {
+        let mut allowed = interfaces.networks();
         allowed.extend(&self.operators);
         if allowed != self.allowed {
             self.names.allow(allowed.clone());

@@ -19,6 +19,8 @@ use plan::{Step, Wish};
 
 /// How often it is looked whether a follower has caught up, or something is left to do.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// The same for a master that is alone: what gives it something to do is a change of the state.
+const LOOK_ALONE_EVERY: Duration = Duration::from_secs(5);
 /// Shortest time between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long one change of the members may take: a master may die in it.
@@ -47,9 +49,10 @@ pub async fn keep(log: Log<State>, seat: Arc<Seat>) -> anyhow::Result<()> {
         } else if since.is_some_and(|at| at.elapsed() >= FAREWELL) {
             bail!("{}", gate::removed(seat.id));
         }
+        let is_alone = state.masters.len() == 1 && log.members().len() == 1;
         tokio::select! {
             moved = changed.changed() => moved.context("the log has ended")?,
-            () = sleep(LOOK_EVERY) => {}
+            () = sleep(if is_alone { LOOK_ALONE_EVERY } else { LOOK_EVERY }) => {}
         }
         sleep(PAUSE).await;
     }
