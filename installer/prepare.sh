@@ -7,7 +7,7 @@
 # build   these, and RocksDB compiled (rocksdb.sh)
 # docker  a running Docker engine
 # demo    what `make demo` makes and asks with
-# test    what the tests drive: a browser, busybox, two resolvers
+# test    what the tests drive: a browser, busybox, two resolvers, two clients of the original's API
 # rig     what tests on several hosts need beside that
 #
 # Debian's packages are used for everything Debian has in a usable version. Nothing that is there
@@ -98,7 +98,33 @@ demo() {
   apt_lists
 }
 
+# Clients of the original's API that the tests run as they are published: into the cache, no service starts.
+clients() {
+  local home="${TEPUI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tepui}/clients" wanted=tests/machine/clients/requirements.txt
+  if ! cmp -s "$wanted" "$home/requirements.txt"; then
+    apt python3-venv
+    say "fetching the Python clients that the tests run"
+    rm -rf "$home/python"
+    /usr/bin/python3 -m venv "$home/python"
+    "$home/python/bin/pip" install -q --disable-pip-version-check -r "$wanted" \
+      || die "the Python clients could not be fetched; they are listed in $wanted"
+    cp "$wanted" "$home/requirements.txt"
+  fi
+  if ! [ -x "$home/prometheus/usr/bin/prometheus" ]; then
+    say "fetching Debian's prometheus for the tests"
+    apt_lists
+    local package
+    package=$(mktemp -d)
+    chmod 755 "$package"
+    # As a package it would start a service.
+    (cd "$package"; apt-get download -qq prometheus) || die "Debian's package prometheus could not be fetched"
+    dpkg -x "$package"/prometheus_*.deb "$home/prometheus"
+    rm -rf "$package"
+  fi
+}
+
 tests() {
+  clients
   apt busybox-static chromium iproute2 procps jq dnsmasq-base unbound shellcheck
 }
 

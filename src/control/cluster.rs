@@ -177,6 +177,16 @@ pub trait Cluster: Send + Sync + 'static {
         false
     }
 
+    /// Has another master lead, where there is one that decides; a master that is alone goes on leading.
+    /// Returns when the other leads, or when none took over in time.
+    ///
+    /// # Errors
+    /// On a master that does not lead.
+    fn give_way(&self) -> BoxFuture<'_, Result<(), Error>> {
+        let answer = if self.leads() { Ok(()) } else { Err(log::ProposeError::NoLeader.into()) };
+        std::future::ready(answer).boxed()
+    }
+
     /// All masters, this one included, in a stable order.
     fn members(&self) -> Vec<Member> {
         Vec::new()

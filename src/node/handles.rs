@@ -129,6 +129,20 @@ impl Cluster for Handles {
         self.log.is_leader()
     }
 
+    fn give_way(&self) -> BoxFuture<'_, Result<(), Error>> {
+        async move {
+            if self.log.is_leader() {
+                self.log.give_way().await;
+                return Ok(());
+            }
+            Err(match Cluster::leader(self) {
+                Some(leader) => Error::Elsewhere(leader.addresses.marathon),
+                None => ProposeError::NoLeader.into(),
+            })
+        }
+        .boxed()
+    }
+
     fn members(&self) -> Vec<Member> {
         let metrics = self.log.metrics();
         let (me, state) = (self.log.id(), self.log.state());

@@ -5,6 +5,7 @@
 mod agent;
 mod api;
 mod cli;
+mod clients;
 mod cluster;
 mod coverage;
 mod crash;

@@ -116,6 +116,9 @@ impl Error {
             Self::Undecided(cluster::Error::Log(ProposeError::TooLarge { .. })) => {
                 plain(StatusCode::PAYLOAD_TOO_LARGE, &text)
             }
+            Self::Undecided(cluster::Error::Elsewhere(_)) => {
+                plain(StatusCode::MISDIRECTED_REQUEST, &text)
+            }
             Self::Unavailable(_) | Self::Undecided(_) => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, &text)
             }

@@ -25,13 +25,14 @@ use crate::{
 pub fn routes() -> Vec<Route<Marathon>> {
     // Bodies with any number of apps in them.
     const MANY: usize = limit::BODY_BYTES_MAX;
-    use Access::{Open, Read, Write};
+    use Access::{Admin, Open, Read, Write};
     vec![
         route::get("/", Open, system::root),
         route::get("/ping", Open, system::ping),
         route::get("/metrics", Read, json(system::metrics)),
         route::get("/v2/info", Read, json(system::info)),
         route::get("/v2/leader", Read, json(system::leader)),
+        route::delete("/v2/leader", Admin, json(system::abdicate)),
         route::get("/v2/plugins", Read, json(system::plugins)),
         route::get("/v2/events", Read, stream::events),
         route::get("/v2/apps", Read, json(apps::list)),

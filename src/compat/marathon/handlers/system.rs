@@ -39,6 +39,22 @@ pub async fn leader(marathon: Arc<Marathon>, _: Call) -> Result<Response, Error>
     Ok(ok(&json!({ "leader": leader })))
 }
 
+/// `DELETE /v2/leader`: another master leads from then on, where there is one.
+///
+/// # Errors
+/// On a master that does not lead, and for the original's copies of its store, which there are none of.
+pub async fn abdicate(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
+    for asked in ["backup", "restore"] {
+        if call.query().get(asked).is_some() {
+            return Err(Error::Argument(format!(
+                "{asked} is not done here: leave it out, and use `tepui backup`"
+            )));
+        }
+    }
+    marathon.cluster.give_way().await.map_err(Error::Undecided)?;
+    Ok(ok(&json!({ "message": "Leadership abdicated", "details": [] })))
+}
+
 /// `GET /ping`: answered by every master for itself, whoever leads.
 pub async fn ping(_: Arc<Marathon>, call: Call) -> Response {
     let takes = |media: &str| call.accepts(media);
