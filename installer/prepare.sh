@@ -117,7 +117,7 @@ clients() {
     package=$(mktemp -d)
     chmod 755 "$package"
     # As a package it would start a service.
-    (cd "$package"; apt-get download -qq prometheus) || die "Debian's package prometheus could not be fetched"
+    (cd "$package"; apt-get -o APT::Sandbox::User=root download -qq prometheus) || die "Debian's package prometheus could not be fetched"
     dpkg -x "$package"/prometheus_*.deb "$home/prometheus"
     rm -rf "$package"
   fi
