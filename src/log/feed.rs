@@ -95,7 +95,7 @@ impl<M: Machine> Feed<M> {
     }
 
     /// Publishes the state after one entry. Without changes only the latest state moves.
-    pub(super) fn publish(&self, state: Arc<M>, changes: Vec<M::Change>) {
+    pub(crate) fn publish(&self, state: Arc<M>, changes: Vec<M::Change>) {
         let (revision, at) = (state.revision(), state.at());
         let mut window = self.inner.window.lock();
         if !changes.is_empty() {

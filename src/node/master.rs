@@ -50,7 +50,7 @@ use crate::{
         reply,
         serve::{Handler, Listener, Server},
     },
-    log::{self, Disk, Follower, Log, LogConfig, ProposeError},
+    log::{self, Disk, Feed, Log, LogConfig, ProposeError},
     model::{WorkloadSpec, master::Addresses, names::Realm},
 };
 
@@ -288,11 +288,10 @@ impl Master {
 /// Feeds the event streams of the Marathon dialect, and ends them when `cancelled`.
 async fn follow_events(
     hub: Arc<marathon::Hub>,
-    follower: Follower<State>,
+    feed: Feed<State>,
     cancelled: CancellationToken,
 ) -> anyhow::Result<()> {
-    let ended =
-        cancelled.run_until_cancelled(marathon::events::follow(hub.clone(), follower)).await;
+    let ended = cancelled.run_until_cancelled(marathon::events::follow(hub.clone(), feed)).await;
     hub.cut_all();
     ended.unwrap_or(Ok(()))
 }
@@ -331,7 +330,7 @@ impl Doors {
             |inner| -> Arc<dyn Handler> { Arc::new(Fresh { inner, cluster: shared.clone() }) };
         let events = Arc::new(marathon::Hub::default());
         let hub = events.clone();
-        let follower = handles.log.subscribe(None);
+        let feed = handles.log.feed().clone();
         let settings = marathon::Settings {
             http_port: marathon_port,
             instances_max: config.max_instances_per_app,
@@ -361,7 +360,7 @@ impl Doors {
         let direct_marathon = direct.door(fresh(Arc::new(direct_marathon)));
         let own = api::Api::new(shared.clone(), written.clone(), tasks, definition, definitions);
         let streams = own.streams.clone();
-        streams.vital("marathon-events", follow_events(hub, follower, streams.cancelled()));
+        streams.vital("marathon-events", follow_events(hub, feed, streams.cancelled()));
         let guard =
             Arc::new(TokenGuard::new(tokens.clone(), clock.clone(), dcos::challenge::refuse));
         let api: Arc<dyn Handler> = Arc::new(api::routes::table(own).guard(guard));

@@ -14,7 +14,7 @@ use tepui::{
         clock::{Clock as _, ManualClock, Timestamp},
         rng::Rng,
     },
-    compat::marathon::{Dialect, Hub, Marathon, Settings, events::translate},
+    compat::marathon::{Dialect, Hub, Marathon, Settings},
     control::cluster::{self, Cluster as _},
     core::{
         self, Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
@@ -123,9 +123,7 @@ impl Cluster {
             core::apply(&mut state, &Stamped { at, request: None, by: None, command });
         let state = Arc::new(state);
         *self.state.lock() = state.clone();
-        for event in translate(&self.hub, &changes, &state, at) {
-            self.hub.publish(&event);
-        }
+        self.hub.tell(state.revision, &changes, &state, at);
         outcome
     }
 

@@ -1,25 +1,27 @@
 //! The event stream: changes of the state in the original's names and bodies
 //! (docs/compat/marathon.md, "Events").
 //!
-//! `translate` turns changes into events, `hub` hands each frame to the clients that want it, and
-//! `follow` is the task that connects the two to the change feed.
+//! `translate` turns changes into events, `hub` hands each frame to the clients that want it, `replay` finds
+//! what a client that comes back has missed, and `follow` is the task that connects them to the change feed.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     core::State,
-    log::{Follower, Step},
+    log::{Feed, Step},
 };
 
 mod announce;
+mod event;
 mod hub;
+mod replay;
 mod translate;
 #[cfg(test)]
 mod tests;
 
 pub use announce::Announcement;
-pub use hub::{Event, Full, Hub};
-pub use translate::translate;
+pub use event::{Event, Place};
+pub use hub::{Full, Hub};
 
 /// How often a quiet stream gets a line break (the original's servlet does it every 10 s).
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -28,17 +30,18 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 ///
 /// A follower that fell behind has missed events; its clients cannot know which, so all of them
 /// are cut and connect again.
-pub async fn follow(hub: Arc<Hub>, mut follower: Follower<State>) -> anyhow::Result<()> {
+pub async fn follow(hub: Arc<Hub>, feed: Feed<State>) -> anyhow::Result<()> {
+    let mut follower = feed.subscribe(None);
+    hub.replay_from(feed, follower.revision());
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         tokio::select! {
             step = follower.next() => match step {
-                Step::Batch(batch) => {
-                    for event in translate(&hub, &batch.changes, &batch.state, batch.at) {
-                        hub.publish(&event);
-                    }
+                Step::Batch(batch) => hub.tell(batch.revision, &batch.changes, &batch.state, batch.at),
+                Step::Resync(state) => {
+                    hub.cut_all();
+                    hub.told_up_to(state.revision);
                 }
-                Step::Resync(_) => hub.cut_all(),
             },
             _ = heartbeat.tick() => hub.heartbeat(),
         }

@@ -1,5 +1,7 @@
 //! Stories of a cluster as the event stream tells them, and who gets to hear them.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,6 +13,7 @@ use crate::{
         command::{DeployStep, PutApps},
     },
     http::{Body, body},
+    log,
     model::{
         container::ContainerSpec,
         deployment::DeploymentId,
@@ -25,12 +28,12 @@ use crate::{
 /// A hub with a listener, whose body must live as long as somebody is to listen.
 fn heard() -> (Hub, Body) {
     let hub = Hub::default();
-    let body = hub.attach("10.0.0.1", Vec::new(), Timestamp::EPOCH).unwrap();
+    let body = hub.attach("10.0.0.1", Vec::new(), None, Timestamp::EPOCH).unwrap();
     (hub, body)
 }
 
 fn events(hub: &Hub, w: &World, changes: &[Change]) -> Vec<Event> {
-    translate(hub, changes, &w.state, Timestamp::from_ms(w.now))
+    hub.events(changes, &w.state, Timestamp::from_ms(w.now))
 }
 
 /// The kinds of some events, with the condition or state they tell.
@@ -271,7 +274,7 @@ async fn got(hub: &Hub, body: Body) -> String {
 #[tokio::test]
 async fn frames_are_what_strict_parsers_of_the_original_expect() {
     let hub = Hub::default();
-    let body = hub.attach("10.0.0.1", vec!["x".to_owned()], Timestamp::EPOCH).unwrap();
+    let body = hub.attach("10.0.0.1", vec!["x".to_owned()], None, Timestamp::EPOCH).unwrap();
     hub.publish(&Event::new("x", Timestamp::from_ms(7), json!({"b": "l\nine", "a": 1})));
     hub.publish(&Event::new("y", Timestamp::from_ms(8), json!({})));
     hub.heartbeat();
@@ -286,8 +289,8 @@ async fn frames_are_what_strict_parsers_of_the_original_expect() {
 async fn everybody_is_told_who_comes_and_who_left() {
     let hub = Hub::default();
     assert!(hub.is_idle());
-    let first = hub.attach("10.0.0.1", Vec::new(), Timestamp::EPOCH).unwrap();
-    let second = hub.attach("10.0.0.2", Vec::new(), Timestamp::EPOCH).unwrap();
+    let first = hub.attach("10.0.0.1", Vec::new(), None, Timestamp::EPOCH).unwrap();
+    let second = hub.attach("10.0.0.2", Vec::new(), None, Timestamp::EPOCH).unwrap();
     drop(second);
     hub.publish(&Event::new("x", Timestamp::EPOCH, json!({})));
     let told = got(&hub, first).await;
@@ -312,10 +315,56 @@ async fn a_reader_that_does_not_read_is_cut_and_waits_for_nobody() {
 fn there_is_room_for_so_many_readers() {
     let hub = Hub::default();
     // None of them wants what the others' coming is told by.
-    let come = || hub.attach("10.0.0.1", vec!["x".to_owned()], Timestamp::EPOCH);
+    let come = || hub.attach("10.0.0.1", vec!["x".to_owned()], None, Timestamp::EPOCH);
     let bodies: Vec<Body> = (0..limit::EVENT_CLIENTS_MAX).map(|_| come().unwrap()).collect();
     assert_eq!(come().err(), Some(Full));
     drop(bodies);
     hub.heartbeat();
     assert!(come().is_ok(), "those who left make room");
+}
+
+/// What a client that had `last` is told; its stream ends.
+async fn comes_back(hub: &Hub, kinds: &[&str], last: &str) -> String {
+    let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+    let body = hub.attach("10.0.0.1", kinds, Some(last), Timestamp::EPOCH).unwrap();
+    got(hub, body).await
+}
+
+/// The ids of a stream's events.
+fn ids(told: &str) -> Vec<&str> {
+    told.lines().filter_map(|line| line.strip_prefix("id: ")).collect()
+}
+
+#[tokio::test]
+async fn who_comes_back_is_told_what_it_missed_and_nothing_twice() {
+    let mut w = World::new(1);
+    let feed = log::Feed::new(Arc::new(w.state.clone()));
+    let (here, there) = (Hub::default(), Hub::default());
+    here.replay_from(feed.clone(), w.state.revision);
+    // Another master, whose client saw all of it.
+    there.replay_from(feed.clone(), w.state.revision);
+    let all = there.attach("10.0.0.1", Vec::new(), None, Timestamp::EPOCH).unwrap();
+    let before = w.state.revision;
+    for id in ["/a", "/b", "/c"] {
+        let changes = put(&mut w, Some(app(id, 1)), id);
+        feed.publish(Arc::new(w.state.clone()), changes.clone());
+        for hub in [&here, &there] {
+            hub.tell(w.state.revision, &changes, &w.state, Timestamp::from_ms(w.now));
+        }
+    }
+    let all = got(&there, all).await;
+    let told = ids(&all);
+    assert!(told.len() >= 6 && told.is_sorted_by_key(|id| Place::parse(id)), "{told:?}");
+
+    let (middle, last) = (told[told.len() / 2], told[told.len() - 1]);
+    assert_eq!(ids(&comes_back(&here, &[], middle).await), told[told.len() / 2 + 1..]);
+    assert_eq!(ids(&comes_back(&here, &[], last).await), [""; 0]);
+    let some = comes_back(&here, &["group_change_success"], told[0]).await;
+    assert_eq!(ids(&some).len(), 2, "all but the first: {some}");
+    let earlier = format!("{before}-0");
+    for lost in [&earlier, "7", "x-y", "", "99999999-0"] {
+        let told = comes_back(&here, &[], lost).await;
+        assert!(told.starts_with("event: events_missed\r\n"), "{lost}: {told}");
+        assert!(ids(&told).is_empty(), "{told}");
+    }
 }

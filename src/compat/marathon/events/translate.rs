@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Announcement, Event, Hub};
+use super::{Announcement, event::Event};
 use crate::{
     base::clock::Timestamp,
     compat::marathon::{convert, render},
@@ -12,33 +12,34 @@ use crate::{
         state::{App, TaskFailure},
     },
     model::{
-        deployment::Deployment,
+        deployment::{Deployment, DeploymentId},
         instance::{Condition, Goal, Instance},
         path::{AppId, PathId},
         workload::{Kind, WorkloadSpec},
     },
 };
 
-/// The events of one batch of changes; `state` is the one right after them.
-pub fn translate(hub: &Hub, changes: &[Change], state: &State, at: Timestamp) -> Vec<Event> {
-    let is_idle = hub.is_idle();
+/// The events of one batch of changes; `state` is the one right after them, `announced` the word that was left for
+/// a deployment that begins in it.
+pub fn translate(
+    changes: &[Change],
+    state: &State,
+    at: Timestamp,
+    mut announced: impl FnMut(&DeploymentId) -> Option<Announcement>,
+) -> Vec<Event> {
     let mut events = Events { list: Vec::new(), held: Vec::new(), state, at };
     for change in changes {
         match change {
             Change::Deployment { id, old, new, end } => {
-                let starts = old.is_none().then_some(new.as_deref()).flatten();
-                let announced = starts.and_then(|_| hub.withdraw(id));
-                if !is_idle {
-                    events.deployment(old.as_deref(), new.as_deref(), end.as_ref(), announced);
-                }
+                let starts = old.is_none() && new.is_some();
+                let word = starts.then(|| announced(id)).flatten();
+                events.deployment(old.as_deref(), new.as_deref(), end.as_ref(), word);
             }
-            Change::Instance { old, new, .. } if !is_idle => {
+            Change::Instance { old, new, .. } => {
                 events.release();
                 events.instance(old.as_deref(), new.as_deref());
             }
-            Change::App { id, old, new } if !is_idle => {
-                events.app(id, old.as_deref(), new.as_deref());
-            }
+            Change::App { id, old, new } => events.app(id, old.as_deref(), new.as_deref()),
             _ => {}
         }
     }

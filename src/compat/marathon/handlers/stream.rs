@@ -13,7 +13,7 @@ use crate::{
     http::{Call, Response, reply, stream},
 };
 
-/// `GET /v2/events`. The original insists on the exact media type and answers 405 without it; a
+/// `GET /v2/events`; with `Last-Event-ID` first what came after that event. The original insists on the exact media type and answers 405 without it; a
 /// master that does not lead sends the client to the one that does.
 pub async fn events(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error> {
     if !call.accepts("text/event-stream") {
@@ -28,7 +28,8 @@ pub async fn events(marathon: Arc<Marathon>, call: Call) -> Result<Response, Err
     }
     let kinds = call.query().all("event_type").map(str::to_owned).collect();
     let client = request::client(&call);
-    match marathon.events.attach(&client, kinds, marathon.now()) {
+    let last = call.headers().get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()));
+    match marathon.events.attach(&client, kinds, last.as_deref(), marathon.now()) {
         Ok(body) => {
             let response = stream::response(body);
             Ok(reply::with_header(response, header::CONTENT_TYPE, "text/event-stream"))
