@@ -25,12 +25,16 @@ const INSTALLER: Duration = Duration::from_secs(10);
 /// What the host says of itself, and of a node that was installed there before.
 const FACTS: &str = r#"
 list=/etc/tepui/installed
-sed -n 's/^roles /roles /p; s/^file \([0-9a-f]*\) \/.*\/bin\/tepui$/program \1/p' "$list" 2>/dev/null
+sed -n '/^roles /p' "$list" 2>/dev/null
 data=$(sed -n 's/^data_dir //p' "$list" 2>/dev/null)
 [ ! -e "${data:-/none}/pki/node.pem" ] || echo 'joined yes'
 pid=$(cat /run/tepui.pid 2>/dev/null)
-if [ "$(cat "/proc/${pid:-none}/comm" 2>/dev/null)" = tepui ] || systemctl is-active --quiet tepui 2>/dev/null; then
-  echo 'runs yes'
+if [ "$(cat "/proc/${pid:-none}/comm" 2>/dev/null)" != tepui ]; then
+  pid=$(systemctl show -p MainPID --value tepui 2>/dev/null)
+fi
+# What runs, which a run that was broken off may have left behind what lies there.
+if [ "${pid:-0}" != 0 ]; then
+  echo "runs $(sha256sum <"/proc/$pid/exe" | cut -d' ' -f1)"
 fi
 echo "clock $(date +%s)"
 "#;
@@ -54,7 +58,7 @@ const BUSY: Duration = Duration::from_secs(60);
 const CLI: &str = r#"
 list=/etc/tepui/installed
 data=$(sed -n 's/^data_dir //p' "$list")
-tepui=$(sed -n 's/^file [0-9a-f]* \(.*\/bin\/tepui\)$/\1/p' "$list")
+tepui=$(sed -n 's/^link \(.*\/bin\/tepui\)$/\1/p; s/^file [0-9a-f]* \(.*\/bin\/tepui\)$/\1/p' "$list")
 set -a; . "$data/client.env"; set +a
 "#;
 
@@ -72,7 +76,7 @@ pub struct Facts {
     skew_s: i64,
     /// The roles of the node that was installed there.
     pub roles: Option<String>,
-    /// The SHA-256 of its program.
+    /// The SHA-256 of the program that runs.
     pub program: Option<String>,
     /// It is a member of a cluster.
     pub joined: bool,
@@ -325,9 +329,8 @@ impl Facts {
             match name {
                 "clock" => facts.skew_s = value.parse().map_or(0, |clock: i64| clock - now_s),
                 "roles" => facts.roles = Some(value.to_owned()),
-                "program" => facts.program = Some(value.to_owned()),
                 "joined" => facts.joined = true,
-                "runs" => facts.runs = true,
+                "runs" => (facts.runs, facts.program) = (true, Some(value.to_owned())),
                 _ => {}
             }
         }
@@ -379,9 +382,11 @@ mod tests {
 
     #[test]
     fn a_host_says_what_is_there() {
-        let facts = Facts::read("clock 1010\nroles master, agent\nprogram ab\njoined yes\n", 1000);
+        let facts = Facts::read("clock 1010\nroles master, agent\njoined yes\n", 1000);
         assert_eq!((facts.skew_s, facts.joined, facts.runs), (10, true, false));
         assert_eq!(facts.roles.as_deref(), Some("master, agent"));
+        let running = Facts::read("clock 1000\nruns ab\n", 1000);
+        assert_eq!((running.runs, running.program.as_deref()), (true, Some("ab")));
         assert_eq!(Facts::read("clock 1000\n", 1000), Facts::default());
     }
 }
