@@ -13,7 +13,7 @@ mod volume;
 mod watch;
 
 pub use backup::{Backup, Lock, Open};
-pub use cluster::{Archive, Cluster, Hosts, Install, Uninstall};
+pub use cluster::{Archive, Cluster, Hosts, Install, Uninstall, Upgrade};
 pub use history::{Format, History};
 pub use master::{ForWhom, Master, Token};
 pub use task::Task;
@@ -105,9 +105,12 @@ pub enum Command {
     Dev(DevArgs),
     /// Run one node of a cluster (--role), or look at and drain nodes (list, show, drain, undrain)
     Node(NodeCommand),
-    /// A cluster as a whole: make it over ssh (install, uninstall, archive), its level (show, raise)
+    /// A cluster as a whole: over ssh (install, upgrade, uninstall, archive), its level (show, raise)
     #[command(subcommand)]
     Cluster(Cluster),
+    /// Bring another build of the program to all nodes of a cluster (as cluster upgrade)
+    #[command(after_help = cluster::UPGRADE_HELP)]
+    Upgrade(Upgrade),
     /// Masters: who they are, removing one (list, remove)
     #[command(subcommand)]
     Master(Master),
