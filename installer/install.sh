@@ -3,6 +3,7 @@
 #
 #   install.sh ROLE… [OPTION…]      master, agent, public-agent; two words are a node of both
 #   install.sh --check [ROLE…]      looks at the machine, changes nothing
+#   install.sh back                 goes back to the program that ran here before the last upgrade
 #   install.sh uninstall [--purge]  --purge: its data, its containers and what was added for it too
 #
 #   --join ADDR[:PORT]      a master to join (repeat it, or commas); a master without makes a cluster
@@ -22,8 +23,10 @@
 #   --quiet                 say only what is bad
 #
 # Needs a POSIX shell and the usual tools of a system, nothing from a network. A second run with the same
-# program changes nothing, with a newer one upgrades; settings of a node that has joined are left alone. What
-# was put where is listed in /etc/tepui/installed, which uninstall goes by.
+# program changes nothing, with another one upgrades, and goes back by itself where the node does not come up
+# with it; settings of a node that has joined are left alone. What was put where is listed in
+# /etc/tepui/installed, which uninstall goes by. Programs lie below PREFIX/lib/tepui, the one that runs is
+# what the link PREFIX/bin/tepui names.
 set -eu
 umask 022
 
@@ -31,6 +34,10 @@ LIST=/etc/tepui/installed
 SETTINGS=/etc/tepui/tepui.yaml
 ENVIRONMENT=/etc/default/tepui
 PIDFILE=/run/tepui.pid
+# So often in a row a node has to be well, five times a second: one that ends by itself does so at its start.
+HEALTHY_LOOKS=10
+# A program of a release without a word on its health has to do by being ready.
+HEALTH_TOLD_S=10
 UNIT=tepui.service
 NOTE='# Given when this node was installed.'
 
@@ -99,6 +106,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     master | agent | public-agent) roles="${roles:+$roles, }$1" ;;
     uninstall) action=uninstall ;;
+    back) action=back ;;
     --check) action=check ;;
     --purge) purge=yes ;;
     --join)
@@ -161,6 +169,9 @@ is_yes() { case $1 in true | on | yes | 1) echo true ;; *) echo false ;; esac; }
 
 know() {
   before=$(listed roles)
+  kept_prefix=$(listed prefix)
+  [ -z "$kept_prefix" ] || prefix=$kept_prefix
+  programs=$prefix/lib/tepui
   : "${roles:=${before:-}}"
   [ -z "$(listed background)" ] || background=yes
   data_dir=$(value_of data_dir /var/lib/tepui)
@@ -187,9 +198,22 @@ runs() { # whether the node's process is there
     pid=$(cat "$PIDFILE" 2>/dev/null || true)
     [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = tepui ]
   else
-    systemctl is-active --quiet "$UNIT" 2>/dev/null
+    systemctl is-active --quiet "$UNIT" 2>/dev/null && pid=$(systemctl show -p MainPID --value "$UNIT")
   fi
 }
+
+# A run that was broken off may have put another program in place than the one that runs.
+runs_what_is_here() { runs && cmp -s "/proc/$pid/exe" "$prefix/bin/tepui"; }
+
+# What the node that runs says of itself, without the lines that are the same for all; nothing where its
+# program is of a release that says nothing.
+health() {
+  runs && grep -qx "pid $pid" "$data_dir/health" 2>/dev/null || return 0
+  grep -E '^(master|agent) ' "$data_dir/health" || true
+}
+
+# Whether all its parts work, as far as it says.
+is_well() { [ -n "$1" ] && ! printf '%s\n' "$1" | grep -q ' waits:'; }
 
 # --- Docker, where it is to be brought along
 
@@ -244,6 +268,13 @@ stage() {
   if [ -n "$files" ]; then cp -p "$files"/* "$root/etc/tepui/"; fi
   if [ -n "$token" ]; then printf 'TEPUI_JOIN_TOKEN=%s\n' "$token" >>"$root$ENVIRONMENT"; fi
   keep_settings
+  # Each program has a name of its own, so that the one before stays: only the link moves.
+  version=$("$program" --version | cut -d' ' -f2)
+  sum=$(sum_of "$program")
+  name=tepui-$version-$(printf '%s' "$sum" | cut -c1-8)
+  mkdir -p "$root$programs"
+  mv "$root$prefix/bin/tepui" "$root$programs/$name"
+  ln -s "../lib/tepui/$name" "$root$prefix/bin/tepui"
 }
 
 sum_of() { sha256sum "$1" | cut -d' ' -f1; }
@@ -264,11 +295,13 @@ keep_settings() {
   done
 }
 
-# The list of all that is put here, written before the first of it.
-write_list() {
+# The list of all that is put here.
+make_list() {
   {
     echo '# What install.sh has put here; uninstall goes by it.'
-    echo "version $("$program" --version | cut -d' ' -f2)"
+    echo "version $version"
+    echo "program $sum"
+    echo "prefix $prefix"
     echo "roles $roles"
     echo "data_dir $data_dir"
     [ -z "$background" ] || echo 'background yes'
@@ -278,6 +311,7 @@ write_list() {
         [ -d "$path" ] || echo "$path"
       done
     } | sort -u | sed 's/^/dir /'
+    echo "link $prefix/bin/tepui"
     (cd "$root" && find . -type f) | cut -c2- | sort | while read -r path; do
       case $path in /etc/*) kind=settings ;; *) kind='file' ;; esac
       # What was kept is no work of ours; it is listed only if it was before.
@@ -289,16 +323,51 @@ write_list() {
     done
     { listed package && cat "$work/packages" 2>/dev/null; } | sort -u | sed 's/^/package /' || true
   } >"$work/list"
-  cmp -s "$work/list" "$LIST" || install -D -m 644 "$work/list" "$LIST"
 }
 
+# It is there before the first of what it lists.
+write_list() { cmp -s "$work/list" "$LIST" || install -D -m 644 "$work/list" "$LIST"; }
+
+# What differs from what is here, of files and links below a root; the link to the program last.
+differing() { # differing ROOT
+  (cd "$1" && find . -type f -o -type l) | cut -c2- | grep -vx "$prefix/bin/tepui" | sort | while read -r path; do
+    cmp -s "$1$path" "$path" || echo "$path"
+  done
+  link=$prefix/bin/tepui
+  if [ -L "$1$link" ]; then
+    [ "$(readlink "$1$link")" = "$(readlink "$link" 2>/dev/null)" ] || echo "$link"
+  elif [ -e "$1$link" ]; then
+    echo "$link"
+  fi
+}
+
+# A node that lives is to find again what it had: all that is about to be replaced, and what is new, which
+# goes. It is whole before it counts.
+remember() {
+  [ -n "$joined" ] && [ -n "$before" ] || return 0
+  saved=$programs/before
+  rm -rf "$saved.new"
+  mkdir -p "$saved.new/files"
+  for path in $(differing "$root") "$LIST"; do
+    if [ -e "$path" ] || [ -L "$path" ]; then
+      mkdir -p "$saved.new/files$(dirname "$path")"
+      cp -Pp "$path" "$saved.new/files$path"
+    else
+      echo "$path" >>"$saved.new/new"
+    fi
+  done
+  rm -rf "$saved"
+  mv "$saved.new" "$saved"
+  remembered=yes
+}
+
+remembered=''
 changed=''
 place() {
   (cd "$root" && find . -type d) | cut -c2- | sort | while read -r path; do
     [ -z "$path" ] || [ -d "$path" ] || mkdir "$path"
   done
-  for path in $(cd "$root" && find . -type f | cut -c2-); do
-    if cmp -s "$root$path" "$path"; then continue; fi
+  for path in $(differing "$root"); do
     # It is whole before it is there.
     mv -f "$root$path" "$path.new"
     mv -f "$path.new" "$path"
@@ -308,12 +377,40 @@ place() {
   done
 }
 
+# Programs that are neither the one that runs nor the one before it.
+drop_old_programs() {
+  current=$(readlink "$prefix/bin/tepui" || true)
+  last=$(readlink "$programs/before/files$prefix/bin/tepui" 2>/dev/null || true)
+  for path in "$programs"/tepui-*; do
+    case ../lib/tepui/${path##*/} in
+      "$current" | "$last") ;;
+      *) rm -f "$path" ;;
+    esac
+  done
+}
+
+# Puts back what was here before the last upgrade, and starts it.
+go_back() {
+  saved=$programs/before
+  [ -d "$saved" ] || die 'nothing is kept of a program that ran here before'
+  root=$work/back
+  cp -a "$saved/files" "$root"
+  # The list is no part of what makes a node start.
+  place
+  if [ -f "$saved/new" ]; then
+    while read -r path; do rm -f "$path"; done <"$saved/new"
+  fi
+  rm -rf "$saved"
+  rmdir "$programs" 2>/dev/null || true
+  changed=yes
+}
+
 # --- starting and stopping
 
 log_file() { echo "$data_dir/tepui.log"; }
 
 start() {
-  if [ -z "$changed" ] && runs; then return 0; fi
+  if [ -z "$changed" ] && runs_what_is_here; then return 0; fi
   if [ -n "$background" ]; then
     stop
     mkdir -p "$data_dir"
@@ -334,11 +431,14 @@ start() {
     systemctl daemon-reload
     systemctl enable --quiet "$UNIT"
     stop
+    # What was counted of the program before is not this one's.
+    systemctl reset-failed "$UNIT" 2>/dev/null || true
     systemctl start --no-block "$UNIT"
   fi
-  await_ready
+  changed=yes
 }
 
+# Waits until the node is ready; else says what it said, and why it is not.
 await_ready() {
   end=$(($(date +%s) + wait_s))
   until is_ready; do
@@ -349,9 +449,36 @@ await_ready() {
         else
           journalctl --no-pager --lines 15 --output cat --unit "$UNIT"
         fi
-        if has_failed; then die 'tepui does not start (see above)'; fi
-        die "tepui is not ready after $wait_s s; it goes on trying (see above)"
       } >&2
+      if has_failed; then why='tepui does not start (see above)'; else why="tepui is not ready after $wait_s s"; fi
+      return 1
+    fi
+    sleep 0.2
+  done
+}
+
+# Waits until the node is as well as it was: each of its parts works, for a while and in one process.
+await_health() {
+  end=$(($(date +%s) + wait_s)) told_end=$(($(date +%s) + HEALTH_TOLD_S)) n_well=0 first=''
+  while [ "$n_well" -lt "$HEALTHY_LOOKS" ]; do
+    now_well=$(health)
+    if ! runs; then
+      n_well=0
+    elif is_well "$now_well"; then
+      [ "$pid" = "$first" ] || n_well=0
+      first=$pid n_well=$((n_well + 1))
+    elif [ -z "$now_well" ] && [ "$(date +%s)" -ge "$told_end" ]; then
+      return 0
+    else
+      n_well=0
+    fi
+    if [ "$n_well" = 0 ] && has_failed; then
+      why='tepui ends after it was ready'
+      return 1
+    fi
+    if [ "$(date +%s)" -ge "$end" ]; then
+      why="its health does not return within $wait_s s: ${now_well:-it does not run}"
+      return 1
     fi
     sleep 0.2
   done
@@ -369,7 +496,9 @@ has_failed() {
   if [ -n "$background" ]; then
     ! runs && sleep 0.5 && ! runs
   else
-    systemctl is-failed --quiet "$UNIT"
+    # It is started again for ever; three times are enough to know.
+    n_restarts=$(systemctl show -p NRestarts --value "$UNIT" 2>/dev/null || true)
+    systemctl is-failed --quiet "$UNIT" || [ "${n_restarts:-0}" -ge 3 ]
   fi
 }
 
@@ -441,6 +570,13 @@ install_node() {
   bring_docker
   load_images
   stage
+  if [ -n "$joined" ] && runs && ! said=$("$program" config check --config "$SETTINGS" 2>&1); then
+    printf '%s\n' "$said" >&2
+    die "the new program cannot use the settings in $SETTINGS (see above); nothing was changed"
+  fi
+  was=$(health)
+  make_list
+  [ -z "$(differing "$root")" ] || remember
   write_list
   place
   if ! said=$("$program" config check --config "$SETTINGS" 2>&1); then
@@ -452,9 +588,47 @@ install_node() {
     return 0
   fi
   start
+  if [ -n "$changed" ]; then come_up; fi
   drop_token
+  drop_old_programs
   if [ -z "$changed" ]; then say 'nothing has changed'; fi
   next_step
+}
+
+# Ready and, unless it was told before that something is not, well.
+is_up() {
+  await_ready || return 1
+  if [ -n "$was" ] && ! is_well "$was"; then return 0; fi
+  await_health
+}
+
+# Waits until what was started is up. Where another program ran before, that one comes back otherwise.
+come_up() {
+  if [ -z "$joined" ]; then
+    await_ready || die "$why; it goes on trying"
+    return 0
+  fi
+  if is_up; then return 0; fi
+  [ -n "$remembered" ] || die "$why"
+  broken=$why
+  say "$broken; going back to the program before"
+  go_back
+  start
+  is_up || die "$broken; the program before it is back, but $why"
+  drop_old_programs
+  die "$broken; this node runs the program before it again (tepui $(listed version))"
+}
+
+back() {
+  [ "$(id -u)" = 0 ] || die 'only root may go back'
+  work=$(mktemp -d /var/tmp/tepui-install.XXXXXX)
+  trap 'rm -rf "$work"' EXIT
+  was=$(health)
+  go_back
+  start
+  is_up || die "the program before it is back, but $why"
+  drop_old_programs
+  say "tepui $(listed version) runs here again"
 }
 
 # --- taking it away
@@ -490,7 +664,9 @@ uninstall() {
     [ ! -d "$data_dir" ] || say "kept: $data_dir; --purge removes it"
     [ -z "$containers" ] || say "kept: $(echo "$containers" | wc -l) containers, which run on; --purge removes them"
   fi
-  sed -n 's/^file [0-9a-f]* //p' "$LIST" | while read -r path; do rm -f "$path"; done
+  sed -n 's/^file [0-9a-f]* //p; s/^link //p' "$LIST" | while read -r path; do rm -f "$path"; done
+  # Programs that ran here before.
+  case $programs in */lib/tepui) rm -rf "$programs/before" "$programs"/tepui-* ;; esac
   kept=$(
     sed -n 's/^settings //p' "$LIST" | while read -r sum path; do
       if [ ! -e "$path" ]; then
@@ -507,7 +683,7 @@ uninstall() {
   directories=$(listed dir | sort -r)
   if [ -z "$purge" ] && [ -n "$kept$packages$(ls -d "$data_dir" 2>/dev/null)" ]; then
     # For a purge that comes later.
-    { grep -E '^(roles|data_dir|background|dir|package) ' "$LIST" && echo "$kept"; } >"$LIST.new"
+    { grep -E '^(prefix|roles|data_dir|background|dir|package) ' "$LIST" && echo "$kept"; } >"$LIST.new"
     mv -f "$LIST.new" "$LIST"
   else
     rm -f "$LIST"
@@ -531,5 +707,6 @@ case $action in
     preflight || die "$n_bad to mend"
     ;;
   uninstall) uninstall ;;
+  back) back ;;
   install) install_node ;;
 esac

@@ -20,7 +20,7 @@
 
 use std::{collections::BTreeMap, fs, io, sync::Arc};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     base::{clock::Clock, rng::Rng, task::Tasks},
@@ -57,6 +57,16 @@ const INPUTS_MAX: usize = 4096;
 #[derive(Clone)]
 pub struct AgentHandle {
     inbox: mpsc::Sender<Input>,
+    standing: watch::Receiver<Standing>,
+}
+
+/// Whether an agent does its work.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// A leader has welcomed it, and its engine answers.
+    Works,
+    /// What it waits for.
+    Waits(String),
 }
 
 impl AgentHandle {
@@ -64,6 +74,11 @@ impl AgentHandle {
     /// agent has stopped.
     pub async fn connect(&self, ends: LinkEnds) -> bool {
         self.inbox.send(Input::Link(ends)).await.is_ok()
+    }
+
+    /// Follows whether it does its work.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 }
 
@@ -95,6 +110,7 @@ pub fn start(
         marks: Arc::default(),
         to: inbox.clone(),
     };
+    let (told, standing) = watch::channel(Standing::Waits("it has just begun".to_owned()));
     let worker = worker::Worker::new(worker::Parts {
         config,
         runtime: runtime.clone(),
@@ -104,6 +120,7 @@ pub fn start(
         starter: Arc::new(starter),
         prober,
         inbox: inbox.clone(),
+        standing: told,
     });
     tasks.vital("agent", async move {
         worker.run(queue).await;
@@ -111,5 +128,5 @@ pub fn start(
     });
     let watch = worker::adopt::watch(runtime, clock, rng.child("engine-watch"), inbox.clone());
     tasks.connection("engine-watch", watch);
-    Ok(AgentHandle { inbox })
+    Ok(AgentHandle { inbox, standing })
 }

@@ -15,10 +15,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::{exec::Sessions, gc::Grave, live::Live};
 use super::{
+    Standing,
     check::Prober,
     config::AgentConfig,
     desired::{self, Action, Actual, DesiredSet, Event, Exit, Key, Outbox},
@@ -91,6 +92,8 @@ const NEWS_MAX: usize = 1_024;
 /// A link to a leader.
 struct Link {
     number: u64,
+    /// Whether the leader has said so.
+    is_welcome: bool,
     /// News and heartbeats. They stand in the line of the link like each session does, so that
     /// those, however many, cannot keep them out.
     news: mpsc::Sender<FromAgent>,
@@ -107,6 +110,8 @@ pub struct Worker {
     pub(super) starter: Arc<Starter>,
     pub(super) prober: Prober,
     pub(super) inbox: mpsc::Sender<Input>,
+    /// Whether it does its work, for whoever follows.
+    standing: watch::Sender<Standing>,
     pub(super) desired: DesiredSet,
     /// The beginning of a full set whose end has not come yet.
     parts: Vec<Order>,
@@ -146,12 +151,14 @@ pub struct Parts {
     pub starter: Arc<Starter>,
     pub prober: Prober,
     pub inbox: mpsc::Sender<Input>,
+    pub standing: watch::Sender<Standing>,
 }
 
 impl Worker {
     /// A worker that knows what the records on disk say.
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, runtime, clock, tasks, sandboxes, starter, prober, inbox } = parts;
+        let Parts { config, runtime, clock, tasks, sandboxes, starter, prober, inbox, standing } =
+            parts;
         let mut worker = Self {
             config,
             runtime,
@@ -161,6 +168,7 @@ impl Worker {
             starter,
             prober,
             inbox,
+            standing,
             desired: DesiredSet::default(),
             parts: Vec::new(),
             actual: Actual::default(),
@@ -281,6 +289,22 @@ impl Worker {
         if !due.is_empty() {
             self.tell_reports(&due);
         }
+        self.tell_standing();
+    }
+
+    fn tell_standing(&self) {
+        let standing = match (&self.link, &self.engine_away) {
+            (None | Some(Link { is_welcome: false, .. }), _) => {
+                Standing::Waits("no leader has welcomed it".to_owned())
+            }
+            (Some(_), Some(why)) => Standing::Waits(why.clone()),
+            (Some(_), None) => Standing::Works,
+        };
+        self.standing.send_if_modified(|told| {
+            let is_news = *told != standing;
+            *told = standing;
+            is_news
+        });
     }
 
     /// Begins an action and has it done.
@@ -320,7 +344,7 @@ impl Worker {
         self.sessions.close_all();
         self.parts.clear();
         let (news, mut outgoing) = mpsc::channel(NEWS_MAX);
-        self.link = Some(Link { number, news, to: to_master.clone() });
+        self.link = Some(Link { number, is_welcome: false, news, to: to_master.clone() });
         self.tasks.connection("link-news", async move {
             while let Some(message) = outgoing.recv().await {
                 if to_master.send(message).await.is_err() {
@@ -344,6 +368,9 @@ impl Worker {
         match message {
             ToAgent::Welcome { cluster } => {
                 tracing::info!(node = %self.config.info.id, cluster, "registered with the leader");
+                if let Some(link) = &mut self.link {
+                    link.is_welcome = true;
+                }
             }
             // Whoever keeps the connection has seen it.
             ToAgent::Masters(_) => {}

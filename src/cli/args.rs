@@ -1,6 +1,6 @@
 //! The command tree.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, sync::LazyLock, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -13,7 +13,7 @@ mod volume;
 mod watch;
 
 pub use backup::{Backup, Lock, Open};
-pub use cluster::{Archive, Cluster, Hosts, Install, Uninstall};
+pub use cluster::{Archive, Cluster, Hosts, Install, Uninstall, Upgrade};
 pub use history::{Format, History};
 pub use master::{ForWhom, Master, Token};
 pub use task::Task;
@@ -21,6 +21,7 @@ pub use volume::Volume;
 pub use watch::Watch;
 
 use super::daemon::{ConfigCommand, DevArgs, NodeArgs};
+use crate::base::level;
 
 /// tepui: a datacenter operating system in one binary.
 #[derive(Debug, Parser)]
@@ -46,10 +47,17 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
 
 /// The command tree as people see it: options of every command in the first help only.
 pub fn tree() -> clap::Command {
-    let tree = super::daemon::with_defaults(Cli::command());
+    let tree = super::daemon::with_defaults(Cli::command()).version(version());
     let global: Vec<clap::Arg> =
         tree.get_arguments().filter(|a| a.is_global_set()).cloned().collect();
     hide(tree, &global)
+}
+
+/// The release, and what it can do: whoever brings a program to a cluster asks it for both.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| format!("{} (level {})", env!("CARGO_PKG_VERSION"), level::LEVEL));
+    &VERSION
 }
 
 fn hide(command: clap::Command, global: &[clap::Arg]) -> clap::Command {
@@ -97,9 +105,12 @@ pub enum Command {
     Dev(DevArgs),
     /// Run one node of a cluster (--role), or look at and drain nodes (list, show, drain, undrain)
     Node(NodeCommand),
-    /// A cluster as a whole: make it over ssh (install, uninstall, archive), its level (show, raise)
+    /// A cluster as a whole: over ssh (install, upgrade, uninstall, archive), its level (show, raise)
     #[command(subcommand)]
     Cluster(Cluster),
+    /// Bring another build of the program to all nodes of a cluster (as cluster upgrade)
+    #[command(after_help = cluster::UPGRADE_HELP)]
+    Upgrade(Upgrade),
     /// Masters: who they are, removing one (list, remove)
     #[command(subcommand)]
     Master(Master),

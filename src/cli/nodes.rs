@@ -37,7 +37,8 @@ async fn show_list(cx: &mut Context) -> Outcome {
     if cx.printer.json {
         return Ok(cx.printer.value(&answer["nodes"])?);
     }
-    let mut table = Table::new(&["HOST", "STATUS", "ROLE", "TASKS", "CPUS", "MEM", "ID"]);
+    let mut table =
+        Table::new(&["HOST", "STATUS", "ROLE", "TASKS", "CPUS", "MEM", "RELEASE", "LEVEL", "ID"]);
     for node in list(&answer, "nodes") {
         let (total, used) = (&node["total"], &node["allocated"]);
         let roles: Vec<&str> = list(node, "roles").filter_map(Value::as_str).collect();
@@ -48,6 +49,8 @@ async fn show_list(cx: &mut Context) -> Outcome {
             number(&node["instances"]),
             share(&used["cpus"], &total["cpus"]),
             format!("{} of {}", mem(&used["mem_mb"]), mem(&total["mem_mb"])),
+            field(node, "version").to_owned(),
+            number(&node["level"]),
             field(node, "id").to_owned(),
         ]);
     }

@@ -132,6 +132,9 @@ async fn command(cli: Cli, io: Io, printer: &mut Printer, tasks: &Tasks) -> Outc
         Command::Cluster(Cluster::Install(asked)) => {
             return cluster::install(asked, &io, printer).await.map(|()| 0);
         }
+        Command::Upgrade(asked) | Command::Cluster(Cluster::Upgrade(asked)) => {
+            return cluster::upgrade(asked, &io, printer).await.map(|()| 0);
+        }
         Command::Cluster(Cluster::Uninstall(asked)) => {
             return cluster::uninstall(asked, &io, printer).await.map(|()| 0);
         }
@@ -196,7 +199,10 @@ async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
         Command::Version => status::version(cx).await?,
         Command::Dev(_)
         | Command::Node(NodeCommand { verb: None, .. })
-        | Command::Cluster(Cluster::Install(_) | Cluster::Uninstall(_) | Cluster::Archive(_))
+        | Command::Upgrade(_)
+        | Command::Cluster(
+            Cluster::Install(_) | Cluster::Upgrade(_) | Cluster::Uninstall(_) | Cluster::Archive(_),
+        )
         | Command::Config(_)
         | Command::Sim(_)
         | Command::Completions { .. }

@@ -8,7 +8,7 @@
 //! made on; keys are kept in files only their owner can read.
 
 use std::{
-    io,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -20,13 +20,17 @@ use rcgen::{
 };
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
     server::WebPkiClientVerifier,
+    time_provider::{DefaultTimeProvider, TimeProvider},
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    base::{clock::Timestamp, hex::hex},
+    base::{
+        clock::{Clock, Timestamp},
+        hex::hex,
+    },
     model::master::Envelope,
 };
 
@@ -140,6 +144,8 @@ pub struct Identity {
     certificate: CertificateDer<'static>,
     key: PrivatePkcs8KeyDer<'static>,
     authority: CertificateDer<'static>,
+    /// By which others' certificates are good.
+    time: Arc<dyn TimeProvider>,
 }
 
 impl Authority {
@@ -267,7 +273,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?.der().clone();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        Ok(Identity { certificate, key, authority: self.certificate.clone() })
+        Ok(Identity::new(certificate, key, self.certificate.clone()))
     }
 
     /// What a certificate for `subject` says.
@@ -289,6 +295,20 @@ impl Authority {
 }
 
 impl Identity {
+    fn new(
+        certificate: CertificateDer<'static>,
+        key: PrivatePkcs8KeyDer<'static>,
+        authority: CertificateDer<'static>,
+    ) -> Self {
+        Self { certificate, key, authority, time: Arc::new(DefaultTimeProvider) }
+    }
+
+    /// Has it judge others' certificates by this clock, the one its own are renewed by.
+    #[must_use]
+    pub fn by_clock(self, clock: &Arc<dyn Clock>) -> Self {
+        Self { time: Arc::new(ByClock(clock.clone())), ..self }
+    }
+
     /// Reads the identity kept in `dir`.
     pub fn load(dir: &Path) -> Result<Self, PkiError> {
         Self::read(dir, NODE_FILE)
@@ -307,11 +327,7 @@ impl Identity {
 
     fn read(dir: &Path, file: &str) -> Result<Self, PkiError> {
         let node = dir.join(file);
-        Ok(Self {
-            certificate: read_pem(&node)?,
-            key: read_pem(&node)?,
-            authority: read_pem(&dir.join("ca.crt"))?,
-        })
+        Ok(Self::new(read_pem(&node)?, read_pem(&node)?, read_pem(&dir.join("ca.crt"))?))
     }
 
     /// Keeps the identity in `dir`. Key and certificate are one file: a crash leaves the old pair
@@ -351,7 +367,7 @@ impl Identity {
         let known = WebPkiClientVerifier::builder_with_provider(roots, provider.clone()).build()?;
         let names = roles.iter().map(|role| role.server_name()).collect();
         let verifier = Arc::new(RoleVerifier { known, names });
-        let config = ServerConfig::builder_with_provider(provider)
+        let config = ServerConfig::builder_with_details(provider, self.time.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(verifier)
             .with_single_cert(vec![self.certificate.clone()], self.key())?;
@@ -362,7 +378,7 @@ impl Identity {
     /// [`Role::server_name`].
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, PkiError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_details(provider, self.time.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_root_certificates(self.roots()?)
             .with_client_auth_cert(vec![self.certificate.clone()], self.key())?;
@@ -377,6 +393,21 @@ impl Identity {
 
     fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(self.key.clone_key())
+    }
+}
+
+/// A clock of ours as the TLS library asks for the time.
+struct ByClock(Arc<dyn Clock>);
+
+impl fmt::Debug for ByClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByClock")
+    }
+}
+
+impl TimeProvider for ByClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(self.0.now().since(Timestamp::EPOCH)))
     }
 }
 

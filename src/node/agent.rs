@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     agent::{
-        self, AgentConfig,
+        self, AgentConfig, Standing,
         engine::EngineRuntime,
         link::{ConnectError, Connector, LinkEnds},
         machine,
@@ -35,6 +35,9 @@ use crate::{
 /// How long dead containers and their sandboxes are kept while there is room.
 const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How an agent stands, now and later.
+pub type Follow = watch::Receiver<Standing>;
+
 /// What an agent needs to start.
 pub struct Parts<'a> {
     pub config: &'a Config,
@@ -47,11 +50,15 @@ pub struct Parts<'a> {
     pub tasks: &'a Tasks,
 }
 
-/// Starts the agent of node `id` and keeps it connected through `connector`.
+/// Starts the agent of node `id` and keeps it connected through `connector`; how it stands can be followed.
 ///
 /// # Errors
 /// When the data directory cannot be written or the machine not measured.
-pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> anyhow::Result<()> {
+pub fn start(
+    parts: Parts<'_>,
+    id: &NodeId,
+    connector: Arc<dyn Connector>,
+) -> anyhow::Result<Follow> {
     let Parts { config, cluster, resolver, names, clock, rng, tasks } = parts;
     let data_dir = config.data_dir.join("agent");
     fs::create_dir_all(&data_dir).with_context(|| format!("making {}", data_dir.display()))?;
@@ -83,8 +90,9 @@ pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> an
     let runtime = Arc::new(EngineRuntime::new(socket, id.as_str()));
     let handle = agent::start(agent_config, runtime, clock, &rng, &tasks.child("agent"))
         .context("starting the agent")?;
+    let standing = handle.standing();
     agent::link::keep_connected(handle, connector, rng.child("link"), tasks);
-    Ok(())
+    Ok(standing)
 }
 
 /// Starts the agent of a master's process. It is linked to whichever master leads, as any other.
@@ -94,11 +102,11 @@ pub fn start(parts: Parts<'_>, id: &NodeId, connector: Arc<dyn Connector>) -> an
 pub fn start_local(
     parts: Parts<'_>,
     (log, links, seat): (Log<State>, Links, Arc<Seat>),
-) -> anyhow::Result<NodeId> {
+) -> anyhow::Result<(NodeId, Follow)> {
     let node = seat.node.clone();
     let tasks = parts.tasks.child("agent-link");
-    start(parts, &node, Arc::new(OfMaster { log, links, seat, tasks }))?;
-    Ok(node)
+    let standing = start(parts, &node, Arc::new(OfMaster { log, links, seat, tasks }))?;
+    Ok((node, standing))
 }
 
 /// Starts the agent of a node without a master: it joins the cluster if it has not yet, and keeps
@@ -106,7 +114,7 @@ pub fn start_local(
 ///
 /// # Errors
 /// When no master lets it in, or as `start`.
-pub async fn start_remote(parts: Parts<'_>) -> anyhow::Result<()> {
+pub async fn start_remote(parts: Parts<'_>) -> anyhow::Result<(NodeId, Follow)> {
     let dir = peers::pki_dir(&parts.config.data_dir);
     let (masters, token) = (&parts.config.masters, parts.config.join_token.as_deref());
     let host = parts.config.hostname.clone();
@@ -126,7 +134,8 @@ pub async fn start_remote(parts: Parts<'_>) -> anyhow::Result<()> {
     });
     let renewal = member.clone().keep_renewed(parts.rng.child("renewal"));
     parts.tasks.connection("renewal", renewal);
-    start(Parts { cluster: facts.cluster, ..parts }, &facts.node, member)
+    let standing = start(Parts { cluster: facts.cluster, ..parts }, &facts.node, member)?;
+    Ok((facts.node, standing))
 }
 
 /// Links the agent of a master's process: within it while this master leads, else as the others.

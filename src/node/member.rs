@@ -260,7 +260,7 @@ impl Member {
         let MemberParts { masters, identity, dir, host, clock, tasks } = parts;
         Arc::new(Self {
             ways: Arc::new(Ways::open(masters, &dir)),
-            certificates: Arc::new(Certificates::open(identity, &dir)),
+            certificates: Arc::new(Certificates::open(identity.by_clock(&clock), &dir)),
             dir,
             host,
             clock,
@@ -297,7 +297,7 @@ impl Member {
         for master in &self.ways.all() {
             match renew(master, &identity, &self.host).await {
                 Ok(new) => {
-                    self.certificates.renewed(new, &self.dir)?;
+                    self.certificates.renewed(new.by_clock(&self.clock), &self.dir)?;
                     // The link comes back with the new one, which ends the old.
                     self.link.lock().cancel();
                     return Ok(true);

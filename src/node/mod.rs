@@ -24,4 +24,5 @@ pub mod freshness;
 pub mod front;
 pub mod master;
 pub mod agent;
+pub mod health;
 pub mod roles;

@@ -20,7 +20,7 @@ use super::{
     agent, backup, bootstrap,
     config::{Config, NodeRole},
     front::Front,
-    hold, kept_names,
+    health, hold, kept_names,
     local::Local,
     master::{self, Master},
     names, peers,
@@ -144,7 +144,8 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
             rng: rng.child("agent"),
             tasks,
         };
-        agent::start_remote(parts).await?;
+        let (node, standing) = agent::start_remote(parts).await?;
+        health::start(config, node, (None, Some(standing)), tasks);
         let told = Ready { master: None, login: None, warnings };
         return Ok(Started { master: None, told });
     }
@@ -153,6 +154,7 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
     let master = master::start(parts, bound).await?;
     let (resolver, trouble) = names::start(config, master.names.clone(), tasks).await;
     warnings.extend(trouble.map(|why| format!("containers find no names of the cluster: {why}")));
+    let mut standing = None;
     if has_agent {
         let cluster = master.handles.log.state().cluster.as_ref().map(|c| c.id.clone());
         let parts = agent::Parts {
@@ -166,9 +168,12 @@ async fn start(config: &Config, tasks: &Tasks) -> anyhow::Result<Started> {
             tasks,
         };
         let (log, links) = (master.handles.log.clone(), master.handles.links.clone());
-        let node = agent::start_local(parts, (log, links, master.seat.clone()))?;
+        let (node, follow) = agent::start_local(parts, (log, links, master.seat.clone()))?;
+        standing = Some(follow);
         wait_for(&master, &node).await;
     }
+    let log = master.handles.log.clone();
+    health::start(config, master.seat.node.clone(), (Some(log), standing), tasks);
     let (router, dns) = (reachable(config, master.router), reachable(config, master.dns));
     let url = url(master.front.as_deref(), router);
     let ca = match master.front.as_deref() {

@@ -122,7 +122,7 @@ impl Seat {
             node: facts.node,
             host: host.to_owned(),
             clock: clock.clone(),
-            identity: ArcSwap::from_pointee(identity),
+            identity: ArcSwap::from_pointee(identity.by_clock(clock)),
             seal: SealKey::load_or_create(&dir)?,
             authority,
             dir,
@@ -200,7 +200,7 @@ impl Seat {
         let is = As::Master(self.id);
         let identity = issue(authority, is, &self.node, &self.host, (&self.clock, rng))?;
         identity.save(&self.dir)?;
-        self.identity.store(Arc::new(identity));
+        self.identity.store(Arc::new(identity.by_clock(&self.clock)));
         tracing::info!("this master's certificate was renewed");
         Ok(())
     }

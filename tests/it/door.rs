@@ -3,6 +3,7 @@
 //! An agent here is its end of a link, moved by hand.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     path::Path,
     sync::Arc,
@@ -68,7 +69,10 @@ impl Master {
     async fn start_at(level: u32) -> Self {
         // So long ago that the clock can go forward by most of a certificate's life without
         // overtaking that of the TLS library.
-        let clock = ManualClock::new(SystemClock.now() - DAY * 63);
+        Self::start_by(ManualClock::new(SystemClock.now() - DAY * 63), level).await
+    }
+
+    async fn start_by(clock: Arc<ManualClock>, level: u32) -> Self {
         let master = Self::open(MemoryDisk::default(), tempfile::tempdir().unwrap(), clock).await;
         let init = Init {
             cluster: "c".into(),
@@ -323,6 +327,55 @@ async fn a_certificate_is_renewed_in_time_and_the_one_before_ends() {
     assert!(lives(&mut link).await, "the one with the new certificate is not disturbed");
     // This master's own certificate is as old; it was made anew too.
     assert!(member.renew_if_due().await.is_ok_and(|renewed| !renewed));
+    master.tasks.stop(PATIENCE).await;
+}
+
+/// Both ends go by the cluster's clock, in TLS too: an agent that looks once a day, is away for a month each
+/// year, and a master whose own certificate is made anew as agents knock.
+#[tokio::test]
+async fn five_years_go_by_without_a_certificate_that_ends() {
+    const THIRD: Duration = DAY.saturating_mul(30);
+    let clock = ManualClock::new(SystemClock.now());
+    let master = Master::start_by(clock, level::LEVEL).await;
+    let (identity, dir) = master.join().await;
+    let first = copy(&identity);
+    let node = first.facts().unwrap().node;
+    let member = master.member(identity, dir.path());
+    let (mut n_renewed, mut masters) = (0, BTreeSet::new());
+    for day in 0..5 * 365 {
+        master.pass(DAY);
+        let left = || {
+            let facts = Identity::load(dir.path()).unwrap().facts().unwrap();
+            facts.expires_at.since(master.clock.now())
+        };
+        if day % 365 > 335 {
+            assert!(!left().is_zero(), "one that was away for a month, on day {day}");
+            continue;
+        }
+        n_renewed += usize::from(member.renew_if_due().await.unwrap());
+        assert!(left() > THIRD - DAY, "two thirds have passed on day {day}");
+        if day % 10 == 0 {
+            let link = member.connect().await.unwrap();
+            let hello = Hello { info: info(&node), reports: Vec::new() };
+            link.to_master.send(FromAgent::Hello(Box::new(hello))).await.unwrap();
+            let mut link = link;
+            assert!(matches!(
+                next(&mut link).await,
+                Some(ToAgent::Masters(_) | ToAgent::Welcome { .. })
+            ));
+            let own = Identity::load(master.pki.path()).unwrap().facts().unwrap();
+            assert!(own.expires_at.since(master.clock.now()) > THIRD - DAY, "the master's own");
+            masters.insert(own.serial);
+        }
+    }
+    // Sixty days each, and one more or less for each month away.
+    assert!((25..=35).contains(&n_renewed), "{n_renewed} times");
+    assert!((25..=35).contains(&masters.len()), "the master {} times", masters.len());
+    let n_kept = master.log.state().certificates_of(&node).count();
+    assert!(n_kept <= 4, "{n_kept} certificates are kept");
+    let (address, clock) = (master.address.to_string(), master.clock.clone() as Arc<dyn Clock>);
+    let first = first.by_clock(&clock);
+    assert!(member::renew(&address, &first, "h").await.is_err(), "it is long good for nothing");
     master.tasks.stop(PATIENCE).await;
 }
 

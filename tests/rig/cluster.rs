@@ -280,9 +280,7 @@ impl Cluster {
     /// Who asks the name server of a host, from there.
     pub fn question(&self, at: usize) -> Result<Question> {
         let host = &self.hosts[at];
-        let socket = host.inside(|| UdpSocket::bind("0.0.0.0:0"))??;
-        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-        Ok(Question { socket, server: host.name_server()? })
+        Question::from(host, host.name_server()?)
     }
 
     /// The command line, as a client of a master.
@@ -300,6 +298,13 @@ pub struct Question {
 }
 
 impl Question {
+    /// From a host to a name server.
+    pub fn from(host: &Host, server: SocketAddr) -> Result<Self> {
+        let socket = host.inside(|| UdpSocket::bind("0.0.0.0:0"))??;
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        Ok(Self { socket, server })
+    }
+
     pub fn addresses(&self, name: &str) -> Result<BTreeSet<IpAddr>> {
         let reply = self.ask(name, RecordType::A)?;
         Ok(reply.answers.iter().filter_map(|record| address(&record.data)).collect())

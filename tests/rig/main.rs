@@ -29,6 +29,7 @@ mod load;
 mod machine;
 mod net;
 mod serve;
+mod site;
 mod stories;
 #[path = "../machine/tally.rs"]
 mod tally;
@@ -46,8 +47,12 @@ use cluster::Cluster;
 use tally::Tally;
 use tepui::node::config::NodeRole::{Agent, Master, PublicAgent};
 
-/// The story of machines without a tepui.
-const INSTALL: &str = "install";
+/// A story of machines of its own, without a tepui at first.
+type Bare = fn(&std::path::Path, &mut Tally) -> Result<()>;
+
+/// By name.
+const BARE: [(&str, Bare); 2] =
+    [("install", stories::install::all), ("upgrade", stories::upgrade::all)];
 
 /// What took time, which is printed, and must have taken at most `limit`.
 pub fn in_time(tally: &mut Tally, what: &str, limit: Duration, took: Result<Duration>) {
@@ -69,21 +74,24 @@ fn main() -> Result<ExitCode> {
     let tepui = PathBuf::from(first).canonicalize()?;
     let mut wanted: Vec<String> = args.collect();
     for name in &wanted {
-        let known: Vec<&str> = [INSTALL].into_iter().chain(stories::ALL.map(|(n, _)| n)).collect();
+        let bare = BARE.map(|(name, _)| name).into_iter();
+        let known: Vec<&str> = bare.chain(stories::ALL.map(|(n, _)| n)).collect();
         anyhow::ensure!(known.contains(&name.as_str()), "no story {name}; there are {known:?}");
     }
     let mut tally = Tally::default();
     let is_all = wanted.is_empty();
-    // Of machines of its own.
-    if is_all || wanted.iter().any(|name| name == INSTALL) {
-        println!("-- {INSTALL}");
-        if let Err(error) = stories::install::all(&tepui, &mut tally) {
-            tally.check(&format!("{INSTALL} goes to its end"), Err(error));
+    for (name, story) in BARE {
+        if !is_all && !wanted.iter().any(|wanted| wanted == name) {
+            continue;
         }
-        wanted.retain(|name| name != INSTALL);
-        if wanted.is_empty() && !is_all {
-            return Ok(tally.end());
+        println!("-- {name}");
+        if let Err(error) = story(&tepui, &mut tally) {
+            tally.check(&format!("{name} goes to its end"), Err(error));
         }
+        wanted.retain(|wanted| wanted != name);
+    }
+    if wanted.is_empty() && !is_all {
+        return Ok(tally.end());
     }
     let began = Instant::now();
     let roles = [Master, Master, Master, Agent, Agent, Agent, PublicAgent];

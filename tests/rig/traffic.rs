@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -21,6 +21,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
+use super::{Tally, cluster::Question, host::within, load::quantile};
+
+/// As long as an answer to a question for a name is good.
+pub const NAME_GOOD: Duration = Duration::from_secs(5);
 /// A request that has no answer by then has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests under way at a time; one more has failed.
@@ -41,6 +45,9 @@ pub struct Way {
     pub headers: String,
     pub addresses: Addresses,
     pub per_second: u64,
+    /// Whether a client that finds nobody at one address, or is left before the first byte of an answer, asks
+    /// at the next.
+    pub goes_on: bool,
 }
 
 /// The addresses requests of a way go to in turn.
@@ -58,6 +65,10 @@ impl Addresses {
         *self.0.lock() = addresses;
     }
 
+    fn len(&self) -> u64 {
+        self.0.lock().len() as u64
+    }
+
     fn turn(&self, n: u64) -> Option<SocketAddr> {
         let addresses = self.0.lock();
         let at = usize::try_from(n).unwrap_or(0).checked_rem(addresses.len())?;
@@ -73,6 +84,8 @@ pub struct Outcome {
     pub n_failed: u64,
     /// Sent once more as the server had closed the connection that was kept, which any client does.
     pub n_again: u64,
+    /// Asked at another address.
+    pub n_elsewhere: u64,
     pub times: Vec<Duration>,
     /// Why and how often.
     pub failures: BTreeMap<String, u64>,
@@ -112,6 +125,7 @@ struct Stream {
     began: Instant,
     kept: parking_lot::Mutex<HashMap<SocketAddr, VecDeque<TcpStream>>>,
     n_again: AtomicU64,
+    n_elsewhere: AtomicU64,
     outcome: parking_lot::Mutex<Outcome>,
 }
 
@@ -119,7 +133,8 @@ impl Stream {
     fn new(way: Way, began: Instant) -> Arc<Self> {
         let outcome = Outcome { name: way.name, ..Outcome::default() };
         let (kept, n_again) = (Default::default(), AtomicU64::default());
-        Arc::new(Self { way, began, kept, n_again, outcome: outcome.into() })
+        let n_elsewhere = AtomicU64::default();
+        Arc::new(Self { way, began, kept, n_again, n_elsewhere, outcome: outcome.into() })
     }
 
     async fn run(self: Arc<Self>, stop: Arc<AtomicBool>) -> Outcome {
@@ -151,7 +166,9 @@ impl Stream {
         let all = u32::try_from(UNDER_WAY_MAX).unwrap_or(u32::MAX);
         let _ = timeout(2 * PATIENCE, slots.acquire_many(all)).await;
         let outcome = std::mem::take(&mut *self.outcome.lock());
-        Outcome { n_again: self.n_again.load(Ordering::Relaxed), ..outcome }
+        let [n_again, n_elsewhere] =
+            [&self.n_again, &self.n_elsewhere].map(|n| n.load(Ordering::Relaxed));
+        Outcome { n_again, n_elsewhere, ..outcome }
     }
 
     fn failed(&self, n: u64, why: String) {
@@ -165,7 +182,22 @@ impl Stream {
     }
 
     async fn request(&self, n: u64) -> io::Result<()> {
-        let address = self.way.addresses.turn(n).ok_or_else(|| io::Error::other("no address"))?;
+        let n_more = if self.way.goes_on { self.way.addresses.len().saturating_sub(1) } else { 0 };
+        for turn in 0..n_more {
+            match self.at(n, turn).await {
+                Err(error) if is_nobody(&error) => {
+                    self.n_elsewhere.fetch_add(1, Ordering::Relaxed);
+                }
+                done => return done,
+            }
+        }
+        self.at(n, n_more).await
+    }
+
+    /// The request at the address of its turn, or at one so many further.
+    async fn at(&self, n: u64, further: u64) -> io::Result<()> {
+        let address = self.way.addresses.turn(n + further);
+        let address = address.ok_or_else(|| io::Error::other("no address"))?;
         let (is_kept, is_slow) =
             (n.is_multiple_of(2), n % SLOW_EVERY == n / SLOW_EVERY % SLOW_EVERY);
         let kept = if is_kept { self.take(address) } else { None };
@@ -230,6 +262,11 @@ fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
+/// Whether nobody was there who has heard the request.
+fn is_nobody(error: &io::Error) -> bool {
+    is_closed(error) || error.kind() == io::ErrorKind::ConnectionRefused
+}
+
 struct Answer {
     status: u16,
     closes: bool,
@@ -252,4 +289,64 @@ fn whole(bytes: &[u8]) -> io::Result<Option<Answer>> {
     };
     let closes = field("connection").is_some_and(|value| value.contains("close"));
     Ok(is_whole.then(|| Answer { status: head.code.unwrap_or(0), closes }))
+}
+
+/// Asks for the name of a service whenever the last answer is no longer good.
+pub struct Asker {
+    stop: Arc<AtomicBool>,
+}
+
+impl Asker {
+    /// Asks these in turn, as a resolver does: the next where one does not answer. The first answer has to come
+    /// within `patience`.
+    pub fn start(
+        questions: Vec<Question>,
+        name: &str,
+        patience: Duration,
+    ) -> Result<(Addresses, Self)> {
+        let ask = {
+            let name = name.to_owned();
+            move || {
+                let mut answers = questions.iter().filter_map(|one| one.services(&name).ok());
+                answers.find(|found| !found.is_empty())
+            }
+        };
+        let first = within(patience, || ask().with_context(|| format!("{name} is not known")))?;
+        let addresses = Addresses::new(first);
+        let (asker, known) = (Self { stop: Arc::default() }, addresses.clone());
+        let stop = asker.stop.clone();
+        thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                thread::sleep(NAME_GOOD);
+                // Without an answer the last one has to do.
+                if let Some(found) = ask() {
+                    known.set(found);
+                }
+            }
+        });
+        Ok((addresses, asker))
+    }
+
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Prints what became of requests; not one may have failed.
+pub fn none_failed(tally: &mut Tally, when: &str, outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        let Outcome { name, n_sent, n_again, n_elsewhere, .. } = outcome;
+        let mut times = outcome.times.clone();
+        let [half, most, all] = [50, 99, 100].map(|share| quantile(&mut times, share));
+        println!(
+            "    {name}: {n_sent} requests, {n_again} once more, {n_elsewhere} elsewhere; median \
+             {half:.1?}, 99 of 100 within {most:.1?}, slowest {all:.1?}"
+        );
+        tally.check(&format!("{when}, not one request fails: {name}"), {
+            let n_answered = outcome.times.len() as u64;
+            let (n_failed, told) = (outcome.n_failed, &outcome.told);
+            let why = format!("{n_failed} failed: {:?}, first {told:#?}", outcome.failures);
+            (n_failed == 0 && n_answered == *n_sent && *n_sent > 0).then_some(()).context(why)
+        });
+    }
 }

@@ -39,12 +39,12 @@ export class World {
     const total = { cpus: big ? 16 : 8, mem_mb: big ? 65536 : 16384, disk_mb: 409600, gpus: i === 3 ? 2 : 0 };
     const id = `${randomUUID()}`;
     this.nodes.set(id, {
-      id, host: `10.0.${i >> 6}.${11 + (i & 63)}`,
+      id, host: `10.0.${i >> 6}.${11 + (i & 63)}`, address: `10.0.${i >> 6}.${11 + (i & 63)}`,
       roles: i === 0 ? ['master', 'agent'] : i === 5 ? ['public_agent'] : ['agent'],
       condition: i === 4 ? 'draining' : 'active', leader: i === 0,
       region: 'eu-1', zone: `eu-1${zone}`, total, ports: '31000-32000',
       attributes: { rack: `r${1 + (i >> 1)}`, disk: i % 2 ? 'ssd' : 'hdd' },
-      version: '0.1.0', registered_at: ago(7200), last_seen_at: now(),
+      version: '0.1.0', level: 5, registered_at: ago(7200), last_seen_at: now(),
     });
   }
 

@@ -24,6 +24,7 @@ use crate::{
 pub struct NodeRow<'a> {
     id: &'a str,
     pub host: &'a str,
+    address: std::net::IpAddr,
     roles: &'static [&'static str],
     pub condition: Standing,
     verdict: Verdict,
@@ -39,6 +40,7 @@ pub struct NodeRow<'a> {
     attributes: BTreeMap<&'a str, String>,
     instances: usize,
     version: &'a str,
+    level: u32,
     registered_at: Iso,
     /// What is set aside for apps that accept the role.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -60,7 +62,6 @@ struct EngineRow {
 pub struct NodeDetail<'a> {
     #[serde(flatten)]
     row: NodeRow<'a>,
-    address: std::net::IpAddr,
     revision: u64,
     tasks: Vec<InstanceRow<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +95,7 @@ pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
     NodeRow {
         id: info.id.as_str(),
         host: &info.hostname,
+        address: info.address,
         roles: match info.kind {
             NodeKind::Agent => &["agent"],
             NodeKind::PublicAgent => &["public_agent"],
@@ -110,6 +112,7 @@ pub fn row<'a>(view: &View<'a>, node: &'a Node) -> NodeRow<'a> {
         attributes: info.attributes.iter().map(|(k, v)| (k.as_str(), v.text())).collect(),
         instances: state.index.by_node.get(&info.id).map_or(0, |i| i.len()),
         version: &info.version,
+        level: info.level,
         registered_at: Iso(node.registered_at),
         reserved: info
             .total
@@ -130,7 +133,6 @@ pub fn detail<'a>(view: &View<'a>, node: &'a Node) -> NodeDetail<'a> {
     let last_seen_at = view.cluster.last_heard(node.id()).map(Iso);
     NodeDetail {
         row: NodeRow { last_seen_at, ..row(view, node) },
-        address: node.info.address,
         revision: view.state.revision,
         tasks: instance::rows(view, instances.into_iter()),
         drain: drain(view.state, node),

@@ -19,11 +19,17 @@ pub enum Cluster {
         after_help = "Examples:\n  tepui cluster install -f config.yaml --preflight   only look whether the hosts are fit\n  tepui cluster install -f config.yaml               again after a failure: goes on where it stopped\n\nWhat each key of the file does: docs/compat/installer.md"
     )]
     Install(Install),
+    /// Bring another build of the program to all nodes, one after the other, without stopping a task
+    #[command(after_help = UPGRADE_HELP)]
+    Upgrade(Upgrade),
     /// Take the nodes of a config.yaml away again, over ssh
     Uninstall(Uninstall),
     /// Write the archive that install.sh works from on a machine without a network
     Archive(Archive),
 }
+
+/// Shown below the help of an upgrade.
+pub const UPGRADE_HELP: &str = "Examples:\n  tepui upgrade -f config.yaml --binary tepui-0.2.0 --dry-run   who would be next\n  tepui upgrade -f config.yaml --binary tepui-0.2.0             again after a failure: goes on where it stopped\n\nMasters that follow come first, then the leading one, agents, public agents. A node that does not come up\ngoes back to the program it ran, and the roll-out stops: docs/upgrade.md";
 
 /// Which hosts, and how they are reached.
 #[derive(Debug, Clone, Args)]
@@ -62,6 +68,36 @@ pub struct Install {
     #[arg(long, value_name = "NAME")]
     pub ignore: Vec<String>,
     /// The hosts have no systemd: start nodes in the background
+    #[arg(long)]
+    pub no_systemd: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Upgrade {
+    #[command(flatten)]
+    pub hosts: Hosts,
+    /// The program the nodes get; this one unless given
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
+    /// Only look, and say in which order it would go; changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Agents at a time; masters are always started one by one
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub batch: usize,
+    /// Public key (age1…) for the backup that is made first, which then goes beside the file; may be repeated
+    #[arg(long, value_name = "KEY")]
+    pub backup_for: Vec<String>,
+    /// Make no backup first
+    #[arg(long, conflicts_with = "backup_for")]
+    pub no_backup: bool,
+    /// Raise the cluster's level in the end: older builds are let in no more
+    #[arg(long)]
+    pub raise_level: bool,
+    /// Go on though a check of this name is bad; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub ignore: Vec<String>,
+    /// The hosts have no systemd
     #[arg(long)]
     pub no_systemd: bool,
 }

@@ -85,6 +85,10 @@ impl Program {
         Ok(Self { bytes, sum })
     }
 
+    pub fn n_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// As it goes over the wire, made once for all hosts.
     pub fn packed(&self) -> io::Result<Vec<u8>> {
         let mut packer = GzEncoder::new(Vec::new(), Compression::fast());

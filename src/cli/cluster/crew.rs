@@ -1,8 +1,13 @@
 //! Work on many hosts at a time, and what became of it.
 
+use std::collections::BTreeMap;
+
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{ssh::Trouble, wanted::Host};
+use super::{board::Board, host::Open, ssh::Trouble, wanted::Host};
+
+/// The hosts that are open.
+pub type Reached<'a> = BTreeMap<Host, Open<'a>>;
 
 /// How it went on all of them, in the order of the hosts.
 pub struct Done<T> {
@@ -30,4 +35,30 @@ pub async fn each<T>(
         }
     }
     done
+}
+
+/// Copies the packed program with this sum to a host, and tells how far it is; how many megabytes it is.
+pub async fn copy(
+    board: &Board<'_>,
+    open: &Open<'_>,
+    (packed, sum): (&[u8], &str),
+) -> Result<f64, Trouble> {
+    let all_mb = packed.len() as f64 / 1e6;
+    board.begin(open.host, format!("copying {all_mb:.0} MB"));
+    let mut told = |n_bytes: usize| {
+        let sent_mb = n_bytes as f64 / 1e6;
+        board.now(open.host, format!("copying {sent_mb:.0} of {all_mb:.0} MB"));
+    };
+    open.copy(packed, sum, &mut told).await?;
+    Ok(all_mb)
+}
+
+/// Removes our files everywhere.
+pub async fn clean(reached: &Reached<'_>, at_once: usize) {
+    let hosts: Vec<Host> = reached.keys().copied().collect();
+    let clean = async |host: Host| {
+        reached[&host].clean().await;
+        Ok(())
+    };
+    each(&hosts, at_once, clean).await;
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, io::Write as _, path::Path, time::Duration};
 
+use base64::Engine as _;
 use serde_json::Value;
 
 use super::{
@@ -25,13 +26,19 @@ const INSTALLER: Duration = Duration::from_secs(10);
 /// What the host says of itself, and of a node that was installed there before.
 const FACTS: &str = r#"
 list=/etc/tepui/installed
-sed -n 's/^roles /roles /p; s/^file \([0-9a-f]*\) \/.*\/bin\/tepui$/program \1/p' "$list" 2>/dev/null
+sed -n '/^roles /p; /^version /p' "$list" 2>/dev/null
 data=$(sed -n 's/^data_dir //p' "$list" 2>/dev/null)
 [ ! -e "${data:-/none}/pki/node.pem" ] || echo 'joined yes'
 pid=$(cat /run/tepui.pid 2>/dev/null)
-if [ "$(cat "/proc/${pid:-none}/comm" 2>/dev/null)" = tepui ] || systemctl is-active --quiet tepui 2>/dev/null; then
-  echo 'runs yes'
+if [ "$(cat "/proc/${pid:-none}/comm" 2>/dev/null)" != tepui ]; then
+  pid=$(systemctl show -p MainPID --value tepui 2>/dev/null)
 fi
+sed -n '/^node /p' "${data:-/none}/health" 2>/dev/null
+# What runs, which a run that was broken off may have left behind what lies there.
+if [ "${pid:-0}" != 0 ]; then
+  echo "runs $(sha256sum <"/proc/$pid/exe" | cut -d' ' -f1)"
+fi
+echo "room $(df -Pk /usr/local | sed -n '2s/.* \([0-9][0-9]*\)  *[0-9][0-9]*% .*/\1/p')"
 echo "clock $(date +%s)"
 "#;
 /// Where our files are there, which only root may look into.
@@ -54,8 +61,16 @@ const BUSY: Duration = Duration::from_secs(60);
 const CLI: &str = r#"
 list=/etc/tepui/installed
 data=$(sed -n 's/^data_dir //p' "$list")
-tepui=$(sed -n 's/^file [0-9a-f]* \(.*\/bin\/tepui\)$/\1/p' "$list")
+tepui=$(sed -n 's/^link \(.*\/bin\/tepui\)$/\1/p; s/^file [0-9a-f]* \(.*\/bin\/tepui\)$/\1/p' "$list")
 set -a; . "$data/client.env"; set +a
+"#;
+
+/// Containers that run there, by the engine that the node works with.
+const CONTAINERS: &str = r#"
+command -v docker >/dev/null || exit 0
+docker=$(sed -n 's/^docker: *\([^# ]*\).*/\1/p' /etc/tepui/tepui.yaml | tail -n 1 | tr -d "\"'")
+DOCKER_HOST=unix://${docker:-/var/run/docker.sock} docker ps --no-trunc --filter label=tepui.instance \
+  --format '{{.ID}} {{.Label "tepui.instance"}}'
 "#;
 
 /// What is the same for all hosts.
@@ -72,11 +87,17 @@ pub struct Facts {
     skew_s: i64,
     /// The roles of the node that was installed there.
     pub roles: Option<String>,
-    /// The SHA-256 of its program.
+    /// The release that was installed.
+    pub version: Option<String>,
+    /// The SHA-256 of the program that runs.
     pub program: Option<String>,
     /// It is a member of a cluster.
     pub joined: bool,
     pub runs: bool,
+    /// The node's id, where its program tells it.
+    pub node: Option<String>,
+    /// Free where programs lie.
+    pub room_kib: u64,
 }
 
 /// An open host.
@@ -130,13 +151,7 @@ impl<'s> Open<'s> {
 
     /// Looks whether the host is fit; what is not, and how to mend it.
     pub async fn preflight(&self) -> Result<(), Trouble> {
-        let role = self.host.role.as_str();
-        let mut bad = Vec::new();
-        if let Some(before) = self.facts.roles.as_deref().filter(|before| *before != role) {
-            bad.push(format!(
-                "role: a node is there already, as {before}; take it away first: install.sh uninstall --purge"
-            ));
-        }
+        let mut bad = self.role_is_another();
         let skew_s = self.facts.skew_s;
         if skew_s.abs() > SKEW_MAX_S && self.terms.wanted.check_time {
             let side = if skew_s > 0 { "ahead of" } else { "behind" };
@@ -152,6 +167,24 @@ impl<'s> Open<'s> {
             bad.extend(self.looked_at().await?);
         }
         if bad.is_empty() { Ok(()) } else { Err(Trouble::Failed(bad)) }
+    }
+
+    /// Looks at a host whose node is to go on: what of the machine is not as it should be.
+    pub async fn preflight_of_a_node(&self) -> Result<(), Trouble> {
+        let mut bad = self.role_is_another();
+        bad.extend(self.looked_at().await?);
+        if bad.is_empty() { Ok(()) } else { Err(Trouble::Failed(bad)) }
+    }
+
+    fn role_is_another(&self) -> Vec<String> {
+        let before = self.facts.roles.as_deref();
+        let before = before.filter(|before| *before != self.host.role.as_str());
+        let text = |before| {
+            format!(
+                "role: a node is there already, as {before}; take it away first: install.sh uninstall --purge"
+            )
+        };
+        before.map(text).into_iter().collect()
     }
 
     /// What `install.sh --check` finds bad there.
@@ -280,6 +313,52 @@ impl<'s> Open<'s> {
         Ok((lines.next().unwrap_or_default(), lines.next()))
     }
 
+    /// Goes back to the program that ran there before the last upgrade.
+    pub async fn back(&self) -> Result<(), Trouble> {
+        let flags = self.flags();
+        let script = format!(
+            "cd {DIR}; echo $$ >busy; sh installer/install.sh back {flags} </dev/null 2>&1"
+        );
+        let outcome = self.link.run(&script, self.terms.wanted.deadline + INSTALLER).await;
+        self.said("back", outcome).map(drop)
+    }
+
+    /// What the program that was copied says it is, run there.
+    pub async fn version_of_copy(&self) -> Result<String, Trouble> {
+        let script = format!("cd {DIR}; timeout 20 {} --version </dev/null 2>&1", bundle::PROGRAM);
+        self.link.run(&script, self.terms.wanted.deadline).await
+    }
+
+    /// What the installed one says it is.
+    pub async fn version_of_program(&self) -> Result<String, Trouble> {
+        self.link.run(&format!("{CLI}\"$tepui\" --version"), self.terms.wanted.deadline).await
+    }
+
+    /// Containers of tasks that run there, each with its instance; none where no command line of Docker is
+    /// there to be asked.
+    pub async fn containers(&self) -> Result<Vec<(String, String)>, Trouble> {
+        let told = self.link.run(CONTAINERS, self.terms.wanted.deadline).await?;
+        let pair = |line: &str| {
+            let (id, instance) = line.split_once(' ')?;
+            Some((id.to_owned(), instance.to_owned()))
+        };
+        Ok(told.lines().filter_map(pair).collect())
+    }
+
+    /// A backup of its cluster for these public keys.
+    pub async fn backup(&self, keys: &[String]) -> Result<Vec<u8>, Trouble> {
+        let keys: Vec<String> = keys.iter().map(|key| format!("--for {}", quoted(key))).collect();
+        // Of a pipe only the end of its last command is known.
+        let script = format!(
+            "{CLI}umask 077; \"$tepui\" backup create -o {DIR}/backup {} --quiet </dev/null && base64 {DIR}/backup",
+            keys.join(" ")
+        );
+        let mut told = self.link.run(&script, self.terms.wanted.deadline).await?;
+        told.retain(|c| !c.is_whitespace());
+        let bytes = base64::engine::general_purpose::STANDARD.decode(told);
+        bytes.map_err(|error| Trouble::Failed(vec![format!("the backup came damaged: {error}")]))
+    }
+
     /// Takes the node away.
     pub async fn uninstall(&self, purge: bool) -> Result<(), Trouble> {
         let purge = if purge { "--purge" } else { "" };
@@ -325,9 +404,11 @@ impl Facts {
             match name {
                 "clock" => facts.skew_s = value.parse().map_or(0, |clock: i64| clock - now_s),
                 "roles" => facts.roles = Some(value.to_owned()),
-                "program" => facts.program = Some(value.to_owned()),
+                "version" => facts.version = Some(value.to_owned()),
                 "joined" => facts.joined = true,
-                "runs" => facts.runs = true,
+                "runs" => (facts.runs, facts.program) = (true, Some(value.to_owned())),
+                "node" => facts.node = Some(value.to_owned()),
+                "room" => facts.room_kib = value.parse().unwrap_or(0),
                 _ => {}
             }
         }
@@ -379,8 +460,13 @@ mod tests {
 
     #[test]
     fn a_host_says_what_is_there() {
-        let facts = Facts::read("clock 1010\nroles master, agent\nprogram ab\njoined yes\n", 1000);
+        let said = "clock 1010\nroles master, agent\nversion 0.1.0\nroom 77\njoined yes\n";
+        let facts = Facts::read(said, 1000);
         assert_eq!((facts.skew_s, facts.joined, facts.runs), (10, true, false));
+        assert_eq!((facts.version.as_deref(), facts.room_kib), (Some("0.1.0"), 77));
+        let running = Facts::read("clock 1000\nruns ab\nnode n-S1\n", 1000);
+        assert_eq!((running.runs, running.program.as_deref()), (true, Some("ab")));
+        assert_eq!(running.node.as_deref(), Some("n-S1"));
         assert_eq!(facts.roles.as_deref(), Some("master, agent"));
         assert_eq!(Facts::read("clock 1000\n", 1000), Facts::default());
     }

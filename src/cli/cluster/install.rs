@@ -5,7 +5,7 @@
 //! each with a token of its own that the first master makes. A host that is done already is left alone, and
 //! what hosts say of themselves decides, so that the same command adds a node, and goes on after a failure.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, time::Duration};
+use std::{net::Ipv4Addr, path::Path, time::Duration};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     board::Board,
     bundle::Program,
-    crew::{self, Done},
+    crew::{self, Done, Reached},
     host::{Open, Terms},
     kept::{Kept, Step},
     ssh::{Ssh, Trouble},
@@ -156,8 +156,6 @@ struct Run<'a> {
     terms: &'a Terms<'a>,
 }
 
-type Reached<'a> = BTreeMap<Host, Open<'a>>;
-
 impl<'a> Run<'a> {
     /// All steps. Nothing is made where only a look was asked for.
     async fn all(&self, ssh: &'a Ssh, program: Option<&Program>) -> Result<Option<Made>, Stopped> {
@@ -167,12 +165,7 @@ impl<'a> Run<'a> {
             (Ok(()), None) => Ok(None),
             (Ok(()), Some(program)) => self.make(&reached, program).await.map(Some),
         };
-        let hosts: Vec<Host> = reached.keys().copied().collect();
-        let clean = async |host: Host| {
-            reached[&host].clean().await;
-            Ok(())
-        };
-        crew::each(&hosts, self.asked.hosts.parallel, clean).await;
+        crew::clean(&reached, self.asked.hosts.parallel).await;
         made
     }
 
@@ -284,14 +277,9 @@ impl<'a> Run<'a> {
         }
         self.board.step(&format!("copying the program to {}", count(hosts.len(), "host")));
         let packed = tokio::task::block_in_place(|| program.packed())?;
-        let all_mb = packed.len() as f64 / 1e6;
         let done = crew::each(hosts, self.asked.hosts.parallel, async |host| {
-            self.board.begin(host, format!("copying {all_mb:.0} MB"));
-            let mut told = |n_bytes: usize| {
-                let sent_mb = n_bytes as f64 / 1e6;
-                self.board.now(host, format!("copying {sent_mb:.0} of {all_mb:.0} MB"));
-            };
-            reached[&host].copy(&packed, &program.sum, &mut told).await?;
+            let copied = crew::copy(self.board, &reached[&host], (&packed, &program.sum));
+            let all_mb = copied.await?;
             self.reached(host, Step::Copied, &program.sum)?;
             self.board.done(host, format!("copied {all_mb:.0} MB"));
             Ok(())

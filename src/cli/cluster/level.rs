@@ -1,5 +1,7 @@
 //! `tepui cluster show|raise`: the masters, and the level that mixed releases work at.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::cli::{
@@ -11,6 +13,8 @@ use crate::cli::{
 };
 
 const PATH: &str = "/tepui/v1/level";
+/// Hosts of one release that are named.
+const HOSTS_SHOWN_MAX: usize = 5;
 
 pub async fn show(cx: &mut Context) -> Outcome {
     let answer = cx.client.get(PATH).await?;
@@ -32,7 +36,33 @@ pub async fn show(cx: &mut Context) -> Outcome {
             field(master, "peers").to_owned(),
         ]);
     }
+    cx.printer.table(&table)?;
+    let nodes = cx.client.get("/tepui/v1/nodes").await?;
+    cx.printer.line("")?;
+    let mut table = Table::new(&["NODES", "RELEASE", "LEVEL", "HOSTS"]);
+    for ((release, level), hosts) in by_release(&nodes) {
+        table.row([hosts.len().to_string(), release, level, named(&hosts)]);
+    }
     Ok(cx.printer.table(&table)?)
+}
+
+/// Hosts by what they run.
+fn by_release(nodes: &Value) -> BTreeMap<(String, String), Vec<&str>> {
+    let mut by_release: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for node in list(nodes, "nodes") {
+        let key = (field(node, "version").to_owned(), number(&node["level"]));
+        by_release.entry(key).or_default().push(field(node, "host"));
+    }
+    by_release
+}
+
+/// The first few, and how many more there are.
+fn named(hosts: &[&str]) -> String {
+    let shown = hosts.iter().take(HOSTS_SHOWN_MAX).copied().collect::<Vec<_>>().join(", ");
+    match hosts.len().saturating_sub(HOSTS_SHOWN_MAX) {
+        0 => shown,
+        n => format!("{shown} and {n} more"),
+    }
 }
 
 fn in_words(answer: &Value) -> String {
@@ -55,5 +85,21 @@ pub async fn raise(cx: &mut Context, yes: bool) -> Outcome {
     match cx.printer.json {
         true => Ok(cx.printer.value(&answer)?),
         false => Ok(cx.printer.note(&in_words(&answer))?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_told_by_what_they_run() {
+        let node = |host: &str, version: &str, level: u32| json!({"host": host, "version": version, "level": level});
+        let nodes =
+            json!({"nodes": [node("a", "0.2.0", 6), node("b", "0.1.0", 5), node("c", "0.2.0", 6)]});
+        let told: Vec<_> = by_release(&nodes).into_iter().collect();
+        let key = |version: &str, level: &str| (version.to_owned(), level.to_owned());
+        assert_eq!(told, [(key("0.1.0", "5"), vec!["b"]), (key("0.2.0", "6"), vec!["a", "c"])]);
+        assert_eq!(named(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
     }
 }

@@ -4,7 +4,7 @@
 //! one, or takes it away, from a machine that reaches all hosts by ssh: `document` reads a config.yaml as
 //! DC/OS knew it, `keys` says what becomes of each of its keys, `wanted` checks it whole, `bundle` packs what
 //! hosts get, `ssh` reaches them, `host` is what is done on one, `kept` what is remembered between runs,
-//! `board` shows how far each is. `install` and `uninstall` go through the steps. What happens on a host is
+//! `board` shows how far each is. `install`, `upgrade` and `uninstall` go through the steps. What happens on a host is
 //! the business of `installer/install.sh`, which is packed into this program.
 
 pub mod keys;
@@ -18,6 +18,7 @@ mod kept;
 mod host;
 mod crew;
 mod install;
+mod upgrade;
 mod uninstall;
 pub mod level;
 
@@ -25,6 +26,7 @@ use super::{args::Archive, error::Outcome, output::Printer};
 
 pub use install::install;
 pub use uninstall::uninstall;
+pub use upgrade::upgrade;
 
 /// `tepui cluster archive`.
 pub fn archive(asked: &Archive, printer: &mut Printer) -> Outcome {

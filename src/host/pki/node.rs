@@ -102,11 +102,11 @@ impl Request {
     /// # Errors
     /// When the certificate is not for this key or does not name a node.
     pub fn complete(self, certificate: Vec<u8>, authority: Vec<u8>) -> Result<Identity, PkiError> {
-        let identity = Identity {
-            certificate: CertificateDer::from(certificate),
-            key: PrivatePkcs8KeyDer::from(self.key.serialize_der()),
-            authority: CertificateDer::from(authority),
-        };
+        let identity = Identity::new(
+            CertificateDer::from(certificate),
+            PrivatePkcs8KeyDer::from(self.key.serialize_der()),
+            CertificateDer::from(authority),
+        );
         if identity.facts()?.key != digest(self.key.der_bytes()) {
             return Err(PkiError::Content("it is for another key".to_owned()));
         }

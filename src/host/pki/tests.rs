@@ -7,10 +7,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
 use crate::{
-    base::{
-        clock::{Clock as _, SystemClock},
-        rng::Rng,
-    },
+    base::{clock::SystemClock, rng::Rng},
     model::{NodeId, credential::Serial},
 };
 

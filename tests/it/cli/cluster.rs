@@ -38,6 +38,8 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
             MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
             1       0.0.5    5      10.0.0.1:443  10.0.0.1:5070
             2       0.0.4    4      10.0.0.2:443  10.0.0.2:5070
+
+            NODES  RELEASE  LEVEL  HOSTS
             exit 0
         "#]],
     )
@@ -76,6 +78,8 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
             MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
             1       0.0.5    5      10.0.0.1:443  10.0.0.1:5070
             2       0.0.5    5      10.0.0.2:443  10.0.0.2:5070
+
+            NODES  RELEASE  LEVEL  HOSTS
             exit 0
         "#]],
     )

@@ -392,7 +392,9 @@ async fn completions_and_versions_need_no_cluster() {
     assert!(text.contains("complete -F _tepui") && text.ends_with("exit 0\n"));
     let version = format!("tepui {}\nexit 0\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(site.run_with("version", "", nowhere).await, version);
-    assert_eq!(site.run_with("--version", "", nowhere).await, version);
+    let release = env!("CARGO_PKG_VERSION");
+    let with_level = format!("tepui {release} (level {})\nexit 0\n", tepui::base::level::LEVEL);
+    assert_eq!(site.run_with("--version", "", nowhere).await, with_level);
 }
 
 #[tokio::test]

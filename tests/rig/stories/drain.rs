@@ -18,8 +18,7 @@ use crate::{
     cluster::{Cluster, PATIENCE},
     host::within,
     in_time,
-    load::quantile,
-    traffic::{Addresses, Outcome, Traffic, Way},
+    traffic::{Addresses, Asker, NAME_GOOD, Traffic, Way, none_failed},
 };
 
 const N: u32 = 6;
@@ -29,8 +28,6 @@ const SHORT: Duration = Duration::from_secs(8);
 const LATE: Duration = Duration::from_secs(2);
 /// Before and after what is looked at.
 const AROUND: Duration = Duration::from_secs(3);
-/// As long as an answer to a question for a name is good.
-const NAME_GOOD: Duration = Duration::from_secs(5);
 
 /// Services with instances on a node that is drained, first with room elsewhere and then without, answer
 /// every request, by the masters' front door and by their names.
@@ -171,46 +168,19 @@ fn door(cluster: &Cluster, name: &'static str, method: &'static str, app: &str, 
         headers: format!("Authorization: token={}\r\n", cluster.token),
         addresses: Addresses::new(routers),
         per_second: rate,
+        goes_on: false,
     }
 }
 
 fn by_name(addresses: Addresses, rate: u64) -> Way {
     let (path, headers) = ("/".to_owned(), String::new());
-    Way { name: "by its name", method: "GET", path, headers, addresses, per_second: rate }
-}
-
-/// Asks for the name of a service whenever the last answer is no longer good.
-struct Asker {
-    stop: Arc<AtomicBool>,
-}
-
-impl Asker {
-    fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
+    let (name, goes_on) = ("by its name", false);
+    Way { name, method: "GET", path, headers, addresses, per_second: rate, goes_on }
 }
 
 fn named(cluster: &Cluster, app: &str) -> Result<(Addresses, Asker)> {
     let name = format!("_{app}.drain._tcp.marathon.mesos.");
-    let question = cluster.question(0)?;
-    let first = within(PATIENCE, || {
-        let found = question.services(&name)?;
-        ensure!(!found.is_empty(), "{name} is not known");
-        Ok(found)
-    })?;
-    let addresses = Addresses::new(first);
-    let (asker, known) = (Asker { stop: Arc::default() }, addresses.clone());
-    let stop = asker.stop.clone();
-    thread::spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            thread::sleep(NAME_GOOD);
-            // Without an answer the last one has to do.
-            if let Ok(found) = question.services(&name) {
-                known.set(found);
-            }
-        }
-    });
-    Ok((addresses, asker))
+    Asker::start(vec![cluster.question(0)?], &name, PATIENCE)
 }
 
 /// The fewest healthy instances of services, as the leader counts.
@@ -256,24 +226,6 @@ impl Least {
 fn ensure_all(least: &[u64], wanted: u64) -> Result<()> {
     ensure!(least.iter().all(|n| (wanted..u64::MAX).contains(n)), "{least:?} of {wanted}");
     Ok(())
-}
-
-fn none_failed(tally: &mut Tally, when: &str, outcomes: &[Outcome]) {
-    for outcome in outcomes {
-        let Outcome { name, n_sent, n_again, .. } = outcome;
-        let mut times = outcome.times.clone();
-        let [half, most, all] = [50, 99, 100].map(|share| quantile(&mut times, share));
-        println!(
-            "    {name}: {n_sent} requests, {n_again} once more; median {half:.1?}, 99 of 100 \
-             within {most:.1?}, slowest {all:.1?}"
-        );
-        tally.check(&format!("{when}, not one request fails: {name}"), {
-            let n_answered = outcome.times.len() as u64;
-            let (n_failed, told) = (outcome.n_failed, &outcome.told);
-            let why = format!("{n_failed} failed: {:?}, first {told:#?}", outcome.failures);
-            (n_failed == 0 && n_answered == *n_sent && *n_sent > 0).then_some(()).context(why)
-        });
-    }
 }
 
 fn drain(cluster: &Cluster, host: &str, asked: Value) -> Result<()> {

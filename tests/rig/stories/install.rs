@@ -5,166 +5,36 @@ use std::{
     collections::BTreeSet,
     fs,
     net::UdpSocket,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    path::Path,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
-use tepui::node::config::NodeRole::{self, Agent, Master};
+use serde_json::json;
+use tepui::node::config::NodeRole::{Agent, Master};
 
 use crate::{
     Tally,
-    host::{Ground, run, within},
+    host::{run, within},
     in_time,
-    machine::Machine,
+    site::Site,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What three masters and three agents may take from nothing, and no single machine longer.
 const FROM_NOTHING: Duration = Duration::from_secs(180);
 
-/// The machines, and the directory of who installs.
-struct Site {
-    machines: Vec<Machine>,
-    dir: PathBuf,
-    tepui: PathBuf,
-    // Removed after the machines.
-    _ground: Ground,
-}
-
-/// How a run of the installer ended.
-struct Ended {
-    code: Option<i32>,
-    said: String,
-    took: Duration,
-}
-
-impl Site {
-    fn new(tepui: &Path) -> Result<Self> {
-        let ground = Ground::lay()?;
-        let dir = ground.dir().join("installer");
-        fs::create_dir_all(&dir)?;
-        let key = dir.join("ssh_key");
-        run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &key.display().to_string()])?;
-        let public = fs::read_to_string(dir.join("ssh_key.pub"))?;
-        // As packages have it.
-        let stripped = dir.join("tepui");
-        let (from, to) = (tepui.display().to_string(), stripped.display().to_string());
-        run("strip", &["-o", &to, &from])?;
-        let roles = [Master, Master, Master, Agent, Agent, Agent, Agent];
-        let mut machines = Vec::new();
-        for (n, role) in (1..).zip(roles) {
-            machines.push(Machine::boot(&ground, n, role, &public)?);
-        }
-        for machine in machines.iter().filter(|machine| machine.host.role == Agent) {
-            machine.start_engine()?;
-        }
-        Ok(Self { machines, dir, tepui: stripped, _ground: ground })
-    }
-
-    /// Lists the first so many machines.
-    fn list(&self, n: usize) -> Result<()> {
-        let of = |role: NodeRole| -> Vec<String> {
-            let listed = self.machines.iter().take(n).filter(|m| m.host.role == role);
-            listed.map(|m| m.host.ip.to_string()).collect()
-        };
-        let config = json!({
-            "cluster_name": "rig",
-            "master_discovery": "static",
-            "exhibitor_storage_backend": "static",
-            "master_list": of(Master),
-            "agent_list": of(Agent),
-            "resolvers": ["9.9.9.9"],
-            "ssh_user": "root",
-            "process_timeout": 60,
-            "log_directory": "logs",
-            "fault_domain_enabled": true,
-            "ip_detect_contents": "#!/bin/sh\nset -- $(ip -4 -o addr show eth0)\necho ${4%/*}",
-            "fault_domain_detect_contents": "#!/bin/sh\n\
-                echo '{\"fault_domain\":{\"region\":{\"name\":\"here\"},\"zone\":{\"name\":\"'$(uname -n)'\"}}}'",
-            "custom_checks": {"node_checks": {
-                "checks": {"alive": {
-                    "description": "the node answers", "cmd": ["pgrep", "-x", "tepui"], "timeout": "5s",
-                }},
-                "poststart": ["alive"],
-            }},
-        });
-        Ok(fs::write(self.dir.join("config.yaml"), serde_json::to_string_pretty(&config)?)?)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let known = format!("UserKnownHostsFile={}", self.dir.join("known_hosts").display());
-        let mut command = Command::new(&self.tepui);
-        command.arg("cluster").args(args).args(["-f", "config.yaml", "--ssh-option", &known]);
-        command.current_dir(&self.dir).stdin(Stdio::null());
-        command
-    }
-
-    fn call(&self, args: &[&str]) -> Result<Ended> {
-        let began = Instant::now();
-        let output = self.command(args).output()?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let said = text(&output.stdout) + &text(&output.stderr);
-        Ok(Ended { code: output.status.code(), said, took: began.elapsed() })
-    }
-
-    fn install(&self, more: &[&str]) -> Result<Ended> {
-        self.call(&[&["install", "--no-systemd"], more].concat())
-    }
-
-    /// What the command line of the first master's node answers.
-    fn ask(&self, command: &str) -> Result<Value> {
-        let script = format!("set -a; . /var/lib/tepui/client.env; tepui {command} --json");
-        Ok(serde_json::from_str(&self.machines[0].shell(&script)?)?)
-    }
-
-    /// Whether so many masters decide and so many agents are active.
-    fn is_whole(&self, n_masters: usize, n_agents: usize) -> Result<()> {
-        let (masters, nodes) = (self.ask("master list")?, self.ask("node list")?);
-        let rows = |told: &Value| told.as_array().cloned().unwrap_or_default();
-        let decide = |row: &&Value| row["part"] == "leads" || row["part"] == "decides";
-        let n = rows(&masters).iter().filter(decide).count();
-        ensure!(n == n_masters, "{n} masters decide: {masters}");
-        let active = rows(&nodes).iter().filter(|row| row["condition"] == "active").count();
-        ensure!(active == n_agents, "{active} agents are active: {nodes}");
-        Ok(())
-    }
-
-    /// The processes of all nodes.
-    fn nodes(&self) -> Vec<String> {
-        let pid = |machine: &Machine| machine.shell("cat /run/tepui.pid 2>/dev/null || echo none");
-        self.machines.iter().map(|machine| pid(machine).unwrap_or_default()).collect()
-    }
-
-    fn own_files(&self) -> Result<Vec<BTreeSet<String>>> {
-        self.machines.iter().map(Machine::own_files).collect()
-    }
-}
-
-impl Ended {
-    fn is(self, code: i32) -> Result<Self> {
-        ensure!(self.code == Some(code), "ended with {:?}:\n{}", self.code, self.said);
-        Ok(self)
-    }
-
-    fn says(self, part: &str) -> Result<Self> {
-        ensure!(self.said.contains(part), "does not say {part:?}:\n{}", self.said);
-        Ok(self)
-    }
-}
-
 /// From nothing to a cluster and back.
 pub fn all(tepui: &Path, tally: &mut Tally) -> Result<()> {
     let began = Instant::now();
-    let site = Site::new(tepui)?;
+    let site = Site::new(tepui, &[Master, Master, Master, Agent, Agent, Agent, Agent])?;
     println!("    seven machines are up after {:.1} s", began.elapsed().as_secs_f64());
     let before = site.own_files()?;
-    site.list(6)?;
+    site.list(6, &json!({}))?;
     unfit(&site, tally, &before)?;
     let ended = site.install(&[])?.is(0).context("the first install")?;
-    print!("{}", indented(&ended.said));
+    print!("{}", ended.indented());
     in_time(tally, "three masters and three agents from nothing", FROM_NOTHING, Ok(ended.took));
     tally.check("all masters decide, all agents are active", site.is_whole(3, 3));
     tally.check("agents stand where their machines say", places(&site));
@@ -174,10 +44,10 @@ pub fn all(tepui: &Path, tally: &mut Tally) -> Result<()> {
     one_more(&site, tally)?;
     let purge = site.call(&["uninstall", "--purge", "--yes"])?.is(0)?;
     println!("    uninstalled after {:.1} s", purge.took.as_secs_f64());
-    tally.check("machines have the files they had", as_before(&site, &before));
+    tally.check("machines have the files they had", site.is_as_before(&before));
     interrupted(&site, tally)?;
     site.call(&["uninstall", "--purge", "--yes"])?.is(0)?;
-    tally.check("machines have the files they had, once more", as_before(&site, &before));
+    tally.check("machines have the files they had, once more", site.is_as_before(&before));
     Ok(())
 }
 
@@ -200,7 +70,7 @@ fn unfit(site: &Site, tally: &mut Tally, before: &[BTreeSet<String>]) -> Result<
     let told = site.install(&[])?.is(1)?.says(&format!("{address} (agent): cannot be reached"));
     tally.check("a machine that is not there is told", told.map(drop));
     site.machines[4].link(true)?;
-    tally.check("nothing was changed anywhere", as_before(site, before));
+    tally.check("nothing was changed anywhere", site.is_as_before(before));
     Ok(())
 }
 
@@ -243,7 +113,7 @@ fn upgrade(site: &Site, tally: &mut Tally) -> Result<()> {
 
 /// One machine more, which is not there at first.
 fn one_more(site: &Site, tally: &mut Tally) -> Result<()> {
-    site.list(7)?;
+    site.list(7, &json!({}))?;
     site.machines[6].link(false)?;
     let nodes = site.nodes();
     let ended = site.install(&["--keep-going"])?.is(1)?.says("cannot be reached");
@@ -305,17 +175,4 @@ fn deploy(site: &Site) -> Result<()> {
         ensure!(running.lines().count() == 1, "{} runs {running:?}", machine.host.name());
     }
     Ok(())
-}
-
-/// Whether no machine has a file more, less or changed.
-fn as_before(site: &Site, before: &[BTreeSet<String>]) -> Result<()> {
-    for (machine, (before, now)) in site.machines.iter().zip(before.iter().zip(site.own_files()?)) {
-        let differ: Vec<_> = before.symmetric_difference(&now).collect();
-        ensure!(differ.is_empty(), "{}: {differ:#?}", machine.host.name());
-    }
-    Ok(())
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    | {line}\n")).collect()
 }

@@ -8,6 +8,7 @@ mod leader;
 mod linear;
 mod split;
 mod swarm;
+pub mod upgrade;
 
 use anyhow::Result;
 

@@ -711,6 +711,8 @@ export interface NodeSummary {
   id: string;
   /** Host name or address. */
   host: string;
+  /** Where its tasks are reached. */
+  address: string;
   roles: ('agent' | 'public_agent')[];
   condition: NodeCondition;
   verdict: Verdict;
@@ -730,14 +732,15 @@ export interface NodeSummary {
   ports: string;
   attributes: Record<string, string>;
   instances: number;
+  /** The release that runs there. */
   version: string;
+  /** The highest level it can do, see `/level`. */
+  level: number;
   registered_at: Time;
 }
 
 export interface Node extends NodeSummary {
   revision: Revision;
-  /** Where its tasks are reached. */
-  address: string;
   last_seen_at?: Time;
   tasks: Instance[];
   drain?: NodeDrain;
