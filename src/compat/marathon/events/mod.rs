@@ -17,7 +17,7 @@ mod translate;
 #[cfg(test)]
 mod tests;
 
-pub use announce::Announcement;
+pub use announce::{Announcement, Request, Told};
 pub use hub::{Event, Full, Hub};
 pub use translate::translate;
 
