@@ -272,7 +272,7 @@ impl Target {
     ) -> Result<i32, String> {
         let argv = match command {
             Command::Shell(text) => ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
-            Command::Args(args) => args.clone(),
+            Command::Args(args) | Command::Exec(args) => args.clone(),
             Command::Image => return Err("the check names no command".to_owned()),
         };
         let id = self.container_id().ok_or_else(|| "the container is gone".to_owned())?;

@@ -15,6 +15,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
+use super::ending;
 use crate::{
     base::clock::{Moment, Timestamp},
     model::{
@@ -26,8 +27,6 @@ use crate::{
     },
 };
 
-/// Time between SIGTERM and SIGKILL unless the spec says otherwise.
-pub const KILL_GRACE: Duration = Duration::from_secs(3);
 /// A container that survives SIGKILL (stuck in the kernel, engine away) is killed again after this.
 const ESCALATE_AGAIN: Duration = Duration::from_secs(10);
 /// An end the leader has not let go of is told again after this.
@@ -119,6 +118,8 @@ pub enum Event {
         message: String,
         error: bool,
     },
+    /// One container of a pod has ended; the others may go on.
+    ContainerEnded(ContainerStatus),
     Exited {
         exit: Exit,
         containers: Vec<ContainerStatus>,
@@ -248,15 +249,9 @@ impl Known {
         self.report.condition.is_terminal()
     }
 
-    /// The longest grace among its containers.
+    /// The time its containers have to end.
     pub fn grace(&self) -> Duration {
-        let asked = self
-            .order
-            .iter()
-            .flat_map(|o| &o.spec.run.containers)
-            .map(|c| c.kill_grace_ms.map_or(KILL_GRACE, Duration::from_millis))
-            .max();
-        asked.unwrap_or(KILL_GRACE)
+        self.order.as_ref().map_or(ending::KILL_GRACE, |order| ending::grace(&order.spec.run))
     }
 
     fn is_unhealthy(&self) -> bool {
@@ -371,6 +366,13 @@ impl Actual {
                 };
                 known.report.message = message;
                 known.report.at = now;
+            }
+            Event::ContainerEnded(status) => {
+                let report = &mut known.report;
+                report.containers.retain(|known| known.name != status.name);
+                report.containers.push(status);
+                report.containers.sort_by(|a, b| a.name.cmp(&b.name));
+                report.at = now;
             }
             Event::Exited { exit, containers } => known.end(exit, containers, now),
             Event::Checked(checked) => {

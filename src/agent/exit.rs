@@ -5,10 +5,13 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::desired::{Exit, Known};
-use crate::model::{
-    container::{Command, ContainerSpec, EnvValue, Limit},
-    instance::OUT_OF_MEMORY,
-    workload::Kind,
+use crate::{
+    base::clock::Timestamp,
+    model::{
+        container::{Command, ContainerSpec, EnvValue, Limit},
+        instance::{Condition, ContainerStatus, OUT_OF_MEMORY},
+        workload::Kind,
+    },
 };
 
 /// A process ended by the kernel's memory killer takes its container along at once, or not at all.
@@ -102,7 +105,7 @@ fn node_hint(spec: Option<&ContainerSpec>) -> String {
 fn texts(spec: &ContainerSpec) -> Vec<&str> {
     match &spec.command {
         Command::Shell(text) => vec![text],
-        Command::Args(args) => args.iter().map(String::as_str).collect(),
+        Command::Args(args) | Command::Exec(args) => args.iter().map(String::as_str).collect(),
         Command::Image => Vec::new(),
     }
 }
@@ -118,6 +121,22 @@ fn is_node(spec: &ContainerSpec) -> bool {
         text.split(|c: char| c.is_whitespace() || ";&|()'\"`".contains(c)).any(name_of)
     };
     is_image || texts(spec).into_iter().any(words)
+}
+
+/// How a container is reported that has ended. Who was told to end did not fail.
+pub fn status(name: &str, exit: &Exit, is_told: bool, now: Timestamp) -> ContainerStatus {
+    let condition = match (is_told, exit.code) {
+        (true, _) => Condition::Killed,
+        (false, Some(0)) => Condition::Finished,
+        (false, _) => Condition::Failed,
+    };
+    ContainerStatus {
+        name: name.to_owned(),
+        condition,
+        since: exit.at.unwrap_or(now).min(now),
+        exit_code: exit.code,
+        message: exit.message.clone(),
+    }
 }
 
 /// The definition of a container by its name within a pod; an app has one only.
@@ -229,6 +248,7 @@ mod tests {
                 privileged: false,
                 parameters: Vec::new(),
                 pull_secret: None,
+                labels: Default::default(),
             });
             assert_eq!(told(&image, 137, true), is_node, "{name}");
         }
@@ -236,5 +256,15 @@ mod tests {
         let options = EnvValue::Text("--max-old-space-size=64".into());
         sized.env.insert("NODE_OPTIONS".into(), options);
         assert!(!told(&sized, 137, true));
+    }
+
+    #[test]
+    fn who_was_told_to_end_did_not_fail() {
+        let exit = |code| Exit { code: Some(code), ..Exit::default() };
+        let condition = |code, told| status("c", &exit(code), told, Timestamp::EPOCH).condition;
+        assert_eq!(condition(0, false), Condition::Finished);
+        assert_eq!(condition(1, false), Condition::Failed);
+        assert_eq!(condition(143, true), Condition::Killed);
+        assert_eq!(condition(0, true), Condition::Killed);
     }
 }

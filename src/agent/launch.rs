@@ -20,9 +20,12 @@ use crate::{
         ContainerPlan, LimitsPlan, MountPlan, NetworkPlan, PublishedPort, Rights,
     },
     model::{
-        container::{Command, ContainerSpec, Engine, IpcMode, Limit, Port, Volume, VolumeSource},
+        container::{
+            Command, ContainerSpec, Engine, IpcMode, Limit, Port, SharedSource, Volume,
+            VolumeSource,
+        },
         link::Order,
-        workload::{Kind, NetworkMode},
+        workload::{Kind, NetworkMode, RunSpec},
     },
 };
 
@@ -35,6 +38,8 @@ pub const LABEL_CONTAINER: &str = "tepui.container";
 pub const LABEL_PLAIN: &str = "tepui.plain";
 /// The name of a pod's infra container; no spec can have it.
 pub const INFRA: &str = "@infra";
+/// Directory of a pod's sandbox that holds its own volumes; no container can have the name.
+pub const SHARED_VOLUMES: &str = "@volumes";
 /// Containers get at least this much memory whatever they ask for, as Mesos gives them.
 const MEMORY_MB_MIN: i64 = 32;
 /// What the command executor of Mesos added to every task's own limits.
@@ -52,6 +57,8 @@ pub struct Site<'a> {
     pub dns_search: &'a [String],
     /// The sandbox of this container.
     pub sandbox: &'a Path,
+    /// The sandbox of the whole instance: of a pod the directory around it.
+    pub pod: &'a Path,
     /// Where the instance's persistent volumes are, whatever the incarnation.
     pub volumes: &'a Path,
     /// User of a plain command by number, with its other groups; `None`: root.
@@ -74,6 +81,8 @@ pub enum BadSpec {
     Seccomp(String),
     #[error("volume '{0}' would lie outside of the sandbox")]
     Outside(String),
+    #[error("the pod has no volume '{0}'")]
+    NoVolume(String),
     #[error("neither image nor command is given")]
     Nothing,
 }
@@ -103,13 +112,8 @@ pub fn launch(
         command,
         tty: container.tty.unwrap_or(false),
         network: network(order, site.infra),
-        limits: limits(container),
-        dns: site.resolver.iter().map(ToString::to_string).collect(),
-        dns_search: site.dns_search.to_vec(),
-        ipc: container.linux.ipc.map(|mode| match mode {
-            IpcMode::Private => "private".to_owned(),
-            IpcMode::ShareParent => "host".to_owned(),
-        }),
+        limits: limits(container, pod_mem(order)),
+        ipc: ipc(container, site),
         shm_bytes: container.linux.shm_mb.map(|mb| u64::from(mb) << 20),
         log_bytes_max: limit::LOG_FILE_BYTES_MAX,
         seccomp: seccomp(container, site)?,
@@ -119,7 +123,12 @@ pub fn launch(
     if matches!(plan.network, NetworkPlan::Bridge | NetworkPlan::Named(_)) {
         plan.published = published(order, container);
     }
-    plan.mounts = mounts(container, site)?;
+    // Names are looked up as its network is set up: by the infra container, where there is one.
+    if site.infra.is_none() {
+        plan.dns = site.resolver.iter().map(ToString::to_string).collect();
+        plan.dns_search = site.dns_search.to_vec();
+    }
+    plan.mounts = mounts(order, container, site)?;
     match &container.image {
         None => plain(&mut plan, site),
         Some(image) => {
@@ -143,6 +152,7 @@ pub fn launch(
 
 /// The container that holds a pod's network: a plain command that sleeps.
 pub fn infra(order: &Order, site: &Site<'_>) -> Launch {
+    let linux = &order.spec.run.shared.linux;
     let published = order.spec.run.containers.iter().flat_map(|c| published(order, c)).collect();
     let mut plan = ContainerPlan {
         name: container_name(order, "infra"),
@@ -153,10 +163,37 @@ pub fn infra(order: &Order, site: &Site<'_>) -> Launch {
         dns_search: site.dns_search.to_vec(),
         published,
         log_bytes_max: limit::LOG_FILE_BYTES_MAX,
+        ipc: Some(match linux.ipc {
+            Some(IpcMode::ShareParent) => "host".to_owned(),
+            Some(IpcMode::Private) | None => "shareable".to_owned(),
+        }),
+        shm_bytes: linux.shm_mb.map(|mb| u64::from(mb) << 20),
         ..ContainerPlan::default()
     };
     plan.working_dir = Some("/".to_owned());
     Launch { plan, is_plain: true, ..Launch::default() }
+}
+
+/// Whether a pod needs a container that holds what the others share.
+pub fn needs_infra(run: &RunSpec) -> bool {
+    let shares = |c: &ContainerSpec| c.linux.ipc == Some(IpcMode::ShareParent);
+    let is_host = run.network_mode() == NetworkMode::Host;
+    run.kind == Kind::Pod && (!is_host || run.containers.iter().any(shares))
+}
+
+/// Whose shared memory a container uses.
+fn ipc(container: &ContainerSpec, site: &Site<'_>) -> Option<String> {
+    Some(match (container.linux.ipc?, site.infra) {
+        (IpcMode::Private, _) => "private".to_owned(),
+        (IpcMode::ShareParent, None) => "host".to_owned(),
+        (IpcMode::ShareParent, Some(infra)) => format!("container:{infra}"),
+    })
+}
+
+/// What each container of a pod may take that has its limits in common.
+fn pod_mem(order: &Order) -> Option<Milli> {
+    let run = &order.spec.run;
+    (run.shared.cgroups == Some(true)).then(|| run.demand().mem)
 }
 
 fn container_name(order: &Order, container: &str) -> String {
@@ -192,7 +229,7 @@ fn command(order: &Order, container: &ContainerSpec) -> Result<(Argv, Argv), Bad
         let arguments = match &container.command {
             Command::Image => String::new(),
             Command::Shell(text) => text.clone(),
-            Command::Args(args) => args.join(" "),
+            Command::Args(args) | Command::Exec(args) => args.join(" "),
         };
         let text = custom_executor(executor, &arguments);
         return Ok(if container.image.is_some() { bypass(&text) } else { (None, shell(&text)) });
@@ -200,9 +237,14 @@ fn command(order: &Order, container: &ContainerSpec) -> Result<(Argv, Argv), Bad
     match (&container.command, container.image.is_some()) {
         (Command::Shell(text), true) => Ok(bypass(text)),
         (Command::Shell(text), false) => Ok((None, shell(text))),
-        (Command::Args(args), _) if !args.is_empty() => Ok((None, Some(args.clone()))),
-        (Command::Args(_) | Command::Image, true) => Ok((None, None)),
-        (Command::Args(_) | Command::Image, false) => Err(BadSpec::Nothing),
+        (Command::Exec(argv), true) if !argv.is_empty() => {
+            Ok((Some(vec![argv[0].clone()]), Some(argv[1..].to_vec())))
+        }
+        (Command::Args(args) | Command::Exec(args), _) if !args.is_empty() => {
+            Ok((None, Some(args.clone())))
+        }
+        (Command::Args(_) | Command::Exec(_) | Command::Image, true) => Ok((None, None)),
+        (Command::Args(_) | Command::Exec(_) | Command::Image, false) => Err(BadSpec::Nothing),
     }
 }
 
@@ -242,8 +284,9 @@ fn published(order: &Order, container: &ContainerSpec) -> Vec<PublishedPort> {
     container.ports.iter().zip(hosts).zip(inside).flat_map(each).collect()
 }
 
-/// CPU shares always, a quota only where a limit is given; memory at least 32 MB.
-fn limits(container: &ContainerSpec) -> LimitsPlan {
+/// CPU shares always, a quota only where a limit is given; memory at least 32 MB. `shared` is what the
+/// whole pod may take.
+fn limits(container: &ContainerSpec, shared: Option<Milli>) -> LimitsPlan {
     let cpus = container.resources.cpus;
     // Saturating: whoever asks for more than there is in the world gets the most there is.
     let shares = (cpus.get().saturating_mul(SHARES_PER_CPU) / 1000).max(SHARES_MIN);
@@ -254,7 +297,7 @@ fn limits(container: &ContainerSpec) -> LimitsPlan {
     let memory = match container.limits.mem {
         Some(Limit::Unlimited) => None,
         Some(Limit::At(mem)) => Some(mem.max(container.resources.mem)),
-        None => Some(container.resources.mem).filter(|m| !m.is_zero()),
+        None => shared.or(Some(container.resources.mem)).filter(|m| !m.is_zero()),
     };
     LimitsPlan {
         cpu_shares: Some(shares),
@@ -300,7 +343,11 @@ fn seccomp(container: &ContainerSpec, site: &Site<'_>) -> Result<Option<String>,
     }
 }
 
-fn mounts(container: &ContainerSpec, site: &Site<'_>) -> Result<Vec<MountPlan>, BadSpec> {
+fn mounts(
+    order: &Order,
+    container: &ContainerSpec,
+    site: &Site<'_>,
+) -> Result<Vec<MountPlan>, BadSpec> {
     let mut mounts = Vec::new();
     if container.image.is_some() {
         mounts.push(MountPlan::Bind {
@@ -311,13 +358,18 @@ fn mounts(container: &ContainerSpec, site: &Site<'_>) -> Result<Vec<MountPlan>, 
         });
     }
     for volume in &container.volumes {
-        mounts.extend(mount(volume, container.image.is_some(), site)?);
+        mounts.extend(mount(order, volume, container.image.is_some(), site)?);
     }
     Ok(mounts)
 }
 
 /// The mount of one volume; `None` where the directory in the sandbox is all there is to it.
-fn mount(volume: &Volume, has_image: bool, site: &Site<'_>) -> Result<Option<MountPlan>, BadSpec> {
+fn mount(
+    order: &Order,
+    volume: &Volume,
+    has_image: bool,
+    site: &Site<'_>,
+) -> Result<Option<MountPlan>, BadSpec> {
     let inside = in_container(&volume.container_path, has_image, site)?;
     let bind = |source: PathBuf| MountPlan::Bind {
         source,
@@ -343,9 +395,23 @@ fn mount(volume: &Volume, has_image: bool, site: &Site<'_>) -> Result<Option<Mou
                 .map(|(k, v)| (k.trim_start_matches("dvdi/").to_owned(), v.clone()))
                 .collect(),
         }),
+        VolumeSource::Shared(name) => Some(bind(shared(order, name, site)?)),
         VolumeSource::Secret(name) if site.secrets.contains_key(name) => None,
         VolumeSource::Secret(name) => return Err(BadSpec::SecretFile(name.clone())),
     })
+}
+
+/// Where on the node a volume of the pod is.
+fn shared(order: &Order, name: &str, site: &Site<'_>) -> Result<PathBuf, BadSpec> {
+    let mut volumes = order.spec.run.shared.volumes.iter();
+    let volume = volumes.find(|volume| volume.name == name);
+    match volume.map(|volume| &volume.source) {
+        Some(SharedSource::Ephemeral) => Ok(site.pod.join(SHARED_VOLUMES).join(name)),
+        Some(SharedSource::Host(path)) if path.starts_with('/') => Ok(path.into()),
+        Some(SharedSource::Host(path)) => below(path, site.pod),
+        Some(SharedSource::Secret(secret)) => Err(BadSpec::SecretFile(secret.clone())),
+        None => Err(BadSpec::NoVolume(name.to_owned())),
+    }
 }
 
 fn driver(options: &BTreeMap<String, String>) -> String {
@@ -366,11 +432,15 @@ fn in_container(path: &str, has_image: bool, site: &Site<'_>) -> Result<String, 
 
 /// `path` below the sandbox, refused when it leaves it.
 pub fn in_sandbox(path: &str, site: &Site<'_>) -> Result<PathBuf, BadSpec> {
+    below(path, site.sandbox)
+}
+
+fn below(path: &str, dir: &Path) -> Result<PathBuf, BadSpec> {
     let relative = Path::new(path);
     let stays = relative
         .components()
         .all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
-    if stays { Ok(site.sandbox.join(relative)) } else { Err(BadSpec::Outside(path.to_owned())) }
+    if stays { Ok(dir.join(relative)) } else { Err(BadSpec::Outside(path.to_owned())) }
 }
 
 #[cfg(test)]
@@ -383,7 +453,7 @@ mod tests {
         container.resources.cpus = Milli::from_f64(1e17);
         container.limits.cpus = Some(Limit::At(Milli::from_f64(1e17)));
         container.limits.mem = Some(Limit::At(Milli::from_f64(1e17)));
-        let plan = limits(&container);
+        let plan = limits(&container, None);
         assert_eq!(plan.cpu_quota_us, Some(i64::MAX));
         assert!(plan.cpu_shares.is_some_and(|shares| shares > 0));
         assert!(plan.memory_bytes.is_some_and(|bytes| bytes > 1 << 50));

@@ -13,7 +13,7 @@
 //! | `check` | probes, each in a task of its own; `command` runs those in a container |
 //! | `runtime` | the seam to what runs containers: the `engine`, or `memory` in tests |
 //! | `machine` | this node: its `accounts`, `ports`, `resolver` |
-//! | `desired`, `launch`, `health`, `exit` | decisions, pure |
+//! | `desired`, `ending`, `launch`, `health`, `exit` | decisions, pure |
 //!
 //! Containers outlive this process: a restarted agent reads its records, lists the engine's
 //! containers by label and goes on. Nothing without a label of our cluster is ever touched.
@@ -28,6 +28,7 @@ use crate::{
 };
 
 pub mod config;
+pub mod ending;
 pub mod desired;
 pub mod runtime;
 pub mod machine;

@@ -18,7 +18,7 @@ use super::{
     config::AgentConfig,
     desired::{Event, Key},
     fetch::{Client, Fetcher},
-    launch::{self, BadSpec, Site},
+    launch::{self, BadSpec, SHARED_VOLUMES, Site},
     machine::accounts::{Account, account},
     metrics::{self, NoStart},
     record::Member,
@@ -36,10 +36,10 @@ use crate::{
     },
     host::docker::{EngineError, images::RegistryLogins},
     model::{
-        container::{ContainerSpec, VolumeSource},
+        container::{ContainerSpec, SharedSource, VolumeSource},
         instance::{Condition, ContainerStatus},
         link::Order,
-        workload::{Kind, NetworkMode},
+        workload::{Kind, NetworkMode, RunSpec},
     },
 };
 
@@ -153,25 +153,32 @@ impl Starter {
         to: &mpsc::Sender<Input>,
         made: &Mutex<Vec<String>>,
     ) -> Result<Event, NotStarted> {
-        let account = self.account_of(order)?;
-        let owner = account.as_ref().map(|a| (a.uid, a.gid));
-        let is_pod = order.spec.run.kind == Kind::Pod;
-        let containers = &order.spec.run.containers;
+        let run = &order.spec.run;
+        let is_pod = run.kind == Kind::Pod;
+        let containers = &run.containers;
+        let accounts = containers.iter().map(|c| self.account_of(run, c));
+        let accounts: Vec<Option<Account>> = accounts.collect::<Result<_, _>>()?;
+        let owners: Vec<Owner> =
+            accounts.iter().map(|a| Some((a.as_ref()?.uid, a.as_ref()?.gid))).collect();
+        let names = containers.iter().map(|c| c.name.as_str()).zip(owners.iter().copied());
         let shape = Shape {
-            containers: containers.iter().filter(|_| is_pod).map(|c| c.name.as_str()).collect(),
-            plain: account.is_some() || containers.iter().any(|c| c.image.is_none()),
-            owner,
+            containers: names.filter(|_| is_pod).collect(),
+            plain: containers.iter().any(|c| c.image.is_none()),
+            owner: owners.first().copied().flatten(),
         };
         let sandbox =
             self.sandboxes.create(&order.spec.id, key, &shape).map_err(NotStarted::Sandbox)?;
-        for name in containers.iter().flat_map(persistent) {
-            self.sandboxes.create_volume(key, name, owner).map_err(NotStarted::Sandbox)?;
+        shared_dirs(&sandbox, run).map_err(NotStarted::Sandbox)?;
+        for (container, owner) in containers.iter().zip(&owners) {
+            for name in persistent(container) {
+                self.sandboxes.create_volume(key, name, *owner).map_err(NotStarted::Sandbox)?;
+            }
         }
 
         let resolver = self.config.resolver.settled().await;
         let volumes = self.sandboxes.volumes(key);
-        let infra = if is_pod && order.spec.run.network_mode() != NetworkMode::Host {
-            let site = Site { resolver, ..self.site(&sandbox, &volumes, None, None) };
+        let infra = if launch::needs_infra(run) {
+            let site = Site { resolver, ..self.site(&sandbox, &sandbox, &volumes) };
             let launch = launch::infra(order, &site);
             let id = self.create(key, &launch, launch::INFRA, to, made).await?;
             self.runtime.start(&id).await.map_err(NotStarted::Start)?;
@@ -179,19 +186,26 @@ impl Starter {
         } else {
             None
         };
-        let mut ids = Vec::new();
-        for container in &order.spec.run.containers {
+        let mut ids = BTreeMap::new();
+        for (container, account) in containers.iter().zip(&accounts) {
+            // Files are fetched for the user that the program will be.
+            let user = run.user_of(container).map(str::to_owned);
+            let container = &ContainerSpec { user, ..container.clone() };
             let dir = container_dir(&sandbox, container, is_pod);
-            let site = self.site(&dir, &volumes, account.as_ref(), infra.as_deref());
-            let site = Site { resolver, ..site };
+            let site = Site {
+                resolver,
+                user: account.as_ref(),
+                infra: infra.as_deref(),
+                ..self.site(&dir, &sandbox, &volumes)
+            };
             let launch = launch::launch(order, container, &site)?;
             let work = Work { key, container, dir: &dir, account: account.as_ref(), to, made };
-            ids.push(self.prepare(work, launch).await?);
+            ids.insert(container.name.clone(), self.prepare(work, launch).await?);
         }
-        for id in &ids {
+        for id in run.starts().filter_map(|container| ids.get(container.name.as_str())) {
             self.runtime.start(id).await.map_err(NotStarted::Start)?;
         }
-        self.started(order, infra.as_ref().or(ids.first())).await
+        self.started(order, infra.as_ref().or(ids.values().next())).await
     }
 
     /// Fetches and creates side by side; what is created from fetched files waits for them.
@@ -287,19 +301,13 @@ impl Starter {
         }
         let containers = match order.spec.run.kind {
             Kind::App => Vec::new(),
-            Kind::Pod => order.spec.run.containers.iter().map(|c| running(&c.name, at)).collect(),
+            Kind::Pod => all_running(&order.spec.run, at),
         };
         let ready = !order.spec.run.has_readiness_checks();
         Ok(Event::Started { at, addresses, containers, ready })
     }
 
-    fn site<'a>(
-        &'a self,
-        sandbox: &'a Path,
-        volumes: &'a Path,
-        user: Option<&'a Account>,
-        infra: Option<&'a str>,
-    ) -> Site<'a> {
+    fn site<'a>(&'a self, sandbox: &'a Path, pod: &'a Path, volumes: &'a Path) -> Site<'a> {
         static NO_SECRETS: BTreeMap<String, String> = BTreeMap::new();
         Site {
             cluster: &self.config.cluster,
@@ -309,19 +317,25 @@ impl Starter {
             resolver: None,
             dns_search: &self.config.dns_search,
             sandbox,
+            pod,
             volumes,
-            user,
+            user: None,
             secrets: &NO_SECRETS,
-            infra,
+            infra: None,
             seccomp: &self.seccomp,
         }
     }
 
-    /// The node's user behind a workload of plain commands; images bring their own.
-    fn account_of(&self, order: &Order) -> Result<Option<Account>, NotStarted> {
-        let plain = order.spec.run.containers.iter().find(|c| c.image.is_none());
-        let Some(container) = plain else { return Ok(None) };
-        let name = container.user.as_deref().or(self.config.default_user.as_deref());
+    /// The node's user behind a plain command; images bring their own.
+    fn account_of(
+        &self,
+        run: &RunSpec,
+        container: &ContainerSpec,
+    ) -> Result<Option<Account>, NotStarted> {
+        if container.image.is_some() {
+            return Ok(None);
+        }
+        let name = run.user_of(container).or(self.config.default_user.as_deref());
         name.map(account).transpose().map_err(NotStarted::User)
     }
 }
@@ -354,21 +368,44 @@ fn who(container: &ContainerSpec) -> String {
     format!("{kind} {}", container.user.as_deref().unwrap_or(""))
 }
 
-fn running(name: &str, at: Timestamp) -> ContainerStatus {
-    ContainerStatus {
-        name: name.to_owned(),
+/// The containers of a pod that has just been started.
+pub fn all_running(run: &RunSpec, at: Timestamp) -> Vec<ContainerStatus> {
+    let running = |c: &ContainerSpec| ContainerStatus {
+        name: c.name.clone(),
         condition: Condition::Running,
         since: at,
         exit_code: None,
         message: String::new(),
+    };
+    run.containers.iter().map(running).collect()
+}
+
+/// Makes the directories of the volumes that a pod's containers share. Each container may write there,
+/// whoever its program is; nobody else gets below the directory around them.
+fn shared_dirs(sandbox: &Path, run: &RunSpec) -> io::Result<()> {
+    let sandbox = Dir::open(sandbox)?;
+    for volume in &run.shared.volumes {
+        match &volume.source {
+            SharedSource::Ephemeral => {
+                let (around, _) = sandbox.make_dirs(Path::new(SHARED_VOLUMES), 0o700, None)?;
+                around.make_dirs(Path::new(&volume.name), 0o777, None)?;
+            }
+            SharedSource::Host(path) if beneath::stays(Path::new(path)) => {
+                sandbox.make_dirs(Path::new(path), 0o777, None)?;
+            }
+            SharedSource::Host(_) | SharedSource::Secret(_) => {}
+        }
     }
+    Ok(())
 }
 
 /// Volumes that live in the sandbox, by their paths there, and whether they may be files.
 fn relative_volumes(container: &ContainerSpec) -> impl Iterator<Item = (&Path, bool)> {
     let relative = container.volumes.iter().filter_map(|volume| match &volume.source {
         VolumeSource::Host(path) => Some((Path::new(path), true)),
-        VolumeSource::Persistent(_) => Some((Path::new(&volume.container_path), false)),
+        VolumeSource::Persistent(_) | VolumeSource::Shared(_) => {
+            Some((Path::new(&volume.container_path), false))
+        }
         VolumeSource::External { .. } | VolumeSource::Secret(_) => None,
     });
     relative.filter(|(path, _)| beneath::stays(path))

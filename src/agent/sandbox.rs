@@ -59,9 +59,10 @@ const OPEN: u32 = 0o755;
 #[derive(Clone, Debug, Default)]
 pub struct Shape<'a> {
     /// A pod's containers, which have a directory each; empty for an app.
-    pub containers: Vec<&'a str>,
+    pub containers: Vec<(&'a str, Owner)>,
     /// Some container works on the node's root, so its user must get to the sandbox by its path.
     pub plain: bool,
+    /// Of an app's sandbox.
     pub owner: Owner,
 }
 
@@ -151,22 +152,22 @@ impl Sandboxes {
         let sandbox = make(&dir, PASSED)?;
         let mode = if shape.plain { MEMBERS } else { OPEN };
         let both = match &shape.containers[..] {
-            [] => vec![(sandbox, output)],
+            [] => vec![(sandbox, output, shape.owner)],
             names => {
                 let mut both = Vec::new();
-                for name in names.iter().map(Path::new) {
+                for (name, owner) in names.iter().map(|(name, owner)| (Path::new(name), *owner)) {
                     let written = output.make_dirs(name, CLOSED, None)?.0;
-                    both.push((sandbox.make_dirs(name, mode, None)?.0, written));
+                    both.push((sandbox.make_dirs(name, mode, None)?.0, written, owner));
                 }
                 both
             }
         };
-        for (task_dir, written) in both {
-            task_dir.own(shape.owner)?;
+        for (task_dir, written, owner) in both {
+            task_dir.own(owner)?;
             task_dir.set_mode(mode)?;
             // Asked for from now on, they are what the agent writes and nothing else.
             for name in ["stdout", "stderr"] {
-                written.append(Path::new(name), 0o644, shape.owner)?;
+                written.append(Path::new(name), 0o644, owner)?;
             }
         }
         Ok(dir)

@@ -39,7 +39,8 @@ const AGENT_GONE_MAX: Duration = Duration::from_secs(30);
 pub async fn log(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let found = tasks::find(&api, call.param("id")).await?;
     let query = call.query();
-    let path = files::relative(query.get("file").unwrap_or("stdout"))?;
+    let file = files::relative(query.get("file").unwrap_or("stdout"))?;
+    let path = of_container(&found, file);
     let offset = files::number(&query, "offset")?.unwrap_or(0);
     if query.flag("follow") {
         let resume = call.header(LAST_EVENT_ID).and_then(|id| id.parse::<i64>().ok());
@@ -50,6 +51,13 @@ pub async fn log(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let piece =
         files::read(&api, &found, &path, offset, u32::try_from(wanted).unwrap_or(CHUNK_BYTES));
     Ok(reply::json(StatusCode::OK, &files::chunk(&piece.await?, true)))
+}
+
+/// Where a file of a task is in its instance's sandbox: a pod's containers have a directory each.
+fn of_container(task: &Located, file: String) -> String {
+    let container = &task.container;
+    let is_inside = file.split('/').next() == Some(container);
+    if container.is_empty() || is_inside { file } else { format!("{container}/{file}") }
 }
 
 /// Streams `path` from `offset` (negative: from the end). Fails before the stream begins when the

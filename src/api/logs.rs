@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::{context::Api, files, tasks, view::instance};
 use crate::{
     base::{clock::Timestamp, pattern::Pattern},
-    core::State,
+    core::{State, env::task_id},
     http::{Call, Response, error::ApiError, query::Query, reply},
     model::{AppId, Instance},
 };
@@ -134,12 +134,12 @@ fn sources(state: &State, of: &str, asked: &Asked) -> Result<Vec<Source>, ApiErr
         let mut instances: Vec<&Arc<Instance>> = state.instances_of(&app).collect();
         instances.sort_by(|a, b| instance::by_age(a, b));
         for instance in instances {
-            ids.extend(attempts(instance, asked.previous));
+            ids.extend(attempts(state, instance, asked.previous));
         }
     } else {
         tasks::locate(state, of)?;
         match state.instances.get(of) {
-            Some(instance) => ids.extend(attempts(instance, asked.previous)),
+            Some(instance) => ids.extend(attempts(state, instance, asked.previous)),
             None => ids.push(of.to_owned()),
         }
     }
@@ -161,11 +161,16 @@ fn sources(state: &State, of: &str, asked: &Asked) -> Result<Vec<Source>, ApiErr
     Ok(streams.take(STREAMS_MAX).collect())
 }
 
-/// The task ids of an instance's present attempt and, when they are wanted, of those before.
-fn attempts(instance: &Instance, previous: bool) -> Vec<String> {
+/// The task ids of an instance's present attempt and, when they are wanted, of those before; of a pod of
+/// all its containers.
+fn attempts(state: &State, instance: &Instance, previous: bool) -> Vec<String> {
     let last = instance.incarnation;
     let first = if previous { last.saturating_sub(PREVIOUS_MAX).max(1) } else { last.max(1) };
-    let now = instance.task_id("");
-    let Some((stem, _)) = now.rsplit_once('.') else { return Vec::new() };
-    (first..=last).rev().map(|number| format!("{stem}.{number}")).collect()
+    let spec = state.spec_of(instance);
+    let names: Vec<&str> = match spec {
+        Some(spec) => spec.run.containers.iter().map(|c| c.name.as_str()).collect(),
+        None => vec![""],
+    };
+    let ids = |number: u32| names.iter().map(move |name| task_id(&instance.id, name, number));
+    (first..=last).rev().flat_map(ids).collect()
 }

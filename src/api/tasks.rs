@@ -51,8 +51,13 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
     let found = locate(&state, call.param("id"))?;
     let instance = state.instances.get(&found.instance).ok_or_else(|| no_such(&call))?;
     let view = api.view(&state);
-    let rows = instance::rows(&view, std::iter::once(instance));
-    Ok(reply::json(StatusCode::OK, &rows[0]))
+    let row = instance::rows(&view, std::iter::once(instance)).into_iter().next();
+    let named = (!found.container.is_empty()).then(|| instance.task_id(&found.container));
+    let row = row.map(|row| match named {
+        Some(task) => row.of_container(task),
+        None => row,
+    });
+    Ok(reply::json(StatusCode::OK, &row))
 }
 
 /// The task named by a path, or 404.

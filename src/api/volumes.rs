@@ -99,7 +99,7 @@ fn row<'a>(instance: &'a Instance, volume: &'a Volume) -> Option<Row<'a>> {
             row.driver = Some(provider);
             row.size_mb = size_gib.map(|gib| gib.saturating_mul(1024));
         }
-        VolumeSource::Host(_) | VolumeSource::Secret(_) => return None,
+        VolumeSource::Host(_) | VolumeSource::Secret(_) | VolumeSource::Shared(_) => return None,
     }
     Some(row)
 }

@@ -138,7 +138,7 @@ async fn show(cx: &mut Context, app: &str, definition: bool) -> Outcome {
 }
 
 async fn scale(cx: &mut Context, app: &str, instances: u32, change: &Change) -> Outcome {
-    must_exist(cx, app).await?;
+    must_be_app(cx, app).await?;
     let path = format!("{MARATHON}/apps{}?force={}", app_path(app)?, change.force);
     let ask = Ask::new(Method::PUT, path).json(&json!({ "instances": instances }));
     let result = cx.client.json(ask).await?;
@@ -146,14 +146,14 @@ async fn scale(cx: &mut Context, app: &str, instances: u32, change: &Change) -> 
 }
 
 async fn restart(cx: &mut Context, app: &str, change: &Change) -> Outcome {
-    must_exist(cx, app).await?;
+    must_be_app(cx, app).await?;
     let path = format!("{MARATHON}/apps{}/restart?force={}", app_path(app)?, change.force);
     let result = cx.client.json(Ask::post(path).json(&json!({}))).await?;
     wait::for_change(cx, &result, change, &[app], &format!("{app} restarts")).await
 }
 
 async fn remove(cx: &mut Context, app: &str, yes: bool, change: &Change) -> Outcome {
-    let shown = must_exist(cx, app).await?;
+    let shown = must_be_app(cx, app).await?;
     if !yes {
         let running = shown["instances"]["running"].as_u64().unwrap_or(0);
         let running = count(usize::try_from(running).unwrap_or(0), "running instance");
@@ -192,7 +192,7 @@ fn lost_with(app: &Value) -> String {
 /// The deployments that work on this app and on nothing else. An app that never came up would be
 /// held by its own first deployment for ever; removing it ends that anyway. Empty as soon as one
 /// works on other apps too: those are not ours to stop.
-async fn own_deployments(cx: &mut Context, app: &Value) -> Outcome<Vec<String>> {
+pub async fn own_deployments(cx: &mut Context, app: &Value) -> Outcome<Vec<String>> {
     let holding: Vec<&str> = list(app, "deployments").filter_map(Value::as_str).collect();
     if holding.is_empty() {
         return Ok(Vec::new());
@@ -204,6 +204,16 @@ async fn own_deployments(cx: &mut Context, app: &Value) -> Outcome<Vec<String>> 
     };
     let own = holding.iter().all(|id| is_own(id));
     Ok(if own { holding.into_iter().map(str::to_owned).collect() } else { Vec::new() })
+}
+
+/// As `must_exist`, of a change that pods have a command of their own for.
+async fn must_be_app(cx: &mut Context, app: &str) -> Outcome<Value> {
+    let shown = must_exist(cx, app).await?;
+    if field(&shown, "kind") != "pod" {
+        return Ok(shown);
+    }
+    let error = CliError::usage(format!("{} is a pod, not an app", field(&shown, "id")));
+    Err(error.hint("tepui pod does the same for pods"))
 }
 
 /// The app, or "not found" with names that look alike.

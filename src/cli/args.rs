@@ -8,6 +8,7 @@ mod backup;
 mod cluster;
 mod history;
 mod master;
+mod pod;
 mod task;
 mod volume;
 mod watch;
@@ -16,6 +17,7 @@ pub use backup::{Backup, Lock, Open};
 pub use cluster::{Archive, Cluster, Hosts, Install, Uninstall, Upgrade};
 pub use history::{Format, History};
 pub use master::{ForWhom, Master, Token};
+pub use pod::Pod;
 pub use task::Task;
 pub use volume::Volume;
 pub use watch::Watch;
@@ -98,6 +100,9 @@ pub enum Command {
     /// Apps: what is wanted and what runs
     #[command(subcommand)]
     App(App),
+    /// Pods: several containers that live together
+    #[command(subcommand)]
+    Pod(Pod),
     /// Tasks: single instances of apps
     #[command(subcommand)]
     Task(Task),

@@ -111,6 +111,16 @@ impl Client {
         })
     }
 
+    /// The answer as JSON, with one of its headers.
+    pub async fn json_with(&self, ask: Ask, header: &str) -> Outcome<(Value, Option<String>)> {
+        let answer = self.open(ask.header("accept-encoding", "gzip")).await?;
+        let told = answer.headers().get(header).and_then(|value| value.to_str().ok());
+        let told = told.map(str::to_owned);
+        let bytes = read(answer).await?;
+        // What was accepted stays so, whatever is said of it.
+        Ok((serde_json::from_slice(&bytes).unwrap_or(Value::Null), told))
+    }
+
     /// GET as JSON.
     pub async fn get(&self, path: impl Into<String>) -> Outcome<Value> {
         self.json(Ask::get(path)).await

@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::{
     editor,
     error::{CliError, Outcome},
-    foreign, group, keys,
+    foreign, group,
+    keys::Unknown,
 };
 
 /// A text with definitions.
@@ -40,6 +41,40 @@ pub type Place = (usize, usize);
 impl Source {
     /// Reads every definition of a text.
     pub fn parse(name: &str, text: &str) -> Outcome<(Self, Vec<Definition>)> {
+        let (source, definitions) = Self::read(name, text)?;
+        let mut apps = Vec::new();
+        for definition in definitions {
+            source.expect_app_or_group(&definition)?;
+            match group::is_group(&definition.app) {
+                true => apps.extend(source.apps_of(definition)?),
+                false => apps.push(definition),
+            }
+        }
+        if apps.is_empty() {
+            return Err(CliError::usage(format!("{name}: there is no app in it")));
+        }
+        Ok((source, apps))
+    }
+
+    /// The pods of a text.
+    pub fn parse_pods(name: &str, text: &str) -> Outcome<(Self, Vec<Definition>)> {
+        let (source, pods) = Self::read(name, text)?;
+        for pod in &pods {
+            let is_pod = pod.app.get("containers").is_some_and(Value::is_array);
+            if !(is_pod && pod.app.get("id").is_some_and(Value::is_string)) {
+                let place = source.place_text(pod, "");
+                let error = CliError::usage(format!("{place}: this is no definition of a pod"));
+                let hint = "a pod has an id and containers; apps are deployed by: tepui app deploy";
+                return Err(error.hint(hint));
+            }
+        }
+        if pods.is_empty() {
+            return Err(CliError::usage(format!("{name}: there is no pod in it")));
+        }
+        Ok((source, pods))
+    }
+
+    fn read(name: &str, text: &str) -> Outcome<(Self, Vec<Definition>)> {
         let text = editor::tidy(text);
         let json = text.trim_start().starts_with(['{', '[']);
         let source = Self { name: name.to_owned(), text, json };
@@ -56,18 +91,7 @@ impl Source {
                 app => definitions.push(at(app, Vec::new())),
             }
         }
-        let mut apps = Vec::new();
-        for definition in definitions {
-            source.expect_app_or_group(&definition)?;
-            match group::is_group(&definition.app) {
-                true => apps.extend(source.apps_of(definition)?),
-                false => apps.push(definition),
-            }
-        }
-        if apps.is_empty() {
-            return Err(CliError::usage(format!("{name}: there is no app in it")));
-        }
-        Ok((source, apps))
+        Ok((source, definitions))
     }
 
     fn documents(&self) -> Outcome<Vec<Value>> {
@@ -133,17 +157,21 @@ impl Source {
     }
 
     /// Refuses keys nobody would look at.
-    pub fn expect_known_keys(&self, definitions: &[Definition]) -> Outcome {
+    pub fn expect_known_keys(
+        &self,
+        definitions: &[Definition],
+        (what, keys_of): (&str, fn(&Value) -> Vec<Unknown>),
+    ) -> Outcome {
         let mut details = Vec::new();
         for definition in definitions {
-            for unknown in keys::of_app(&definition.app) {
+            for unknown in keys_of(&definition.app) {
                 let place = match self.seek(definition, &unknown.path, true) {
                     Some((line, _)) => format!("{}:{line}", self.name),
                     None => self.name.clone(),
                 };
                 let instead = unknown.instead.map(|i| format!("; did you mean {i}?"));
                 let instead = instead.unwrap_or_default();
-                details.push(format!("{place}  {} is no key of an app{instead}", unknown.key));
+                details.push(format!("{place}  {} is no key of {what}{instead}", unknown.key));
             }
         }
         if details.is_empty() {

@@ -26,7 +26,7 @@ pub async fn run(cx: &mut Context, file: &str, allow_unknown: bool, change: &Cha
     let name = if file == "-" { "standard input" } else { file };
     let (source, definitions) = Source::parse(name, &text)?;
     if !allow_unknown {
-        source.expect_known_keys(&definitions)?;
+        source.expect_known_keys(&definitions, ("an app", keys::of_app))?;
     }
     let result = cx.client.json(request(&definitions, change.force)?).await;
     let result = result.map_err(|error| error.located(&source, &definitions))?;
@@ -65,7 +65,8 @@ pub fn definition_of(shown: &Value) -> Value {
     Value::Object(kept.map(|(k, v)| (k.clone(), v.clone())).collect::<Map<_, _>>())
 }
 
-fn read(cx: &mut Context, file: &str) -> Outcome<String> {
+/// A file's text.
+pub fn read(cx: &mut Context, file: &str) -> Outcome<String> {
     let mut bytes = Vec::new();
     let unreadable = |error: std::io::Error| {
         let error = CliError::usage(format!("{file}: {error}"));
@@ -87,7 +88,7 @@ fn read(cx: &mut Context, file: &str) -> Outcome<String> {
 
 impl CliError {
     /// Turns Marathon's findings (`details`) into lines that name the place in the file.
-    fn located(mut self, source: &Source, definitions: &[Definition]) -> Self {
+    pub fn located(mut self, source: &Source, definitions: &[Definition]) -> Self {
         let Some(body) = self.body.take() else { return self };
         if self.status == Some(422) {
             // The dialect says "Invalid JSON" also of YAML; the findings below say what it means.

@@ -30,8 +30,8 @@ pub fn recognise(document: &Value) -> Option<Foreign> {
         return told(what, details, "write each service as an app, several to a file with ---");
     }
     if fields.get("containers").is_some_and(Value::is_array) {
-        let what = "this is a pod, and pods are not part of tepui yet";
-        return told(what, Vec::new(), "write each of its containers as an app of its own");
+        let hint = "pods are deployed by: tepui pod deploy FILE";
+        return told("this is a pod, not an app", Vec::new(), hint);
     }
     if fields.get("run").is_some_and(Value::is_object) {
         let what = "this is a job, and jobs are not part of tepui yet";

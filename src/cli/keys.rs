@@ -3,6 +3,8 @@
 //! The server ignores what it does not know, as the original did; a misspelt `cpu:` would run with
 //! the default and nobody would see. So the command line looks before it sends.
 
+mod pod;
+
 use serde_json::{Map, Value};
 
 use crate::base::alike;
@@ -243,6 +245,11 @@ pub fn of_app(app: &Value) -> Vec<Unknown> {
     unknown(&APP, app)
 }
 
+/// Every unknown key of a pod's definition.
+pub fn of_pod(pod: &Value) -> Vec<Unknown> {
+    unknown(&pod::POD, pod)
+}
+
 /// Every unknown key of a group itself; its apps and groups are looked at one by one.
 pub fn of_group_alone(group: &Value) -> Vec<Unknown> {
     let mut alone = group.clone();
@@ -293,7 +300,8 @@ fn is_comment(key: &str) -> bool {
 
 /// A word of another system, a misspelt key that is not there yet, or a key that belongs elsewhere.
 fn instead(shape: &Shape, key: &str, there: &Map<String, Value>, top: bool) -> Option<String> {
-    let elsewhere = ELSEWHERE.iter().find(|(word, _)| top && *word == key);
+    let is_pod = std::ptr::eq(shape, &pod::POD);
+    let elsewhere = ELSEWHERE.iter().find(|(word, _)| top && !is_pod && *word == key);
     if let Some((_, instead)) = elsewhere {
         return Some((*instead).to_owned());
     }
@@ -368,6 +376,7 @@ mod tests {
         }
         let mut known = BTreeSet::new();
         collect(&GROUP, &mut known);
+        collect(&pod::POD, &mut known);
         let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/src/compat/marathon/spec");
         let asked = r#"(?:opt|opt_with|need|defined|seconds|number|text|least|fraction|get)\((?:&o, )?"([A-Za-z0-9]+)""#;
         let asked = regex::Regex::new(asked).unwrap();

@@ -35,6 +35,7 @@ const FOLLOWED_MAX: usize = 50;
 pub async fn run(cx: &mut Context, log: Log) -> Outcome {
     let found = tasks::of_target(cx, &log.target).await?;
     let is_app = found.len() != 1 || field(&found[0], "app_id") == log.target;
+    let found = if is_app { tasks::by_container(found) } else { found };
     if log.searches() {
         return searched(cx, &log, &found, is_app).await;
     }
@@ -126,7 +127,11 @@ fn prefix(task: &Value, several: bool) -> String {
     }
     let id = field(task, "id");
     let short = id.rsplit_once("instance-").map_or(id, |(_, uuid)| uuid);
-    format!("[{} {}] ", field(task, "host"), short.get(..8).unwrap_or(short))
+    let short = short.get(..8).unwrap_or(short);
+    match field(task, "container") {
+        "" => format!("[{} {short}] ", field(task, "host")),
+        container => format!("[{} {short} {container}] ", field(task, "host")),
+    }
 }
 
 /// The end of a file.
@@ -309,8 +314,9 @@ async fn instances(client: &Client, app: &str) -> Outcome<Option<BTreeMap<String
     let path = format!("/tepui/v1/apps{}", super::client::app_path(app)?);
     match client.get(path).await {
         Ok(app) => {
-            let tasks = list(&app, "tasks").filter(|t| may_write(t));
-            Ok(Some(tasks.map(|t| (tasks::id(t).to_owned(), t.clone())).collect()))
+            let all = tasks::by_container(list(&app, "tasks").cloned().collect());
+            let tasks = all.into_iter().filter(may_write);
+            Ok(Some(tasks.map(|t| (tasks::id(&t).to_owned(), t)).collect()))
         }
         Err(error) if error.status == Some(404) => Ok(None),
         // Out of reach for a moment; the streams themselves notice when it lasts.

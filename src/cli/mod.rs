@@ -24,6 +24,7 @@ mod foreign;
 mod keys;
 mod editor;
 mod apps;
+mod pods;
 mod deploy;
 mod wait;
 mod tasks;

@@ -181,6 +181,7 @@ fn sink() -> Box<dyn Write + Send> {
 async fn dispatch(cx: &mut Context, command: Command) -> Outcome<u8> {
     match command {
         Command::App(app) => apps::run(cx, app).await?,
+        Command::Pod(pod) => pods::run(cx, pod).await?,
         Command::Task(task) => tasks::run(cx, task).await?,
         Command::Node(NodeCommand { verb: Some(verb), .. }) => nodes::run(cx, verb).await?,
         Command::Cluster(Cluster::Show) => cluster::level::show(cx).await?,

@@ -152,6 +152,25 @@ async fn kill(cx: &mut Context, names: Vec<String>, scale: bool, wipe: bool) -> 
     }
 }
 
+/// Tasks with one entry for each container: a pod's have an id and an output each.
+pub fn by_container(tasks: Vec<Value>) -> Vec<Value> {
+    let each = |task: Value| -> Vec<Value> {
+        let containers: Vec<Value> = list(&task, "containers").cloned().collect();
+        if containers.is_empty() {
+            return vec![task];
+        }
+        let of = |container: Value| {
+            let mut one = task.clone();
+            one["task_id"] = container["task_id"].clone();
+            one["condition"] = container["condition"].clone();
+            one["container"] = container["name"].clone();
+            one
+        };
+        containers.into_iter().map(of).collect()
+    };
+    tasks.into_iter().flat_map(each).collect()
+}
+
 /// The one task a name means: a task id, an instance id, or a beginning of one, also of the
 /// instance's own number, which logs and the page show.
 pub async fn one(cx: &mut Context, name: &str) -> Outcome<Value> {

@@ -59,7 +59,8 @@ pub fn of_task(
     at: &Surroundings<'_>,
 ) -> Result<BTreeMap<String, String>, SecretMissing> {
     let mut own = BTreeMap::new();
-    for (name, value) in &container.env {
+    // Of a pod's variables the container's own win.
+    for (name, value) in order.spec.run.shared.env.iter().chain(&container.env) {
         let value =
             match value {
                 EnvValue::Text(text) => text.clone(),

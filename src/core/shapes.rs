@@ -33,6 +33,7 @@ message!(TaskFailure {
     6: node,
     7: at,
     8: version,
+    9: started_at,
 });
 message!(Past { 1: revision, 2: version, 3: apps, 4: groups, 5: n_bytes });
 message!(Delay { 1: config, 2: delay_ms, 3: failed_at, 4: until, 5: n_failures, 6: first_at });

@@ -98,6 +98,8 @@ pub struct TaskFailure {
     pub at: Timestamp,
     /// Version of the spec the task was made from.
     pub version: Timestamp,
+    /// When it had begun to run, of a pod.
+    pub started_at: Option<Timestamp>,
 }
 
 impl State {

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::resource::Scalars;
 use crate::base::units::Milli;
 
+/// A container with this label, set to `true`, starts before the others of its pod and is ended after them.
+pub const SIDECAR: &str = "tepui.sidecar";
+
 /// What runs in one container.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ContainerSpec {
@@ -31,6 +34,15 @@ pub struct ContainerSpec {
     /// Time between SIGTERM and SIGKILL, milliseconds; `None` is the agent's default (3 s).
     pub kill_grace_ms: Option<u64>,
     pub linux: LinuxInfo,
+    /// Of a pod's container; an app's are those of the workload.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ContainerSpec {
+    /// Whether it accompanies the others of its pod.
+    pub fn is_sidecar(&self) -> bool {
+        self.labels.get(SIDECAR).is_some_and(|value| value == "true")
+    }
 }
 
 /// How the process is started.
@@ -43,6 +55,8 @@ pub enum Command {
     Shell(String),
     /// With an image: arguments of its entry point. Without: the program and its arguments.
     Args(Vec<String>),
+    /// With an image: the program and its arguments; the image's entry point is bypassed.
+    Exec(Vec<String>),
 }
 
 /// Which container runtime semantics an app asked for. Both run on Docker here.
@@ -62,6 +76,7 @@ pub struct Image {
     pub parameters: Vec<(String, String)>,
     /// Secret that holds registry credentials.
     pub pull_secret: Option<String>,
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Upper bounds that differ from the request.
@@ -122,6 +137,8 @@ pub enum VolumeSource {
     },
     /// A secret as a file.
     Secret(String),
+    /// The volume of its pod that has this name.
+    Shared(String),
 }
 
 /// A reserved piece of a node's disk.
@@ -157,6 +174,8 @@ pub struct Port {
     pub labels: BTreeMap<String, String>,
     /// With several container networks: the one this mapping belongs to.
     pub network_names: Vec<String>,
+    /// Of an endpoint of a pod: names of protocols, as they were given.
+    pub protocols: Vec<String>,
 }
 
 /// Transport protocols of a port.
@@ -257,4 +276,35 @@ pub struct LinuxInfo {
 pub enum IpcMode {
     Private,
     ShareParent,
+}
+
+/// What the containers of a pod share beside its network. Of an app everything is empty.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Shared {
+    /// Of every container that sets no other value.
+    pub env: BTreeMap<String, EnvValue>,
+    /// Of every container that names none.
+    pub user: Option<String>,
+    pub volumes: Vec<SharedVolume>,
+    pub linux: LinuxInfo,
+    /// Each container may take what the pod asked for as a whole.
+    pub cgroups: Option<bool>,
+}
+
+/// A volume that containers mount by its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SharedVolume {
+    pub name: String,
+    pub source: SharedSource,
+}
+
+/// Where the content of a shared volume lives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SharedSource {
+    /// A directory of the pod's sandbox.
+    Ephemeral,
+    /// A path of the node; relative paths are inside the pod's sandbox.
+    Host(String),
+    /// A secret as a file.
+    Secret(String),
 }

@@ -280,6 +280,17 @@ impl Instance {
         self.seen().map_or(&[], |seen| &seen.containers)
     }
 
+    /// Where one of its containers is, since when, and what was told of it: what has ended keeps its end, all
+    /// others are where their instance is.
+    pub fn container(&self, name: &str) -> (Condition, Timestamp, Option<&ContainerStatus>) {
+        let told = self.containers().iter().find(|status| status.name == name);
+        let is_running = self.condition() == Condition::Running;
+        match told.filter(|status| is_running || status.condition.is_terminal()) {
+            Some(status) => (status.condition, status.since, Some(status)),
+            None => (self.condition(), self.since, None),
+        }
+    }
+
     /// Id of the running or last task: `<instance id>.<container or _app>.<incarnation>`.
     pub fn task_id(&self, container: &str) -> String {
         let name = if container.is_empty() { "_app" } else { container };

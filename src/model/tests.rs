@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use super::{
     access::{Role, User},
     condition::{Condition, End, Phase},
-    container::{ContainerSpec, HealthCheck, Port, Probe, ProbePort, Protocol, ReadinessCheck},
+    container::{
+        Command, ContainerSpec, HealthCheck, Port, Probe, ProbePort, Protocol, ReadinessCheck,
+        SIDECAR,
+    },
     credential::{Certificate, Revoked, Why},
     deployment::{Action, ActionKind, Deployment, Step},
     instance::{CheckStatus, Goal, Instance, Life, Placement, Seen},
@@ -512,4 +515,34 @@ fn apart(mut pools: Pools, n: u64) -> Pools {
         resources.ports = Ranges::of(resources.ports.iter().map(|(a, b)| (from + a, from + b)));
     }
     pools
+}
+
+fn check() -> HealthCheck {
+    HealthCheck {
+        probe: Probe::Command(Command::Shell("true".to_owned())),
+        agent_semantics: true,
+        grace_ms: 0,
+        interval_ms: 1,
+        timeout_ms: 1,
+        failures_max: 1,
+        delay_ms: 0,
+    }
+}
+
+#[test]
+fn sidecars_start_first_and_checks_are_counted_over_all_containers() {
+    let container = |name: &str, sidecar: &str, n_checks: usize| ContainerSpec {
+        name: name.to_owned(),
+        labels: BTreeMap::from([(SIDECAR.to_owned(), sidecar.to_owned())]),
+        health_checks: vec![check(); n_checks],
+        ..ContainerSpec::default()
+    };
+    let containers =
+        vec![container("a", "false", 1), container("b", "true", 0), container("c", "", 2)];
+    let run = RunSpec { containers, ..RunSpec::default() };
+    let names: Vec<&str> = run.starts().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["b", "a", "c"]);
+    assert_eq!(run.main(), "a");
+    let owners: Vec<_> = (0..4).map(|i| run.checked_by(i).map(|c| c.name.as_str())).collect();
+    assert_eq!(owners, [Some("a"), Some("c"), Some("c"), None]);
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     access::Role,
-    container::{ContainerSpec, Port},
+    container::{ContainerSpec, Port, Shared},
     path::{AppId, PathId},
     resource::Scalars,
 };
@@ -59,6 +59,8 @@ pub struct RunSpec {
     /// `""`, `//cmd` or the path of a custom executor.
     pub executor: String,
     pub executor_resources: Option<Scalars>,
+    /// What its containers have in common, of a pod.
+    pub shared: Shared,
 }
 
 /// What a task runs and of what it is a task: what its agent is told of a definition.
@@ -114,6 +116,16 @@ pub enum Operator {
 }
 
 impl Operator {
+    pub const ALL: [Self; 7] = [
+        Self::Unique,
+        Self::Cluster,
+        Self::GroupBy,
+        Self::MaxPer,
+        Self::Like,
+        Self::Unlike,
+        Self::Is,
+    ];
+
     /// The canonical upper-case name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -129,17 +141,7 @@ impl Operator {
 
     /// Reads the name in any letter case.
     pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::Unique,
-            Self::Cluster,
-            Self::GroupBy,
-            Self::MaxPer,
-            Self::Like,
-            Self::Unlike,
-            Self::Is,
-        ]
-        .into_iter()
-        .find(|op| op.as_str().eq_ignore_ascii_case(text))
+        Self::ALL.into_iter().find(|op| op.as_str().eq_ignore_ascii_case(text))
     }
 }
 
@@ -258,6 +260,7 @@ impl Default for RunSpec {
             secrets: BTreeMap::new(),
             executor: String::new(),
             executor_resources: None,
+            shared: Shared::default(),
         }
     }
 }
@@ -288,6 +291,30 @@ impl RunSpec {
             .iter()
             .flat_map(|c| &c.volumes)
             .any(|v| matches!(v.source, VolumeSource::Persistent(_)))
+    }
+
+    /// Containers in the order of their start: sidecars first.
+    pub fn starts(&self) -> impl Iterator<Item = &ContainerSpec> {
+        let sidecars = self.containers.iter().filter(|c| c.is_sidecar());
+        sidecars.chain(self.containers.iter().filter(|c| !c.is_sidecar()))
+    }
+
+    /// The name of what is meant when a task is named by its instance: a pod's first container that is no
+    /// sidecar, nothing for an app.
+    pub fn main(&self) -> &str {
+        let first = self.containers.iter().find(|c| !c.is_sidecar());
+        first.or(self.containers.first()).map_or("", |c| &c.name)
+    }
+
+    /// The container of a health check, by the check's position among those of all containers.
+    pub fn checked_by(&self, index: u32) -> Option<&ContainerSpec> {
+        let owners = self.containers.iter().flat_map(|c| c.health_checks.iter().map(move |_| c));
+        owners.into_iter().nth(usize::try_from(index).ok()?)
+    }
+
+    /// The user a container runs as, as far as the definition says.
+    pub fn user_of<'a>(&'a self, container: &'a ContainerSpec) -> Option<&'a str> {
+        container.user.as_deref().or(self.shared.user.as_deref())
     }
 
     pub fn has_health_checks(&self) -> bool {

@@ -435,8 +435,7 @@ impl Direct {
 
 /// A definition the way the Marathon dialect shows it.
 fn definition(spec: &WorkloadSpec) -> serde_json::Value {
-    serde_json::to_value(marathon::convert::app(spec))
-        .expect("an app definition has text keys only")
+    marathon::convert::shown(spec)
 }
 
 /// The embedded page and its files.

@@ -6,6 +6,7 @@
 
 mod hostile;
 mod others;
+mod pods;
 mod rig;
 mod stop;
 
@@ -24,7 +25,7 @@ use tepui::{
         },
         instance::Condition,
         link::{Answer, AskError, Channel, Desired, Order, Question, SESSION_WINDOW, ToAgent},
-        workload::{Kind, NetworkMode},
+        workload::NetworkMode,
     },
 };
 use tokio::io::AsyncWriteExt as _;
@@ -359,34 +360,6 @@ async fn a_persistent_volume_outlives_the_incarnation() {
     rig.desire(vec![second]).await;
     rig.until_condition("keep", 2, Condition::Finished).await;
     assert_eq!(rig.read("keep", "stdout").await, "once more\n");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pod_shares_its_network_and_goes_down_together() {
-    let mut rig = Rig::new().await;
-    let server = ContainerSpec {
-        name: "server".into(),
-        engine: None,
-        ..image_container("httpd -f -p 8080 -h /www")
-    };
-    let client = ContainerSpec {
-        name: "client".into(),
-        engine: None,
-        ..image_container(
-            "until busybox wget -qO- http://127.0.0.1:8080/; do sleep 0.1; done; \
-             echo reached $MARATHON_CONTAINER_ID; exit 6",
-        )
-    };
-    let mut pod = spec(server, NetworkMode::Bridge);
-    pod.run_mut().kind = Kind::Pod;
-    pod.run_mut().containers.push(client);
-    rig.desire(vec![order("pod", pod, vec![])]).await;
-    let report = rig.until_condition("pod", 1, Condition::Failed).await;
-    assert_eq!(report.message, "Container exited with status 6");
-    let ended: Vec<(&str, Option<i32>)> =
-        report.containers.iter().map(|c| (c.name.as_str(), c.exit_code)).collect();
-    assert_eq!(ended[1], ("client", Some(6)));
-    assert_eq!(rig.read("pod", "client/stdout").await, "helloreached client\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -377,6 +377,7 @@ pub fn spec(id: &str, instances: u32) -> WorkloadSpec {
             privileged: false,
             parameters: Vec::new(),
             pull_secret: None,
+            labels: Default::default(),
         }),
         resources: Scalars::of(0.5, 64.0, 0.0, 0.0),
         ports: vec![Port { host_port: Some(0), name: Some("http".into()), ..Port::default() }],

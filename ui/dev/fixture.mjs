@@ -1,6 +1,6 @@
 // TEST ONLY. Serves ui/dist and a made-up cluster (world.mjs) on loopback, with the headers the
 // binary sends, so that the page can be developed and its browser test run without a server.
-//   node dev/fixture.mjs [--port 18700] [--world demo|empty|broken|big|many|map] [--prefix /ops]
+//   node dev/fixture.mjs [--port 18700] [--world demo|empty|broken|big|many|map|pods] [--prefix /ops]
 //                        [--log-rate 1] lines of an instance each half second
 //                                                                    login: admin / admin
 //   node dev/fixture.mjs --api http://127.0.0.1:8000     the page from dist, data of a real tepui

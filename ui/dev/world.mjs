@@ -25,6 +25,7 @@ export class World {
     for (let i = 0; i < n; i++) this.addNode(i, zones[i % 6]);
     if (kind !== 'empty') this.demo();
     if (kind === 'broken') this.broken();
+    if (kind === 'pods') this.addPod();
     const load = { big: 1000, many: 3000, map: 2000 }[kind] ?? 0;
     for (let i = 0; i < load; i++) this.addApp({ id: `/load/g${i % 20}/app-${i}`, image: 'busybox:1.36', ...(kind === 'map' ? { cpus: 0.1, mem: 512, instances: 5 } : { cpus: 0.01, mem: 8, instances: 2 }), spread: i * (kind === 'map' ? 5 : 1) });
     // Ten thousand of one service.
@@ -83,6 +84,22 @@ export class World {
     this.deployments.set('d1', { id: 'd1111111-1111-4222-8333-444455556666', version: now(), app_ids: [made.id], creates: [made.id], step: 1, steps: 1, started_at: ago(60), actions: [{ app_id: made.id, action: 'scale', done: 0, of: 1 }] });
     this.warnings = [{ code: 'engine_down', node_id: dead.id, message: `node ${dead.host} cannot run containers`, hint: `look at ${dead.host}: systemctl status docker` }];
     this.still = true;
+  }
+
+  /** A pod whose second instance has a container that ended and one that fails its check. */
+  addPod() {
+    const pod = this.addApp({ id: '/shop/pod', image: 'nginx:1.29', cpus: 0.3, mem: 160, instances: 2, health: true, unhealthy: 1 });
+    pod.pod = [
+      { name: 'web', image: 'nginx:1.29', cpus: 0.1, mem_mb: 64, disk_mb: 0, gpus: 0 },
+      { name: 'warm-up', image: 'curlimages/curl:8', cmd: 'curl -s http://localhost/', cpus: 0.05, mem_mb: 32, disk_mb: 0, gpus: 0 },
+      { name: 'feed', cmd: 'while true; do ./fetch > out/index.html; sleep 60; done', sidecar: true, cpus: 0.05, mem_mb: 32, disk_mb: 0, gpus: 0 },
+    ];
+    pod.spec = { id: pod.id, containers: pod.pod.map(({ name }) => ({ name })), cpus: 0.3, mem: 160, instances: 2, labels: {}, constraints: [], scaling: { kind: 'fixed', instances: 2 } };
+    for (const task of pod.tasks) {
+      const states = [{ condition: 'running', healthy: task.healthy }, { condition: 'finished', exit_code: 0 }, { condition: 'running' }];
+      task.containers = pod.pod.map(({ name }, at) => ({ name, task_id: `${task.id}.${name}.1`, since: task.since, ...states[at] }));
+      task.task_id = `${task.id}.web.1`;
+    }
   }
 
   addApp(def) {
@@ -159,7 +176,7 @@ export class World {
       : short > 0 && app.stuck ? { reason: this.attempt(app).sentence, since: app.stuckSince } : undefined;
     const condition = app.delayed && wanted > 0 ? 'delayed' : waiting ? 'waiting' : unhealthy ? 'unhealthy' : deploying ? 'deploying' : running.length < wanted ? 'degraded' : wanted === 0 && running.length === 0 ? 'stopped' : 'running';
     const row = {
-      id: app.id, condition,
+      id: app.id, ...(app.pod ? { kind: 'pod' } : {}), condition,
       instances: { wanted, ...(wanted === 0 && app.resumeTo ? { resume_to: app.resumeTo } : {}), running: running.length, healthy: running.filter((t) => t.healthy).length, unhealthy, staging: live.length - running.length, starting: running.filter((t) => t.pending).length, stopping: 0 },
       has_health_checks: !!app.health, ...(waiting ? { waiting } : {}), deployments,
       cpus: app.spec.cpus, mem_mb: app.spec.mem, disk_mb: 0, gpus: 0,
@@ -185,6 +202,7 @@ export class World {
       tasks: [...app.tasks].sort((a, b) => (a.ended ? 1 : 0) - (b.ended ? 1 : 0) || b.born - a.born).slice(0, this.tasksShown ?? 60).map(clean),
       dns_names: [`${name}.marathon.mesos`, `${app.id.slice(1).replaceAll('/', '-')}.marathon.mesos`],
       ...(app.delayed ? { last_failure: { task_id: 'prod_mail_relay.instance-0c3f9d1e-1111-2222-3333-444455556666._app.1', condition: 'failed', message: 'exit code 1: cannot bind 0.0.0.0:25, permission denied', host: '10.0.0.12', at: ago(275) } } : {}),
+      ...(app.pod ? { containers: app.pod } : {}),
       volumes: app.volumes ?? [], dependants: app.dependants ?? [],
       deployment_progress: this.deploymentRows().filter((d) => d.app_ids.includes(app.id)),
     };

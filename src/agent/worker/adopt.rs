@@ -22,6 +22,7 @@ use crate::{
         },
         link::LinkEnds,
         metrics,
+        prepare::all_running,
         record::Member,
         runtime::Runtime,
     },
@@ -35,7 +36,11 @@ use crate::{
         EngineError, Found,
         engine::{EngineEvent, FoundState, Inspected},
     },
-    model::{InstanceId, instance::Condition, workload::NetworkMode},
+    model::{
+        InstanceId,
+        instance::Condition,
+        workload::{Kind, NetworkMode},
+    },
 };
 
 /// What is known of an engine before anybody asked it again.
@@ -382,14 +387,16 @@ impl Worker {
         let order = self.actual.tasks.get(key).and_then(|k| k.order.as_ref());
         let on_host = order.is_none_or(|o| o.spec.run.network_mode() == NetworkMode::Host);
         let ready = order.is_none_or(|o| !o.spec.run.has_readiness_checks());
+        let pod = order.map(|o| &o.spec.run).filter(|run| run.kind == Kind::Pod).cloned();
         let (runtime, inbox) = (self.runtime.clone(), self.inbox.clone());
         let (id, key, now) = (member.id.clone(), key.clone(), self.clock.now());
         self.tasks.connection("inspect", async move {
             let Ok(found) = runtime.inspect(&id).await else { return };
+            let at = found.started_at.unwrap_or(now);
             let event = Event::Started {
-                at: found.started_at.unwrap_or(now),
+                at,
                 addresses: if on_host { Vec::new() } else { found.addresses },
-                containers: Vec::new(),
+                containers: pod.map_or_else(Vec::new, |run| all_running(&run, at)),
                 ready,
             };
             drop(inbox.send(Input::Task(key, event)).await);

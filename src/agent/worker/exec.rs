@@ -168,8 +168,8 @@ impl Worker {
             .ok_or_else(|| AskError::NotFound(format!("running container of {instance}")))?;
         let command = match command {
             Command::Shell(text) => ["/bin/sh", "-c", &text].map(str::to_owned).to_vec(),
-            Command::Args(args) if !args.is_empty() => args,
-            Command::Args(_) | Command::Image => {
+            Command::Args(args) | Command::Exec(args) if !args.is_empty() => args,
+            Command::Args(_) | Command::Exec(_) | Command::Image => {
                 return Err(AskError::Invalid("no command is given".to_owned()));
             }
         };

@@ -1,8 +1,15 @@
 //! The worker's part about single incarnations: starting, tending, ending, forgetting them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Input, Worker, gc::Grave};
@@ -10,6 +17,7 @@ use crate::{
     agent::{
         check::Subject,
         desired::{Checked, Event, Exit, Key, Known},
+        ending::{self, Part},
         exit::{self, MemorySeen},
         health::{Finding, Health},
         launch::INFRA,
@@ -20,11 +28,7 @@ use crate::{
     },
     base::{clock::Timestamp, limit},
     host::docker::EngineError,
-    model::{
-        AppId,
-        instance::{Condition, ContainerStatus},
-        link::Order,
-    },
+    model::{AppId, container::ContainerSpec, instance::ContainerStatus, link::Order},
 };
 
 /// How long the report of an end waits for the rest of the output.
@@ -48,6 +52,10 @@ pub struct Live {
     ending: bool,
     /// The exit that ended a pod.
     first_failure: Option<Exit>,
+    /// All its containers are to end.
+    stopping: bool,
+    /// Containers that were told to.
+    told: BTreeSet<String>,
 }
 
 impl Live {
@@ -64,6 +72,8 @@ impl Live {
             followers: Vec::new(),
             ending: false,
             first_failure: None,
+            stopping: false,
+            told: BTreeSet::new(),
         }
     }
 
@@ -215,6 +225,7 @@ impl Worker {
         }
         self.start_checks(key);
         // Deaths that were heard of before the start was through.
+        self.go_on_without(key, self.clock.now());
         self.end_if_over(key);
     }
 
@@ -269,17 +280,50 @@ impl Worker {
             launch.cancel();
             return;
         }
-        let order = self.actual.tasks.get(key).and_then(|known| known.order.as_ref());
+        live.stopping = true;
+        self.tell_to_end(key);
+    }
+
+    /// SIGTERM to the containers whose turn it is.
+    fn tell_to_end(&mut self, key: &Key) {
+        let Some(live) = self.live.get_mut(key) else { return };
+        let known = self.actual.tasks.get(key);
+        let spec = |member: &Member| known.and_then(|known| exit::spec_of(known, &member.name));
+        let work: Vec<Member> = live.work().cloned().collect();
+        let part = |member: &Member| Part {
+            is_sidecar: spec(member).is_some_and(ContainerSpec::is_sidecar),
+            is_told: live.told.contains(&member.id),
+            is_over: live.exits.contains_key(&member.id),
+        };
+        let parts: Vec<Part> = work.iter().map(part).collect();
+        let order = known.and_then(|known| known.order.as_ref());
         let serves = order.is_some_and(|order| order.spec.run.ports().next().is_some());
         let lead = if serves { limit::LEAVE_LEAD } else { Duration::ZERO };
-        for member in live.work().filter(|m| !live.exits.contains_key(&m.id)) {
-            let (runtime, inbox, member) =
-                (self.runtime.clone(), self.inbox.clone(), member.clone());
+        for member in ending::to_tell(&parts, live.stopping).into_iter().map(|i| work[i].clone()) {
+            live.told.insert(member.id.clone());
+            let grace = ending::grace_of(spec(&member));
+            let (runtime, inbox) = (self.runtime.clone(), self.inbox.clone());
             self.tasks.connection("terminate", async move {
                 tokio::time::sleep(lead).await;
-                match runtime.terminate(&member.id, member.is_plain).await {
-                    Ok(()) => {}
-                    Err(error) => gone_or_warn(&member.id, &error, &inbox).await,
+                let told = runtime.terminate(&member.id, member.is_plain);
+                // An app's end is escalated with its instance. A pod's containers have a time each, and
+                // one that goes down with another has no order that anybody would look after.
+                let outcome = if member.name.is_empty() {
+                    told.await
+                } else {
+                    let until = Instant::now() + grace.saturating_sub(lead);
+                    match timeout_at(until, told).await {
+                        Ok(Err(error)) => Err(error),
+                        told => {
+                            if told.is_ok() {
+                                sleep_until(until).await; // nobody has looked whether it went
+                            }
+                            runtime.kill(&member.id).await
+                        }
+                    }
+                };
+                if let Err(error) = outcome {
+                    gone_or_warn(&member.id, &error, &inbox).await;
                 }
             });
         }
@@ -321,15 +365,35 @@ impl Worker {
         exit.out_of_memory = !told && seen.was_the_end(exit.code);
         let spec = self.actual.tasks.get(&key).and_then(|k| exit::spec_of(k, &member.name));
         exit.message = exit::text(&exit, seen, member.is_plain, spec);
-        let failed = exit.code != Some(0);
-        live.exits.insert(id.to_owned(), exit.clone());
-        if failed && live.first_failure.is_none() {
-            live.first_failure = Some(exit);
-            if live.running_ids().next().is_some() && live.launch.is_none() {
-                self.terminate(&key); // a pod goes down with its first failing container
+        let is_failure = exit.code != Some(0) && !live.told.contains(id);
+        if is_failure && live.first_failure.is_none() {
+            live.first_failure = Some(exit.clone());
+        }
+        live.exits.insert(id.to_owned(), exit);
+        self.go_on_without(&key, now);
+        self.end_if_over(&key);
+    }
+
+    /// What follows for the rest of a pod whose start is through when some containers have ended.
+    fn go_on_without(&mut self, key: &Key, now: Timestamp) {
+        let Some(live) = self.live.get_mut(key).filter(|live| live.launch.is_none()) else {
+            return;
+        };
+        if !live.work().any(|m| !live.exits.contains_key(&m.id)) {
+            return;
+        }
+        // A pod goes down with its first failing container.
+        if live.first_failure.is_some() {
+            live.stopping = true;
+            live.checks.cancel();
+        }
+        for status in statuses(live, now) {
+            let known = self.actual.tasks.get(key).map(|known| &known.report.containers);
+            if known.is_some_and(|known| !known.contains(&status)) {
+                self.happened(key, Event::ContainerEnded(status), now);
             }
         }
-        self.end_if_over(&key);
+        self.tell_to_end(key);
     }
 
     /// Reports the end once every container has ended; not before the start was reported.
@@ -341,7 +405,10 @@ impl Worker {
         }
         live.ending = true;
         live.checks.cancel();
-        let last = live.work().filter_map(|m| live.exits.get(&m.id)).last().cloned();
+        let exit_of = |m: &Member| live.exits.get(&m.id).cloned();
+        // Not that of a sidecar which was told to go because the others had ended.
+        let own = live.work().filter(|m| !live.told.contains(&m.id)).filter_map(exit_of).last();
+        let last = own.or_else(|| live.work().filter_map(exit_of).last());
         let exit = live.first_failure.clone().or(last).unwrap_or_default();
         let now = self.clock.now();
         let is_pod = live.members.iter().any(|m| !m.name.is_empty());
@@ -448,17 +515,9 @@ async fn gone_or_warn(id: &str, error: &EngineError, inbox: &tokio::sync::mpsc::
 }
 
 fn statuses(live: &Live, now: Timestamp) -> Vec<ContainerStatus> {
-    live.work()
-        .filter_map(|m| {
-            let exit = live.exits.get(&m.id)?;
-            let ok = exit.code == Some(0);
-            Some(ContainerStatus {
-                name: m.name.clone(),
-                condition: if ok { Condition::Finished } else { Condition::Failed },
-                since: exit.at.unwrap_or(now).min(now),
-                exit_code: exit.code,
-                message: exit.message.clone(),
-            })
-        })
-        .collect()
+    let status = |m: &Member| {
+        let exit = live.exits.get(&m.id)?;
+        Some(exit::status(&m.name, exit, live.told.contains(&m.id), now))
+    };
+    live.work().filter_map(status).collect()
 }

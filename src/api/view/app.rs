@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     Iso, Resources, View,
+    container::{self, PartRow, command_text},
     deployment::{self, DeploymentRow},
     instance::{self, InstanceRow},
     lookup::{delayed_until, dependants, ended_as, no_place, resume_to, volumes},
@@ -19,21 +20,18 @@ use crate::{
         naming::label::{LABEL_MAX, push_label},
         state::TaskFailure,
     },
-    model::{
-        AppId, DeploymentId, WorkloadSpec,
-        container::{Command, Port},
-    },
+    model::{AppId, DeploymentId, WorkloadSpec, container::Port, workload::Kind},
 };
 
 pub use super::lookup::{ids, spec};
-
-/// Longest command shown in a row; a page cuts it further.
-const CMD_CHARS_MAX: usize = 200;
 
 /// `AppSummary` of the contract.
 #[derive(Serialize)]
 pub struct AppRow<'a> {
     id: &'a str,
+    /// Only of what is no app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     pub condition: Standing,
     verdict: Verdict,
     instances: Instances,
@@ -108,6 +106,9 @@ pub struct AppDetail<'a> {
     deployment_progress: Vec<DeploymentRow<'a>>,
     /// What each instance keeps on the disk of its node.
     volumes: Vec<VolumeRow<'a>>,
+    /// What a pod is made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    containers: Vec<PartRow<'a>>,
     /// Apps and groups that depend on it.
     dependants: Vec<String>,
 }
@@ -142,9 +143,11 @@ pub fn row<'a>(view: &View<'a>, id: &'a AppId) -> Option<AppRow<'a>> {
     let verdict = verdict(view, id, spec);
     let waiting = waiting(view, id, &verdict);
     let changed = state.instances_of(id).map(|i| i.since).max();
-    let container = spec.run.containers.first();
+    let main = spec.run.main();
+    let container = spec.run.containers.iter().find(|c| c.name == main);
     Some(AppRow {
         id: id.as_str(),
+        kind: (spec.run.kind == Kind::Pod).then_some("pod"),
         condition: verdict.state,
         verdict,
         instances: Instances {
@@ -191,6 +194,7 @@ pub fn detail<'a>(
         last_failure: app.and_then(|a| a.last_failure.as_ref()).map(failure_row),
         deployment_progress: lock.map(|d| deployment::row(view, d)).into_iter().collect(),
         volumes: volume_rows(state, id),
+        containers: container::parts(spec(state, id)?),
         dependants: dependants(state, id),
     })
 }
@@ -218,18 +222,6 @@ fn waiting(view: &View<'_>, id: &AppId, verdict: &Verdict) -> Option<Waiting> {
     }
     let reason = no_place(view, id)?.found().to_owned();
     Some(Waiting { reason, since, delayed_until: None })
-}
-
-fn command_text(command: &Command) -> Option<String> {
-    let text = match command {
-        Command::Image => return None,
-        Command::Shell(text) => text.clone(),
-        Command::Args(args) => args.join(" "),
-    };
-    match text.char_indices().nth(CMD_CHARS_MAX) {
-        Some((at, _)) => Some(format!("{}…", &text[..at])),
-        None => Some(text),
-    }
 }
 
 pub fn port_row(port: &Port) -> PortRow<'_> {

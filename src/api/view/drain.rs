@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{View, lookup::volumes};
+use super::{
+    View,
+    lookup::{main, volumes},
+};
 use crate::{
     base::units::count,
     core::place::preview::{self, Fate},
@@ -58,7 +61,7 @@ pub fn preview<'a>(view: &View<'a>, node: &'a Node) -> Preview<'a> {
 fn row<'a>(view: &View<'a>, instance: &'a Instance, fate: Fate) -> Row<'a> {
     let mut row = Row {
         id: instance.id.as_str(),
-        task_id: (instance.incarnation > 0).then(|| instance.task_id("")),
+        task_id: (instance.incarnation > 0).then(|| instance.task_id(main(view.state, instance))),
         app_id: instance.app().map_or("", |app| app.as_str()),
         fate: "ends",
         to_node_id: None,

@@ -77,7 +77,9 @@ fn words(check: &HealthCheck) -> String {
         Probe::Tcp { port, .. } => format!("{kind} check on {}", port_words(*port)),
         Probe::Command(command) => match command {
             Command::Shell(text) => format!("{kind} check `{}`", short(text)),
-            Command::Args(args) => format!("{kind} check `{}`", short(&args.join(" "))),
+            Command::Args(args) | Command::Exec(args) => {
+                format!("{kind} check `{}`", short(&args.join(" ")))
+            }
             Command::Image => format!("{kind} check"),
         },
     }

@@ -5,7 +5,11 @@ use std::{net::IpAddr, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    Decimal, Iso, Resources, View, cpus, health, mib,
+    Decimal, Iso, Resources, View,
+    container::{self, ContainerRow},
+    cpus, health,
+    lookup::main,
+    mib,
     verdict::{Verdict, instance::verdict, words::condition_word},
 };
 use crate::{
@@ -15,6 +19,7 @@ use crate::{
         Instance, InstanceId, NodeId, WorkloadSpec,
         instance::{CheckStatus, Condition},
         link::TaskUsage,
+        workload::Kind,
     },
 };
 
@@ -58,6 +63,9 @@ pub struct InstanceRow<'a> {
     demand: Resources,
     #[serde(skip_serializing_if = "Option::is_none")]
     used: Option<Used>,
+    /// Of a pod.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    containers: Vec<ContainerRow<'a>>,
 }
 
 #[derive(Serialize)]
@@ -91,9 +99,10 @@ impl Used {
 pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> InstanceRow<'a> {
     let spec = view.state.spec_of(instance).map(|s| &**s);
     let place = instance.placement();
+    let is_pod = spec.is_some_and(|spec| spec.run.kind == Kind::Pod);
     InstanceRow {
         id: instance.id.as_str(),
-        task_id: (instance.incarnation > 0).then(|| instance.task_id("")),
+        task_id: (instance.incarnation > 0).then(|| instance.task_id(main(view.state, instance))),
         app_id: instance.app().map_or("", |app| app.as_str()),
         condition: condition_word(instance.condition()),
         verdict: verdict(view, instance),
@@ -114,10 +123,22 @@ pub fn row<'a>(view: &View<'a>, instance: &'a Instance, usage: &[TaskUsage]) -> 
             .and_then(|spec| health::pending(instance, spec)),
         health: instance.health().iter().map(|c| health_row(c, spec)).collect(),
         message: &instance.message,
-        exit_code: instance.containers().iter().find_map(|c| c.exit_code),
+        // Of a pod each container tells its own.
+        exit_code: instance.containers().iter().find_map(|c| c.exit_code).filter(|_| !is_pod),
         restarts: instance.incarnation.saturating_sub(1),
         demand: spec.map(|spec| spec.run.demand()).unwrap_or_default().into(),
         used: usage.iter().find(|u| u.instance == instance.id).map(Used::of),
+        containers: spec
+            .filter(|_| is_pod)
+            .map(|s| container::rows(s, instance))
+            .unwrap_or_default(),
+    }
+}
+
+impl InstanceRow<'_> {
+    /// As the row of one container's task.
+    pub fn of_container(self, task_id: String) -> Self {
+        Self { task_id: Some(task_id), ..self }
     }
 }
 
@@ -183,7 +204,7 @@ pub struct Located {
 /// its instance may run elsewhere by now: its output is what people want to see.
 pub fn locate(state: &State, id: &str) -> Option<Located> {
     if let Some(instance) = state.instances.get(id) {
-        return Some(located(instance, None, String::new()));
+        return Some(located(instance, None, main(state, instance).to_owned()));
     }
     let (instance_id, container, incarnation) = split_task_id(id)?;
     let instance = state.instances.get(instance_id)?;

@@ -46,6 +46,11 @@ pub fn is_well(state: &State, instance: &Instance) -> bool {
             || state.spec_of(instance).is_some_and(|s| !s.run.has_health_checks()))
 }
 
+/// The container that is meant where none is named.
+pub fn main<'a>(state: &'a State, instance: &Instance) -> &'a str {
+    state.spec_of(instance).map_or("", |spec| spec.run.main())
+}
+
 /// What an attempt that failed was at its end.
 pub fn ended_as(failure: &TaskFailure) -> Condition {
     let mut all = Condition::ALL.into_iter().rev(); // of those that share a state the ended one is meant
@@ -69,7 +74,10 @@ pub fn volumes(spec: &WorkloadSpec) -> impl Iterator<Item = (&str, u64)> {
     let all = spec.run.containers.iter().flat_map(|c| &c.volumes);
     all.filter_map(|volume| match &volume.source {
         VolumeSource::Persistent(kept) => Some((volume.container_path.as_str(), kept.size_mb)),
-        VolumeSource::Host(_) | VolumeSource::External { .. } | VolumeSource::Secret(_) => None,
+        VolumeSource::Host(_)
+        | VolumeSource::External { .. }
+        | VolumeSource::Secret(_)
+        | VolumeSource::Shared(_) => None,
     })
 }
 

@@ -4,6 +4,7 @@
 //! of `docs/api/openapi.yaml`.
 
 pub mod app;
+pub mod container;
 pub mod deployment;
 pub mod differ;
 pub mod drain;

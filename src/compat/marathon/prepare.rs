@@ -6,7 +6,7 @@ use super::{
     json::Violations,
     normalize, roles,
     settings::Settings,
-    spec::App,
+    spec::{App, Pod},
     validate::{self, Context},
 };
 use crate::{
@@ -57,6 +57,32 @@ impl<'a> World<'a> {
         self.finish(id, app).map_err(Error::Rules)
     }
 
+    /// Completes a pod and checks it.
+    pub fn pod(&self, id: &AppId, mut pod: Pod) -> Result<WorkloadSpec, Error> {
+        let current = self.state.spec(id).map(|spec| &**spec);
+        let roles = roles::of(self.state, self.settings, id, self.enforce_role, current);
+        pod.id = id.to_string();
+        pod.role.get_or_insert_with(|| {
+            current.map_or(roles.default.clone(), |spec| spec.run.role.to_string())
+        });
+        normalize::pod::complete(&mut pod, self.settings);
+        validate::pod::validate(&pod, &self.context(&roles, current))
+            .into_result()
+            .map_err(Error::Rules)?;
+        let spec = convert::pod_workload(pod);
+        check_bytes(&spec).map_err(Error::Rules)?;
+        Ok(spec)
+    }
+
+    fn context<'b>(
+        &'b self,
+        roles: &'b roles::Roles,
+        current: Option<&'b WorkloadSpec>,
+    ) -> Context<'b> {
+        let role_pinned = current.filter(|_| !self.force).map(|spec| spec.run.role.as_str());
+        Context { settings: self.settings, roles: &roles.valid, role_pinned }
+    }
+
     /// Completes a migrated definition and checks it.
     pub fn finish(&self, id: &AppId, mut app: App) -> Result<Prepared, Violations> {
         let current = self.state.spec(id);
@@ -72,25 +98,29 @@ impl<'a> World<'a> {
             *dependency = absolute(dependency, id).to_string();
         }
         normalize::complete(&mut app, self.settings);
-        let role_pinned = current.filter(|_| !self.force).map(|spec| spec.run.role.as_str());
-        let context = Context { settings: self.settings, roles: &roles.valid, role_pinned };
+        let context = self.context(&roles, current.map(|spec| &**spec));
         validate::validate(&app, &context).into_result()?;
         resident_change(current.map(|s| &**s), &app)?;
         let mut spec = convert::workload(app.clone());
         if let Some(current) = current {
             keep_any(current, &mut spec);
         }
-        let n_bytes = spec.stored_bytes();
-        if n_bytes > limit::DEFINITION_BYTES_MAX {
-            let mut v = Violations::default();
-            v.add("/", too_large(n_bytes));
-            return Err(v);
-        }
+        check_bytes(&spec)?;
         // The way through the model drops what means nothing, so that the answer to a POST and a
         // later GET agree.
         let shown = App { version: None, version_info: None, ..convert::app(&spec) };
         Ok(Prepared { app: shown, spec })
     }
+}
+
+/// That a definition is no larger than any may be.
+fn check_bytes(spec: &WorkloadSpec) -> Result<(), Violations> {
+    let n_bytes = spec.stored_bytes();
+    let mut v = Violations::default();
+    if n_bytes > limit::DEFINITION_BYTES_MAX {
+        v.add("/", too_large(n_bytes));
+    }
+    v.into_result()
 }
 
 /// A dependency as an absolute path: `../db` is relative to the app itself, `db` to its group.

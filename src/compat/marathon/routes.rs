@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
 
 use super::{
     error::{self, Error},
-    handlers::{apps, bulk, deployments, groups, queue, stream, system, tasks, versions},
+    handlers::{apps, bulk, deployments, groups, pods, queue, stream, system, tasks, versions},
     request,
     service::Marathon,
 };
@@ -49,6 +49,18 @@ pub fn routes() -> Vec<Route<Marathon>> {
         route::delete("/v2/apps/{id...}/tasks/{taskId}", Write, json(tasks::kill_one)),
         route::get("/v2/apps/{id...}/versions", Read, json(versions::list)),
         route::get("/v2/apps/{id...}/versions/{version}", Read, json(versions::get)),
+        route::get("/v2/pods", Read, json(pods::list)),
+        route::post("/v2/pods", Write, json(pods::create)),
+        route::get("/v2/pods/::status", Read, json(pods::all_status)),
+        route::get("/v2/pods/{id...}", Read, json(pods::get)),
+        route::put("/v2/pods/{id...}", Write, json(pods::update)),
+        route::delete("/v2/pods/{id...}", Write, json(pods::delete)),
+        route::post("/v2/pods/{id...}/restart", Write, json(pods::restart)),
+        route::get("/v2/pods/{id...}::status", Read, json(pods::status)),
+        route::get("/v2/pods/{id...}::versions", Read, json(pods::list_versions)),
+        route::get("/v2/pods/{id...}::versions/{version}", Read, json(pods::get_version)),
+        route::delete("/v2/pods/{id...}::instances", Write, json(pods::kill_some)),
+        route::delete("/v2/pods/{id...}::instances/{instance}", Write, json(pods::kill_one)),
         route::get("/v2/tasks", Read, json(tasks::list)),
         route::post("/v2/tasks/delete", Write, json(tasks::delete)),
         route::get("/v2/deployments", Read, json(deployments::list)),

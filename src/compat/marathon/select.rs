@@ -52,7 +52,7 @@ impl Filter {
         };
         let cmd = match spec.run.containers.first().map(|c| &c.command) {
             Some(Command::Shell(text)) => text.as_str(),
-            Some(Command::Args(_) | Command::Image) | None => "",
+            Some(Command::Args(_) | Command::Exec(_) | Command::Image) | None => "",
         };
         let label = |key: &String| spec.run.labels.get(key);
         has(&self.id, spec.id.as_str())

@@ -21,6 +21,7 @@ use crate::{
         node::NodeId,
         owner::Again,
         resource::Ranges,
+        workload::Kind,
     },
 };
 
@@ -201,7 +202,11 @@ pub(super) fn order_kill(tx: &mut Tx<'_>, mut instance: Instance, goal: Goal, re
 
 fn note_failure(tx: &mut Tx<'_>, instance: &Instance) {
     let Some(app) = instance.app().and_then(|app| tx.state.apps.get(app)) else { return };
-    let container = instance.containers().first().map_or("", |c| c.name.as_str());
+    // Of a pod the container that took the others along.
+    let failed = instance.containers().iter().filter(|c| c.condition == Condition::Failed);
+    let first = failed.min_by_key(|c| c.since).or(instance.containers().first());
+    let container = first.map_or("", |c| c.name.as_str());
+    let is_pod = tx.state.spec_of(instance).is_some_and(|spec| spec.run.kind == Kind::Pod);
     let failure = TaskFailure {
         task_id: instance.task_id(container),
         instance: instance.id.clone(),
@@ -211,6 +216,8 @@ fn note_failure(tx: &mut Tx<'_>, instance: &Instance) {
         node: instance.placement().map(|p| p.node.clone()),
         at: tx.at(),
         version: instance.version,
+        // Older releases have no word for it, and no pods.
+        started_at: instance.started_at().filter(|_| is_pod),
     };
     let app = App { last_failure: Some(failure), ..(**app).clone() };
     tx.put_app(app);

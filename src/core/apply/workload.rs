@@ -10,9 +10,9 @@ use std::{
 
 pub use command::{DeployStep, Edit, GroupChange, GroupEdit, PutApps, Scale, WorkloadCommand};
 
-use super::{instance::order_kill, past, tx::Tx};
+use super::{gate::need_level, instance::order_kill, past, tx::Tx};
 use crate::{
-    base::{clock::Timestamp, limit, units::count},
+    base::{clock::Timestamp, level, limit, units::count},
     core::{
         Accepted, Rejected, Thing,
         backoff::Delay,
@@ -20,13 +20,13 @@ use crate::{
         command::Expect,
         deploy,
         state::{App, Group, State},
-        told::{Kind, Told},
+        told::{self, Told},
     },
     model::{
         deployment::{Deployment, DeploymentId, Transition},
         instance::{Goal, Instance, InstanceId, KillReason},
         path::{AppId, GroupId},
-        workload::WorkloadSpec,
+        workload::{Kind, WorkloadSpec},
     },
 };
 
@@ -55,19 +55,21 @@ pub(super) fn told(command: &WorkloadCommand) -> Told {
                 0 | 1 => verb.to_owned(),
                 n => format!("{verb} this and {}", count(n - 1, "other")),
             };
-            Told::new(Kind::Change, of.map(ToString::to_string).unwrap_or_default(), text)
+            Told::new(told::Kind::Change, of.map(ToString::to_string).unwrap_or_default(), text)
         }
         WorkloadCommand::CancelDeployment { id, undo } => {
             let verb = if undo.is_some() { "undo" } else { "cancel" };
-            Told::new(Kind::Deployment, "", format!("{verb} deployment {id}"))
+            Told::new(told::Kind::Deployment, "", format!("{verb} deployment {id}"))
         }
         WorkloadCommand::DeployStep(step) => {
-            Told::new(Kind::Deployment, "", format!("go on with {}", step.deployment))
+            Told::new(told::Kind::Deployment, "", format!("go on with {}", step.deployment))
         }
         WorkloadCommand::Scale(scale) => {
-            Told::new(Kind::Change, &scale.app, "repair the number of instances")
+            Told::new(told::Kind::Change, &scale.app, "repair the number of instances")
         }
-        WorkloadCommand::ResetBackoff(app) => Told::new(Kind::Change, app, "end the launch delay"),
+        WorkloadCommand::ResetBackoff(app) => {
+            Told::new(told::Kind::Change, app, "end the launch delay")
+        }
     }
 }
 
@@ -265,6 +267,9 @@ fn edit_app(
         return Ok(before.map(|b| Transition { before: Some(b), after: None }));
     };
     check_size(&edit.id)?;
+    if new.run.kind == Kind::Pod {
+        need_level(tx.state, level::PODS, "pods do not run")?;
+    }
     if edit.id.is_root() || before.is_none() && is_group(tx, &edit.id) {
         return Err(Rejected::Taken(Thing::Path.named(&edit.id)));
     }
@@ -383,6 +388,9 @@ fn assign_service_ports(
     before: Option<&WorkloadSpec>,
     new: &mut WorkloadSpec,
 ) -> Result<(), Rejected> {
+    if new.run.kind == Kind::Pod {
+        return Ok(()); // endpoints have no cluster-wide numbers
+    }
     let named: BTreeSet<u16> =
         new.run.ports().map(|p| p.service_port).filter(|p| *p != 0).collect();
     let (first, last) = SERVICE_PORTS;

@@ -111,6 +111,7 @@ fn a_bridged_image_without_a_host_port_gets_its_container_port() {
             privileged: false,
             parameters: Vec::new(),
             pull_secret: None,
+            labels: Default::default(),
         }),
         ports: vec![port(Some(6379), 10_000, ""), port(Some(0), 10_001, "")],
         env: [("PORT0".to_owned(), EnvValue::Text("mine".into()))].into(),

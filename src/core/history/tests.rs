@@ -199,6 +199,7 @@ fn differences_are_a_few_words() {
             privileged: false,
             parameters: Vec::new(),
             pull_secret: None,
+            labels: Default::default(),
         })
     };
     old.run_mut().containers[0].image = image("hub:5000/web:1.4");

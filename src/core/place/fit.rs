@@ -147,7 +147,10 @@ fn volume_mb(spec: &WorkloadSpec) -> Milli {
         .flat_map(|c| &c.volumes)
         .filter_map(|v| match &v.source {
             VolumeSource::Persistent(p) => i64::try_from(p.size_mb).ok().map(Milli::whole),
-            VolumeSource::Host(_) | VolumeSource::External { .. } | VolumeSource::Secret(_) => None,
+            VolumeSource::Host(_)
+            | VolumeSource::External { .. }
+            | VolumeSource::Secret(_)
+            | VolumeSource::Shared(_) => None,
         })
         .sum()
 }

@@ -6,7 +6,7 @@ use crate::{
         container::{
             Artifact, Command, ContainerSpec, DiskKind, Engine, EnvValue, HealthCheck, Image,
             InfoCheck, IpcMode, Limit, Limits, LinuxInfo, PersistentVolume, Port, Probe, ProbePort,
-            Protocol, ReadinessCheck, Volume, VolumeSource,
+            Protocol, ReadinessCheck, Shared, SharedSource, SharedVolume, Volume, VolumeSource,
         },
         path::PathId,
         workload::{
@@ -45,10 +45,11 @@ message!(ContainerSpec {
     15: readiness,
     16: kill_grace_ms,
     17: linux,
+    18: labels,
 });
-choice!(Command { 1: Image, 2: Shell(it), 3: Args[list] });
+choice!(Command { 1: Image, 2: Shell(it), 3: Args[list], 4: Exec[list] });
 numbers!(Engine { 1: Docker, 2: Mesos });
-message!(Image { 1: name, 2: force_pull, 3: privileged, 4: parameters, 5: pull_secret });
+message!(Image { 1: name, 2: force_pull, 3: privileged, 4: parameters, 5: pull_secret, 6: labels });
 message!(Limits { 1: cpus, 2: mem });
 choice!(Limit { 1: Unlimited, 2: At(it) });
 choice!(EnvValue { 1: Text(it), 2: Secret(it) });
@@ -59,6 +60,7 @@ choice!(VolumeSource {
     2: Persistent(it),
     3: External { 1: name, 2: provider, 3: options, 4: size_gib, 5: shared },
     4: Secret(it),
+    5: Shared(it),
 });
 message!(PersistentVolume { 1: kind, 2: size_mb, 3: size_mb_max, 4: profile, 5: constraints });
 numbers!(DiskKind { 1: Root, 2: Path, 3: Mount });
@@ -70,6 +72,7 @@ message!(Port {
     5: name,
     6: labels,
     7: network_names,
+    8: protocols,
 });
 numbers!(Protocol { 1: Tcp, 2: Udp, 3: Both });
 message!(HealthCheck {
@@ -100,5 +103,8 @@ message!(ReadinessCheck {
 });
 message!(LinuxInfo { 1: seccomp_profile, 2: seccomp_unconfined, 3: ipc, 4: shm_mb });
 numbers!(IpcMode { 1: Private, 2: ShareParent });
+message!(Shared { 1: env, 2: user, 3: volumes, 4: linux, 5: cgroups });
+message!(SharedVolume { 1: name, 2: source });
+choice!(SharedSource { 1: Ephemeral, 2: Host(it), 3: Secret(it) });
 
 text_ids!(PathId: PathId::parse);

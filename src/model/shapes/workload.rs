@@ -15,7 +15,7 @@ use crate::{
     message,
     model::{
         access::Role,
-        container::ContainerSpec,
+        container::{ContainerSpec, Shared},
         path::{AppId, PathId},
         resource::Scalars,
         workload::{
@@ -50,6 +50,7 @@ pub struct WorkloadSpec {
     version: Timestamp,
     last_scaling_at: Timestamp,
     last_config_change_at: Timestamp,
+    shared: Option<Shared>,
 }
 
 message!(WorkloadSpec {
@@ -75,6 +76,7 @@ message!(WorkloadSpec {
     20: version,
     21: last_scaling_at,
     22: last_config_change_at,
+    23: shared,
 });
 
 /// What an agent reads of it.
@@ -90,6 +92,7 @@ pub struct TaskSpec {
     executor: String,
     executor_resources: Option<Scalars>,
     version: Timestamp,
+    shared: Option<Shared>,
 }
 
 message!(TaskSpec {
@@ -103,6 +106,7 @@ message!(TaskSpec {
     17: executor,
     18: executor_resources,
     20: version,
+    23: shared,
 });
 
 /// Definitions are written often: without a copy of what they hold, so the numbers stand here again.
@@ -134,6 +138,7 @@ impl Message for work::WorkloadSpec {
         put_field(20, &self.version, out);
         put_field(21, &self.last_scaling_at, out);
         put_field(22, &self.last_config_change_at, out);
+        put_shared(run, out);
     }
 
     fn read(bytes: &[u8]) -> Result<Self, WireError> {
@@ -149,6 +154,7 @@ impl Message for work::WorkloadSpec {
                 secrets: row.secrets,
                 executor: row.executor,
                 executor_resources: row.executor_resources,
+                shared: row.shared.unwrap_or_default(),
             }),
             instances: row.instances,
             require_ports: row.require_ports,
@@ -190,6 +196,7 @@ impl Message for work::TaskSpec {
         put_field(17, &run.executor, out);
         put_field(18, &run.executor_resources, out);
         put_field(20, &self.version, out);
+        put_shared(run, out);
     }
 
     fn read(bytes: &[u8]) -> Result<Self, WireError> {
@@ -206,8 +213,16 @@ impl Message for work::TaskSpec {
                 secrets: told.secrets,
                 executor: told.executor,
                 executor_resources: told.executor_resources,
+                shared: told.shared.unwrap_or_default(),
             }),
         })
+    }
+}
+
+/// Of an app there is nothing to say.
+fn put_shared(run: &RunSpec, out: &mut Vec<u8>) {
+    if run.shared != Shared::default() {
+        put_field(23, &run.shared, out);
     }
 }
 

@@ -357,6 +357,7 @@ pub fn image_container(command: &str) -> ContainerSpec {
         privileged: false,
         parameters: Vec::new(),
         pull_secret: None,
+        labels: Default::default(),
     };
     ContainerSpec { image: Some(image), engine: Some(Dialect::Docker), ..plain_container(command) }
 }

@@ -19,12 +19,12 @@ use tepui::{
     http::route::Access,
     model::{
         AppId,
-        container::{Probe, ProbePort},
+        container::{ContainerSpec, Probe, ProbePort, SIDECAR},
         instance::{CheckStatus, Condition, ContainerStatus},
         link::{EngineAway, TaskUsage, Usage},
         master::{Addresses, Master},
         node::{Duty, FaultDomain},
-        workload::{Constraint, Operator},
+        workload::{Constraint, Kind, Operator},
     },
 };
 
@@ -335,6 +335,32 @@ pub fn everything() -> Arc<World> {
 }
 
 /// A minute of numbers of everything, with a gap.
+/// A pod with a container that has ended and a sidecar whose check passes.
+fn pod(world: &World) {
+    world.app("/pod", 1, |s| {
+        let run = s.run_mut();
+        run.kind = Kind::Pod;
+        run.containers[0].name = "main".into();
+        run.containers[0].resources.cpus = Milli::from_f64(0.1);
+        let mut side = ContainerSpec { name: "side".into(), ..run.containers[0].clone() };
+        side.labels.insert(SIDECAR.into(), "true".into());
+        let probe = Probe::Tcp { port: ProbePort::Index(0), ipv6: false };
+        side.health_checks.push(health_check(probe));
+        run.containers.push(side);
+    });
+    let at = world.clock.now();
+    world.report(world.first("/pod").id.as_str(), Condition::Running, |r| {
+        r.containers = vec![ContainerStatus {
+            name: "main".into(),
+            condition: Condition::Finished,
+            since: at,
+            exit_code: Some(0),
+            message: "Container exited with status 0".into(),
+        }];
+        r.health = vec![CheckStatus { alive: true, first_success: Some(at), ..Default::default() }];
+    });
+}
+
 fn measured(world: &World, instance: &str) {
     let now = world.clock.now();
     let node = world.state().instances[instance].placement().unwrap().node.clone();
@@ -366,6 +392,7 @@ const UNSEEN: [&str; 5] = [
 async fn answers_are_what_the_document_says_field_by_field() {
     let (contract, world) = (Contract::load(), everything());
     world.seat_and_invite();
+    pod(&world);
     let mut c = Check { contract: &contract, seen: BTreeSet::new(), problems: Vec::new() };
     let web = world.task_id("/web");
     let none = "/apps/nope";
@@ -383,6 +410,7 @@ async fn answers_are_what_the_document_says_field_by_field() {
         ("/apps/{id}", "/apps/web".into()),
         ("/apps/{id}", "/apps/job".into()),
         ("/apps/{id}", "/apps/late".into()),
+        ("/apps/{id}", "/apps/pod".into()),
         ("/apps/{id}", none.into()),
         ("/apps/{id}/why", "/apps/web/why".into()),
         ("/apps/{id}/why", "/apps/big/why".into()),

@@ -122,8 +122,8 @@ services:
     "#]]
     .assert_eq(&site.deploy(compose).await);
     expect![[r#"
-        ! error: standard input:1:1: this is a pod, and pods are not part of tepui yet
-        ! hint: write each of its containers as an app of its own
+        ! error: standard input:1:1: this is a pod, not an app
+        ! hint: pods are deployed by: tepui pod deploy FILE
         exit 2
     "#]]
     .assert_eq(&site.deploy("id: /p\ncontainers:\n- name: a\n").await);

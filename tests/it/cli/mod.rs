@@ -60,7 +60,7 @@ impl Write for Shared {
 
 /// As the running system shows definitions.
 fn show(spec: &WorkloadSpec) -> Value {
-    serde_json::to_value(marathon::convert::app(spec)).unwrap()
+    marathon::convert::shown(spec)
 }
 
 /// The world of the Marathon dialect: what it decides happens before it answers.

@@ -11,6 +11,7 @@ mod faults;
 mod identity;
 mod metrics;
 mod nodes;
+mod pods;
 mod sessions;
 mod pauses;
 mod scale;

@@ -26,12 +26,14 @@ use tepui::{
     http::auth::{Principal, Rights, Trusted},
     model::{
         access::Role,
-        instance::{CheckStatus, Condition, Instance, InstanceId},
+        container::ContainerSpec,
+        instance::{CheckStatus, Condition, ContainerStatus, Instance, InstanceId},
         link::Report,
         master::Addresses,
         node::{FaultDomain, NodeId, NodeInfo, NodeKind},
         path::AppId,
         resource::{Pools, Ranges, Resources, Scalars},
+        workload::Kind,
     },
 };
 
@@ -216,6 +218,14 @@ impl Cluster {
             ..CheckStatus::default()
         };
         let n_checks = u32::try_from(n_checks).expect("few");
+        let is_pod = spec.run.kind == Kind::Pod;
+        let of_container = |container: &ContainerSpec| ContainerStatus {
+            name: container.name.clone(),
+            condition,
+            since: at,
+            exit_code: (condition == Condition::Failed).then_some(1),
+            message: String::new(),
+        };
         let report = Report {
             instance: instance.id.clone(),
             incarnation: instance.incarnation,
@@ -228,7 +238,7 @@ impl Cluster {
             ready: is_running,
             readiness: Vec::new(),
             check: None,
-            containers: Vec::new(),
+            containers: spec.run.containers.iter().filter(|_| is_pod).map(of_container).collect(),
             unhealthy: false,
             exit_code: None,
             tail: String::new(),

@@ -55,17 +55,19 @@ impl Stage for Theatre {
         }
     }
 
-    /// `{task:/app}` and `{deployment}` as they are now, `{version:/app}` and `{group:/group}` as
+    /// `{task:/app}`, `{instance:/pod}` and `{deployment}` as they are now, `{version:/app}` and `{group:/group}` as
     /// the first that is remembered.
     fn filled(&self, text: &str) -> String {
         let state = self.cluster.state();
-        let variable = Regex::new(r"\{(task|version|group|deployment):?([^}\x22]*)\}").unwrap();
+        let variable =
+            Regex::new(r"\{(task|instance|version|group|deployment):?([^}\x22]*)\}").unwrap();
         let value = |found: &regex::Captures<'_>| {
             let id = PathId::parse(&found[2]);
             match &found[1] {
                 "deployment" => state.deployments.keys().next().expect("a deployment").to_string(),
                 "group" => state.group_versions(&id).last().expect("a version").to_string(),
                 "version" => state.versions_of(&id).next().expect("a version").version.to_string(),
+                "instance" => state.instances_of(&id).next().expect("one").id.to_string(),
                 _ => state.instances_of(&id).next().expect("a task").task_id(""),
             }
         };

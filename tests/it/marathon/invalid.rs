@@ -104,7 +104,7 @@ const RULES: &[Case] = &[
     (
         r#"{"id":"/p","containers":[{"name":"a","resources":{"cpus":1,"mem":64}}],"scaling":{"kind":"fixed","instances":1}}"#,
         422,
-        r#"[{"path":"/","errors":["This is a pod, and pods are not part of this version: write each of its containers as an app of its own."]}]"#,
+        r#"[{"path":"/","errors":["This is a pod: send it to /v2/pods."]}]"#,
     ),
     (
         r#"{"id":"/a","cmd":"sleep 1","args":["x"]}"#,

@@ -212,6 +212,16 @@ export function curlOf({ method, path, body }: Call, origin = window.location.or
   return `curl -X ${method} -H "authorization: token=$TOKEN"${sent} ${quoted(url)}`;
 }
 
+/** A service that is changed: pods have routes and commands of their own. */
+export interface Service {
+  id: string;
+  kind?: 'pod' | undefined;
+}
+
+function routeOf({ id, kind }: Service): string {
+  return `${MARATHON}/${kind === 'pod' ? 'pods' : 'apps'}${marathonPath(id)}`;
+}
+
 /** The changes of a service as the calls that make them. */
 export const calls = {
   change: (id: string, patch: Record<string, unknown>): Call => ({
@@ -219,8 +229,11 @@ export const calls = {
     path: `${MARATHON}/apps${marathonPath(id)}`,
     body: patch,
   }),
-  restart: (id: string): Call => ({ method: 'POST', path: `${MARATHON}/apps${marathonPath(id)}/restart` }),
-  remove: (id: string): Call => ({ method: 'DELETE', path: `${MARATHON}/apps${marathonPath(id)}` }),
+  /** Of a pod only with its whole definition, which is read when it is done. */
+  scale: (service: Service, instances: number): Call | undefined =>
+    service.kind === 'pod' ? undefined : calls.change(service.id, { instances }),
+  restart: (service: Service): Call => ({ method: 'POST', path: `${routeOf(service)}/restart` }),
+  remove: (service: Service): Call => ({ method: 'DELETE', path: routeOf(service) }),
   rollBack: (id: string, body: RollbackRequest): Call => ({ method: 'POST', path: `${OWN}/apps/${segment(id)}/rollback`, body }),
   kill: (task: Instance, scale: boolean): Call => ({
     method: 'POST',
@@ -324,8 +337,16 @@ export const api = {
 
   create: (spec: unknown) => send('POST', `${MARATHON}/apps`, spec),
   change: (id: string, patch: Record<string, unknown>, force = false) => make(calls.change(id, patch), force),
-  restart: (id: string, force = false) => make(calls.restart(id), force),
-  remove: (id: string, force = false) => make(calls.remove(id), force),
+  scale: async (service: Service, instances: number, force = false) => {
+    const call = calls.scale(service, instances);
+    if (call) return make(call, force);
+    const { version, ...spec } = (await api.app(service.id)).spec;
+    const body = { ...spec, scaling: { kind: 'fixed', instances } };
+    // Nobody else's change is undone by it.
+    return send('PUT', routeOf(service) + forced(force), body, { headers: { 'if-match': `"${version}"` } });
+  },
+  restart: (service: Service, force = false) => make(calls.restart(service), force),
+  remove: (service: Service, force = false) => make(calls.remove(service), force),
   kill: (task: Instance, scale: boolean) => make(calls.kill(task, scale)),
   scaleGroup: (id: string, scaleBy: number, force = false) =>
     send('PUT', `${MARATHON}/groups${marathonPath(id)}${forced(force)}`, { scaleBy }),

@@ -308,6 +308,8 @@ export interface Verdict {
 export interface AppSummary {
   /** Absolute path: `/prod/web`. */
   id: string;
+  /** Missing of an app. */
+  kind?: 'pod';
   condition: AppCondition;
   verdict: Verdict;
   instances: {
@@ -451,6 +453,8 @@ export interface App extends AppSummary {
     /** Nodes on which an instance has one. */
     hosts: string[];
   }[];
+  /** What a pod is made of; missing of an app. */
+  containers?: PodContainer[];
   /** Apps and groups that depend on it. */
   dependants: string[];
 }
@@ -582,6 +586,34 @@ export interface Instance {
     cpus: number;
     mem_mb: number;
   };
+  /** Of a pod. */
+  containers?: Container[];
+}
+
+export interface Container {
+  name: string;
+  /** For logs, files and commands. */
+  task_id: string;
+  condition: InstanceCondition;
+  since: Time;
+  /** By its check; absent without one or before its first result. */
+  healthy?: boolean;
+  /** Once it has ended. */
+  exit_code?: number;
+  message?: string;
+}
+
+export interface PodContainer {
+  name: string;
+  image?: string;
+  /** Command, cut to 200 characters. */
+  cmd?: string;
+  /** It starts before the others and ends after them. */
+  sidecar?: boolean;
+  cpus: number;
+  mem_mb: number;
+  disk_mb: number;
+  gpus: number;
 }
 
 export interface HealthResult {

@@ -130,6 +130,11 @@ export function whatRuns(app: { image?: string; cmd?: string }): string {
   return app.image ?? app.cmd?.split('\n')[0] ?? '';
 }
 
+/** What the command line calls a change of a service, or a look at it. */
+export function commandOf({ id, kind }: { id: string; kind?: 'pod' | undefined }, verb: string, ...rest: (string | number)[]): string {
+  return ['tepui', kind ?? 'app', verb, id, ...rest].join(' ');
+}
+
 /** By what way somebody did something. */
 export function wayOf({ way }: HistoryBy): string {
   return sayAny(`activity.way.${way}`) ?? way;

@@ -1,6 +1,6 @@
 // What the server says of a thing as the shape, hue and words that stand for it everywhere. What is
 // good or bad, and why, is said there (`Verdict`); nothing is judged here.
-import type { AppCondition, Instance, Standing, Tone, Verdict } from '../api/types';
+import type { AppCondition, Container, Instance, Standing, Tone, Verdict } from '../api/types';
 import { sayAny } from '../words';
 import { humanise } from './format';
 
@@ -67,6 +67,29 @@ export function instanceLook(task: Instance): Look {
   const known = lookOf(task.verdict.state);
   if (task.verdict.state === 'starting' && task.pending) return look(known.tone, known.shape, 'Starting, check open');
   return task.verdict.state === 'running' && task.healthy ? look(known.tone, known.shape, 'Healthy') : known;
+}
+
+/** In which words of ours a container of a pod is told. */
+const OF_CONTAINER: Partial<Record<Container['condition'], Standing>> = {
+  scheduled: 'waiting',
+  staging: 'starting',
+  starting: 'starting',
+  running: 'running',
+  killing: 'stopping',
+  unreachable: 'unreachable',
+  finished: 'finished',
+  killed: 'stopped',
+  failed: 'failed',
+  lost: 'lost',
+  gone: 'gone',
+};
+
+/** That of one container of an instance, by its own check where it has one. */
+export function containerLook({ condition, healthy }: Container): Look {
+  const state = OF_CONTAINER[condition];
+  if (state === 'running' && healthy === false) return lookOf('unhealthy');
+  const known = state ? lookOf(state) : UNKNOWN;
+  return state === 'running' && healthy ? look(known.tone, known.shape, 'Healthy') : known;
 }
 
 /** Conditions of services, worst first, as the server orders them. */

@@ -12,7 +12,7 @@ import type { MenuItem } from '../components/menu';
 import { Wrong } from '../components/said';
 import { type Action, toast, toastFailure } from '../components/toast';
 import { Button, Command, copyText, Notice } from '../components/ui';
-import { cpus, editHref, mebibytes } from '../lib/format';
+import { commandOf, cpus, editHref, mebibytes } from '../lib/format';
 import { say } from '../words';
 
 const Restart = lazy(() => import('./restart'));
@@ -22,6 +22,8 @@ export type Ask = 'scale' | 'resume' | 'restart' | 'suspend' | 'delete';
 /** Items for the menu of one service. */
 export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][] {
   const idle = app.instances.wanted === 0;
+  // The editor knows apps.
+  const isPod = app.kind === 'pod';
   const open: MenuItem[] = app.service_url
     ? [
         {
@@ -44,7 +46,7 @@ export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][]
   return [
     [...open, ...delayed],
     [
-      { text: say('ask.edit'), icon: <Pencil size={15} />, keys: 'e', onSelect: () => goTo(editHref(app.id)) },
+      ...(isPod ? [] : [{ text: say('ask.edit'), icon: <Pencil size={15} />, keys: 'e', onSelect: () => goTo(editHref(app.id)) }]),
       { text: say('ask.scale…'), icon: <Scaling size={15} />, keys: 's', onSelect: () => ask('scale') },
       {
         text: say('ask.restart…'),
@@ -58,11 +60,15 @@ export function appMenu(app: AppSummary, ask: (what: Ask) => void): MenuItem[][]
         : { text: say('ask.suspend…'), icon: <Pause size={15} />, onSelect: () => ask('suspend') },
     ],
     [
-      {
-        text: say('ask.copyOf'),
-        icon: <CopyPlus size={15} />,
-        onSelect: () => goTo(`/services/create?${new URLSearchParams({ copy: app.id })}`),
-      },
+      ...(isPod
+        ? []
+        : [
+            {
+              text: say('ask.copyOf'),
+              icon: <CopyPlus size={15} />,
+              onSelect: () => goTo(`/services/create?${new URLSearchParams({ copy: app.id })}`),
+            },
+          ]),
       {
         text: say('ask.copyId'),
         icon: <Copy size={15} />,
@@ -116,10 +122,10 @@ export function AskDialog({
     <Change
       title={say('ask.suspendTitle', { id: app.id })}
       verb={say('ask.suspend')}
-      command={`tepui app scale ${app.id} 0`}
-      call={calls.change(app.id, { instances: 0 })}
+      command={commandOf(app, 'scale', 0)}
+      call={calls.scale(app, 0)}
       done={say('ask.suspending', { id: app.id })}
-      change={(force) => api.change(app.id, { instances: 0 }, force)}
+      change={(force) => api.scale(app, 0, force)}
       onClose={onClose}
     >
       <p>
@@ -151,11 +157,11 @@ function Delete({
       // Until the definition is here nobody knows whether there is data.
       disabled={detail.isPending}
       typed={volumes.length > 0 ? app.id : undefined}
-      command={`tepui app remove ${app.id}`}
-      call={calls.remove(app.id)}
+      command={commandOf(app, 'remove')}
+      call={calls.remove(app)}
       done={say('ask.deleted', { id: app.id })}
       change={async (force) => {
-        await api.remove(app.id, force);
+        await api.remove(app, force);
         onDeleted?.();
       }}
       onClose={onClose}
@@ -214,11 +220,11 @@ function Scale({
             : say('ask.scale')
       }
       disabled={!valid || more === 0}
-      command={`tepui app scale ${app.id} ${valid ? wanted : 'N'}`}
-      call={valid ? calls.change(app.id, { instances: wanted }) : undefined}
+      command={commandOf(app, 'scale', valid ? wanted : 'N')}
+      call={valid ? calls.scale(app, wanted) : undefined}
       done={say('ask.scaling', { id: app.id, n: text })}
-      undo={() => api.change(app.id, { instances: before }, true)}
-      change={(force) => api.change(app.id, { instances: wanted }, force)}
+      undo={() => api.scale(app, before, true)}
+      change={(force) => api.scale(app, wanted, force)}
       onClose={onClose}
     >
       <TextField
@@ -260,8 +266,8 @@ export function roomFor(app: AppSummary, nodes: readonly NodeSummary[]): number 
 export async function scaleTo(app: AppSummary, n: number, locked: () => void): Promise<void> {
   const before = app.instances.wanted;
   try {
-    await api.change(app.id, { instances: n });
-    toast(say('ask.scaling', { id: app.id, n }), false, undoing(() => api.change(app.id, { instances: before }, true)));
+    await api.scale(app, n);
+    toast(say('ask.scaling', { id: app.id, n }), false, undoing(() => api.scale(app, before, true)));
   } catch (error) {
     if (error instanceof ApiError && error.locked) locked();
     else toastFailure(error);

@@ -28,10 +28,10 @@ function stepsOf(what: BulkAsk, apps: readonly AppSummary[], group: string | und
   return of.map((app) => ({
     id: app.id,
     run: (force) => {
-      if (what === 'restart') return api.restart(app.id, force);
-      if (what === 'delete') return api.remove(app.id, force);
+      if (what === 'restart') return api.restart(app, force);
+      if (what === 'delete') return api.remove(app, force);
       const wanted = what === 'suspend' ? 0 : Math.max(0, app.instances.wanted + by);
-      return api.change(app.id, { instances: wanted }, force);
+      return api.scale(app, wanted, force);
     },
   }));
 }

@@ -16,6 +16,7 @@ import { ended, instanceLook, isSaid } from '../lib/status';
 import { useKeys } from '../lib/keys';
 import { say } from '../words';
 import { Change } from './actions';
+import { Containers } from './containers';
 import { InstanceBulk, useInstanceFilter, useInstances } from './instancebulk';
 import css from './instances.module.css';
 
@@ -128,6 +129,7 @@ export function instanceColumns(options: {
         <div className={css.status}>
           <StatusLabel look={instanceLook(task)} />
           <Detail task={task} className={`truncate ${css.message}`} />
+          {task.containers && <Containers of={task} />}
         </div>
       ),
     },

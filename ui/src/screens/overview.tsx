@@ -14,6 +14,7 @@ import { Age, Button, Panel } from '../components/ui';
 import { appHref, cpus, mebibytes, shortTask } from '../lib/format';
 import { ended, instanceLook, needsAttention } from '../lib/status';
 import { say } from '../words';
+import { Containers } from './containers';
 import { Detail, isMixed, NoInstance } from './instances';
 import css from './overview.module.css';
 
@@ -94,6 +95,7 @@ function About({ instance, verdict }: { instance: Instance; verdict: Verdict | u
         <FileText size={14} aria-hidden /> {say('instances.log')}
       </Link>
       <Detail task={instance} said={verdict} className={css.message} />
+      {instance.containers && <Containers of={instance} />}
     </div>
   );
 }

@@ -5,7 +5,7 @@ import { api, calls, curlOf } from '../api/client';
 import { useApp } from '../api/hooks';
 import type { AppSummary } from '../api/types';
 import { Check, TextField } from '../components/field';
-import { took } from '../lib/format';
+import { commandOf, took } from '../lib/format';
 import { type Pace, paceOf, type Strategy, strategyOf } from '../lib/pace';
 import { say } from '../words';
 import { Change } from './actions';
@@ -15,7 +15,9 @@ export default function Restart({ app, onClose }: { app: AppSummary; onClose: ()
   const { data } = useApp(app.id);
   const versions = useQuery({ queryKey: ['versions', app.id], queryFn: ({ signal }) => api.versions(app.id, signal) });
   const last = versions.data?.versions.find(({ took_ms, outcome }) => outcome === 'live' && took_ms !== undefined);
-  const now = data && paceOf(n, (data.spec.upgradeStrategy ?? {}) as Partial<Strategy>);
+  // A pod's pace stands in its definition, which is changed from a file.
+  const isPod = app.kind === 'pod';
+  const now = data && !isPod ? paceOf(n, (data.spec.upgradeStrategy ?? {}) as Partial<Strategy>) : undefined;
   const [wanted, setWanted] = useState<Partial<{ text: string; newFirst: boolean }>>({});
   const text = wanted.text ?? `${now?.atOnce ?? n}`;
   const valid = /^[1-9]\d{0,5}$/.test(text) && Number(text) <= n;
@@ -27,17 +29,17 @@ export default function Restart({ app, onClose }: { app: AppSummary; onClose: ()
       title={say('ask.restartTitle', { id: app.id })}
       verb={say('ask.restart')}
       disabled={!valid}
-      command={isOther ? curlOf(calls.change(app.id, patch)) : `tepui app restart ${app.id}`}
-      call={isOther ? undefined : calls.restart(app.id)}
+      command={isOther ? curlOf(calls.change(app.id, patch)) : commandOf(app, 'restart')}
+      call={isOther ? undefined : calls.restart(app)}
       done={say('ask.restarting', { id: app.id })}
       // Another pace is a change of the service, which replaces its instances by itself.
-      change={(force) => (isOther ? api.change(app.id, patch, force) : api.restart(app.id, force))}
+      change={(force) => (isOther ? api.change(app.id, patch, force) : api.restart(app, force))}
       onClose={onClose}
     >
       <p>
         {say('ask.restartAbout', { n })} {last?.took_ms !== undefined && say('ask.lastTook', { time: took(last.took_ms) })}
       </p>
-      {n > 1 && (
+      {n > 1 && !isPod && (
         <>
           <TextField
             label={say('ask.atOnce')}

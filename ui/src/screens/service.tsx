@@ -31,6 +31,7 @@ import { capital, isSaid, lookOf, needsAttention } from '../lib/status';
 import { VIEWS } from '../lib/views';
 import { say } from '../words';
 import { type Ask, AskDialog, appMenu } from './actions';
+import { Parts } from './containers';
 import { Instances } from './instances';
 import css from './service.module.css';
 import { Title } from './services';
@@ -168,6 +169,7 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
             {starting > 0 && `, ${say('count.starting', { n: starting })}`}
             {stopping > 0 && `, ${say('count.stopping', { n: stopping })}`}
           </span>
+          {app.kind === 'pod' && <span>{say('list.pod')}</span>}
           <span>{said('service.changed', { age: <Age at={app.version} ago /> })}</span>
         </>
       }
@@ -179,10 +181,12 @@ function Head({ app, ask }: { app: AppSummary; ask: (what: Ask) => void }) {
               {say('ask.open')}
             </a>
           )}
-          <Link className={css.open} href={editHref(app.id)}>
-            <Pencil size={15} aria-hidden />
-            {say('ask.edit')}
-          </Link>
+          {app.kind !== 'pod' && (
+            <Link className={css.open} href={editHref(app.id)}>
+              <Pencil size={15} aria-hidden />
+              {say('ask.edit')}
+            </Link>
+          )}
           <Button onClick={() => ask('restart')} disabled={wanted === 0}>
             <RotateCw size={15} aria-hidden />
             {say('ask.restart')}
@@ -288,9 +292,15 @@ function Facts({ app }: { app: App }) {
   return (
     <Panel title={say('service.about')}>
       <dl className={css.facts}>
-        <Fact name={app.image ? say('service.image') : say('service.command')}>
-          <code>{whatRuns(app) || '–'}</code>
-        </Fact>
+        {app.containers ? (
+          <Fact name={say('pod.containers')}>
+            <Parts containers={app.containers} />
+          </Fact>
+        ) : (
+          <Fact name={app.image ? say('service.image') : say('service.command')}>
+            <code>{whatRuns(app) || '–'}</code>
+          </Fact>
+        )}
         <Fact name={say('service.each')}>
           {say('panel.size', { cpus: cpus(app.cpus), mem: mebibytes(app.mem_mb) })}
           {app.disk_mb > 0 && `, ${say('service.disk', { size: mebibytes(app.disk_mb) })}`}

@@ -199,16 +199,19 @@ function Name({ line, told }: { line: Line; told: Told }) {
   // The slash at the front belongs to the name of a service that is in no group.
   const shown = path.length > 1 ? path : '';
   return (
-    <Link href={appHref(line.id)} className={`${rowLink} ${css.name}`} style={indent} aria-label={line.id}>
-      {shown && (
-        <span className={css.path}>
-          <Marked text={shown} words={told.words} />
+    <span className={css.line} style={indent}>
+      <Link href={appHref(line.id)} className={`${rowLink} ${css.name}`} aria-label={line.id}>
+        {shown && (
+          <span className={css.path}>
+            <Marked text={shown} words={told.words} />
+          </span>
+        )}
+        <span className={css.own}>
+          <Marked text={shown ? name : line.name} words={told.words} />
         </span>
-      )}
-      <span className={css.own}>
-        <Marked text={shown ? name : line.name} words={told.words} />
-      </span>
-    </Link>
+      </Link>
+      {line.app.kind === 'pod' && <span className={css.kind}>{say('list.pod')}</span>}
+    </span>
   );
 }
 

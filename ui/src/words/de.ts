@@ -14,6 +14,7 @@ import { log } from './de/log';
 import { map } from './de/map';
 import { nodes } from './de/nodes';
 import { overview } from './de/overview';
+import { pods } from './de/pods';
 import { resources } from './de/resources';
 import { service } from './de/service';
 import { services } from './de/services';
@@ -40,6 +41,7 @@ export const de: Catalog = {
   ...map,
   ...nodes,
   ...overview,
+  ...pods,
   ...resources,
   ...service,
   ...services,

@@ -12,6 +12,7 @@ import { log } from './en/log';
 import { map } from './en/map';
 import { nodes } from './en/nodes';
 import { overview } from './en/overview';
+import { pods } from './en/pods';
 import { resources } from './en/resources';
 import { service } from './en/service';
 import { services } from './en/services';
@@ -34,6 +35,7 @@ export const en = {
   ...map,
   ...nodes,
   ...overview,
+  ...pods,
   ...resources,
   ...service,
   ...services,

@@ -47,7 +47,8 @@ fn ports_and_labels_are_shown_as_people_use_them() {
 fn long_commands_are_cut_between_characters() {
     let cmd = |n: usize| {
         let mut spec = app("/a", 0);
-        spec.run_mut().containers[0].command = Command::Shell("ü".repeat(n));
+        spec.run_mut().containers[0].command =
+            crate::model::container::Command::Shell("ü".repeat(n));
         Story::running(spec).row()["cmd"].as_str().unwrap().to_owned()
     };
     assert_eq!(cmd(200), "ü".repeat(200));

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::view::{
         View, health,
-        lookup::{delayed_until, engine_away, is_well},
+        lookup::{delayed_until, engine_away, is_well, main},
     },
     core::backoff::Delay,
     model::{Instance, instance::Condition},
@@ -45,7 +45,8 @@ impl Facts<'_> {
     }
 
     fn log_next(&self) -> String {
-        format!("read its output: tepui log {}", self.instance.task_id(""))
+        let task = self.instance.task_id(main(self.view.state, self.instance));
+        format!("read its output: tepui log {task}")
     }
 
     fn ended(&self) -> Option<Verdict> {

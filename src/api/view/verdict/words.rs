@@ -91,6 +91,7 @@ mod tests {
                 node: None,
                 at: Timestamp::from_ms(1),
                 version: Timestamp::from_ms(1),
+                started_at: None,
             })
         };
         assert_eq!(said(Condition::Failed, "exit code 3"), "exit code 3");

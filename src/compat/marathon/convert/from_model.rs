@@ -33,7 +33,7 @@ pub fn app(spec: &WorkloadSpec) -> App {
     let is_host = spec.run.network_mode() == NetworkMode::Host;
     let (cmd, args) = match &c.command {
         m::Command::Shell(text) => (Some(text.clone()), None),
-        m::Command::Args(args) => (None, Some(args.clone())),
+        m::Command::Args(args) | m::Command::Exec(args) => (None, Some(args.clone())),
         m::Command::Image => (None, None),
     };
     App {
@@ -91,17 +91,8 @@ pub fn app(spec: &WorkloadSpec) -> App {
             last_scaling_at: Stamp(spec.last_scaling_at),
             last_config_change_at: Stamp(spec.last_config_change_at),
         }),
-        kill_selection: Some(match spec.kill_selection {
-            workload::KillSelection::YoungestFirst => policy::KillSelection::YoungestFirst,
-            workload::KillSelection::OldestFirst => policy::KillSelection::OldestFirst,
-        }),
-        unreachable_strategy: Some(match spec.unreachable {
-            UnreachableStrategy::Disabled => policy::Unreachable::Disabled,
-            UnreachableStrategy::After { inactive_ms, expunge_ms } => policy::Unreachable::After {
-                inactive_s: seconds(inactive_ms),
-                expunge_s: seconds(expunge_ms),
-            },
-        }),
+        kill_selection: Some(kill_selection(spec.kill_selection)),
+        unreachable_strategy: Some(unreachable(spec.unreachable)),
         role: Some(spec.run.role.to_string()),
         uris: None,
         ports: None,
@@ -111,26 +102,44 @@ pub fn app(spec: &WorkloadSpec) -> App {
     }
 }
 
+pub(super) fn kill_selection(selection: workload::KillSelection) -> policy::KillSelection {
+    match selection {
+        workload::KillSelection::YoungestFirst => policy::KillSelection::YoungestFirst,
+        workload::KillSelection::OldestFirst => policy::KillSelection::OldestFirst,
+    }
+}
+
+/// When lost instances are replaced, as JSON has it.
+pub fn unreachable(strategy: UnreachableStrategy) -> policy::Unreachable {
+    match strategy {
+        UnreachableStrategy::Disabled => policy::Unreachable::Disabled,
+        UnreachableStrategy::After { inactive_ms, expunge_ms } => policy::Unreachable::After {
+            inactive_s: seconds(inactive_ms),
+            expunge_s: seconds(expunge_ms),
+        },
+    }
+}
+
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }
 
-fn num(value: Milli) -> Num {
+pub(super) fn num(value: Milli) -> Num {
     Num(value.as_f64())
 }
 
-fn seconds(ms: u64) -> u32 {
+pub(super) fn seconds(ms: u64) -> u32 {
     u32::try_from(ms / 1000).unwrap_or(u32::MAX)
 }
 
 /// A constraint as JSON has it.
-fn constraint(constraint: &workload::Constraint) -> Vec<String> {
+pub(super) fn constraint(constraint: &workload::Constraint) -> Vec<String> {
     let mut list = vec![constraint.field.clone(), constraint.operator.as_str().to_owned()];
     list.extend(constraint.value.clone());
     list
 }
 
-fn network(network: &workload::Network) -> Network {
+pub(super) fn network(network: &workload::Network) -> Network {
     Network {
         name: network.name.clone(),
         mode: match network.mode {
@@ -182,7 +191,7 @@ fn docker(image: &m::Image) -> Docker {
     }
 }
 
-fn linux(linux: &m::LinuxInfo) -> Option<LinuxInfo> {
+pub(super) fn linux(linux: &m::LinuxInfo) -> Option<LinuxInfo> {
     let has_seccomp = linux.seccomp_profile.is_some() || linux.seccomp_unconfined;
     let seccomp = has_seccomp.then(|| Seccomp {
         profile_name: linux.seccomp_profile.clone(),
@@ -198,14 +207,14 @@ fn linux(linux: &m::LinuxInfo) -> Option<LinuxInfo> {
     (seccomp.is_some() || ipc_info.is_some()).then_some(LinuxInfo { seccomp, ipc_info })
 }
 
-fn env_value(value: &m::EnvValue) -> EnvValue {
+pub(super) fn env_value(value: &m::EnvValue) -> EnvValue {
     match value {
         m::EnvValue::Text(text) => EnvValue::Text(text.clone()),
         m::EnvValue::Secret(secret) => EnvValue::Secret { secret: secret.clone() },
     }
 }
 
-fn artifact(artifact: &m::Artifact) -> Artifact {
+pub(super) fn artifact(artifact: &m::Artifact) -> Artifact {
     Artifact {
         uri: artifact.uri.clone(),
         extract: artifact.extract,
@@ -215,7 +224,7 @@ fn artifact(artifact: &m::Artifact) -> Artifact {
     }
 }
 
-fn limits(limits: &m::Limits) -> Option<ResourceLimits> {
+pub(super) fn limits(limits: &m::Limits) -> Option<ResourceLimits> {
     let limit = |limit: Option<m::Limit>| {
         limit.map(|limit| match limit {
             m::Limit::Unlimited => Limit::Unlimited,
@@ -238,6 +247,8 @@ fn volume(volume: &m::Volume) -> Volume {
     };
     match &volume.source {
         m::VolumeSource::Host(path) => edge.host_path = Some(path.clone()),
+        // Apps have none: theirs are all their own.
+        m::VolumeSource::Shared(_) => {}
         m::VolumeSource::Secret(secret) => {
             edge.mode = None;
             edge.secret = Some(secret.clone());
@@ -326,7 +337,7 @@ pub fn health_check(check: &m::HealthCheck) -> HealthCheck {
         m::Probe::Command(command) => {
             let value = match command {
                 m::Command::Shell(text) => text.clone(),
-                m::Command::Args(args) => args.join(" "),
+                m::Command::Args(args) | m::Command::Exec(args) => args.join(" "),
                 m::Command::Image => String::new(),
             };
             edge.command = Some(health::ShellCommand { value });
@@ -365,7 +376,9 @@ fn info_check(check: &m::InfoCheck) -> Check {
         m::Probe::Command(command) => {
             let command = match command {
                 m::Command::Shell(text) => health::Command::Shell(text.clone()),
-                m::Command::Args(args) => health::Command::Argv(args.clone()),
+                m::Command::Args(args) | m::Command::Exec(args) => {
+                    health::Command::Argv(args.clone())
+                }
                 m::Command::Image => health::Command::Shell(String::new()),
             };
             edge.exec = Some(health::ExecCheck { command });

@@ -39,6 +39,7 @@ pub fn workload(app: App) -> WorkloadSpec {
         secrets: app.secrets.into_iter().flatten().map(|(name, s)| (name, s.source)).collect(),
         executor: app.executor.unwrap_or_default(),
         executor_resources,
+        shared: m::Shared::default(),
     });
     let upgrade = app
         .upgrade_strategy
@@ -62,22 +63,8 @@ pub fn workload(app: App) -> WorkloadSpec {
             minimum_health_capacity: upgrade.0,
             maximum_over_capacity: upgrade.1,
         },
-        unreachable: match app.unreachable_strategy {
-            Some(policy::Unreachable::Disabled) => UnreachableStrategy::Disabled,
-            Some(policy::Unreachable::After { inactive_s, expunge_s }) => {
-                UnreachableStrategy::After {
-                    inactive_ms: ms(inactive_s),
-                    expunge_ms: ms(expunge_s),
-                }
-            }
-            None => UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
-        },
-        kill_selection: match app.kill_selection {
-            Some(policy::KillSelection::OldestFirst) => workload::KillSelection::OldestFirst,
-            Some(policy::KillSelection::YoungestFirst) | None => {
-                workload::KillSelection::YoungestFirst
-            }
-        },
+        unreachable: unreachable(app.unreachable_strategy),
+        kill_selection: kill_selection(app.kill_selection),
         residency: app.residency.map(|r| workload::Residency {
             relaunch_escalation_timeout_s: r.relaunch_escalation_timeout_seconds.into(),
             task_lost_behavior: r.task_lost_behavior.name().to_owned(),
@@ -88,16 +75,36 @@ pub fn workload(app: App) -> WorkloadSpec {
     }
 }
 
+pub(super) fn unreachable(strategy: Option<policy::Unreachable>) -> UnreachableStrategy {
+    match strategy {
+        Some(policy::Unreachable::Disabled) => UnreachableStrategy::Disabled,
+        Some(policy::Unreachable::After { inactive_s, expunge_s }) => {
+            UnreachableStrategy::After { inactive_ms: ms(inactive_s), expunge_ms: ms(expunge_s) }
+        }
+        None => UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
+    }
+}
+
+pub(super) fn kill_selection(selection: Option<policy::KillSelection>) -> workload::KillSelection {
+    match selection {
+        Some(policy::KillSelection::OldestFirst) => workload::KillSelection::OldestFirst,
+        Some(policy::KillSelection::YoungestFirst) | None => workload::KillSelection::YoungestFirst,
+    }
+}
+
 /// Seconds as milliseconds.
-fn ms(seconds: u32) -> u64 {
+pub(super) fn ms(seconds: u32) -> u64 {
     u64::from(seconds) * 1000
 }
 
-fn constraints(list: &[Vec<String>]) -> Vec<workload::Constraint> {
+/// The constraints of lists that were checked.
+pub(super) fn constraints(list: &[Vec<String>]) -> Vec<workload::Constraint> {
     list.iter().filter_map(|constraint| placement::parse(constraint).ok()).collect()
 }
 
-fn network(network: &crate::compat::marathon::spec::network::Network) -> workload::Network {
+pub(super) fn network(
+    network: &crate::compat::marathon::spec::network::Network,
+) -> workload::Network {
     workload::Network {
         mode: match network.mode {
             Mode::Host => workload::NetworkMode::Host,
@@ -112,12 +119,6 @@ fn network(network: &crate::compat::marathon::spec::network::Network) -> workloa
 fn container(app: &App) -> m::ContainerSpec {
     let number = |n: Option<Num>| n.map_or(0.0, |n| n.0);
     let c = app.container.as_ref();
-    let limit = |limit: Option<policy::Limit>| {
-        limit.map(|limit| match limit {
-            policy::Limit::Unlimited => m::Limit::Unlimited,
-            policy::Limit::At(n) => m::Limit::At(Milli::from_f64(n.0)),
-        })
-    };
     m::ContainerSpec {
         name: String::new(),
         command: command(app),
@@ -132,10 +133,7 @@ fn container(app: &App) -> m::ContainerSpec {
             number(app.disk),
             f64::from(app.gpus.unwrap_or(0)),
         ),
-        limits: app.resource_limits.map_or_else(m::Limits::default, |limits| m::Limits {
-            cpus: limit(limits.cpus),
-            mem: limit(limits.mem),
-        }),
+        limits: limits(app.resource_limits),
         env: env(app),
         user: app.user.clone(),
         tty: app.tty,
@@ -147,7 +145,21 @@ fn container(app: &App) -> m::ContainerSpec {
         readiness: app.readiness_checks.iter().flatten().map(readiness).collect(),
         kill_grace_ms: app.task_kill_grace_period_seconds.map(ms),
         linux: c.and_then(|c| c.linux_info.as_ref()).map(linux).unwrap_or_default(),
+        labels: BTreeMap::new(),
     }
+}
+
+pub(super) fn limits(limits: Option<policy::ResourceLimits>) -> m::Limits {
+    let limit = |limit: Option<policy::Limit>| {
+        limit.map(|limit| match limit {
+            policy::Limit::Unlimited => m::Limit::Unlimited,
+            policy::Limit::At(n) => m::Limit::At(Milli::from_f64(n.0)),
+        })
+    };
+    limits.map_or_else(m::Limits::default, |limits| m::Limits {
+        cpus: limit(limits.cpus),
+        mem: limit(limits.mem),
+    })
 }
 
 fn command(app: &App) -> m::Command {
@@ -166,18 +178,22 @@ fn image(container: &Container) -> Option<m::Image> {
         privileged: docker.privileged,
         parameters: docker.parameters.iter().map(|p| (p.key.clone(), p.value.clone())).collect(),
         pull_secret: docker.pull_config.as_ref().map(|p| p.secret.clone()),
+        labels: BTreeMap::new(),
     })
 }
 
 fn env(app: &App) -> BTreeMap<String, m::EnvValue> {
-    let value = |value: &app::EnvValue| match value {
-        app::EnvValue::Text(text) => m::EnvValue::Text(text.clone()),
-        app::EnvValue::Secret { secret } => m::EnvValue::Secret(secret.clone()),
-    };
-    app.env.iter().flatten().map(|(name, v)| (name.clone(), value(v))).collect()
+    app.env.iter().flatten().map(|(name, v)| (name.clone(), env_value(v))).collect()
 }
 
-fn artifact(artifact: &policy::Artifact) -> m::Artifact {
+pub(super) fn env_value(value: &app::EnvValue) -> m::EnvValue {
+    match value {
+        app::EnvValue::Text(text) => m::EnvValue::Text(text.clone()),
+        app::EnvValue::Secret { secret } => m::EnvValue::Secret(secret.clone()),
+    }
+}
+
+pub(super) fn artifact(artifact: &policy::Artifact) -> m::Artifact {
     m::Artifact {
         uri: artifact.uri.clone(),
         extract: artifact.extract,
@@ -236,6 +252,7 @@ fn ports(app: &App) -> Vec<m::Port> {
             name: d.name.clone(),
             labels: d.labels.clone(),
             network_names: Vec::new(),
+            protocols: Vec::new(),
         };
         return app.port_definitions.iter().flatten().map(port).collect();
     }
@@ -247,6 +264,7 @@ fn ports(app: &App) -> Vec<m::Port> {
         name: p.name.clone(),
         labels: p.labels.clone(),
         network_names: p.network_names.clone(),
+        protocols: Vec::new(),
     };
     app.container.iter().flat_map(|c| c.port_mappings.iter().flatten()).map(port).collect()
 }
@@ -325,7 +343,7 @@ fn readiness(check: &health::ReadinessCheck) -> m::ReadinessCheck {
     }
 }
 
-fn linux(linux: &LinuxInfo) -> m::LinuxInfo {
+pub(super) fn linux(linux: &LinuxInfo) -> m::LinuxInfo {
     let ipc = linux.ipc_info.as_ref();
     m::LinuxInfo {
         seccomp_profile: linux.seccomp.as_ref().and_then(|s| s.profile_name.clone()),

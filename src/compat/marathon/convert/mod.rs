@@ -5,9 +5,26 @@
 
 mod from_model;
 mod into_model;
+mod pod_from;
+mod pod_into;
 
-pub use from_model::{app, health_check};
+use serde_json::Value;
+
+pub use from_model::{app, health_check, unreachable};
 pub use into_model::workload;
+pub use pod_from::{pod, probed, resources};
+pub use pod_into::workload as pod_workload;
+
+use crate::model::workload::{Kind, WorkloadSpec};
+
+/// The definition of `spec` as answers show it, whatever it is.
+pub fn shown(spec: &WorkloadSpec) -> Value {
+    match spec.run.kind {
+        Kind::App => serde_json::to_value(app(spec)),
+        Kind::Pod => serde_json::to_value(pod(spec)),
+    }
+    .unwrap_or_default()
+}
 
 #[cfg(test)]
 mod tests;

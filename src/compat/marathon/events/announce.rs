@@ -11,7 +11,24 @@ use crate::model::path::GroupId;
 pub struct Announcement {
     /// Group whose content changes.
     pub group: GroupId,
-    /// A change of one app by the API: the address of the client, the request's path, the app as
-    /// JSON.
-    pub api_post: Option<(String, String, String)>,
+    /// Who asked for a change of one app or pod, and what is told of it.
+    pub request: Option<Request>,
+}
+
+/// A request that changes one app or pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Address of the client.
+    pub client: String,
+    pub path: String,
+    pub told: Told,
+}
+
+/// What is told of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The app as JSON.
+    App(String),
+    /// The event's name: pods are told without their definition.
+    Pod(&'static str),
 }

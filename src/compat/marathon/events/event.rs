@@ -64,6 +64,13 @@ impl Event {
         Self { kind, at, place: None, fields }
     }
 
+    /// Whether it tells of a request, which only the master knows that took it.
+    pub fn is_of_request(&self) -> bool {
+        const OF_REQUESTS: [&str; 4] =
+            ["api_post_event", "pod_created_event", "pod_updated_event", "pod_deleted_event"];
+        OF_REQUESTS.contains(&self.kind)
+    }
+
     /// The body: one line of JSON.
     pub fn body(&self) -> String {
         let mut fields = self.fields.clone();

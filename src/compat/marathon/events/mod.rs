@@ -19,7 +19,7 @@ mod translate;
 #[cfg(test)]
 mod tests;
 
-pub use announce::Announcement;
+pub use announce::{Announcement, Request, Told};
 pub use event::{Event, Place};
 pub use hub::{Full, Hub};
 

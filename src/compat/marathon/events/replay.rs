@@ -15,7 +15,7 @@ use crate::{
 /// Gives the events of a revision their places. What only this master knows has none: another one would count
 /// otherwise.
 pub fn number(revision: u64, events: &mut [Event]) {
-    let own = events.iter_mut().filter(|event| event.kind != "api_post_event");
+    let own = events.iter_mut().filter(|event| !event.is_of_request());
     for (n, event) in (0..).zip(own) {
         event.place = Some(Place::new(revision, n));
     }

@@ -17,7 +17,7 @@ use crate::{
     model::{
         container::ContainerSpec,
         deployment::DeploymentId,
-        instance::{CheckStatus, Condition, Instance, InstanceId, KillReason},
+        instance::{CheckStatus, Condition, ContainerStatus, Instance, InstanceId, KillReason},
         link::Report,
         node::NodeId,
         path::PathId,
@@ -224,6 +224,47 @@ fn pods_tell_of_every_container() {
         .map(|e| e.fields["taskId"].as_str().unwrap())
         .collect();
     assert_eq!(tasks, [format!("{id}.one.1"), format!("{id}.two.1")]);
+    // One that ends is told once, whatever becomes of the others.
+    let end = |w: &mut World, condition: Condition| {
+        let node = NodeId::from("n0");
+        let at = Timestamp::from_ms(w.now);
+        let status = |name: &str, condition: Condition| ContainerStatus {
+            name: name.to_owned(),
+            condition,
+            since: at,
+            exit_code: None,
+            message: String::new(),
+        };
+        let containers = vec![status("one", Condition::Finished), status("two", condition)];
+        let report = Report { containers, ..Report::new(id.clone(), 1, condition, at) };
+        let changes = w.ok(TaskCommand::Report { node, reports: vec![report] });
+        let all = events(&hub, w, &changes);
+        let of_tasks = all.iter().filter_map(|e| {
+            let task = e.fields.get("taskId")?.as_str()?.strip_prefix(id.as_str())?.to_owned();
+            Some(format!("{task} {}", e.fields["taskStatus"].as_str()?))
+        });
+        of_tasks.collect::<Vec<_>>()
+    };
+    assert_eq!(end(&mut w, Condition::Running), [".one.1 TASK_FINISHED"]);
+    assert_eq!(end(&mut w, Condition::Failed), [".two.1 TASK_FAILED"]);
+}
+
+#[test]
+fn who_sent_a_pod_is_told_without_its_definition() {
+    let (hub, _body) = heard();
+    let mut w = World::new(0);
+    let (client, path) = ("10.0.0.9".to_owned(), "/v2/pods".to_owned());
+    let request = Some(Request { client, path, told: Told::Pod("pod_created_event") });
+    hub.announce(&DeploymentId::from("d1"), Announcement { group: PathId::root(), request });
+    let mut pod = app("/p", 1);
+    pod.run_mut().kind = Kind::Pod;
+    let changes = put(&mut w, Some(pod), "/p");
+    let told = events(&hub, &w, &changes);
+    assert_eq!(told[0].kind, "pod_created_event");
+    assert_eq!(
+        Value::Object(told[0].fields.clone()),
+        json!({"clientIp": "10.0.0.9", "uri": "/v2/pods"})
+    );
 }
 
 #[test]
@@ -231,9 +272,11 @@ fn who_asked_is_told_with_the_deployment_that_it_started() {
     let (hub, _body) = heard();
     let mut w = World::new(0);
     let announce = |id: &str, group: &str| {
-        let post = ("10.0.0.9".to_owned(), "/v2/apps".to_owned(), r#"{"id":"/g/a"}"#.to_owned());
-        let (group, api_post) = (PathId::parse(group), Some(post));
-        hub.announce(&DeploymentId::from(id), Announcement { group, api_post });
+        let (client, path) = ("10.0.0.9".to_owned(), "/v2/apps".to_owned());
+        let told = Told::App(r#"{"id":"/g/a"}"#.to_owned());
+        let request = Some(Request { client, path, told });
+        let group = PathId::parse(group);
+        hub.announce(&DeploymentId::from(id), Announcement { group, request });
     };
     announce("d1", "/elsewhere");
     announce("never", "/");
@@ -249,8 +292,8 @@ fn who_asked_is_told_with_the_deployment_that_it_started() {
     assert!(hub.withdraw(&DeploymentId::from("never")).is_some());
     // What nobody listens to is forgotten with its deployment all the same.
     let quiet = Hub::default();
-    let (group, api_post) = (PathId::root(), None);
-    quiet.announce(&DeploymentId::from("d1"), Announcement { group, api_post });
+    let (group, request) = (PathId::root(), None);
+    quiet.announce(&DeploymentId::from("d1"), Announcement { group, request });
     assert_eq!(events(&quiet, &w, &changes), []);
     assert_eq!(quiet.withdraw(&DeploymentId::from("d1")), None);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Announcement, event::Event};
+use super::{Announcement, Request, Told, event::Event};
 use crate::{
     base::clock::Timestamp,
     compat::marathon::{convert, render},
@@ -13,7 +13,7 @@ use crate::{
     },
     model::{
         deployment::{Deployment, DeploymentId},
-        instance::{Condition, Goal, Instance},
+        instance::{Condition, ContainerStatus, Goal, Instance},
         path::{AppId, PathId},
         workload::{Kind, WorkloadSpec},
     },
@@ -91,10 +91,17 @@ impl Events<'_> {
     }
 
     fn started(&mut self, deployment: &Deployment, announced: Option<Announcement>) {
-        if let Some((client, uri, app)) = announced.as_ref().and_then(|a| a.api_post.clone()) {
-            let app: Value = serde_json::from_str(&app).unwrap_or_default();
-            let fields = json!({ "clientIp": client, "uri": uri, "appDefinition": app });
-            self.push("api_post_event", fields);
+        if let Some(Request { client, path, told }) =
+            announced.as_ref().and_then(|a| a.request.clone())
+        {
+            let mut fields = json!({ "clientIp": client, "uri": path });
+            match told {
+                Told::App(app) => {
+                    fields["appDefinition"] = serde_json::from_str(&app).unwrap_or_default();
+                    self.push("api_post_event", fields);
+                }
+                Told::Pod(event) => self.push(event, fields),
+            }
         }
         let group = announced.map_or_else(|| group_of(deployment), |a| a.group);
         let version = deployment.version.to_string();
@@ -188,21 +195,22 @@ impl Events<'_> {
                 && before.is_some_and(is_launching)
                 && !was_starting
             {
-                self.status(new, Condition::Starting);
+                self.status(new, Condition::Starting, None);
             }
-            self.status(new, new.condition());
+            let of_it = |old: &&Instance| old.incarnation == new.incarnation;
+            self.status(new, new.condition(), old.filter(of_it));
             self.condition(new);
         }
         let is_same = |old: &&Instance| old.incarnation == new.incarnation;
         if let Some(old) = old.filter(is_same).filter(|_| new.condition() == Condition::Running) {
+            self.ended_containers(old, new);
             self.health(old, new);
         }
     }
 
     /// What an agent told about a task; conditions that no agent of the original tells are left out.
     /// Staging is one: there the first word was TASK_STARTING, right before TASK_RUNNING.
-    fn status(&mut self, instance: &Instance, condition: Condition) {
-        let Some(placement) = instance.placement() else { return };
+    fn status(&mut self, instance: &Instance, condition: Condition, before: Option<&Instance>) {
         if matches!(
             condition,
             Condition::Scheduled
@@ -218,19 +226,37 @@ impl Events<'_> {
             None => vec![""],
         };
         for name in names {
-            let fields = json!({
-                "slaveId": placement.node.as_str(),
-                "taskId": instance.task_id(name),
-                "taskStatus": condition.task_state(),
-                "message": instance.message,
-                "appId": instance.app().map(|app| app.as_str()),
-                "host": placement.hostname,
-                "ipAddresses": render::task::ip_addresses(instance, placement),
-                "ports": placement.host_ports.iter().flatten().collect::<Vec<_>>(),
-                "version": instance.version.to_string(),
-            });
-            self.push("status_update_event", fields);
+            match ended(instance, name) {
+                Some(_) if before.is_some_and(|old| ended(old, name).is_some()) => {} // told
+                Some(own) => self.task_status(instance, name, own.condition, &own.message),
+                None => self.task_status(instance, name, condition, &instance.message),
+            }
         }
+    }
+
+    /// Containers of a pod that have ended while others go on.
+    fn ended_containers(&mut self, old: &Instance, new: &Instance) {
+        for own in new.containers().iter().filter(|own| own.condition.is_terminal()) {
+            if ended(old, &own.name).is_none() {
+                self.task_status(new, &own.name, own.condition, &own.message);
+            }
+        }
+    }
+
+    fn task_status(&mut self, instance: &Instance, name: &str, condition: Condition, text: &str) {
+        let Some(placement) = instance.placement() else { return };
+        let fields = json!({
+            "slaveId": placement.node.as_str(),
+            "taskId": instance.task_id(name),
+            "taskStatus": condition.task_state(),
+            "message": text,
+            "appId": instance.app().map(|app| app.as_str()),
+            "host": placement.hostname,
+            "ipAddresses": render::task::ip_addresses(instance, placement),
+            "ports": placement.host_ports.iter().flatten().collect::<Vec<_>>(),
+            "version": instance.version.to_string(),
+        });
+        self.push("status_update_event", fields);
     }
 
     fn condition(&mut self, instance: &Instance) {
@@ -293,6 +319,11 @@ impl Events<'_> {
             self.push("app_terminated_event", json!({ "appId": app.as_str() }));
         }
     }
+}
+
+/// How a container of a pod has ended, if it has.
+fn ended<'a>(instance: &'a Instance, name: &str) -> Option<&'a ContainerStatus> {
+    instance.containers().iter().find(|own| own.name == name && own.condition.is_terminal())
 }
 
 /// On the way up, not yet running.

@@ -11,7 +11,7 @@ use crate::{
     base::clock::Timestamp,
     compat::marathon::{
         error::Error,
-        events::Announcement,
+        events::{Announcement, Request, Told},
         json as read,
         prepare::World,
         regroup::edit,
@@ -131,7 +131,7 @@ pub async fn create(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
 }
 
 /// That nothing has this id yet.
-fn is_free(state: &State, id: &AppId) -> Result<(), Error> {
+pub fn is_free(state: &State, id: &AppId) -> Result<(), Error> {
     let what = match (state.apps.get(id), state.groups.contains_key(id)) {
         (Some(app), _) if app.spec.run.kind == Kind::Pod => "A pod",
         (Some(_), _) => "An app",
@@ -142,14 +142,22 @@ fn is_free(state: &State, id: &AppId) -> Result<(), Error> {
 }
 
 /// Who asks, for the event that tells it.
-struct Caller {
+pub struct Caller {
     address: String,
     path: String,
 }
 
 impl Caller {
-    fn of(call: &Call) -> Self {
+    pub fn of(call: &Call) -> Self {
         Self { address: request::client(call), path: call.path().to_owned() }
+    }
+
+    /// Leaves word of what is about to be deployed.
+    pub fn announce(&self, marathon: &Marathon, deployment: &DeploymentId, id: &AppId, told: Told) {
+        let (client, path) = (self.address.clone(), self.path.clone());
+        let request = Some(Request { client, path, told });
+        let announcement = Announcement { group: id.parent(), request };
+        marathon.events.announce(deployment, announcement);
     }
 }
 
@@ -162,9 +170,7 @@ fn announce(
     id: &AppId,
 ) {
     let body = serde_json::to_string(app).unwrap_or_default();
-    let post = (caller.address.clone(), caller.path.clone(), body);
-    let announcement = Announcement { group: id.parent(), api_post: Some(post) };
-    marathon.events.announce(deployment, announcement);
+    caller.announce(marathon, deployment, id, Told::App(body));
 }
 
 /// What one element of an update asks for, laid over what is there.
@@ -234,7 +240,7 @@ pub async fn update(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
 }
 
 /// That nobody has changed an app since the version somebody looked at.
-fn is_unchanged(state: &State, id: &AppId, made_from: Option<Timestamp>) -> Result<(), Error> {
+pub fn is_unchanged(state: &State, id: &AppId, made_from: Option<Timestamp>) -> Result<(), Error> {
     let Some(base) = made_from else { return Ok(()) };
     let now = state.spec(id).ok_or_else(|| missing(id))?.version;
     if now == base { Ok(()) } else { Err(Error::Changed { app: id.clone(), base, now }) }

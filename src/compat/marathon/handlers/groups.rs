@@ -191,7 +191,7 @@ async fn change(
     marathon
         .deploy_of(by, n_bytes, |state, deployment| {
             let edits = make(World::new(state, &marathon.settings, force))?;
-            let announcement = Announcement { group: id.clone(), api_post: None };
+            let announcement = Announcement { group: id.clone(), request: None };
             marathon.events.announce(&deployment, announcement);
             Ok(put(deployment, force, edits))
         })

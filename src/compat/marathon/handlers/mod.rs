@@ -4,6 +4,7 @@ pub mod apps;
 pub mod bulk;
 pub mod deployments;
 pub mod groups;
+pub mod pods;
 pub mod queue;
 pub mod stream;
 pub mod system;

@@ -193,7 +193,7 @@ fn shown<'a>(state: &'a State, app: &'a App, instances: &'a [Arc<Instance>]) -> 
 }
 
 /// Ends tasks; their instances come back unless `wipe`.
-async fn end(
+pub async fn end(
     marathon: &Marathon,
     by: &Principal,
     chosen: &[Arc<Instance>],

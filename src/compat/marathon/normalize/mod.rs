@@ -4,6 +4,8 @@
 //! `overlay` lays a partial one over the present one; `complete` fills in every default. All three
 //! are pure; the rules stand in docs/compat/marathon.md, "Old input".
 
+pub mod pod;
+
 use super::{
     json::Num,
     settings::Settings,

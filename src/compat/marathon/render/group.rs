@@ -1,4 +1,4 @@
-//! Groups as JSON, with the apps in them.
+//! Groups as JSON, with the apps and pods in them.
 //!
 //! The answer to a group is a tree; children are found by one walk over all groups and apps, and
 //! each app is written as it comes, so that nothing larger than one app exists beside the bytes.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
-use super::{app::AppInfo, embed::Embed};
+use super::{app::AppInfo, embed::Embed, pod::PodStatus};
 use crate::{
     base::clock::Timestamp,
     compat::marathon::spec::app::Stamp,
@@ -28,6 +28,7 @@ pub struct Tree<'a> {
     now: Timestamp,
     groups: BTreeMap<PathId, Vec<&'a Group>>,
     apps: BTreeMap<PathId, Vec<&'a App>>,
+    pods: BTreeMap<PathId, Vec<&'a App>>,
 }
 
 impl<'a> Tree<'a> {
@@ -38,11 +39,15 @@ impl<'a> Tree<'a> {
             groups.entry(group.id.parent()).or_default().push(group);
         }
         let mut apps: BTreeMap<PathId, Vec<&App>> = BTreeMap::new();
-        let is_app = |app: &&std::sync::Arc<App>| app.spec.run.kind == Kind::App;
-        for app in state.apps.values().filter(is_app).filter(|app| app.id.is_below(root)) {
-            apps.entry(app.id.parent()).or_default().push(app);
+        let mut pods: BTreeMap<PathId, Vec<&App>> = BTreeMap::new();
+        for app in state.apps.values().filter(|app| app.id.is_below(root)) {
+            let kind = match app.spec.run.kind {
+                Kind::App => &mut apps,
+                Kind::Pod => &mut pods,
+            };
+            kind.entry(app.id.parent()).or_default().push(app);
         }
-        Self { state, embed, now, groups, apps }
+        Self { state, embed, now, groups, apps, pods }
     }
 
     /// One group of the tree.
@@ -53,7 +58,7 @@ impl<'a> Tree<'a> {
             version: Stamp(group.version),
             enforce_role: (group.id.segments().count() == 1).then_some(group.enforce_role),
             apps: Apps(self, &group.id),
-            pods: [],
+            pods: Pods(self, &group.id),
             groups: Groups(self, &group.id),
         }
     }
@@ -69,7 +74,7 @@ pub struct GroupInfo<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     enforce_role: Option<bool>,
     apps: Apps<'a>,
-    pods: [(); 0],
+    pods: Pods<'a>,
     groups: Groups<'a>,
 }
 
@@ -81,6 +86,19 @@ impl Serialize for Apps<'_> {
         let mut list = serializer.serialize_seq(None)?;
         for app in tree.apps.get(group).into_iter().flatten().filter(|_| tree.embed.apps) {
             list.serialize_element(&AppInfo::of(tree.state, app, tree.embed, tree.now))?;
+        }
+        list.end()
+    }
+}
+
+struct Pods<'a>(&'a Tree<'a>, &'a GroupId);
+
+impl Serialize for Pods<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(tree, group) = self;
+        let mut list = serializer.serialize_seq(None)?;
+        for pod in tree.pods.get(group).into_iter().flatten().filter(|_| tree.embed.pods) {
+            list.serialize_element(&PodStatus::of(tree.state, pod, tree.now))?;
         }
         list.end()
     }

@@ -8,6 +8,7 @@ pub mod deployment;
 pub mod embed;
 pub mod group;
 pub mod info;
+pub mod pod;
 pub mod queue;
 pub mod stats;
 pub mod task;

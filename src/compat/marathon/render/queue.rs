@@ -31,7 +31,10 @@ pub struct Queue {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Item {
-    app: spec::App,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<spec::App>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<spec::Pod>,
     count: u32,
     role: String,
     since: Stamp,
@@ -132,7 +135,7 @@ pub fn queue(
         entry.since = Some(entry.since.map_or(instance.since, |since| since.min(instance.since)));
     }
     let item = |(id, waiting): (&AppId, Waiting)| {
-        let spec = state.spec(id).filter(|spec| spec.run.kind == Kind::App)?;
+        let spec = state.spec(id)?;
         let report = reports(id).filter(|report| report.version == spec.version);
         Some(item(state, spec, &waiting, report.as_deref(), with_offers, now))
     };
@@ -150,8 +153,10 @@ fn item(
     let delay = state.delays.get(&spec.id).filter(|d| d.config == spec.last_config_change_at);
     let n_unmade = u32::try_from(state.n_unmade(&spec.id)).unwrap_or(u32::MAX);
     let left = delay.map_or(0, |delay| delay.until.since(now).as_millis().div_ceil(1000));
+    let is_app = spec.run.kind == Kind::App;
     Item {
-        app: convert::app(spec),
+        app: is_app.then(|| convert::app(spec)),
+        pod: (!is_app).then(|| convert::pod(spec)),
         count: waiting.count.saturating_add(n_unmade),
         role: spec.run.role.to_string(),
         since: Stamp(waiting.since.unwrap_or(now)),

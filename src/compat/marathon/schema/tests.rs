@@ -246,7 +246,7 @@ fn faults_are_sentences_at_their_place() {
         ),
         (
             json!({"id": "/p", "containers": [{"name": "a", "image": {"kind": "DOCKER", "id": "a"}}]}),
-            " This is a pod, and pods are not part of this version: write each of its containers as an app of its own.",
+            " This is a pod: send it to /v2/pods.",
         ),
         (
             json!({"id": "/A", "cmd": "sleep 1"}),

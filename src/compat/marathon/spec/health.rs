@@ -131,7 +131,8 @@ pub struct ReadinessCheck {
     pub timeout_seconds: u32,
 }
 
-fn seconds(o: &Object<'_>, key: &str, default: u32) -> u32 {
+/// A field of whole seconds.
+pub fn seconds(o: &Object<'_>, key: &str, default: u32) -> u32 {
     o.opt_with(key, |at| at.whole(0, INT_MAX)).unwrap_or(default)
 }
 

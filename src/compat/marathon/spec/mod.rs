@@ -10,10 +10,13 @@ pub mod container;
 pub mod group;
 pub mod health;
 pub mod network;
+pub mod pod;
+pub mod pod_container;
 pub mod policy;
 pub mod volume;
 
 pub use app::App;
+pub use pod::Pod;
 
 /// The largest number of the original's 32-bit fields.
 pub const INT_MAX: i64 = i32::MAX as i64;

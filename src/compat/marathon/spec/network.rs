@@ -89,7 +89,7 @@ fn port(at: At<'_>) -> Option<u16> {
 }
 
 /// A name of letters, digits and inner dashes; `extra` may stand inside too.
-fn name(at: At<'_>, n_max: usize, extra: &str) -> Option<String> {
+pub fn name(at: At<'_>, n_max: usize, extra: &str) -> Option<String> {
     let text = at.text(1, n_max)?;
     let is_end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_inner = |c: char| is_end(c) || c == '-' || extra.contains(c);

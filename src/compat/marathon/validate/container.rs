@@ -23,7 +23,7 @@ pub fn check(app: &App, settings: &Settings, v: &mut Violations) {
         (Some(Engine::Docker) | None, None) => v.add("/container/docker", "not defined"),
     }
     if let Some(linux) = &container.linux_info {
-        linux_info(linux, v);
+        linux_info(linux, "/container/linuxInfo", v);
     }
     let names = container.volumes.iter().filter_map(|v| v.external.as_ref()?.name.as_deref());
     let mut seen = BTreeSet::new();
@@ -67,18 +67,19 @@ fn mesos_image(app: &App, docker: &Docker, settings: &Settings, v: &mut Violatio
     }
 }
 
-fn linux_info(linux: &LinuxInfo, v: &mut Violations) {
+/// The rules of kernel settings at `path`.
+pub fn linux_info(linux: &LinuxInfo, path: &str, v: &mut Violations) {
     if let Some(seccomp) = &linux.seccomp {
         v.check(
             seccomp.profile_name.is_some() != seccomp.unconfined,
-            "/container/linuxInfo/seccomp",
+            format!("{path}/seccomp"),
             "exactly one of profileName and unconfined must be set",
         );
     }
     if let Some(ipc) = &linux.ipc_info {
         v.check(
             ipc.mode == IpcMode::Private || ipc.shm_size.is_none(),
-            "/container/linuxInfo/ipcInfo",
+            format!("{path}/ipcInfo"),
             "shmSize may only be set with the mode PRIVATE",
         );
     }

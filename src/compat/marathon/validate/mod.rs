@@ -7,6 +7,7 @@
 mod container;
 mod network;
 pub mod placement;
+pub mod pod;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -99,8 +100,7 @@ fn command(app: &App, v: &mut Violations) {
     };
     let is_pod = app.names_containers && app.cmd.is_none() && !has_args && app.container.is_none();
     let told = if is_pod {
-        "This is a pod, and pods are not part of this version: write each of its containers as an app \
-         of its own."
+        "This is a pod: send it to /v2/pods."
     } else {
         "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."
     };

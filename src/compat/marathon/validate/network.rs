@@ -51,7 +51,8 @@ pub fn check(app: &App, v: &mut Violations) {
     }
 }
 
-fn combinations(networks: &[Network], v: &mut Violations) {
+/// Which networks go together.
+pub fn combinations(networks: &[Network], v: &mut Violations) {
     let n = |mode: Mode| networks.iter().filter(|n| n.mode == mode).count();
     let of = |mode: Mode| networks.iter().filter(move |n| n.mode == mode);
     let is_plain = |n: &Network| n.name.is_none() && n.labels.is_empty();
@@ -102,7 +103,8 @@ fn check_mapping(
     }
 }
 
-fn are_unique<T: Ord>(items: impl Iterator<Item = T>) -> bool {
+/// Whether none of `items` is there twice.
+pub fn are_unique<T: Ord>(items: impl Iterator<Item = T>) -> bool {
     let mut seen = BTreeSet::new();
     items.into_iter().all(|item| seen.insert(item))
 }

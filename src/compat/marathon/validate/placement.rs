@@ -17,7 +17,14 @@ const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// The rules of where an app may run and on whose resources.
 pub fn check(app: &App, context: &Context<'_>, v: &mut Violations) {
-    roles(app, context, v);
+    let roles = Roles {
+        role: app.role.as_deref().unwrap_or_default(),
+        accepted: app.accepted_resource_roles.as_deref(),
+        accepted_path: "/acceptedResourceRoles",
+        is_resident: normalize::is_resident(app),
+        of: "app",
+    };
+    check_roles(&roles, context, v);
     for (i, constraint) in app.constraints.iter().flatten().enumerate() {
         if let Err(problem) = parse(constraint) {
             v.add(format!("/constraints({i})"), problem);
@@ -25,8 +32,22 @@ pub fn check(app: &App, context: &Context<'_>, v: &mut Violations) {
     }
 }
 
-fn roles(app: &App, context: &Context<'_>, v: &mut Violations) {
-    let role = app.role.as_deref().unwrap_or_default();
+/// What a definition says about roles.
+#[derive(Clone, Copy, Debug)]
+pub struct Roles<'a> {
+    pub role: &'a str,
+    pub accepted: Option<&'a [String]>,
+    /// Where the accepted ones stand.
+    pub accepted_path: &'a str,
+    /// It keeps volumes on a node.
+    pub is_resident: bool,
+    /// What it is, for people.
+    pub of: &'a str,
+}
+
+/// Which role a definition may have, and on whose resources it may run.
+pub fn check_roles(roles: &Roles<'_>, context: &Context<'_>, v: &mut Violations) {
+    let Roles { role, accepted, accepted_path: path, is_resident, of } = *roles;
     let valid: Vec<&str> = context.roles.iter().map(String::as_str).collect();
     v.check(
         valid.contains(&role),
@@ -36,13 +57,11 @@ fn roles(app: &App, context: &Context<'_>, v: &mut Violations) {
     if let Some(pinned) = context.role_pinned.filter(|pinned| *pinned != role) {
         v.add(
             "/role",
-            format!("the role {pinned} of a running app changes only with the query force=true"),
+            format!("the role {pinned} of a running {of} changes only with the query force=true"),
         );
     }
-    let is_resident = normalize::is_resident(app);
     v.check(!(is_resident && role == "*"), "/role", "got *, expected a role of its own");
-    let Some(accepted) = &app.accepted_resource_roles else { return };
-    let path = "/acceptedResourceRoles";
+    let Some(accepted) = accepted else { return };
     v.check(!accepted.is_empty(), path, "must not be empty");
     let allowed = unique(vec!["*", role]);
     for (i, name) in accepted.iter().enumerate() {

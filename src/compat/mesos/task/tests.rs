@@ -187,6 +187,7 @@ fn pods_are_executors_with_a_task_for_each_container() {
         privileged: false,
         parameters: Vec::new(),
         pull_secret: None,
+        labels: Default::default(),
     });
     let mut two = run.containers[0].clone();
     two.name = "two".to_owned();

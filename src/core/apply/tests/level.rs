@@ -2,12 +2,16 @@
 
 use super::world::*;
 use crate::{
-    base::level::{FIRST_FAILURE, LEVEL},
-    core::{ClusterCommand, Command, NodeCommand, Rejected, backoff::Delay, state::Cluster},
+    base::level::{FIRST_FAILURE, LEVEL, PODS},
+    core::{
+        ClusterCommand, Command, NodeCommand, Rejected, WorkloadCommand, backoff::Delay,
+        state::Cluster,
+    },
     model::{
         instance::Condition,
         master::{Addresses, Master},
         path::AppId,
+        workload::Kind,
     },
 };
 
@@ -101,4 +105,28 @@ fn when_failures_in_a_row_began_is_kept_from_its_level_on() {
     let second = fail(&mut w);
     assert_eq!((second.n_failures, second.first_at), (2, Some(first.failed_at)));
     assert_eq!(fail(&mut w).first_at, Some(first.failed_at));
+}
+
+#[test]
+fn pods_wait_for_their_level_and_have_no_service_ports() {
+    let mut w = World::new(1);
+    let mut pod = app("/p", 1);
+    pod.run_mut().kind = Kind::Pod;
+    let now = w.state.cluster.as_deref().cloned().unwrap();
+    w.state.cluster = Some(Cluster { level: PODS - 1, ..now.clone() }.into());
+    let put = |w: &mut World| {
+        let edits = vec![edit(&pod.id, Some(pod.clone()))];
+        WorkloadCommand::PutApps(Box::new(put(&w.id(), edits)))
+    };
+    let early = put(&mut w);
+    let told = w.rejected(early).to_string();
+    assert!(
+        told.contains(&format!("pods do not run before the cluster is at level {PODS}")),
+        "{told}"
+    );
+    w.state.cluster = Some(now.into());
+    let command = put(&mut w);
+    w.ok(command);
+    let ports: Vec<u16> = w.state.apps[&pod.id].spec.run.ports().map(|p| p.service_port).collect();
+    assert_eq!(ports, [0]);
 }
