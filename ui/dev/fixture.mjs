@@ -82,7 +82,11 @@ const nodeTasks = (node) => [...world.apps.values()].filter((a) => a.tasks.some(
 const nodeDetail = (node) => ({ ...world.nodeRow(node), address: node.host, revision: world.revision, tasks: nodeTasks(node) });
 
 function findTask(id) {
-  for (const app of world.apps.values()) for (const t of app.tasks) if (t.id === id || t.task_id === id) return t;
+  for (const app of world.apps.values()) for (const t of app.tasks) {
+    if (t.id === id || t.task_id === id) return t;
+    // The containers of a pod have one output among them here.
+    if (t.containers?.some((container) => container.task_id === id)) return { ...t, task_id: id };
+  }
   return undefined;
 }
 

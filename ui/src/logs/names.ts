@@ -1,5 +1,5 @@
 // Whose line it is: the part of a task's id that tells it apart, a hue and a sign of its own.
-import type { Instance } from '../api/types';
+import type { Container, Instance } from '../api/types';
 import { shortTask } from '../lib/format';
 import { hash } from '../lib/hash';
 
@@ -33,5 +33,18 @@ const ofInstance = (task: string) => hash(taskParts(task)?.instance ?? task);
 export function nameOf(task: string, present: ReadonlySet<string>): string {
   const short = shortTask({ task_id: task } as Instance);
   const parts = taskParts(task);
-  return parts && !present.has(task) ? `${short} #${parts.attempt}` : short;
+  const name = parts && parts.container !== '_app' ? `${short} ${parts.container}` : short;
+  return parts && !present.has(task) ? `${name} #${parts.attempt}` : name;
+}
+
+export type Launched = Instance & { task_id: string; part?: Container };
+
+/** What has an output: instances that were launched, of a pod each of their containers. */
+export function launchedOf(instances: readonly Instance[]): Launched[] {
+  return instances.flatMap((one) => {
+    const { task_id } = one;
+    if (!task_id) return [];
+    if (!one.containers) return [{ ...one, task_id }];
+    return one.containers.map((part) => ({ ...one, task_id: part.task_id, part }));
+  });
 }

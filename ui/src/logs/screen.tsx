@@ -21,7 +21,7 @@ import { parts } from './histogram';
 import type { Line } from './line';
 import { LineTools } from './linetools';
 import { hits, nextHit } from './marks';
-import { nameOf, taskParts } from './names';
+import { type Launched, launchedOf, nameOf, taskParts } from './names';
 import { type Handle, Output } from './output';
 import { Reader, type View } from './reader';
 import { asText, fileName, saveFrom, saveText } from './save';
@@ -29,7 +29,7 @@ import css from './screen.module.css';
 import { Search } from './search';
 import { Sheet } from './sheet';
 import { narrowTimes, times as storedTimes, wraps } from './times';
-import { type Launched, type Set as Change, Tools } from './tools';
+import { type Set as Change, Tools } from './tools';
 import toolsCss from './tools.module.css';
 import { useKeys } from '../lib/keys';
 import { useNarrow, useNow } from './usewindow';
@@ -37,7 +37,7 @@ import { useNarrow, useNow } from './usewindow';
 export default function Logs({ app }: { app: App }) {
   const [search, setSearch] = useSearchParams();
   const address = read(search);
-  const tasks = app.tasks.filter((task): task is Launched => !!task.task_id);
+  const tasks = launchedOf(app.tasks);
   const set: Change = (changes) => setSearch((old) => written(old, changes), { replace: true });
   const [epoch, setEpoch] = useState(0);
   if (tasks.length === 0 && !address.task) {
@@ -98,7 +98,10 @@ function Workbench({ app, tasks, address, search, set, onAnew }: Props) {
   const [contexts, setContexts] = useState<ReadonlyMap<number, Context>>(new Map());
 
   const instance = taskParts(address.task)?.instance;
-  const task = tasks.find((one) => one.task_id === address.task || one.id === address.task || one.id === instance);
+  const part = taskParts(address.task)?.container;
+  const task =
+    tasks.find((one) => one.task_id === address.task) ??
+    tasks.find((one) => one.id === address.task || (one.id === instance && (!one.part || one.part.name === part)));
   const present = useMemo(() => new Set(tasks.map((one) => one.task_id)), [tasks.map((one) => one.task_id).join()]);
   const several = !address.task || address.previous;
   const named = useCallback((line: Line) => nameOf(line.task, present), [present]);

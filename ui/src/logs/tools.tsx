@@ -1,20 +1,17 @@
 // What is looked at: instance, attempt, streams, levels, a time, how lines are shown. Beside each other where
 // there is room, in a sheet on a phone.
 import { useId, useState } from 'react';
-import type { Instance } from '../api/types';
 import { Button } from '../components/ui';
-import { shortTask } from '../lib/format';
-import { instanceLook } from '../lib/status';
+import { containerLook, instanceLook } from '../lib/status';
 import { useStored } from '../lib/stored';
 import { say } from '../words';
 import type { Address } from './address';
 import { LEVELS, type Level } from './level';
-import { attemptOf, taskParts } from './names';
+import { attemptOf, type Launched, nameOf, taskParts } from './names';
 import { fromField, narrowTimes, TIMES, type Times, times as storedTimes, toField, wraps } from './times';
 import css from './tools.module.css';
 
 export type Set = (changes: Record<string, string | boolean | undefined>) => void;
-export type Launched = Instance & { task_id: string };
 
 /** Earlier attempts that are offered: as many as a node keeps. */
 const ATTEMPTS_MAX = 10;
@@ -61,8 +58,12 @@ function Who({ tasks, task, address, set }: Pick<ToolsProps, 'tasks' | 'task' | 
       >
         <option value="">{say('log.instances')}</option>
         {tasks.map((one) => (
-          <option key={one.id} value={one.task_id}>
-            {say('log.on', { name: shortTask(one), host: one.host ?? '–', state: instanceLook(one).word.toLowerCase() })}
+          <option key={one.task_id} value={one.task_id}>
+            {say('log.on', {
+              name: nameOf(one.task_id, new Set([one.task_id])),
+              host: one.host ?? '–',
+              state: (one.part ? containerLook(one.part) : instanceLook(one)).word.toLowerCase(),
+            })}
           </option>
         ))}
       </select>
