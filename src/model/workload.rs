@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     access::Role,
-    container::{ContainerSpec, Port},
+    container::{ContainerSpec, PersistentVolume, Port, VolumeSource},
     path::{AppId, PathId},
     resource::Scalars,
 };
@@ -283,11 +283,15 @@ impl RunSpec {
 
     /// Whether it keeps volumes on one node.
     pub fn is_resident(&self) -> bool {
-        use super::container::VolumeSource;
-        self.containers
-            .iter()
-            .flat_map(|c| &c.volumes)
-            .any(|v| matches!(v.source, VolumeSource::Persistent(_)))
+        self.persistent().next().is_some()
+    }
+
+    /// Its persistent volumes, with where the task sees them.
+    pub fn persistent(&self) -> impl Iterator<Item = (&str, &PersistentVolume)> {
+        self.containers.iter().flat_map(|c| &c.volumes).filter_map(|v| match &v.source {
+            VolumeSource::Persistent(of) => Some((v.container_path.as_str(), of)),
+            VolumeSource::Host(_) | VolumeSource::External { .. } | VolumeSource::Secret(_) => None,
+        })
     }
 
     pub fn has_health_checks(&self) -> bool {
