@@ -100,7 +100,11 @@ fn check_volume(state: &State, volume: &Volume, findings: &mut Vec<Finding>) {
     }
     let place = instance.and_then(|instance| instance.placement());
     if let Some(place) = place.filter(|place| place.node != volume.node) {
-        find(findings, &volume.id, format!("is on {}, its instance on {}", volume.node, place.node));
+        find(
+            findings,
+            &volume.id,
+            format!("is on {}, its instance on {}", volume.node, place.node),
+        );
     }
     if instance.is_some_and(|instance| volume.epoch > instance.incarnation) {
         find(findings, &volume.id, "is ahead of the launches of its instance");

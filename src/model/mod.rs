@@ -31,6 +31,6 @@ pub use instance::{Instance, InstanceId};
 pub use node::{Node, NodeId};
 pub use owner::Owner;
 pub use path::{AppId, GroupId, PathId};
-pub use volume::{Volume, VolumeId};
 pub use resource::{Pools, Ranges, Resources, Scalars};
+pub use volume::{Volume, VolumeId};
 pub use workload::{RunSpec, WorkloadSpec};

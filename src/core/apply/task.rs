@@ -89,7 +89,9 @@ fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) -> A
     for id in expunge {
         // What it keeps is there, and nowhere else.
         let waits = tx.state.bound_to(id).is_some();
-        if !waits && tx.state.instances.get(id).is_some_and(|i| i.condition().is_lost() && is_away(tx, i)) {
+        if !waits
+            && tx.state.instances.get(id).is_some_and(|i| i.condition().is_lost() && is_away(tx, i))
+        {
             tx.remove_instance(id);
             n_done += 1;
         }

@@ -546,7 +546,12 @@ fn scale_app(tx: &mut Tx<'_>, scale: &Scale) {
     let mut kept = deploy::kept::by_preference(tx.state, &scale.app).into_iter();
     for id in &scale.add {
         if let Some(kept) = kept.next() {
-            tx.put_instance(Instance { goal: Goal::Running, version, since: at, ..(*kept).clone() });
+            tx.put_instance(Instance {
+                goal: Goal::Running,
+                version,
+                since: at,
+                ..(*kept).clone()
+            });
         } else if !tx.state.instances.contains_key(id) {
             tx.put_instance(Instance::scheduled(id.clone(), scale.app.clone(), version, at));
         }

@@ -66,7 +66,8 @@ pub fn n_replacements(
 /// them in any case.
 fn n_to_stop(state: &State, spec: &WorkloadSpec) -> usize {
     let n_well = n_healthy(state, spec);
-    let least = Bounds::of(spec, n_well).healthy_min.min((spec.instances as usize).saturating_sub(1));
+    let least =
+        Bounds::of(spec, n_well).healthy_min.min((spec.instances as usize).saturating_sub(1));
     n_well.saturating_sub(least)
 }
 

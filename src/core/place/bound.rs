@@ -79,7 +79,6 @@ impl Round<'_, '_> {
         }
         self.base.ledger.take(ix, &launch.allocation);
         self.base.touched.insert(ix);
-        self.note_place(spec, ix);
         if let Some(hold) = backoff(self.state, spec, self.now) {
             return Err(Some(hold));
         }

@@ -103,7 +103,8 @@ impl Planner {
         // The rest of a workload is looked at again together with those.
         let is_bound = |app: &AppId| {
             let waiting = state.index.waiting.get(app).into_iter().flatten();
-            !state.index.bound.is_empty() && waiting.clone().any(|id| state.index.bound.contains(id))
+            !state.index.bound.is_empty()
+                && waiting.clone().any(|id| state.index.bound.contains(id))
         };
         base.blocked.retain(|app, _| !is_bound(app));
         queue.retain(|waiting| match base.blocked.get(&waiting.spec.id) {
@@ -143,12 +144,7 @@ impl Base {
         }
     }
 
-    fn remember_blocked(
-        &mut self,
-        plan: &Plan,
-        bound: &BTreeMap<AppId, Report>,
-        leases: &[Lease],
-    ) {
+    fn remember_blocked(&mut self, plan: &Plan, bound: &BTreeMap<AppId, Report>, leases: &[Lease]) {
         self.blocked.retain(|app, _| plan.reports.contains_key(app));
         for report in plan.reports.values().filter(|_| leases.is_empty()) {
             // Without needs nothing is ever freed for it; without a look at the nodes it is owed one.
@@ -291,7 +287,7 @@ impl<'a> Round<'a, '_> {
             self.base.touched.insert(ix);
             self.shares.take(&waiting.spec.run.role, &launch.allocation);
             if cursor.rules.counts_instances() {
-                self.note_place(waiting.spec, ix);
+                self.placed.entry(config(waiting.spec)).or_default().push(ix);
             }
             waiting.placed();
             self.launches.push(launch);
@@ -317,11 +313,6 @@ impl<'a> Round<'a, '_> {
         let n = u32::try_from(waiting.n_left()).unwrap_or(u32::MAX);
         let local = self.local.as_deref();
         Cursor::new(&self.base.ledger, needs, rules, self.limits.policy, local, here, n)
-    }
-
-    /// Notes where an instance of a configuration is, or will be.
-    pub(super) fn note_place(&mut self, spec: &WorkloadSpec, ix: NodeIx) {
-        self.placed.entry(config(spec)).or_default().push(ix);
     }
 
     /// Counts everything of a workload that has a place, in this plan too.
