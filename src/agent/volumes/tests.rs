@@ -1,3 +1,5 @@
+//! Who is let in to a volume, and what is left of one that was wiped.
+
 use super::*;
 use crate::{
     agent::desired::tests::order,

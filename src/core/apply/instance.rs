@@ -51,7 +51,8 @@ fn launch_one(tx: &mut Tx<'_>, launch: &Launch) -> bool {
     {
         return false;
     }
-    let Some(planned) = volume::planned(state, instance, &spec.run, launch) else { return false };
+    let on = (&launch.node, &launch.allocation);
+    let Some(planned) = volume::planned(state, instance, &spec.run, on) else { return false };
     let place = Placement {
         node: launch.node.clone(),
         hostname: node.info.hostname.clone(),

@@ -7,7 +7,6 @@ use crate::{
     choice,
     core::{
         Accepted, Rejected,
-        command::Launch,
         state::State,
         told::{Kind, Told},
     },
@@ -58,18 +57,18 @@ pub(super) fn planned(
     state: &State,
     instance: &Instance,
     run: &RunSpec,
-    launch: &Launch,
+    (node, allocation): (&NodeId, &Pools),
 ) -> Option<Planned> {
-    let mut planned = Planned { allocation: launch.allocation.clone(), volumes: Vec::new() };
+    let mut planned = Planned { allocation: allocation.clone(), volumes: Vec::new() };
     let Some(app) = instance.app().filter(|_| state.level() >= level::VOLUMES) else {
         return Some(planned);
     };
-    if state.bound_to(&instance.id).is_some_and(|node| *node != launch.node) {
+    if state.bound_to(&instance.id).is_some_and(|bound| bound != node) {
         return None;
     }
     let next = |volume: &Volume| Volume { epoch: volume.epoch + 1, ..volume.clone() };
     planned.volumes = state.volumes_of(&instance.id).map(|volume| next(volume)).collect();
-    let place = Place { app, instance, node: &launch.node, epoch: instance.incarnation + 1 };
+    let place = Place { app, instance, node, epoch: instance.incarnation + 1 };
     make(state, &place, run, &mut planned)?;
     Some(planned)
 }

@@ -46,9 +46,9 @@ impl Round<'_, '_> {
             let needs = needs.beside_volumes(state, instance);
             let hold = self.place_one(spec, instance, ix, &needs);
             let n_placed = u32::from(hold.is_ok());
-            let report = reports
-                .entry(spec.id.clone())
-                .or_insert_with(|| explain::blank(spec, instance.since, self.now, 0, 0));
+            let Some(wanted) = state.spec(&spec.id) else { continue };
+            let blank = || explain::blank(wanted, instance.since, self.now, 0, 0);
+            let report = reports.entry(spec.id.clone()).or_insert_with(blank);
             report.n_placed += n_placed;
             report.since = report.since.min(instance.since);
             let Err(hold) = hold else { continue };

@@ -32,12 +32,12 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster show",
         expect![[r#"
-            level 4 of 5: older releases have to be upgraded, or removed, first
-            held back by master 2 (tepui 0.0.4)
+            level 5 of 6: older releases have to be upgraded, or removed, first
+            held back by master 2 (tepui 0.0.5)
 
             MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
-            1       0.0.5    5      10.0.0.1:443  10.0.0.1:5070
-            2       0.0.4    4      10.0.0.2:443  10.0.0.2:5070
+            1       0.0.6    6      10.0.0.1:443  10.0.0.1:5070
+            2       0.0.5    5      10.0.0.2:443  10.0.0.2:5070
             exit 0
         "#]],
     )
@@ -54,7 +54,7 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster raise --yes",
         expect![[r#"
-            ! error: level 5 is held back by master 2 (tepui 0.0.4): upgrade them first
+            ! error: level 6 is held back by master 2 (tepui 0.0.5): upgrade them first
             exit 5
         "#]],
     )
@@ -63,7 +63,7 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster raise --yes",
         expect![[r#"
-            ! level 5, the highest this release knows
+            ! level 6, the highest this release knows
             exit 0
         "#]],
     )
@@ -71,11 +71,11 @@ async fn the_level_is_shown_with_what_holds_it_back_and_raised_after_a_yes() {
     site.check(
         "cluster show",
         expect![[r#"
-            level 5, the highest this release knows
+            level 6, the highest this release knows
 
             MASTER  RELEASE  LEVEL  FRONT DOOR    PEERS
-            1       0.0.5    5      10.0.0.1:443  10.0.0.1:5070
-            2       0.0.5    5      10.0.0.2:443  10.0.0.2:5070
+            1       0.0.6    6      10.0.0.1:443  10.0.0.1:5070
+            2       0.0.6    6      10.0.0.2:443  10.0.0.2:5070
             exit 0
         "#]],
     )
@@ -92,8 +92,8 @@ async fn masters_are_listed_and_removed_after_a_yes() {
         "master list",
         expect![[r#"
             MASTER  PART     WANTED  BEHIND  HEARD    RELEASE  LEVEL  FRONT DOOR    PEERS
-            1       leads    -       0       0 s ago  0.0.5    5      10.0.0.1:443  10.0.0.1:5070
-            2       outside  -       -       -        0.0.5    5      10.0.0.2:443  10.0.0.2:5070
+            1       leads    -       0       0 s ago  0.0.6    6      10.0.0.1:443  10.0.0.1:5070
+            2       outside  -       -       -        0.0.6    6      10.0.0.2:443  10.0.0.2:5070
             exit 0
         "#]],
     )
