@@ -15,3 +15,4 @@ mod sessions;
 mod pauses;
 mod scale;
 pub mod system;
+mod volumes;
