@@ -403,7 +403,8 @@ impl Actual {
             .min()
     }
 
-    fn has_live(&self, id: &InstanceId) -> bool {
+    /// Whether some incarnation of an instance has not ended.
+    pub fn has_live(&self, id: &InstanceId) -> bool {
         self.incarnations(id).any(|(_, k)| !k.is_ended())
     }
 

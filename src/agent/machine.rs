@@ -143,6 +143,7 @@ impl Sampler {
             load_1m: load().unwrap_or(0.0),
             tasks: usages,
             engine_away: None,
+            volumes: Vec::new(),
             ports_held: Ranges::default(),
         }
     }

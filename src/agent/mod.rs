@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `worker` | the one writer: incarnations (`live`), the engine's list (`adopt`), questions (`exec`), `gc` |
 //! | `prepare`, `fetch`, `sandbox` | bringing one up: artifacts, its directory (`beneath`) and its `output` |
+//! | `volumes` | what outlives sandboxes: whose it is, the latest launch, wiping |
 //! | `check` | probes, each in a task of its own; `command` runs those in a container |
 //! | `runtime` | the seam to what runs containers: the `engine`, or `memory` in tests |
 //! | `machine` | this node: its `accounts`, `ports`, `resolver` |
@@ -35,6 +36,7 @@ pub mod machine;
 pub mod launch;
 pub mod sandbox;
 pub mod record;
+pub mod volumes;
 pub mod fetch;
 pub mod prepare;
 pub mod exit;

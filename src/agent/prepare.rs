@@ -27,6 +27,7 @@ use super::{
         Sandboxes, Shape,
         beneath::{self, Dir, Owner},
     },
+    volumes::{self, Refused},
     worker::Input,
 };
 use crate::{
@@ -57,6 +58,8 @@ pub enum NotStarted {
     User(String),
     #[error("Failed to fetch all URIs for container: {0}")]
     Fetch(String),
+    #[error("cannot have its volumes: {0}")]
+    Volumes(#[from] Refused),
     #[error("cannot prepare the sandbox: {0}")]
     Sandbox(#[source] io::Error),
     #[error("cannot fetch the image: {0}")]
@@ -76,7 +79,7 @@ impl From<&NotStarted> for NoStart {
             NotStarted::Spec(_) => Self::Spec,
             NotStarted::User(_) => Self::User,
             NotStarted::Fetch(_) => Self::Fetch,
-            NotStarted::Sandbox(_) => Self::Sandbox,
+            NotStarted::Sandbox(_) | NotStarted::Volumes(_) => Self::Sandbox,
             NotStarted::Image(_) | NotStarted::Create(_) => Self::Create,
             NotStarted::Start(_) => Self::Start,
             NotStarted::Cancelled => Self::Cancelled,
@@ -169,6 +172,7 @@ impl Starter {
         let sandbox =
             self.sandboxes.create(&order.spec.id, key, &shape).map_err(NotStarted::Sandbox)?;
         shared_dirs(&sandbox, run).map_err(NotStarted::Sandbox)?;
+        volumes::claim(&self.sandboxes, order)?;
         for (container, owner) in containers.iter().zip(&owners) {
             for name in persistent(container) {
                 self.sandboxes.create_volume(key, name, *owner).map_err(NotStarted::Sandbox)?;

@@ -116,6 +116,11 @@ impl Sandboxes {
         &self.volumes
     }
 
+    /// Makes the directory of all volumes where it is missing, and opens it.
+    pub fn make_volumes_root(&self) -> io::Result<Dir> {
+        make(&self.volumes, CLOSED)
+    }
+
     /// Persistent volumes of an instance.
     pub fn volumes(&self, key: &Key) -> PathBuf {
         self.volumes.join(key.0.as_str())
@@ -123,7 +128,7 @@ impl Sandboxes {
 
     /// Makes a persistent volume and gives it to `owner` as long as it is empty.
     pub fn create_volume(&self, key: &Key, path: &str, owner: Owner) -> io::Result<()> {
-        make(&self.volumes, CLOSED)?;
+        self.make_volumes_root()?;
         make(&self.volumes(key), CLOSED)?;
         let dir = self.volumes(key).join(volume_name(path));
         match DirBuilder::new().mode(OPEN).create(&dir) {

@@ -8,6 +8,7 @@ pub mod adopt;
 mod exec;
 mod gc;
 mod live;
+mod volumes;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -17,7 +18,11 @@ use std::{
 
 use tokio::sync::{mpsc, watch};
 
-use self::{exec::Sessions, gc::Grave, live::Live};
+use self::{
+    exec::Sessions,
+    gc::{Collected, Grave},
+    live::Live,
+};
 use super::{
     Standing,
     check::Prober,
@@ -41,8 +46,11 @@ use crate::{
     core::naming::known::Received,
     host::docker::{Found, engine::EngineEvent},
     model::{
-        Ranges,
-        link::{Desired, EngineAway, FromAgent, Hello, Order, Report, ToAgent, Usage},
+        InstanceId, Ranges,
+        link::{
+            Desired, EngineAway, FromAgent, Hello, Order, Report, ToAgent, Usage, VolumeUsage,
+            Volumes,
+        },
     },
 };
 
@@ -80,8 +88,10 @@ pub enum Input {
     },
     Finding(Key, Finding),
     Sampled(Box<Sampler>, Usage),
-    /// Garbage that is gone, and how full the disk is.
-    Collected(Vec<Key>),
+    /// Garbage that is gone, and what volumes take.
+    Collected(Collected),
+    /// The volumes of an instance are gone, or could not be removed.
+    Wiped(InstanceId, std::io::Result<()>),
     /// An exec session has ended.
     SessionOver(u64),
 }
@@ -125,6 +135,10 @@ pub struct Worker {
     /// Incarnations whose record on disk is older than what is known.
     pub(super) dirty: BTreeSet<Key>,
     pub(super) graves: BTreeMap<Key, Grave>,
+    /// What the leader told last of volumes here, and whose are being removed.
+    volumes: Volumes,
+    wiping: BTreeSet<InstanceId>,
+    filled: Vec<VolumeUsage>,
     names: Received,
     pub(super) sessions: Sessions,
     outbox: Outbox,
@@ -178,6 +192,9 @@ impl Worker {
             engine_away: Some("the container engine has not answered yet".to_owned()),
             dirty: BTreeSet::new(),
             graves: BTreeMap::new(),
+            volumes: Volumes::default(),
+            wiping: BTreeSet::new(),
+            filled: Vec::new(),
             names: Received::default(),
             sessions: Sessions::default(),
             outbox: Outbox::default(),
@@ -261,11 +278,13 @@ impl Worker {
                 let engine_away = self.usage.engine_away.take();
                 self.usage = Usage { engine_away, ..usage };
             }
-            Input::Collected(keys) => {
-                for key in keys {
+            Input::Collected(collected) => {
+                for key in collected.gone {
                     self.graves.remove(&key);
                 }
+                self.filled = collected.volumes.unwrap_or(std::mem::take(&mut self.filled));
             }
+            Input::Wiped(instance, outcome) => self.wiped(instance, outcome),
             Input::SessionOver(id) => self.sessions.close(id),
         }
     }
@@ -282,6 +301,7 @@ impl Worker {
             }
         }
         self.save_dirty();
+        self.wipe();
         let due = match &self.link {
             Some(_) => self.outbox.due(&self.desired, &self.actual, self.clock.moment()),
             None => Vec::new(),
@@ -398,6 +418,7 @@ impl Worker {
                 desired::apply_message(&mut self.desired, desired);
                 self.complete_found();
             }
+            ToAgent::Volumes(volumes) => self.volumes = volumes,
             ToAgent::TellAll => self.outbox = Outbox::default(),
             ToAgent::Ask { id, question } => self.asked(id, question),
             ToAgent::Data { id, channel, bytes } => self.sessions.data(id, channel, bytes),
@@ -493,11 +514,12 @@ impl Worker {
             })
             .collect();
         let (runtime, inbox) = (self.runtime.clone(), self.inbox.clone());
-        let data_dir = self.config.data_dir.clone();
+        let (data_dir, filled) = (self.config.data_dir.clone(), self.filled.clone());
         self.tasks.connection("usage", async move {
             let work = move || {
                 let mut usage = sampler.sample(&*runtime, containers, &data_dir);
                 usage.ports_held = sampler.ports_held(&own).union(&refused);
+                usage.volumes = filled;
                 (sampler, usage)
             };
             if let Ok((sampler, usage)) = tokio::task::spawn_blocking(work).await {
@@ -515,16 +537,14 @@ impl Worker {
             keep: self.config.keep,
             now: self.clock.now(),
             wanted: self.desired.names().map(|names| {
-                names.chain(self.actual.tasks.keys().map(|key| &key.0)).cloned().collect()
+                let known = self.actual.tasks.keys().map(|key| &key.0);
+                names.chain(known).chain(&self.volumes.kept).cloned().collect()
             }),
             round: limit::HEARTBEAT * COLLECT_EVERY,
         };
         let inbox = self.inbox.clone();
         self.tasks.connection("garbage", async move {
-            let gone = job.run(graves).await;
-            if !gone.is_empty() {
-                drop(inbox.send(Input::Collected(gone)).await);
-            }
+            drop(inbox.send(Input::Collected(job.run(graves).await)).await);
         });
     }
 }

@@ -48,6 +48,7 @@ pub fn routes() -> Vec<Route<Api>> {
         post("/tepui/v1/tasks/{id}/exec", Write, exec::exec),
         get("/tepui/v1/tasks/{id}/exec/ws", Write, exec::exec_socket),
         get("/tepui/v1/volumes", Read, volumes::list),
+        delete("/tepui/v1/volumes/{id}", Write, volumes::remove),
         get("/tepui/v1/efficiency", Read, efficiency::list),
         get("/tepui/v1/nodes", Read, nodes::list),
         get("/tepui/v1/nodes/{id}", Read, nodes::show),

@@ -38,7 +38,9 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Response, ApiError> {
             Some(app) => state.instances_of(app).collect(),
             None => state.instances.values().collect(),
         };
-        found.retain(|i| (all || !i.condition().is_terminal()) && is_on(i, node.as_ref()));
+        found.retain(|i| {
+            (all || !i.condition().is_terminal()) && !i.is_kept() && is_on(i, node.as_ref())
+        });
         found.sort_by(|a, b| a.owner.cmp(&b.owner).then_with(|| instance::by_age(a, b)));
         let rows = instance::rows(&api.view(state), found.into_iter());
         listed("tasks", &rows, state.revision)

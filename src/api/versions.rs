@@ -103,7 +103,7 @@ fn rows(state: &State, id: &AppId, records: &[Record]) -> Vec<VersionRow> {
     let newest: BTreeMap<Timestamp, Timestamp> =
         versions.iter().map(|spec| (spec.last_config_change_at, spec.version)).collect();
     let mut n_running: BTreeMap<Timestamp, usize> = BTreeMap::new();
-    for instance in state.instances_of(id) {
+    for instance in state.instances_of(id).filter(|i| !i.is_kept()) {
         let of = state.spec_of(instance).and_then(|spec| newest.get(&spec.last_config_change_at));
         *n_running.entry(of.copied().unwrap_or(instance.version)).or_default() += 1;
     }

@@ -13,10 +13,10 @@
 //! | 3 | 0.1.0 | what is done is recorded beside the state (`core::history`) |
 //! | 4 | 0.1.0 | masters join and are removed; invitations are for a role; agents are told the masters |
 //! | 5 | 0.1.0 | masters can be told to stand by; it is kept when failures in a row began; agents search files |
-//! | 6 | 0.1.0 | pods |
+//! | 6 | 0.1.0 | pods; volumes are kept in the state and bind their instances to nodes |
 
 /// The highest level this release can do.
-pub const LEVEL: u32 = if cfg!(feature = "next") { PODS + 1 } else { PODS };
+pub const LEVEL: u32 = if cfg!(feature = "next") { VOLUMES + 1 } else { VOLUMES };
 /// From here on agents are told the names of the cluster (`model::names`).
 pub const NAMES: u32 = 2;
 /// From here on what is done is recorded (`core::history`), in rows that older releases cannot read.
@@ -32,5 +32,7 @@ pub const FIRST_FAILURE: u32 = 5;
 pub const SEARCH: u32 = 5;
 /// From here on pods run: their definitions hold what older releases have no word for.
 pub const PODS: u32 = 6;
+/// From here on volumes are kept in the state (`model::volume`), and agents are told of them.
+pub const VOLUMES: u32 = 6;
 /// What a node, a master or a state is at that does not say.
 pub const FIRST: u32 = 1;

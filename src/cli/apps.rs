@@ -178,7 +178,7 @@ fn lost_with(app: &Value) -> String {
         .collect();
     if !volumes.is_empty() {
         text.push_str(&format!(
-            " Its persistent data goes with it: {}; a week later nothing of it is left.",
+            " Its persistent data goes with it: {}; nothing brings it back.",
             volumes.join(", ")
         ));
     }

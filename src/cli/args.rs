@@ -119,7 +119,7 @@ pub enum Command {
     /// Masters: who they are, removing one (list, remove)
     #[command(subcommand)]
     Master(Master),
-    /// Volumes of all apps: where each is and what becomes of it (list)
+    /// Volumes of all apps: where each is, how full, and removing one (list, show, remove)
     #[command(subcommand)]
     Volume(Volume),
     /// Backups of the whole cluster: make, look at and restore them

@@ -169,7 +169,8 @@ impl SessionReader {
 impl Connected {
     /// Sends everything that should be on the node, in parts; all or nothing.
     fn send_full(&mut self, state: &State, node: &NodeId) -> bool {
-        let messages = orders::messages(orders::full(state, node));
+        let mut messages = orders::messages(orders::full(state, node));
+        messages.extend(orders::volumes(state, node));
         let fits = self.to_agent.capacity() >= messages.len();
         self.owed = !fits || messages.into_iter().any(|m| self.to_agent.try_send(m).is_err());
         if !self.owed {
@@ -256,6 +257,13 @@ impl Links {
                             && agent.sent < batch.revision
                         {
                             agent.send_changes(desired);
+                        }
+                    }
+                    for node in orders::with_volumes(&batch.changes) {
+                        if let (Some(agent), Some(volumes)) =
+                            (agents.get_mut(node), orders::volumes(&batch.state, node))
+                        {
+                            agent.owed |= agent.to_agent.try_send(volumes).is_err();
                         }
                     }
                     // A node was called lost and is here after all: what its tasks became with it

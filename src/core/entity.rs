@@ -25,6 +25,7 @@ use crate::{
         master::Master,
         node::{Node, NodeId},
         path::{AppId, GroupId, PathId},
+        volume::{Volume, VolumeId},
         workload::{TaskSpec, WorkloadSpec},
     },
 };
@@ -221,4 +222,6 @@ entities! {
     /// What instances run that belong to no workload; each goes with its instance.
     16 Task(InstanceId => TaskSpec) in tasks v 2
         by |_, key| InstanceId::from(&*String::from_utf8_lossy(key));
+    /// What instances keep on nodes, and what is still to be removed there. From level `level::VOLUMES` on.
+    17 Volume(VolumeId => Volume) in volumes v 2 by |volume, _| volume.id.clone();
 }

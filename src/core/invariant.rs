@@ -16,6 +16,7 @@ use crate::model::{
     instance::{Instance, InstanceId, Life},
     path::AppId,
     resource::Pools,
+    volume::Volume,
 };
 
 /// Something that must not be.
@@ -36,6 +37,9 @@ pub fn check(state: &State) -> Vec<Finding> {
     for instance in state.instances.values() {
         check_instance(state, instance, &mut findings);
     }
+    for volume in state.volumes.values() {
+        check_volume(state, volume, &mut findings);
+    }
     check_locks(state, &mut findings);
     check_index(state, &mut findings);
     findings
@@ -54,6 +58,13 @@ pub fn check_touched(state: &State, changes: &[Change]) -> Vec<Finding> {
                 instances.insert(id);
             }
             Change::Node { id, .. } => drop(nodes.insert(id)),
+            Change::Volume { old, new, .. } => {
+                let both = [old, new].into_iter().flatten();
+                both.for_each(|volume| {
+                    nodes.insert(&volume.node);
+                    instances.insert(&volume.instance);
+                });
+            }
             Change::Deployment { new: Some(deployment), .. }
                 if state.deployments.get(&deployment.id) == Some(deployment) =>
             {
@@ -65,7 +76,12 @@ pub fn check_touched(state: &State, changes: &[Change]) -> Vec<Finding> {
     }
     for id in instances {
         match state.instances.get(id) {
-            Some(instance) => check_instance(state, instance, &mut findings),
+            Some(instance) => {
+                check_instance(state, instance, &mut findings);
+                for volume in state.volumes_of(id) {
+                    check_volume(state, volume, &mut findings);
+                }
+            }
             None => check_absent(state, id, changes, &mut findings),
         }
     }
@@ -75,7 +91,30 @@ pub fn check_touched(state: &State, changes: &[Change]) -> Vec<Finding> {
     findings
 }
 
-/// What a node holds is the sum of its instances, not more than it has, and no port twice.
+/// A volume has one instance that may write there, which runs nowhere else; what nobody wants any more has
+/// none.
+fn check_volume(state: &State, volume: &Volume, findings: &mut Vec<Finding>) {
+    let instance = state.instances.get(&volume.instance);
+    if volume.is_wanted() != instance.is_some() {
+        find(findings, &volume.id, "is wanted without an instance, or the other way round");
+    }
+    let place = instance.and_then(|instance| instance.placement());
+    if let Some(place) = place.filter(|place| place.node != volume.node) {
+        find(
+            findings,
+            &volume.id,
+            format!("is on {}, its instance on {}", volume.node, place.node),
+        );
+    }
+    if instance.is_some_and(|instance| volume.epoch > instance.incarnation) {
+        find(findings, &volume.id, "is ahead of the launches of its instance");
+    }
+    if !state.nodes.contains_key(&volume.node) {
+        find(findings, &volume.id, format!("is on {}, which is gone", volume.node));
+    }
+}
+
+/// What a node holds is the sum of its instances and volumes, not more than it has, and no port twice.
 fn check_node(state: &State, node: &NodeId, findings: &mut Vec<Finding>) {
     let mut used = Pools::default();
     let mut ports = BTreeSet::new();
@@ -90,6 +129,9 @@ fn check_node(state: &State, node: &NodeId, findings: &mut Vec<Finding>) {
                 find(findings, &instance.id, format!("shares port {port} of {node}"));
             }
         }
+    }
+    for volume in state.volumes_on(node) {
+        used.add(&volume.held);
     }
     let known = state.index.used.get(node).cloned().unwrap_or_default();
     if known != used {
@@ -127,6 +169,10 @@ fn check_instance(state: &State, i: &Instance, findings: &mut Vec<Finding>) {
     }
     let index = &state.index;
     let listed = index.by_owner.get(&i.owner).is_some_and(|set| set.contains(&i.id));
+    let is_bound = index.bound.contains(&i.id);
+    if is_bound != (i.waits_for_place() && index.volumes.contains_key(&i.id)) {
+        find(findings, &i.id, "waits for its node in the index alone, or not there");
+    }
     let is_told = i.app().is_none_or(|app| {
         let waits = index.waiting.get(app).is_some_and(|set| set.contains(&i.id));
         let counted = index.present.get(app).is_some_and(|&n| n > 0);
@@ -176,6 +222,9 @@ fn check_index(state: &State, findings: &mut Vec<Finding>) {
         ("by_node", have.by_node == want.by_node),
         ("used", have.used == want.used),
         ("waiting", have.waiting == want.waiting),
+        ("bound", have.bound == want.bound),
+        ("volumes", have.volumes == want.volumes),
+        ("volumes_on", have.volumes_on == want.volumes_on),
         ("locks", have.locks == want.locks),
         ("uneven", have.uneven == want.uneven),
         ("service_ports", have.service_ports == want.service_ports),

@@ -24,7 +24,7 @@ mod shapes;
 
 pub use apply::{
     access::AccessCommand, admission::AdmissionCommand, apply, cluster::ClusterCommand,
-    node::NodeCommand, task::TaskCommand, workload::WorkloadCommand,
+    node::NodeCommand, task::TaskCommand, volume::VolumeCommand, workload::WorkloadCommand,
 };
 pub use change::Change;
 pub use command::{Accepted, Command, Outcome, Stamped};

@@ -17,6 +17,7 @@ use crate::{
         owner::Owner,
         path::{AppId, GroupId, PathId},
         resource::Pools,
+        volume::{Volume, VolumeId},
         workload::{TaskSpec, WorkloadSpec},
     },
 };
@@ -33,10 +34,16 @@ pub struct Index {
     pub touched: OrdMap<AppId, u64>,
     /// Instances that hold resources of a node.
     pub by_node: OrdMap<NodeId, OrdSet<InstanceId>>,
-    /// The sum of what those hold.
+    /// The sum of what those hold, and of the volumes there.
     pub used: OrdMap<NodeId, Pools>,
+    /// Volumes that are wanted, by whose they are.
+    pub volumes: OrdMap<InstanceId, OrdSet<VolumeId>>,
+    /// All volumes, wanted or not.
+    pub volumes_on: OrdMap<NodeId, OrdSet<VolumeId>>,
     /// Workloads with instances that wait for a place.
     pub waiting: OrdMap<AppId, OrdSet<InstanceId>>,
+    /// Those of them that have volumes, and so one node only that they can go to.
+    pub bound: OrdSet<InstanceId>,
     /// Which deployment holds a workload.
     pub locks: OrdMap<AppId, DeploymentId>,
     /// Nodes whose work is to move elsewhere.
@@ -160,6 +167,21 @@ impl State {
         self.index.by_node.get(node).into_iter().flatten().filter_map(|id| self.instances.get(id))
     }
 
+    /// The volumes of an instance, by id.
+    pub fn volumes_of(&self, id: &InstanceId) -> impl Iterator<Item = &Arc<Volume>> {
+        self.index.volumes.get(id).into_iter().flatten().filter_map(|id| self.volumes.get(id))
+    }
+
+    /// Volumes on a node, by id, also those that are to be removed.
+    pub fn volumes_on(&self, node: &NodeId) -> impl Iterator<Item = &Arc<Volume>> {
+        self.index.volumes_on.get(node).into_iter().flatten().filter_map(|id| self.volumes.get(id))
+    }
+
+    /// The node to which its volumes bind an instance.
+    pub fn bound_to(&self, id: &InstanceId) -> Option<&NodeId> {
+        self.volumes_of(id).next().map(|volume| &volume.node)
+    }
+
     /// Stored versions of a workload, oldest first.
     pub fn versions_of(&self, app: &AppId) -> impl Iterator<Item = &Arc<WorkloadSpec>> {
         let from = (app.clone(), Timestamp::from_ms(i64::MIN));
@@ -186,7 +208,7 @@ impl State {
         instance.healthy(n)
     }
 
-    /// What a node has left: its total less what instances hold.
+    /// What a node has left: its total less what instances and volumes hold.
     pub fn free(&self, node: &NodeId) -> Pools {
         let mut free = self.nodes.get(node).map(|n| n.info.total.clone()).unwrap_or_default();
         if let Some(used) = self.index.used.get(node) {

@@ -152,6 +152,13 @@ pub struct PersistentVolume {
     pub constraints: Vec<super::workload::Constraint>,
 }
 
+impl PersistentVolume {
+    /// The disk it takes.
+    pub fn space(&self) -> Milli {
+        Milli::whole(i64::try_from(self.size_mb).unwrap_or(i64::MAX / 1000))
+    }
+}
+
 /// What a persistent volume is carved from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DiskKind {

@@ -7,7 +7,8 @@
 //!     │                              Unreachable ─► UnreachableInactive         │
 //!     └──────────────── goal Running: next incarnation, after backoff ──────────┘
 //! ```
-//! With goal Decommissioned, or when its owner wants none after this end, it is forgotten instead.
+//! With goal Stopped it stays Scheduled and waits for nothing. With goal Decommissioned, or when its owner
+//! wants none after this end, it is forgotten instead.
 
 use std::net::IpAddr;
 
@@ -80,7 +81,7 @@ pub struct Seen {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Goal {
     Running,
-    /// Stop but keep its reservation.
+    /// Stop and keep its volumes, to run again when one more is wanted.
     Stopped,
     /// Stop and forget.
     Decommissioned,
@@ -307,6 +308,11 @@ impl Instance {
             return Some(false);
         }
         (health.len() >= n_checks).then_some(true)
+    }
+
+    /// Whether it has stopped and is there for the sake of its volumes.
+    pub fn is_kept(&self) -> bool {
+        self.life == Life::Scheduled && self.goal == Goal::Stopped
     }
 
     /// Whether it wants a place.

@@ -15,6 +15,7 @@ use super::{
     names::Names,
     node::{NodeId, NodeInfo},
     resource::Ranges,
+    volume::VolumeId,
     workload::TaskSpec,
 };
 use crate::base::clock::Timestamp;
@@ -80,6 +81,8 @@ pub enum FromAgent {
     Reports(Vec<Report>),
     /// Sent every `limit::HEARTBEAT`.
     Heartbeat(Usage),
+    /// What these instances kept here is gone. From level `level::VOLUMES` on.
+    Wiped(Vec<InstanceId>),
     /// Answer to `Ask` number `id`.
     Answer { id: u64, answer: Result<Answer, AskError> },
     /// Bytes of stream number `id` (an exec session).
@@ -131,8 +134,28 @@ pub enum ToAgent {
     },
     /// What the names of the cluster are made of, or became. From level `level::NAMES` on.
     Names(Arc<Names>),
+    /// Whose volumes are here, all of them. From level `level::VOLUMES` on.
+    Volumes(Volumes),
     /// Who the masters are; told first of all, and as they change. From level `level::MASTERS` on.
     Masters(Arc<Masters>),
+}
+
+/// Instances that have volumes on a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Volumes {
+    /// What they have there stays, whether they run or not.
+    pub kept: Vec<InstanceId>,
+    /// What they have there is to be removed once they have ended.
+    pub wipe: Vec<InstanceId>,
+}
+
+/// A volume that a launch has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mounted {
+    pub id: VolumeId,
+    pub path: String,
+    /// Which launch it is that has it.
+    pub epoch: u32,
 }
 
 /// Where an agent finds its leader.
@@ -172,6 +195,8 @@ pub struct Order {
     pub kill: Option<KillReason>,
     /// Whether the app's top group enforces its role (an environment variable tells the task).
     pub enforce_role: bool,
+    /// Its volumes; none below level `level::VOLUMES`.
+    pub volumes: Vec<Mounted>,
 }
 
 /// The state of one incarnation as its agent sees it.
@@ -240,6 +265,8 @@ pub struct Usage {
     pub ports_held: Ranges,
     /// Set while the container engine does not answer.
     pub engine_away: Option<EngineAway>,
+    /// As of the last minute.
+    pub volumes: Vec<VolumeUsage>,
 }
 
 /// A container engine that does not answer: what runs goes on, nothing is started or ended.
@@ -249,6 +276,14 @@ pub struct EngineAway {
     pub since: Timestamp,
     /// What the last attempt to reach it said.
     pub cause: String,
+}
+
+/// What a volume takes on the disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VolumeUsage {
+    pub instance: InstanceId,
+    pub path: String,
+    pub bytes: u64,
 }
 
 /// Resource use of one task.

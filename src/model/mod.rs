@@ -2,7 +2,7 @@
 //! for one value at a time; nothing here changes over time by itself.
 //!
 //! Read in this order. `workload` is what somebody wants, `owner` who, `instance` what there is of it, `node`
-//! where it runs, `link` what leader and agent tell each other.
+//! where it runs, `volume` what it keeps there, `link` what leader and agent tell each other.
 
 pub mod path;
 pub mod resource;
@@ -12,6 +12,7 @@ pub mod workload;
 pub mod owner;
 pub mod instance;
 pub mod node;
+pub mod volume;
 pub mod master;
 pub mod deployment;
 pub mod access;
@@ -31,4 +32,5 @@ pub use node::{Node, NodeId};
 pub use owner::Owner;
 pub use path::{AppId, GroupId, PathId};
 pub use resource::{Pools, Ranges, Resources, Scalars};
+pub use volume::{Volume, VolumeId};
 pub use workload::{RunSpec, WorkloadSpec};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     access::Role,
-    container::{ContainerSpec, Port, Shared},
+    container::{ContainerSpec, PersistentVolume, Port, Shared, VolumeSource},
     path::{AppId, PathId},
     resource::Scalars,
 };
@@ -286,11 +286,18 @@ impl RunSpec {
 
     /// Whether it keeps volumes on one node.
     pub fn is_resident(&self) -> bool {
-        use super::container::VolumeSource;
-        self.containers
-            .iter()
-            .flat_map(|c| &c.volumes)
-            .any(|v| matches!(v.source, VolumeSource::Persistent(_)))
+        self.persistent().next().is_some()
+    }
+
+    /// Its persistent volumes, with where the task sees them.
+    pub fn persistent(&self) -> impl Iterator<Item = (&str, &PersistentVolume)> {
+        self.containers.iter().flat_map(|c| &c.volumes).filter_map(|v| match &v.source {
+            VolumeSource::Persistent(of) => Some((v.container_path.as_str(), of)),
+            VolumeSource::Host(_)
+            | VolumeSource::External { .. }
+            | VolumeSource::Secret(_)
+            | VolumeSource::Shared(_) => None,
+        })
     }
 
     /// Containers in the order of their start: sidecars first.

@@ -17,14 +17,18 @@ use crate::{
     },
     model::{
         access::Role,
-        container::{Command, ContainerSpec, HealthCheck, Port, Probe, ProbePort},
+        container::{
+            Command, ContainerSpec, DiskKind, HealthCheck, PersistentVolume, Port, Probe,
+            ProbePort, Volume, VolumeSource,
+        },
         deployment::DeploymentId,
         instance::{Instance, InstanceId},
         node::{Attribute, Duty, FaultDomain, Node, NodeId, NodeInfo, NodeKind, Reach},
         path::PathId,
         resource::{Pools, Ranges, Resources, Scalars},
         workload::{
-            Constraint, Network, NetworkMode, Operator, RunSpec, UnreachableStrategy, WorkloadSpec,
+            Constraint, Network, NetworkMode, Operator, RunSpec, UnreachableStrategy,
+            UpgradeStrategy, WorkloadSpec,
         },
     },
 };
@@ -80,6 +84,23 @@ pub fn app(id: &str, instances: u32, cpus: f64, mem_mb: f64, n_ports: usize) -> 
         unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
         ..WorkloadSpec::new(PathId::parse(id), START)
     }
+}
+
+/// The same with a volume, and the rules that go with it.
+pub fn resident(mut spec: WorkloadSpec, size_mb: u64) -> WorkloadSpec {
+    let of = PersistentVolume {
+        kind: DiskKind::Root,
+        size_mb,
+        size_mb_max: None,
+        profile: None,
+        constraints: Vec::new(),
+    };
+    let source = VolumeSource::Persistent(of);
+    let volume = Volume { container_path: "data".to_owned(), read_only: false, source };
+    spec.run_mut().containers[0].volumes.push(volume);
+    spec.upgrade = UpgradeStrategy { minimum_health_capacity: 0.5, maximum_over_capacity: 0.0 };
+    spec.unreachable = UnreachableStrategy::Disabled;
+    spec
 }
 
 /// A TCP check on the first port.

@@ -92,6 +92,9 @@ impl Client {
         if self.rng.below(2) == 0 {
             spec.kill_selection = KillSelection::OldestFirst;
         }
+        if self.rng.below(5) == 0 {
+            spec = build::resident(spec, 100);
+        }
         self.put(&spec.id.clone(), Some(spec), false, now)
     }
 

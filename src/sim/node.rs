@@ -11,6 +11,7 @@ use crate::{
         rng::Rng,
     },
     model::{
+        InstanceId, VolumeId,
         instance::CheckStatus,
         link::{Report, ToAgent},
         node::NodeInfo,
@@ -82,6 +83,8 @@ pub struct VirtualNode {
     actual: Actual,
     outbox: Outbox,
     containers: BTreeMap<Key, Container>,
+    /// Whose volumes it was told to remove.
+    to_wipe: Vec<InstanceId>,
     rng: Rng,
 }
 
@@ -94,6 +97,10 @@ pub struct Work {
     pub ended: Vec<Key>,
     /// Told to end although they ran.
     pub killed: Vec<(Key, Why)>,
+    /// Volumes that a launch begins to write, with its epoch.
+    pub written: Vec<(VolumeId, u32)>,
+    /// Whose volumes were removed.
+    pub wiped: Vec<InstanceId>,
 }
 
 impl VirtualNode {
@@ -113,6 +120,7 @@ impl VirtualNode {
             actual: Actual::default(),
             outbox: Outbox::default(),
             containers: BTreeMap::new(),
+            to_wipe: Vec::new(),
             rng,
         }
     }
@@ -135,6 +143,7 @@ impl VirtualNode {
     pub fn hear(&mut self, message: ToAgent) {
         match message {
             ToAgent::Desired(desired) => desired::apply_message(&mut self.desired, desired),
+            ToAgent::Volumes(volumes) => self.to_wipe = volumes.wipe,
             ToAgent::TellAll => self.outbox = Outbox::default(),
             _ => {}
         }
@@ -214,6 +223,11 @@ impl VirtualNode {
             self.act(&action, behaviour, now, work);
         }
         if self.is_connected {
+            let runs =
+                |id: &InstanceId| self.desired.order(id).is_some() || self.actual.has_live(id);
+            let (stay, gone) = std::mem::take(&mut self.to_wipe).into_iter().partition(runs);
+            self.to_wipe = stay;
+            work.wiped = gone;
             work.reports.extend(self.outbox.due(&self.desired, &self.actual, now.moment));
         }
     }
@@ -231,6 +245,8 @@ impl VirtualNode {
                 let stubborn = self.rng.below(1_000) < behaviour.stubborn_of_1000;
                 self.containers.insert(key.clone(), Container { stubborn });
                 work.started.push(key.clone());
+                let written = order.volumes.iter().map(|v| (v.id.clone(), v.epoch));
+                work.written.extend(written);
                 let (least, most) = behaviour.start_ms;
                 let mut after = least + self.rng.below(most - least + 1);
                 if self.rng.below(1_000) < behaviour.slow_of_1000 {

@@ -3,6 +3,7 @@
 //! | promise | checked |
 //! |---|---|
 //! | the invariants of the state | after commands |
+//! | a volume stays on its node and has one writer at a time, each later launch than the last | at every start |
 //! | an instance runs once, an incarnation is started once | at every start of a container |
 //! | no decision to end tasks, with those before it, takes a workload below its minimum health | at every order of an upgrade or a drain |
 //! | constraints hold between instances of one configuration | at every launch |
@@ -31,6 +32,7 @@ use crate::{
         instance::{Condition, Goal, Instance, InstanceId, KillOrder, KillReason},
         node::NodeId,
         path::AppId,
+        volume::VolumeId,
         workload::{Operator, WorkloadSpec},
     },
 };
@@ -43,6 +45,8 @@ pub struct Oracle {
     /// How often anything was checked.
     pub n_checks: u64,
     live: BTreeMap<InstanceId, (u32, NodeId)>,
+    /// Where each volume was first written, and the latest launch that did.
+    written: BTreeMap<VolumeId, (NodeId, u32)>,
     begun: BTreeSet<Key>,
     promised: BTreeMap<AppId, Option<Promise>>,
     /// Left half-way on request: only their number of instances is promised.
@@ -90,6 +94,18 @@ impl Oracle {
             self.object(format!("{}.{} was started a second time, on {node}", key.0, key.1));
         }
         self.live.insert(key.0.clone(), (key.1, node.clone()));
+    }
+
+    /// A launch on a node begins to write a volume.
+    pub fn wrote(&mut self, volume: &VolumeId, epoch: u32, node: &NodeId) {
+        self.n_checks += 1;
+        if let Some((place, last)) = self.written.insert(volume.clone(), (node.clone(), epoch))
+            && (place != *node || last >= epoch)
+        {
+            self.object(format!(
+                "{volume} is written on {node} by launch {epoch}, after launch {last} on {place}"
+            ));
+        }
     }
 
     /// A container ended.
@@ -291,7 +307,7 @@ impl Oracle {
         }
         for app in state.apps.values() {
             let (mut n_good, mut n_all) = (0, 0);
-            for i in state.instances_of(&app.id) {
+            for i in state.instances_of(&app.id).filter(|i| !i.is_kept()) {
                 n_all += 1;
                 let is_current = state.is_current(i) || self.left.contains(&app.id);
                 n_good += u32::from(is_current && is_well(state, i));
@@ -325,8 +341,11 @@ impl Oracle {
                 }
             }
         }
-        (n_live != state.instances.len())
-            .then(|| format!("{n_live} containers for {} instances", state.instances.len()))
+        if let Some(volume) = state.volumes.values().find(|volume| !volume.is_wanted()) {
+            return Some(format!("{} is not wiped", volume.id));
+        }
+        let n = state.instances.values().filter(|i| !i.is_kept()).count();
+        (n_live != n).then(|| format!("{n_live} containers for {n} instances"))
     }
 }
 
@@ -341,7 +360,10 @@ fn brief(state: &State, instance: &Instance) -> String {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a fraction of a u32
 fn healthy_min(spec: &WorkloadSpec) -> usize {
-    (f64::from(spec.instances) * spec.upgrade.minimum_health_capacity).ceil() as usize
+    let least = (f64::from(spec.instances) * spec.upgrade.minimum_health_capacity).ceil() as usize;
+    // What is bound to its nodes can be replaced in its place only: one is down at a time.
+    let most = if spec.run.is_resident() { spec.instances.saturating_sub(1) } else { u32::MAX };
+    least.min(most as usize)
 }
 
 /// Well when the decision was made, and not ordered to end by another decision since. What ended

@@ -6,6 +6,7 @@
 //! ```text
 //! > nodes 3 cpus=4 mem=4096 racks=a,b,c
 //! > app /web 3 cpus=1 mem=256 ports=1 check constraint=hostname:UNIQUE min=0.5 over=0
+//! > app /db 1 data=500                              (a volume of so many MB)
 //! > scale /web 5            > upgrade /web [as app]      > restart /web      > delete /web
 //! > run 2.5                 > settle                     > show              > why /web
 //! > crash n1   boot n1      > cut n1   heal n1           > drain n1   activate n1
@@ -409,8 +410,12 @@ fn options(mut spec: WorkloadSpec, words: &Words<'_>) -> Result<WorkloadSpec, St
         crate::base::units::Milli::from_f64(words.number("cpus", resources.cpus.as_f64())?);
     resources.mem =
         crate::base::units::Milli::from_f64(words.number("mem", resources.mem.as_f64())?);
+    let n_volumes = container.volumes.len();
     if words.bare.contains(&"check") {
         container.health_checks = vec![build::health_check()];
+    }
+    if let (Some(size), 0) = (words.text("data"), n_volumes) {
+        spec = build::resident(spec, parse(size)?);
     }
     let upgrade = &mut spec.upgrade;
     upgrade.minimum_health_capacity = words.number("min", upgrade.minimum_health_capacity)?;

@@ -39,11 +39,12 @@ use crate::{
     },
     core::{
         Accepted, ClusterCommand, Command, NodeCommand, Outcome, Stamped, State, TaskCommand,
-        apply,
+        VolumeCommand, apply,
         command::{Init, RequestId},
         place::Limits,
     },
     model::{
+        InstanceId,
         link::{Report, ToAgent},
         node::{NodeId, NodeInfo},
     },
@@ -72,6 +73,11 @@ enum Event {
         ix: Ix,
         epoch: u32,
         reports: Vec<Report>,
+    },
+    /// A node has removed volumes.
+    Wiped {
+        node: NodeId,
+        instances: Vec<InstanceId>,
     },
     /// A node looks for the leader.
     Connect {
@@ -324,6 +330,10 @@ impl World {
             Event::Commit(kind, commands, seen) => self.committed(kind, commands, &seen),
             Event::ToNode { ix, epoch, message } => self.at_node(ix, epoch, message),
             Event::FromNode { ix, epoch, reports } => self.at_leader(ix, epoch, reports),
+            Event::Wiped { node, instances } => {
+                let told = self.commit(VolumeCommand::Wiped { node, instances });
+                debug_assert!(told.is_ok(), "what is gone is gone");
+            }
             Event::Connect { ix } => self.connect(ix),
             Event::Look { ix } => {
                 if self.nodes[ix].wakes_at.is_some_and(|at| at <= self.now) {
@@ -379,6 +389,9 @@ impl World {
                     self.send(ix, ToAgent::Desired(message));
                 }
             }
+            for node in orders::with_volumes(&changes) {
+                self.send_volumes(node);
+            }
             for node in changes.iter().filter_map(orders::returned) {
                 let ix = self.by_id[node];
                 self.send(ix, ToAgent::TellAll);
@@ -411,6 +424,15 @@ impl World {
         self.schedule(at.since(self.now), Event::ToNode { ix, epoch, message });
     }
 
+    fn send_volumes(&mut self, node: &NodeId) {
+        let ix = self.by_id.get(node).copied();
+        let has_some = self.state.volumes_on(node).next().is_some();
+        let told = orders::volumes(&self.state, node).filter(|_| has_some);
+        if let (Some(ix), Some(volumes)) = (ix, told) {
+            self.send(ix, volumes);
+        }
+    }
+
     fn at_node(&mut self, ix: Ix, epoch: u32, message: ToAgent) {
         let node = &mut self.nodes[ix];
         if node.epoch == epoch && node.is_reachable() {
@@ -427,6 +449,13 @@ impl World {
         self.nodes[ix].last_from = at;
         let epoch = self.nodes[ix].epoch;
         self.schedule(at.since(self.now), Event::FromNode { ix, epoch, reports });
+    }
+
+    fn send_wiped(&mut self, ix: Ix, instances: Vec<InstanceId>) {
+        if self.nodes[ix].is_connected && !self.is_lost() {
+            let node = self.nodes[ix].info.id.clone();
+            self.schedule(self.settings.gather, Event::Wiped { node, instances });
+        }
     }
 
     fn at_leader(&mut self, ix: Ix, epoch: u32, reports: Vec<Report>) {
@@ -456,6 +485,7 @@ impl World {
         debug_assert!(told.is_ok(), "reports are never rejected");
         self.leader.heard.open(&id, self.moment(), self.now);
         self.send(ix, ToAgent::Desired(orders::full(&self.state, &id)));
+        self.send_volumes(&id);
     }
 
     // ── nodes ───────────────────────────────────────────────────────────────────────────────────
@@ -467,6 +497,8 @@ impl World {
         if self.network_rng.below(6) == 0 {
             let full = orders::full(&self.state, &self.nodes[ix].info.id);
             self.send(ix, ToAgent::Desired(full));
+            let id = self.nodes[ix].info.id.clone();
+            self.send_volumes(&id);
         }
     }
 
@@ -505,6 +537,12 @@ impl World {
         }
         for key in &work.ended {
             self.oracle.ended(key);
+        }
+        for (volume, epoch) in &work.written {
+            self.oracle.wrote(volume, *epoch, &self.nodes[ix].info.id);
+        }
+        if !work.wiped.is_empty() {
+            self.send_wiped(ix, work.wiped);
         }
         for (key, why) in &work.killed {
             self.oracle.problems.extend(witness::wrongly_ended(key, why, &self.state));

@@ -9,6 +9,7 @@ mod others;
 mod pods;
 mod rig;
 mod stop;
+mod volumes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,8 +21,8 @@ use tepui::{
     model::{
         InstanceId,
         container::{
-            Artifact, Command, ContainerSpec, DiskKind, EnvValue, HealthCheck, PersistentVolume,
-            Port, Probe, ProbePort, Protocol, Volume, VolumeSource,
+            Artifact, Command, ContainerSpec, EnvValue, HealthCheck, Port, Probe, ProbePort,
+            Protocol, Volume, VolumeSource,
         },
         instance::Condition,
         link::{Answer, AskError, Channel, Desired, Order, Question, SESSION_WINDOW, ToAgent},
@@ -336,30 +337,6 @@ async fn volumes_of_the_node_and_of_the_sandbox() {
     rig.until_condition("v", 1, Condition::Finished).await;
     assert_eq!(rig.read("v", "stdout").await, "from the node\nno\n");
     assert_eq!(rig.read("v", "data/f").await, "kept\n");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_persistent_volume_outlives_the_incarnation() {
-    let mut rig = Rig::new().await;
-    let mut container = plain_container("cat data/n; echo once more >> data/n");
-    container.volumes = vec![Volume {
-        container_path: "data".into(),
-        read_only: false,
-        source: VolumeSource::Persistent(PersistentVolume {
-            kind: DiskKind::Root,
-            size_mb: 10,
-            size_mb_max: None,
-            profile: None,
-            constraints: Vec::new(),
-        }),
-    }];
-    let first = order("keep", spec(container, NetworkMode::Host), vec![]);
-    let second = Order { incarnation: 2, ..first.clone() };
-    rig.desire(vec![first]).await;
-    rig.until_condition("keep", 1, Condition::Finished).await;
-    rig.desire(vec![second]).await;
-    rig.until_condition("keep", 2, Condition::Finished).await;
-    assert_eq!(rig.read("keep", "stdout").await, "once more\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

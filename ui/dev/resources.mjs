@@ -1,10 +1,10 @@
 // TEST ONLY. Volumes of the made-up cluster, and what its services reserve in vain.
-const WEEK_S = 604_800;
+const KEPT = { state: 'in_use', launches: 3, used_bytes: 700_000_000, goes_with_app: true };
 
 /** A volume of each kind for services that would have one. */
 function made(app) {
-  const persistent = (app.volumes ?? []).map(({ path, size_mb }) => ({ kind: 'persistent', path, size_mb, kept_s: WEEK_S }));
-  if (/redis|ledger/.test(app.id)) persistent.push({ kind: 'persistent', path: 'data', size_mb: 4096, kept_s: WEEK_S });
+  const persistent = (app.volumes ?? []).map(({ path, size_mb }) => ({ kind: 'persistent', path, size_mb, ...KEPT }));
+  if (/redis|ledger/.test(app.id)) persistent.push({ kind: 'persistent', path: 'data', size_mb: 4096, ...KEPT });
   if (/grafana/.test(app.id)) return [{ kind: 'host', path: '/etc/grafana', source: '/srv/grafana/etc', read_only: true }, { kind: 'external', path: '/var/lib/grafana', source: 'grafana-data', driver: 'dvdi', size_mb: 10_240 }];
   return persistent;
 }
@@ -13,7 +13,7 @@ export function volumes(world) {
   const hostOf = (id) => world.nodes.get(id)?.host;
   return [...world.apps.values()].flatMap((app) =>
     app.tasks.filter((task) => !task.ended).flatMap((task) =>
-      made(app).map((volume) => ({ app_id: app.id, instance_id: task.id, read_only: false, ...volume, node_id: task.node_id, host: hostOf(task.node_id) }))));
+      made(app).map((volume) => ({ app_id: app.id, instance_id: task.id, read_only: false, goes_with_app: false, ...(volume.state && { id: `${app.id.slice(1).replaceAll('/', '_')}#${volume.path}#${task.id.slice(-36)}` }), ...volume, node_id: task.node_id, host: hostOf(task.node_id) }))));
 }
 
 const up = (n, unit) => Math.round((Math.ceil(n / unit - 1e-6) * unit) * 1000) / 1000;

@@ -34,6 +34,7 @@ pub fn order(id: &str, incarnation: u32) -> Order {
         placement,
         kill: None,
         enforce_role: false,
+        volumes: Vec::new(),
     }
 }
 

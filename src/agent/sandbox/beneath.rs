@@ -29,6 +29,33 @@ use nix::{
     unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat},
 };
 
+/// What lies in and below `dirs` takes, `of` telling of each file. What tasks have put there is looked at by
+/// open directories, and no link is followed; past so many entries, or open directories, the rest is left out.
+pub fn bytes_below(
+    mut dirs: Vec<Dir>,
+    n_max: usize,
+    open_max: usize,
+    of: fn(&Metadata) -> u64,
+) -> u64 {
+    let (mut n_seen, mut n_bytes) = (0, 0);
+    while let Some(dir) = dirs.pop() {
+        for name in dir.names(n_max).unwrap_or_default() {
+            n_seen += 1;
+            if n_seen > n_max {
+                return n_bytes;
+            }
+            let name = Path::new(&name);
+            let Ok(meta) = dir.stat(name) else { continue };
+            if meta.is_file() {
+                n_bytes += of(&meta);
+            } else if meta.is_dir() && dirs.len() < open_max {
+                dirs.extend(dir.dir(name));
+            }
+        }
+    }
+    n_bytes
+}
+
 /// User and group by number; `None`: the agent's own.
 pub type Owner = Option<(u32, u32)>;
 
@@ -139,6 +166,11 @@ impl Dir {
     /// Renames `from` to `to`, both names in this directory.
     pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(renameat(self, from, self, to)?)
+    }
+
+    /// Has what was made and renamed here survive the machine's end.
+    pub fn sync(&self) -> io::Result<()> {
+        File::from(self.fd.try_clone()?).sync_all()
     }
 
     /// Removes a file, a link or an empty directory; fine when there is none.

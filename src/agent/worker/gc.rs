@@ -7,7 +7,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs::{self, Metadata},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -20,10 +21,14 @@ use crate::{
         desired::Key,
         record::Record,
         runtime::Runtime,
-        sandbox::{Sandboxes, beneath::Dir},
+        sandbox::{
+            Sandboxes,
+            beneath::{Dir, bytes_below},
+        },
+        volumes::{self, OWNER},
     },
     base::{clock::Timestamp, limit::VOLUMES_KEEP},
-    model::{AppId, InstanceId},
+    model::{AppId, InstanceId, link::VolumeUsage},
 };
 
 /// Dead containers are removed after this (their output is in the sandbox).
@@ -111,28 +116,20 @@ pub fn plan(
     garbage
 }
 
-/// The bytes of an incarnation's output and of what lies in its sandbox. What a task has put there is
-/// looked at by open directories, and no link is followed.
+/// The bytes of an incarnation's output and of what lies in its sandbox.
 fn measure(sandboxes: &Sandboxes, grave: &Grave) -> u64 {
     let tops = [sandboxes.output(&grave.app, &grave.key), sandboxes.dir(&grave.app, &grave.key)];
-    let mut dirs: Vec<Dir> = tops.iter().filter_map(|dir| Dir::open(dir).ok()).collect();
-    let (mut n_seen, mut n_bytes) = (0, 0);
-    while let Some(dir) = dirs.pop() {
-        for name in dir.names(MEASURED_MAX).unwrap_or_default() {
-            n_seen += 1;
-            if n_seen > MEASURED_MAX {
-                return n_bytes;
-            }
-            let name = Path::new(&name);
-            let Ok(meta) = dir.stat(name) else { continue };
-            if meta.is_file() {
-                n_bytes += meta.len();
-            } else if meta.is_dir() && dirs.len() < OPEN_DIRS_MAX {
-                dirs.extend(dir.dir(name));
-            }
-        }
-    }
-    n_bytes
+    let dirs = tops.iter().filter_map(|dir| Dir::open(dir).ok()).collect();
+    bytes_below(dirs, MEASURED_MAX, OPEN_DIRS_MAX, Metadata::len)
+}
+
+/// What a collection has found and done.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Incarnations of which nothing is left.
+    pub gone: Vec<Key>,
+    /// What volumes take, where they were looked at.
+    pub volumes: Option<Vec<VolumeUsage>>,
 }
 
 /// One collection.
@@ -149,19 +146,19 @@ pub struct Job {
 }
 
 impl Job {
-    /// Removes what has to go; returns the incarnations of which nothing is left.
-    pub async fn run(self, graves: Vec<Grave>) -> Vec<Key> {
+    /// Removes what has to go; returns the incarnations of which nothing is left, and what volumes take.
+    pub async fn run(self, graves: Vec<Grave>) -> Collected {
         let used = used(&self.data_dir).unwrap_or(0.0);
         let (now, keep, sandboxes) = (self.now, self.keep, self.sandboxes.clone());
         let planned = tokio::task::spawn_blocking(move || {
             let garbage = plan(&graves, now, keep, used, |grave| measure(&sandboxes, grave));
             (graves, garbage)
         });
-        let Ok((graves, garbage)) = planned.await else { return Vec::new() };
+        let Ok((graves, garbage)) = planned.await else { return Collected::default() };
         for id in &garbage.containers {
             if let Err(error) = self.runtime.remove(id).await {
                 tracing::debug!(container = id, %error, "dead container not removed");
-                return Vec::new(); // the engine is away; the next round tries again
+                return Collected::default(); // the engine is away; the next round tries again
             }
         }
         if let Err(error) = self.runtime.tidy(self.now).await {
@@ -181,10 +178,12 @@ impl Job {
                     Err(error) => tracing::warn!(instance = %key.0, %error, "sandbox not removed"),
                 }
             }
-            if let Some(wanted) = &self.wanted {
+            let measure = |instance| volumes::measure(&sandboxes, instance);
+            let volumes = self.wanted.as_ref().map(|wanted| {
                 drop_volumes(sandboxes.volumes_root(), wanted, self.round);
-            }
-            gone
+                wanted.iter().flat_map(measure).collect()
+            });
+            Collected { gone, volumes }
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_default()
     }
@@ -212,7 +211,7 @@ fn bury(sandboxes: &Sandboxes, app: &AppId, key: &Key) -> io::Result<()> {
 fn drop_volumes(root: &Path, wanted: &BTreeSet<InstanceId>, round: Duration) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.ends_with(UNWANTED) {
+        if name.ends_with(UNWANTED) || name.contains(OWNER) {
             continue;
         }
         let counter = root.join(format!("{name}{UNWANTED}"));
@@ -225,7 +224,10 @@ fn drop_volumes(root: &Path, wanted: &BTreeSet<InstanceId>, round: Duration) {
                 fs::write(&counter, unwanted.as_secs().to_string())
             } else {
                 tracing::info!(instance = name, "removing the volumes of an instance that is gone");
-                fs::remove_dir_all(entry.path()).and_then(|()| fs::remove_file(&counter))
+                let owner = root.join(format!("{name}{OWNER}"));
+                fs::remove_dir_all(entry.path())
+                    .and_then(|()| fs::remove_file(&counter))
+                    .and_then(|()| fs::remove_file(owner))
             }
         };
         if let Err(error) = outcome

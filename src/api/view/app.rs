@@ -1,6 +1,9 @@
 //! Apps: one row each, and one app whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +23,7 @@ use crate::{
         naming::label::{LABEL_MAX, push_label},
         state::TaskFailure,
     },
-    model::{AppId, DeploymentId, WorkloadSpec, container::Port, workload::Kind},
+    model::{AppId, DeploymentId, Instance, WorkloadSpec, container::Port, workload::Kind},
 };
 
 pub use super::lookup::{ids, spec};
@@ -181,7 +184,7 @@ pub fn detail<'a>(
     show: fn(&WorkloadSpec) -> Value,
 ) -> Option<AppDetail<'a>> {
     let state = view.state;
-    let mut instances: Vec<_> = state.instances_of(id).collect();
+    let mut instances: Vec<_> = state.instances_of(id).filter(|i| !i.is_kept()).collect();
     instances.sort_by(|a, b| instance::by_age(a, b));
     let lock = state.index.locks.get(id).and_then(|d| state.deployments.get(d));
     let app = state.apps.get(id);
@@ -200,8 +203,11 @@ pub fn detail<'a>(
 }
 
 fn volume_rows<'a>(state: &'a State, id: &AppId) -> Vec<VolumeRow<'a>> {
-    let places = state.instances_of(id).filter_map(|i| i.placement());
-    let hosts: BTreeSet<&str> = places.map(|place| place.hostname.as_str()).collect();
+    let host = |instance: &'a Arc<Instance>| match state.bound_to(&instance.id) {
+        Some(node) => state.nodes.get(node).map(|node| node.info.hostname.as_str()),
+        None => instance.placement().map(|place| place.hostname.as_str()),
+    };
+    let hosts: BTreeSet<&str> = state.instances_of(id).filter_map(host).collect();
     let hosts: Vec<&str> = hosts.into_iter().collect();
     let spec = spec(state, id).into_iter();
     spec.flat_map(volumes)

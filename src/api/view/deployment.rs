@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{
     Iso, View,
     history::{ByRow, by_row},
-    lookup::{is_up, spec},
+    lookup::{is_told, is_up, spec},
     verdict::{Standing, Verdict, verdict},
 };
 use crate::{
@@ -125,11 +125,8 @@ fn action_row<'a>(
     action: &'a Action,
 ) -> (ActionRow<'a>, Option<Verdict>) {
     let state = view.state;
-    let present: Vec<&Instance> = state
-        .instances_of(&action.app)
-        .filter(|i| !i.condition().is_terminal())
-        .map(|i| &**i)
-        .collect();
+    let present: Vec<&Instance> =
+        state.instances_of(&action.app).filter(|i| is_told(i)).map(|i| &**i).collect();
     let change = deployment.changes.get(&action.app);
     let wanted = change.and_then(|c| c.after.as_ref()).map_or(0, |s| s.instances as usize);
     let before = change.and_then(|c| c.before.as_ref()).map_or(0, |s| s.instances as usize);

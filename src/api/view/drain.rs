@@ -47,11 +47,12 @@ pub fn preview<'a>(view: &View<'a>, node: &'a Node) -> Preview<'a> {
     let n = |is: fn(&Fate) -> bool| fates.iter().filter(|(_, fate)| is(fate)).count();
     let (moves, no_place) =
         (n(|f| matches!(f, Fate::Moves { .. })), n(|f| matches!(f, Fate::NoPlace { .. })));
-    let others = fates.len() - moves - no_place;
+    let stops = n(|f| matches!(f, Fate::Stops));
+    let others = fates.len() - moves - no_place - stops;
     Preview {
         node_id: node.id().as_str(),
         host: &node.info.hostname,
-        sentence: sentence(moves, no_place, others),
+        sentence: sentence(moves, no_place, stops, others),
         moves,
         no_place,
         instances: fates.into_iter().map(|(instance, fate)| row(view, instance, fate)).collect(),
@@ -82,13 +83,18 @@ fn row<'a>(view: &View<'a>, instance: &'a Instance, fate: Fate) -> Row<'a> {
             row.fate = "no_place";
             row.because = Some(because).filter(|text| !text.is_empty());
         }
+        Fate::Stops => {
+            row.fate = "stops";
+            let volumes = view.state.volumes_of(&instance.id);
+            row.leaves_volumes = volumes.map(|volume| volume.path.as_str()).collect();
+        }
         Fate::WaitedFor => row.fate = "waited_for",
         Fate::Ends => {}
     }
     row
 }
 
-fn sentence(moves: usize, no_place: usize, others: usize) -> String {
+fn sentence(moves: usize, no_place: usize, stops: usize, others: usize) -> String {
     let mut parts = Vec::new();
     if moves > 0 {
         let has = if moves == 1 { "has" } else { "have" };
@@ -100,6 +106,14 @@ fn sentence(moves: usize, no_place: usize, others: usize) -> String {
         parts.push(format!(
             "{} {has} {none} and {stays} here until something has room",
             count(no_place, "instance")
+        ));
+    }
+    if stops > 0 {
+        let (they_stop, their) =
+            if stops == 1 { ("stops and waits", "its") } else { ("stop and wait", "their") };
+        let n = count(stops, "instance");
+        parts.push(format!(
+            "{n} {they_stop} here with {their} data until the node takes work again"
         ));
     }
     if others > 0 {
@@ -117,18 +131,22 @@ mod tests {
 
     #[test]
     fn what_would_happen_is_told_in_one_sentence() {
-        assert_eq!(sentence(0, 0, 0), "nothing runs here");
+        assert_eq!(sentence(0, 0, 0, 0), "nothing runs here");
         assert_eq!(
-            sentence(2, 1, 0),
+            sentence(2, 1, 0, 0),
             "2 instances have a place elsewhere; 1 instance has none and stays here until \
              something has room"
         );
         assert_eq!(
-            sentence(0, 4, 0),
+            sentence(0, 4, 0, 0),
             "4 instances have no place elsewhere and stay here until something has room"
         );
         assert_eq!(
-            sentence(0, 0, 1),
+            sentence(0, 0, 1, 0),
+            "1 instance stops and waits here with its data until the node takes work again"
+        );
+        assert_eq!(
+            sentence(0, 0, 0, 1),
             "1 instance is not moved: the drain waits until it has ended"
         );
     }

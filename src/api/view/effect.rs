@@ -13,7 +13,7 @@ pub fn sentences(state: &State, old: &WorkloadSpec, new: &WorkloadSpec) -> Vec<S
         out.push("Nothing changes: both versions define the same.".to_owned());
         return out;
     }
-    let n_there = state.instances_of(&old.id).count();
+    let n_there = state.instances_of(&old.id).filter(|i| !i.is_kept()).count();
     let (from, to) = (old.instances as usize, new.instances as usize);
     if to == 0 {
         out.push(match n_there {

@@ -8,8 +8,7 @@ use crate::{
     base::clock::Timestamp,
     core::{State, place::Report, state::TaskFailure},
     model::{
-        AppId, Instance, NodeId, WorkloadSpec, container::VolumeSource, instance::Condition,
-        link::EngineAway, path::PathId,
+        AppId, Instance, NodeId, WorkloadSpec, instance::Condition, link::EngineAway, path::PathId,
     },
 };
 
@@ -31,6 +30,11 @@ pub fn spec<'a>(state: &'a State, id: &AppId) -> Option<&'a WorkloadSpec> {
             .max_by_key(|s| s.version)
             .map(|s| &**s),
     }
+}
+
+/// Whether an instance is told of: it has not ended, and is not there for its volumes alone.
+pub fn is_told(instance: &Instance) -> bool {
+    !instance.condition().is_terminal() && !instance.is_kept()
 }
 
 /// Whether an instance runs the wanted configuration and is fully up.
@@ -71,14 +75,7 @@ pub fn no_place(view: &View<'_>, id: &AppId) -> Option<Arc<Report>> {
 
 /// Persistent volumes of each instance, by path, with their size in MiB.
 pub fn volumes(spec: &WorkloadSpec) -> impl Iterator<Item = (&str, u64)> {
-    let all = spec.run.containers.iter().flat_map(|c| &c.volumes);
-    all.filter_map(|volume| match &volume.source {
-        VolumeSource::Persistent(kept) => Some((volume.container_path.as_str(), kept.size_mb)),
-        VolumeSource::Host(_)
-        | VolumeSource::External { .. }
-        | VolumeSource::Secret(_)
-        | VolumeSource::Shared(_) => None,
-    })
+    spec.run.persistent().map(|(path, kept)| (path, kept.size_mb))
 }
 
 /// Apps and groups that are started after `id` because they depend on it.

@@ -47,6 +47,9 @@ impl Tally {
 
     fn add(&mut self, state: &State, instance: &Instance, n: i64) {
         use Condition::{Provisioned, Running, Scheduled, Staging, Starting};
+        if instance.is_kept() {
+            return;
+        }
         if !instance.condition().is_terminal() {
             self.present += n;
             if instance.condition() == Condition::Killing || instance.kill().is_some() {

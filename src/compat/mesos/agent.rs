@@ -1,11 +1,15 @@
 //! Agents, called slaves here as the old endpoints do.
 
-use std::net::IpAddr;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use super::{
     json::Json,
     marathon_id, resource,
     task::{Counts, names},
+    volume,
 };
 use crate::{
     core::State,
@@ -52,7 +56,7 @@ pub fn agent(j: &mut Json<'_>, state: &State, node: &Node, detail: Detail) {
         resource::totals(j, "resources", &all);
         resource::totals(j, "used_resources", &used.map(resource::sum).unwrap_or_default());
         resource::totals(j, "offered_resources", &Resources::default());
-        reservations(j, node);
+        reservations(j, state, node);
         j.bool_at("active", node.is_reachable() && matches!(node.duty, Duty::Active));
         j.bool_at("deactivated", !matches!(node.duty, Duty::Active));
         j.text_at("version", super::VERSION);
@@ -92,16 +96,27 @@ pub fn attributes(j: &mut Json<'_>, node: &Node) {
     });
 }
 
-/// The total by role.
-pub fn reservations(j: &mut Json<'_>, node: &Node) {
-    let star = Role::star();
+/// The total by role. Volumes are reserved for the role of their app.
+pub fn reservations(j: &mut Json<'_>, state: &State, node: &Node) {
+    let mut reserved: BTreeMap<Role, Resources> = BTreeMap::new();
+    for role in node.info.total.0.keys().filter(|role| !role.is_star()) {
+        reserved.insert(role.clone(), without_volumes(state, node, role));
+    }
+    for (role, volumes) in volume::by_role(state, node) {
+        reserved.entry(role).or_default().add(&volume::disk(&volumes));
+    }
     j.object_at("reserved_resources", |j| {
-        for (role, resources) in node.info.total.0.iter().filter(|(r, _)| !r.is_star()) {
-            resource::totals(j, role.as_str(), resources);
-        }
+        reserved.iter().for_each(|(role, all)| resource::totals(j, role.as_str(), all));
     });
-    let free = node.info.total.0.get(&star).cloned().unwrap_or_default();
+    let free = without_volumes(state, node, &Role::star());
     resource::totals(j, "unreserved_resources", &free);
+}
+
+/// What a node has for a role beside volumes.
+fn without_volumes(state: &State, node: &Node, role: &Role) -> Resources {
+    let mut all = node.info.total.0.get(role).cloned().unwrap_or_default();
+    all.scalars.disk -= volume::out_of(state, node, role);
+    all
 }
 
 /// How far a drain is, while there is one.
@@ -118,23 +133,27 @@ pub fn drain(j: &mut Json<'_>, node: &Node) {
     j.time_at("estimated_drain_start_time_seconds", since);
 }
 
-/// The total by role, as lists of resources.
-pub fn reservations_full(j: &mut Json<'_>, node: &Node) {
-    let total = &node.info.total.0;
+/// The total by role, as lists of resources; each volume is one of its own.
+pub fn reservations_full(j: &mut Json<'_>, state: &State, node: &Node) {
+    let volumes = volume::by_role(state, node);
+    let roles: BTreeSet<&Role> = node.info.total.0.keys().chain(volumes.keys()).collect();
     j.object_at("reserved_resources_full", |j| {
-        for (role, resources) in total.iter().filter(|(r, _)| !r.is_star()) {
-            j.list_at(role.as_str(), |j| resource::elements(j, role, resources));
+        for role in roles.into_iter().filter(|role| !role.is_star()) {
+            j.list_at(role.as_str(), |j| {
+                resource::elements(j, role, &without_volumes(state, node, role));
+                let of_role = volumes.get(role).into_iter().flatten();
+                of_role.for_each(|volume| volume::element(j, role, volume));
+            });
         }
     });
     j.list_at("unreserved_resources_full", |j| {
-        if let Some((role, resources)) = total.get_key_value(&Role::star()) {
-            resource::elements(j, role, resources);
-        }
+        let star = Role::star();
+        resource::elements(j, &star, &without_volumes(state, node, &star));
     });
 }
 
 fn full(j: &mut Json<'_>, state: &State, node: &Node) {
-    reservations_full(j, node);
+    reservations_full(j, state, node);
     j.list_at("used_resources_full", |j| {
         for (role, resources) in state.index.used.get(node.id()).into_iter().flat_map(|p| &p.0) {
             resource::elements(j, role, resources);

@@ -15,6 +15,7 @@ pub mod json;
 pub mod resource;
 pub mod agent;
 pub mod task;
+mod volume;
 pub mod framework;
 pub mod history;
 mod state;

@@ -101,7 +101,8 @@ fn element(
     });
 }
 
-fn scalar(j: &mut Json<'_>, value: Milli) {
+/// The value of a scalar as a field of the present object.
+pub fn scalar(j: &mut Json<'_>, value: Milli) {
     j.object_at("scalar", |j| j.quantity_at("value", value));
 }
 

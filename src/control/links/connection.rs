@@ -8,7 +8,7 @@ use super::{Connected, Links, Peer, SessionOutput, Shown, TO_AGENT_MAX, Wire, na
 use crate::{
     base::limit,
     control::metrics,
-    core::{AdmissionCommand, NodeCommand, State, TaskCommand, apply::admission},
+    core::{AdmissionCommand, NodeCommand, State, TaskCommand, VolumeCommand, apply::admission},
     model::{
         link::{Answer, AskError, FromAgent, Hello, Report, ToAgent},
         node::NodeId,
@@ -271,6 +271,13 @@ async fn take(
         FromAgent::Reports(news) => return reports.send(news).await.is_ok(),
         FromAgent::Heartbeat(usage) => {
             links.with(node, |agent| agent.usage = Some(Arc::new(usage)));
+        }
+        FromAgent::Wiped(instances) => {
+            let (log, node) = (links.inner.log.clone(), node.clone());
+            links.inner.tasks.connection("volumes-wiped", async move {
+                // Told again with the next full set, the agent says so again.
+                let _ = log.propose(VolumeCommand::Wiped { node, instances }.into()).await;
+            });
         }
         FromAgent::Answer { id, answer } => answered(links, node, id, answer),
         FromAgent::Data { id, channel, bytes } => {

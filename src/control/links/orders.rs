@@ -1,14 +1,15 @@
 //! From state to orders: what each agent should be told, in messages of bounded size.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    base::limit,
+    base::{level, limit},
     core::{Change, State},
     model::{
         instance::{Instance, InstanceId, KillReason},
-        link::{Desired, Order, ToAgent, packed},
+        link::{Desired, Mounted, Order, ToAgent, Volumes, packed},
         node::NodeId,
+        volume::Volume,
         workload::TaskSpec,
     },
 };
@@ -119,7 +120,34 @@ fn order(state: &State, instance: &Instance) -> Option<Order> {
         placement: instance.placement()?.clone(),
         kill: instance.kill().map(|k| k.reason.clone()),
         enforce_role: instance.app().is_some_and(|app| state.enforces_role(app)),
+        volumes: state.volumes_of(&instance.id).map(|volume| mounted(volume)).collect(),
     })
+}
+
+fn mounted(volume: &Volume) -> Mounted {
+    Mounted { id: volume.id.clone(), path: volume.path.clone(), epoch: volume.epoch }
+}
+
+/// Whose volumes are on `node`, where the cluster's level lets agents be told.
+pub fn volumes(state: &State, node: &NodeId) -> Option<ToAgent> {
+    if state.level() < level::VOLUMES {
+        return None;
+    }
+    let of = |is_wanted: bool| {
+        let volumes = state.volumes_on(node).filter(move |v| v.is_wanted() == is_wanted);
+        let instances: BTreeSet<&InstanceId> = volumes.map(|volume| &volume.instance).collect();
+        instances.into_iter().cloned().collect()
+    };
+    Some(ToAgent::Volumes(Volumes { kept: of(true), wipe: of(false) }))
+}
+
+/// The nodes whose volumes these changes are about.
+pub fn with_volumes(changes: &[Change]) -> BTreeSet<&NodeId> {
+    let both = changes.iter().filter_map(|change| match change {
+        Change::Volume { old, new, .. } => Some([old, new]),
+        _ => None,
+    });
+    both.flatten().flatten().map(|volume| &volume.node).collect()
 }
 
 /// The part of an instance that an agent acts on.

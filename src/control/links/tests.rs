@@ -69,7 +69,8 @@ fn order(id: &str, spec: TaskSpec) -> Order {
         launched_at: Timestamp::EPOCH,
     };
     let instance = InstanceId::from(id);
-    Order { instance, incarnation: 1, spec, placement, kill: None, enforce_role: false }
+    let (kill, enforce_role, volumes) = (None, false, Vec::new());
+    Order { instance, incarnation: 1, spec, placement, kill, enforce_role, volumes }
 }
 
 /// `n` orders from one definition that takes about so many bytes.

@@ -4,6 +4,7 @@ use super::{
     admission,
     gate::{check_level, is_removed, need_level, removed},
     tx::Tx,
+    volume,
 };
 use crate::{
     base::level,
@@ -177,7 +178,11 @@ fn raise(tx: &mut Tx<'_>, to: u32) -> Result<Accepted, Rejected> {
     if !by.is_empty() {
         return Err(Rejected::HeldBack { to, by });
     }
+    let before = cluster.level;
     tx.put_cluster(Cluster { level: to, ..(*cluster).clone() });
+    if before < level::VOLUMES && to >= level::VOLUMES {
+        volume::adopt(tx);
+    }
     Ok(Accepted { n_done: 1, ..Accepted::default() })
 }
 

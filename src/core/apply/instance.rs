@@ -3,9 +3,9 @@
 //! The agent's word counts for what a task does; an older word never overrules a newer one because
 //! reports carry the incarnation and conditions only move along the table in `accepts`.
 
-use super::tx::Tx;
+use super::{tx::Tx, volume};
 use crate::{
-    base::level,
+    base::{clock::Timestamp, level},
     core::{
         backoff::Delay,
         command::{Accepted, Launch, Rejected},
@@ -52,11 +52,13 @@ fn launch_one(tx: &mut Tx<'_>, launch: &Launch) -> bool {
     {
         return false;
     }
+    let on = (&launch.node, &launch.allocation);
+    let Some(planned) = volume::planned(state, instance, &spec.run, on) else { return false };
     let place = Placement {
         node: launch.node.clone(),
         hostname: node.info.hostname.clone(),
         address: node.info.address,
-        allocation: launch.allocation.clone(),
+        allocation: planned.allocation,
         host_ports: launch.host_ports.clone(),
         launched_at: tx.state.at,
     };
@@ -67,6 +69,9 @@ fn launch_one(tx: &mut Tx<'_>, launch: &Launch) -> bool {
         message: String::new(),
         ..(**instance).clone()
     };
+    for volume in planned.volumes {
+        tx.put_volume(volume);
+    }
     tx.put_instance(new);
     true
 }
@@ -131,7 +136,8 @@ fn accepts(from: Phase, to: Condition) -> bool {
 }
 
 /// Ends the present task: tells the end, then sends the instance back to wait for the next one, or
-/// forgets it when nobody wants it any more.
+/// forgets it when nobody wants it any more. One with volumes stays for their sake, and comes back as what
+/// is wanted by then.
 pub fn end(tx: &mut Tx<'_>, mut instance: Instance, how: End, message: &str, unhealthy: bool) {
     let Life::Placed(phase, task) = instance.life else { return };
     // One that was replaced while its node was away has no next incarnation, and its end says
@@ -144,21 +150,35 @@ pub fn end(tx: &mut Tx<'_>, mut instance: Instance, how: End, message: &str, unh
     if unhealthy || (failed && how != End::Finished) {
         note_failure(tx, &instance);
     }
-    let next = Instance { life: Life::Scheduled, message: String::new(), ..instance.clone() };
+    let mut next = Instance { life: Life::Scheduled, message: String::new(), ..instance.clone() };
     tx.put_instance(instance);
     let is_over = match next.owner.again() {
         Again::Always => false,
         Again::UntilFinished => how == End::Finished,
         Again::Never => true,
     };
-    if next.goal != Goal::Running || is_replaced || is_over {
+    let is_bound = tx.state.bound_to(&next.id).is_some();
+    let goes = match next.goal {
+        Goal::Running => false,
+        Goal::Stopped => !is_bound,
+        Goal::Decommissioned => true,
+    };
+    if goes || is_replaced || is_over {
         tx.remove_instance(&next.id);
         return;
     }
     if failed && tx.state.is_current(&next) {
         delay_next(tx, &next);
     }
+    if is_bound {
+        next.version = wanted_version(tx, &next).unwrap_or(next.version);
+    }
     tx.put_instance(next);
+}
+
+/// The version of the definition that is wanted of an instance's workload.
+pub(super) fn wanted_version(tx: &Tx<'_>, instance: &Instance) -> Option<Timestamp> {
+    Some(tx.state.spec(instance.app()?)?.version)
 }
 
 /// Ends tasks on request. With `wipe` the instance goes too and its replacement has a new id.
@@ -174,7 +194,9 @@ pub fn kill(
         if *reason == KillReason::Drain && !deploy::drain::may_end(tx.state, instance) {
             continue;
         }
-        let goal = if wipe { Goal::Decommissioned } else { instance.goal };
+        // A drain leaves data where they are: what has volumes starts again when the node does.
+        let stays = *reason == KillReason::Drain && tx.state.bound_to(id).is_some();
+        let goal = if wipe && !stays { Goal::Decommissioned } else { instance.goal };
         order_kill(tx, (**instance).clone(), goal, reason);
         n_done += 1;
     }
@@ -185,8 +207,10 @@ pub fn kill(
 pub(super) fn order_kill(tx: &mut Tx<'_>, mut instance: Instance, goal: Goal, reason: &KillReason) {
     instance.goal = goal;
     let Life::Placed(phase, task) = &mut instance.life else {
-        if goal != Goal::Running {
-            tx.remove_instance(&instance.id);
+        match goal {
+            Goal::Running => {}
+            Goal::Stopped if tx.state.bound_to(&instance.id).is_some() => tx.put_instance(instance),
+            Goal::Stopped | Goal::Decommissioned => tx.remove_instance(&instance.id),
         }
         return;
     };

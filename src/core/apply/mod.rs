@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod gate;
 pub mod node;
 pub mod task;
+pub mod volume;
 pub mod workload;
 pub mod fork;
 mod instance;
@@ -90,6 +91,8 @@ command_families! {
     Admission(admission::AdmissionCommand);
     /// Users, tokens, roles.
     Access(access::AccessCommand);
+    /// What instances keep on nodes.
+    Volume(volume::VolumeCommand);
 }
 
 /// Applies one command and tells what it changed. The revision counts rejected commands too.

@@ -1,15 +1,19 @@
 //! Nodes come, go silent, return, drain and are forgotten.
 
+use std::collections::BTreeSet;
+
 use super::{admission, gate, instance::end, tx::Tx};
 use crate::{
+    base::units::count,
     choice,
     core::{
         Accepted, Rejected, Thing,
         told::{Kind, Told},
     },
     model::{
-        instance::{End, Goal, Instance, Phase},
+        instance::{End, Goal, Instance, InstanceId, Phase},
         node::{Duty, Node, NodeId, NodeInfo, Reach},
+        volume::VolumeId,
     },
 };
 
@@ -26,7 +30,8 @@ pub enum NodeCommand {
         node: NodeId,
         duty: Duty,
     },
-    /// Forgets a node that will not come back; its tasks are gone, its certificates worth nothing.
+    /// Forgets a node that will not come back; its tasks and volumes are gone, its certificates worth
+    /// nothing.
     RemoveNode(NodeId),
 }
 
@@ -137,6 +142,16 @@ fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
     if node.is_reachable() && !held.is_empty() {
         return Err(Rejected::Busy(Thing::Node.named(id)));
     }
+    let kept: BTreeSet<InstanceId> =
+        tx.state.volumes_on(id).filter(|v| v.is_wanted()).map(|v| v.instance.clone()).collect();
+    if node.is_reachable() && !kept.is_empty() {
+        let n = count(kept.len(), "instance");
+        let problem = format!(
+            "{id} keeps the data of {n} (`tepui volume list`); remove those volumes, or stop the \
+             node and give them up with it"
+        );
+        return Err(Rejected::invalid("node", problem));
+    }
     let is_of_master = tx.state.masters.values().any(|m| m.node.as_ref() == Some(id));
     if node.is_reachable() && (is_of_master || !admission::has_certificate(tx.state, id)) {
         return Err(Rejected::invalid(
@@ -144,8 +159,19 @@ fn remove(tx: &mut Tx<'_>, id: &NodeId) -> Result<Accepted, Rejected> {
             format!("{id} is part of a running master; stop its agent first"),
         ));
     }
-    for instance in held {
+    for mut instance in held {
+        // What was kept there is lost with the node: the next one begins with nothing.
+        if kept.contains(&instance.id) {
+            instance.goal = Goal::Decommissioned;
+        }
         end(tx, instance, End::Gone, "the node was removed", false);
+    }
+    for instance in &kept {
+        tx.remove_instance(instance);
+    }
+    let lost: Vec<VolumeId> = tx.state.volumes_on(id).map(|v| v.id.clone()).collect();
+    for volume in &lost {
+        tx.remove_volume(volume);
     }
     tx.remove_node(id);
     if !is_of_master {

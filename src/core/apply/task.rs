@@ -78,7 +78,8 @@ pub(super) fn told(command: &TaskCommand) -> Told {
 fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) -> Accepted {
     let mut n_done = 0;
     for id in inactive {
-        let Some(known) = tx.state.instances.get(id).filter(|i| is_away(tx, i)) else { continue };
+        let known = tx.state.instances.get(id).filter(|i| is_away(tx, i));
+        let Some(known) = known.filter(|_| tx.state.bound_to(id).is_none()) else { continue };
         if let Life::Placed(Phase::Unreachable, task) = &known.life {
             let life = Life::Placed(Phase::UnreachableInactive, task.clone());
             tx.put_instance(Instance { life, ..(**known).clone() });
@@ -86,7 +87,11 @@ fn expire(tx: &mut Tx<'_>, inactive: &[InstanceId], expunge: &[InstanceId]) -> A
         }
     }
     for id in expunge {
-        if tx.state.instances.get(id).is_some_and(|i| i.condition().is_lost() && is_away(tx, i)) {
+        // What it keeps is there, and nowhere else.
+        let waits = tx.state.bound_to(id).is_some();
+        if !waits
+            && tx.state.instances.get(id).is_some_and(|i| i.condition().is_lost() && is_away(tx, i))
+        {
             tx.remove_instance(id);
             n_done += 1;
         }

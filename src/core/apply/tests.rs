@@ -10,6 +10,7 @@ mod past;
 mod returned;
 mod steps;
 mod store;
+mod volumes;
 pub(crate) mod world;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -21,6 +21,8 @@ use crate::{
         node::{Node, NodeId},
         owner::Owner,
         path::AppId,
+        resource::Pools,
+        volume::{Volume, VolumeId},
         workload::{TaskSpec, WorkloadSpec},
     },
 };
@@ -105,6 +107,11 @@ impl<'a> Tx<'a> {
     pub fn remove_instance(&mut self, id: &InstanceId) {
         let Some(old) = self.erase::<Instance>(id) else { return };
         index_instance(&mut self.state.index, Some(&old), None);
+        let left: Vec<Arc<Volume>> = self.state.volumes_of(id).cloned().collect();
+        for volume in left {
+            // What is in it goes once its node has been told.
+            self.put_volume(Volume { doomed_at: Some(self.at()), ..(*volume).clone() });
+        }
         match &old.owner {
             Owner::App(app) => {
                 self.touch(app);
@@ -113,6 +120,18 @@ impl<'a> Tx<'a> {
             Owner::Run { .. } | Owner::Framework { .. } | Owner::System(_) => {
                 self.remove::<TaskSpec>(id);
             }
+        }
+    }
+
+    pub fn put_volume(&mut self, volume: Volume) {
+        let new = Arc::new(volume);
+        let old = self.write(new.id.clone(), new.clone());
+        index_volume(&mut self.state.index, old.as_deref(), Some(&new));
+    }
+
+    pub fn remove_volume(&mut self, id: &VolumeId) {
+        if let Some(old) = self.erase::<Volume>(id) {
+            index_volume(&mut self.state.index, Some(&old), None);
         }
     }
 
@@ -230,6 +249,9 @@ pub fn reindex(state: &mut State) {
     for (revision, (request, _)) in &state.requests {
         index.requests.insert(*request, *revision);
     }
+    for volume in state.volumes.values() {
+        index_volume(&mut index, None, Some(volume));
+    }
     for instance in state.instances.values() {
         index_instance(&mut index, None, Some(instance));
     }
@@ -275,18 +297,14 @@ fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instan
             }
             if old.waits_for_place() {
                 remove_member(&mut index.waiting, app, &old.id);
+                index.bound.remove(&old.id);
             }
         }
         if let Some(placement) = old.placement()
             && new.is_none_or(|n| n.placement() != Some(placement))
         {
             remove_member(&mut index.by_node, &placement.node, &old.id);
-            if let Some(used) = index.used.get_mut(&placement.node) {
-                used.sub(&placement.allocation);
-                if used.is_empty() {
-                    index.used.remove(&placement.node);
-                }
-            }
+            give_back(index, &placement.node, &placement.allocation);
         }
     }
     if let Some(new) = new {
@@ -299,6 +317,9 @@ fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instan
             }
             if new.waits_for_place() {
                 index.waiting.entry(app.clone()).or_default().insert(new.id.clone());
+                if index.volumes.contains_key(&new.id) {
+                    index.bound.insert(new.id.clone());
+                }
             }
         }
         if let Some(placement) = new.placement()
@@ -306,6 +327,33 @@ fn index_instance(index: &mut Index, old: Option<&Instance>, new: Option<&Instan
         {
             index.by_node.entry(placement.node.clone()).or_default().insert(new.id.clone());
             index.used.entry(placement.node.clone()).or_default().add(&placement.allocation);
+        }
+    }
+}
+
+fn index_volume(index: &mut Index, old: Option<&Volume>, new: Option<&Volume>) {
+    if let Some(old) = old {
+        remove_member(&mut index.volumes_on, &old.node, &old.id);
+        give_back(index, &old.node, &old.held);
+        if old.is_wanted() {
+            remove_member(&mut index.volumes, &old.instance, &old.id);
+        }
+    }
+    if let Some(new) = new {
+        index.volumes_on.entry(new.node.clone()).or_default().insert(new.id.clone());
+        index.used.entry(new.node.clone()).or_default().add(&new.held);
+        if new.is_wanted() {
+            index.volumes.entry(new.instance.clone()).or_default().insert(new.id.clone());
+        }
+    }
+}
+
+/// A node has so much more free.
+fn give_back(index: &mut Index, node: &NodeId, held: &Pools) {
+    if let Some(used) = index.used.get_mut(node) {
+        used.sub(held);
+        if used.is_empty() {
+            index.used.remove(node);
         }
     }
 }
@@ -318,10 +366,10 @@ fn count_present(index: &mut Index, app: &AppId, one_more: bool) {
     };
 }
 
-fn remove_member<K: Ord + Clone>(
-    map: &mut imbl::OrdMap<K, OrdSet<InstanceId>>,
+fn remove_member<K: Ord + Clone, V: Ord + Clone>(
+    map: &mut imbl::OrdMap<K, OrdSet<V>>,
     key: &K,
-    id: &InstanceId,
+    id: &V,
 ) {
     if let Some(set) = map.get_mut(key) {
         set.remove(id);

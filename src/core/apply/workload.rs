@@ -10,7 +10,12 @@ use std::{
 
 pub use command::{DeployStep, Edit, GroupChange, GroupEdit, PutApps, Scale, WorkloadCommand};
 
-use super::{gate::need_level, instance::order_kill, past, tx::Tx};
+use super::{
+    gate::need_level,
+    instance::{order_kill, wanted_version},
+    past,
+    tx::Tx,
+};
 use crate::{
     base::{clock::Timestamp, level, limit, units::count},
     core::{
@@ -515,17 +520,48 @@ fn advance(tx: &mut Tx<'_>, mut deployment: Deployment) {
     }
 }
 
+/// Ends an instance that is one too many or of an older configuration.
+fn retire(tx: &mut Tx<'_>, instance: Instance) {
+    let goal = goal_of_retired(tx.state, &instance);
+    match wanted_version(tx, &instance) {
+        Some(version) if goal == Goal::Running && instance.waits_for_place() => {
+            tx.put_instance(Instance { version, ..instance });
+        }
+        Some(_) | None => order_kill(tx, instance, goal, &KillReason::Deployment),
+    }
+}
+
+/// What becomes of an instance that is one too many or of an older configuration. With volumes it is
+/// kept, and goes on with the same data as what is wanted now.
+fn goal_of_retired(state: &State, instance: &Instance) -> Goal {
+    let wanted = instance.app().and_then(|app| state.spec(app));
+    let Some(spec) = wanted.filter(|_| state.bound_to(&instance.id).is_some()) else {
+        return Goal::Decommissioned;
+    };
+    let n_present = state.index.present.get(&spec.id).copied().unwrap_or(0);
+    let is_surplus = n_present > spec.instances as usize;
+    if is_surplus || state.is_current(instance) { Goal::Stopped } else { instance.goal }
+}
+
 fn scale_app(tx: &mut Tx<'_>, scale: &Scale) {
     let at = tx.at();
     for id in &scale.retire {
         let instance = tx.state.instances.get(id).filter(|i| i.app() == Some(&scale.app));
         if let Some(instance) = instance.map(|i| (**i).clone()) {
-            order_kill(tx, instance, Goal::Decommissioned, &KillReason::Deployment);
+            retire(tx, instance);
         }
     }
     let Some(version) = tx.state.spec(&scale.app).map(|s| s.version) else { return };
+    let mut kept = deploy::kept::by_preference(tx.state, &scale.app).into_iter();
     for id in &scale.add {
-        if !tx.state.instances.contains_key(id) {
+        if let Some(kept) = kept.next() {
+            tx.put_instance(Instance {
+                goal: Goal::Running,
+                version,
+                since: at,
+                ..(*kept).clone()
+            });
+        } else if !tx.state.instances.contains_key(id) {
             tx.put_instance(Instance::scheduled(id.clone(), scale.app.clone(), version, at));
         }
     }

@@ -4,6 +4,8 @@
 //! made by the same rule that makes any missing instance; once that one is good, the one on the node
 //! is ended. Where the upgrade strategy allows no instance more, as many as its minimum health can
 //! spare end first. With no room elsewhere nothing ends.
+//!
+//! What has volumes is replaced nowhere: it ends, keeps them, and waits for its node to take work again.
 
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ use crate::{
 
 /// Whether the instance is to be replaced elsewhere.
 pub fn leaves(state: &State, instance: &Instance) -> bool {
+    is_to_go(state, instance) && state.bound_to(&instance.id).is_none()
+}
+
+fn is_to_go(state: &State, instance: &Instance) -> bool {
     instance.goal == Goal::Running
         && instance.kill().is_none()
         && instance.placement().is_some_and(|p| state.index.draining.contains(&p.node))
@@ -56,15 +62,35 @@ pub fn n_replacements(
     n_missing.min(capacity.saturating_sub(there))
 }
 
+/// How many of a workload with volumes may be down at once: what its minimum health leaves, and one of
+/// them in any case.
+fn n_to_stop(state: &State, spec: &WorkloadSpec) -> usize {
+    let n_well = n_healthy(state, spec);
+    let least =
+        Bounds::of(spec, n_well).healthy_min.min((spec.instances as usize).saturating_sub(1));
+    n_well.saturating_sub(least)
+}
+
+/// Which of those with volumes end now: those that do not serve, and as many others as may be down.
+fn to_stop(state: &State, spec: &WorkloadSpec, here: &[Arc<Instance>]) -> Vec<InstanceId> {
+    let bound = here.iter().filter(|i| is_to_go(state, i) && !leaves(state, i));
+    let (healthy, not): (Vec<_>, Vec<_>) = bound.partition(|i| is_healthy(state, i));
+    let room = n_to_stop(state, spec);
+    not.into_iter().chain(healthy.into_iter().take(room)).map(|i| i.id.clone()).collect()
+}
+
 /// Which of `here`, instances of one workload on a draining node, may end now.
 pub fn due(state: &State, spec: &WorkloadSpec, here: &[Arc<Instance>]) -> Vec<InstanceId> {
+    let mut due = if spec.run.is_resident() { to_stop(state, spec, here) } else { Vec::new() };
     let room = Room::of(state, spec);
     let (healthy, not): (Vec<_>, Vec<_>) =
         here.iter().filter(|i| leaves(state, i)).cloned().partition(|i| is_healthy(state, i));
     let choose =
         |from: &[Arc<Instance>], n| kill::choose(state, spec, from, n, &Default::default());
-    let mut due = choose(&not, room.any.min(not.len()));
-    due.extend(choose(&healthy, room.healthy.min(room.any.saturating_sub(due.len()))));
+    let unwell = choose(&not, room.any.min(not.len()));
+    let n_healthy = room.healthy.min(room.any.saturating_sub(unwell.len()));
+    due.extend(unwell);
+    due.extend(choose(&healthy, n_healthy));
     due
 }
 
@@ -73,6 +99,10 @@ pub fn due(state: &State, spec: &WorkloadSpec, here: &[Arc<Instance>]) -> Vec<In
 pub fn may_end(state: &State, instance: &Instance) -> bool {
     let spec = instance.app().and_then(|app| state.spec(app));
     let Some(spec) = spec else { return true };
+    if state.bound_to(&instance.id).is_some() {
+        let may = !is_healthy(state, instance) || n_to_stop(state, spec) > 0;
+        return is_to_go(state, instance) && may;
+    }
     let room = Room::of(state, spec);
     let n = if is_healthy(state, instance) { room.healthy.min(room.any) } else { room.any };
     leaves(state, instance) && n > 0

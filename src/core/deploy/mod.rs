@@ -6,6 +6,7 @@
 
 pub mod drain;
 pub mod graph;
+pub mod kept;
 pub mod kill;
 pub mod plan;
 pub mod preview;

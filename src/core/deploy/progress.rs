@@ -57,7 +57,7 @@ fn stop(state: &State, app: &AppId) -> Due {
         n_add: 0,
         retire: all
             .iter()
-            .filter(|i| i.goal == Goal::Running)
+            .filter(|i| i.goal != Goal::Decommissioned)
             .take(limit::MOVES_PER_COMMAND_MAX)
             .map(|i| i.id.clone())
             .collect(),
@@ -102,7 +102,15 @@ pub fn scale(state: &State, spec: &WorkloadSpec, victims: &BTreeSet<InstanceId>)
 
 /// Whether an instance is on its way out: a step waits for it.
 fn is_leaving(instance: &Instance) -> bool {
-    instance.goal != Goal::Running && instance.condition() != Condition::UnreachableInactive
+    instance.goal != Goal::Running
+        && instance.condition() != Condition::UnreachableInactive
+        && !is_stopped(instance)
+}
+
+/// Whether it is kept for its volumes and, as far as one can know, does not run: on a lost node it ends
+/// when that is heard again.
+fn is_stopped(instance: &Instance) -> bool {
+    instance.is_kept() || instance.goal == Goal::Stopped && instance.condition().is_lost()
 }
 
 /// How many more instances of `app` may wait for a place.
@@ -113,11 +121,15 @@ fn room_to_wait(state: &State, app: &AppId) -> usize {
 
 /// Old instances make place for new ones within the bounds of the upgrade strategy.
 fn replace(state: &State, spec: &WorkloadSpec) -> Due {
-    let all: Vec<Arc<Instance>> = state.instances_of(&spec.id).cloned().collect();
+    let all: Vec<Arc<Instance>> =
+        state.instances_of(&spec.id).filter(|i| !is_stopped(i)).cloned().collect();
     let (new, old): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|i| state.is_current(i));
     let wanted = spec.instances as usize;
     let new_present: Vec<Arc<Instance>> = new.iter().filter(|i| is_present(i)).cloned().collect();
-    let old_present: Vec<Arc<Instance>> = old.iter().filter(|i| is_present(i)).cloned().collect();
+    // One with volumes ends to start again as a new one: once it was told so, it is not told again.
+    let is_told = |i: &Instance| i.kill().is_some() && state.bound_to(&i.id).is_some();
+    let old_present: Vec<Arc<Instance>> =
+        old.iter().filter(|i| is_present(i) && !is_told(i)).cloned().collect();
     let n_good = new_present.iter().filter(|i| is_good(state, spec, i)).count();
     let old_healthy = old_present.iter().filter(|i| is_healthy(state, i)).count();
     // Surplus new ones are retired below, the ones that are not good first: of the others so many

@@ -67,6 +67,9 @@ fn numbers(state: &State, spec: &WorkloadSpec) -> String {
 fn looked_through(state: &State, spec: &WorkloadSpec, parts: &mut Vec<String>) {
     let (mut n_good, mut n_old, mut n_ending, mut n_drained) = (0, 0, 0, 0);
     for instance in state.instances_of(&spec.id) {
+        if instance.is_kept() {
+            continue;
+        }
         if instance.goal != Goal::Running || instance.kill().is_some() {
             n_ending += 1;
         } else if !state.is_current(instance) {

@@ -41,6 +41,7 @@ fn order(mode: NetworkMode, container: ContainerSpec, host_ports: Vec<Option<u16
         placement,
         kill: None,
         enforce_role: false,
+        volumes: Vec::new(),
     }
 }
 

@@ -245,7 +245,7 @@ fn free_ports(
 }
 
 /// Changes that open nodes which have everything else.
-fn of_one_node(explainer: &Explainer<'_>, all: &[Failures]) -> Vec<(i64, Advice)> {
+pub(super) fn of_one_node(explainer: &Explainer<'_>, all: &[Failures]) -> Vec<(i64, Advice)> {
     let ledger = &*explainer.ledger;
     let mut found = Vec::new();
     for (reason, price) in [

@@ -292,7 +292,14 @@ pub struct Peers<'a> {
 impl<'a> Peers<'a> {
     pub fn of(state: &'a State, spec: &'a WorkloadSpec, ledger: &Ledger) -> Self {
         let mut peers = Self { nodes: Vec::new(), gone: Vec::new() };
-        for placement in compared(state, spec).filter_map(|i| i.placement()) {
+        let is_resident = spec.run.is_resident();
+        if is_resident {
+            // What has volumes comes back to where they are, as what is wanted then.
+            let bound = state.instances_of(&spec.id).filter_map(|i| state.bound_to(&i.id));
+            peers.nodes.extend(bound.filter_map(|node| ledger.find(node)));
+        }
+        let is_free = |i: &&Instance| !is_resident || state.bound_to(&i.id).is_none();
+        for placement in compared(state, spec).filter(is_free).filter_map(|i| i.placement()) {
             match ledger.find(&placement.node) {
                 Some(ix) => peers.nodes.push(ix),
                 None => peers.gone.push(&placement.hostname),

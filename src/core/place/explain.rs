@@ -81,6 +81,8 @@ pub(super) struct Explainer<'a> {
     pub ledger: &'a mut Ledger,
     pub limits: &'a Limits,
     pub local: Option<&'a [bool]>,
+    /// The only node that has what the instance keeps.
+    pub bound: Option<NodeIx>,
 }
 
 impl Explainer<'_> {
@@ -89,6 +91,11 @@ impl Explainer<'_> {
         let ledger = &*self.ledger;
         let node = ledger.node(ix);
         let mut failures = Failures::default();
+        if self.bound.is_some_and(|bound| bound != ix) {
+            // What else it lacks is of no interest.
+            failures.add(Reason::Reservation);
+            return failures;
+        }
         if !node.is_reachable() {
             failures.add(Reason::Unreachable);
         } else if !node.takes_work() {
@@ -136,7 +143,10 @@ impl Explainer<'_> {
         report.funnel = self.funnel(&all, needs, rules);
         report.constraints = constraint_rows(&all, rules);
         report.nodes = self.closest(&all, needs, rules);
-        report.advice = advice::advise(self, spec, needs, rules, &all, report.hold.as_ref());
+        report.advice = match self.bound {
+            None => advice::advise(self, spec, needs, rules, &all, report.hold.as_ref()),
+            Some(_) => advice::of_one_node(self, &all).into_iter().map(|(_, one)| one).collect(),
+        };
     }
 
     fn funnel(&self, all: &[Failures], needs: &Needs, rules: &Rules) -> Vec<FunnelRow> {
@@ -269,7 +279,7 @@ impl Explainer<'_> {
                 format!("stands in region {region}, which no constraint names")
             }
             Reason::Scarce => "has GPUs, kept for those who ask for them".to_owned(),
-            Reason::Reservation => "what is free there is reserved for another instance".to_owned(),
+            Reason::Reservation => "its data is on another node".to_owned(),
             Reason::Ports => {
                 let missing = needs.ports.missing(self.ledger, ix, &needs.roles);
                 if missing.is_empty() {
@@ -420,7 +430,7 @@ fn of_nodes(report: &Report) -> String {
             Reason::Constraint => {
                 format!("{} not meet a constraint", if one { "does" } else { "do" })
             }
-            Reason::Reservation => format!("{is} reserved for other instances"),
+            Reason::Reservation => format!("{} not hold its data", if one { "does" } else { "do" }),
             Reason::Maintenance => format!("{is} drained"),
             Reason::Cpus => format!("{has} too few cpus free"),
             Reason::Mem => format!("{has} too little memory free"),

@@ -15,7 +15,6 @@ use crate::{
     core::command::Launch,
     model::{
         access::Role,
-        container::VolumeSource,
         instance::InstanceId,
         resource::{Pools, Resources, Scalars},
         workload::WorkloadSpec,
@@ -141,16 +140,5 @@ impl Needs {
 
 /// Space for persistent volumes, which comes out of the node's disk.
 fn volume_mb(spec: &WorkloadSpec) -> Milli {
-    spec.run
-        .containers
-        .iter()
-        .flat_map(|c| &c.volumes)
-        .filter_map(|v| match &v.source {
-            VolumeSource::Persistent(p) => i64::try_from(p.size_mb).ok().map(Milli::whole),
-            VolumeSource::Host(_)
-            | VolumeSource::External { .. }
-            | VolumeSource::Secret(_)
-            | VolumeSource::Shared(_) => None,
-        })
-        .sum()
+    spec.run.persistent().map(|(_, of)| of.space()).sum()
 }

@@ -102,7 +102,7 @@ pub fn forecast(
     let n_more_max = if n_placed == n_missing { room.more.min(launches_max) } else { 0 };
     let n_more = Places::default().fill(&mut cursor, &mut ledger, spec, n_more_max);
     let (needs, rules) = (cursor.needs, cursor.rules);
-    let mut explainer = Explainer { ledger: &mut ledger, limits, local };
+    let mut explainer = Explainer { ledger: &mut ledger, limits, local, bound: None };
     explainer.explain(spec, &needs, &rules, &mut report);
     report.sentence = explain::sentence(&report);
     let is_full = n_placed < n_tried || n_more < n_more_max;

@@ -20,6 +20,7 @@ pub mod ports;
 pub mod constraint;
 pub mod share;
 mod cursor;
+mod bound;
 mod waiting;
 pub mod report;
 mod advice;

@@ -59,13 +59,13 @@ pub struct Planner {
 
 /// The ledger of a state, and that state's tables to tell what has changed since.
 #[derive(Debug)]
-struct Base {
+pub(super) struct Base {
     nodes: OrdMap<NodeId, std::sync::Arc<Node>>,
     used: OrdMap<NodeId, Pools>,
-    ledger: Ledger,
+    pub ledger: Ledger,
     fields: Fields,
     /// Nodes on which the last plan or a lease has taken something.
-    touched: BTreeSet<NodeIx>,
+    pub touched: BTreeSet<NodeIx>,
     /// Workloads that fit nowhere, with the version that was tried. They are not tried again
     /// until something is free that was not: nothing else can make place for them.
     blocked: BTreeMap<AppId, (Timestamp, Report)>,
@@ -100,6 +100,13 @@ impl Planner {
             base.limits = limits_of_fit;
         }
         let mut queue = Waiting::gather(state, now);
+        // The rest of a workload is looked at again together with those.
+        let is_bound = |app: &AppId| {
+            let waiting = state.index.waiting.get(app).into_iter().flatten();
+            !state.index.bound.is_empty()
+                && waiting.clone().any(|id| state.index.bound.contains(id))
+        };
+        base.blocked.retain(|app, _| !is_bound(app));
         queue.retain(|waiting| match base.blocked.get(&waiting.spec.id) {
             Some((version, report)) if *version == waiting.spec.version => {
                 plan.reports.insert(report.app.clone(), report.clone());
@@ -114,10 +121,11 @@ impl Planner {
         let placed = BTreeMap::new();
         let mut round =
             Round { state, limits, now, base: &mut base, shares, local, launches, placed };
+        let bound = round.place_bound();
         let ended = round.run(queue);
-        round.report(ended, &mut plan);
+        round.report(ended, &bound, &mut plan);
         plan.launches = round.launches;
-        base.remember_blocked(&plan, leases);
+        base.remember_blocked(&plan, &bound, leases);
         self.base = Some(base);
         plan
     }
@@ -136,11 +144,12 @@ impl Base {
         }
     }
 
-    fn remember_blocked(&mut self, plan: &Plan, leases: &[Lease]) {
+    fn remember_blocked(&mut self, plan: &Plan, bound: &BTreeMap<AppId, Report>, leases: &[Lease]) {
         self.blocked.retain(|app, _| plan.reports.contains_key(app));
         for report in plan.reports.values().filter(|_| leases.is_empty()) {
             // Without needs nothing is ever freed for it; without a look at the nodes it is owed one.
             let is_certain = report.hold.is_none()
+                && !bound.contains_key(&report.app)
                 && report.n_waiting > 0
                 && !report.funnel.is_empty()
                 && !report.needs.is_zero();
@@ -187,7 +196,7 @@ impl Base {
 }
 
 /// The launch delay of a workload, while it lasts.
-fn backoff(state: &State, spec: &WorkloadSpec, now: Timestamp) -> Option<Hold> {
+pub(super) fn backoff(state: &State, spec: &WorkloadSpec, now: Timestamp) -> Option<Hold> {
     let delay = state.delays.get(&spec.id)?;
     (delay.config == spec.last_config_change_at && delay.until > now)
         .then_some(Hold::Backoff { until: delay.until, n_failures: delay.n_failures })
@@ -198,14 +207,14 @@ fn config(spec: &WorkloadSpec) -> (AppId, Timestamp) {
 }
 
 /// A plan in the making.
-struct Round<'a, 'b> {
-    state: &'a State,
-    limits: &'a Limits,
-    now: Timestamp,
-    base: &'b mut Base,
-    shares: Shares,
+pub(super) struct Round<'a, 'b> {
+    pub state: &'a State,
+    pub limits: &'a Limits,
+    pub now: Timestamp,
+    pub base: &'b mut Base,
+    pub shares: Shares,
     local: Option<Vec<bool>>,
-    launches: Vec<Launch>,
+    pub launches: Vec<Launch>,
     /// Where this plan has put instances of each configuration whose nodes are compared.
     placed: BTreeMap<(AppId, Timestamp), Vec<NodeIx>>,
 }
@@ -315,7 +324,12 @@ impl<'a> Round<'a, '_> {
     }
 
     /// Writes the report of every workload; the nodes are looked at for a bounded number.
-    fn report(&mut self, ended: Vec<Waiting<'a>>, plan: &mut Plan) {
+    fn report(
+        &mut self,
+        ended: Vec<Waiting<'a>>,
+        bound: &BTreeMap<AppId, Report>,
+        plan: &mut Plan,
+    ) {
         let mut n_explained = 0;
         for waiting in &ended {
             let known = plan.reports.get(&waiting.spec.id);
@@ -327,6 +341,16 @@ impl<'a> Round<'a, '_> {
             };
             report.n_placed = n_placed;
             plan.reports.insert(report.app.clone(), report);
+        }
+        for (app, report) in bound {
+            // What waits for one node says more than what waits for any.
+            let known = plan.reports.get(app).map_or(0, |known| known.n_placed);
+            let report = Report { n_placed: report.n_placed + known, ..report.clone() };
+            if report.n_waiting > 0 || known == 0 {
+                plan.reports.insert(app.clone(), report);
+            } else if let Some(known) = plan.reports.get_mut(app) {
+                known.n_placed = report.n_placed;
+            }
         }
         for (app, report) in &mut plan.reports {
             let n_all = self.state.index.waiting.get(app).map_or(0, |ids| ids.len());
@@ -349,7 +373,7 @@ impl<'a> Round<'a, '_> {
             let needs = Needs::of(spec, &self.base.ledger, self.limits.gpus_are_scarce);
             let local = self.local.as_deref();
             let ledger = &mut self.base.ledger;
-            let mut explainer = Explainer { ledger, limits: self.limits, local };
+            let mut explainer = Explainer { ledger, limits: self.limits, local, bound: None };
             explainer.explain(spec, &needs, &rules, &mut report);
         }
         report

@@ -26,6 +26,8 @@ pub enum Fate {
     Moves { to: NodeId },
     /// Nothing has room for a replacement, in these words: it stays until something has.
     NoPlace { because: String },
+    /// Its volumes are here: it stops, and starts again once the node takes work.
+    Stops,
     /// It is on its way out, and not replaced.
     Ends,
     /// It is no workload's: nobody moves it, and the drain waits until it has ended.
@@ -54,6 +56,9 @@ pub fn drain<'a>(
         leaving.iter().map(|i| &i.id).zip(ids).collect();
     let fate = |instance: &Instance| {
         let Some(app) = instance.app() else { return Fate::WaitedFor };
+        if is_wanted(state, instance) && state.bound_to(&instance.id).is_some() {
+            return Fate::Stops;
+        }
         let Some(Some(new)) = replaced.get(&instance.id) else { return Fate::Ends };
         match places.get(new) {
             Some(node) => Fate::Moves { to: (*node).clone() },
@@ -68,6 +73,11 @@ pub fn drain<'a>(
 
 /// Whether a drain of its node would have it replaced.
 fn leaves(state: &State, instance: &Instance) -> bool {
+    is_wanted(state, instance) && state.bound_to(&instance.id).is_none()
+}
+
+/// Whether it is not on its way out already.
+fn is_wanted(state: &State, instance: &Instance) -> bool {
     instance.goal == Goal::Running
         && instance.kill().is_none()
         && instance.app().is_some_and(|app| state.apps.contains_key(app))

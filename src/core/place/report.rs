@@ -20,7 +20,7 @@ pub enum Reason {
     /// It stands in another region and the workload does not name one.
     Region,
     Constraint,
-    /// What is free there is reserved for another instance.
+    /// What the instance keeps is on another node.
     Reservation,
     /// It is drained.
     Maintenance,

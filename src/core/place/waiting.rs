@@ -104,6 +104,9 @@ impl<'a> Waiting<'a> {
 
     /// An instance of this configuration comes back, another is put aside.
     fn sort(&mut self, state: &'a State, id: &'a InstanceId) -> Option<Next<'a>> {
+        if state.index.bound.contains(id) {
+            return None; // they are placed before (`bound`)
+        }
         let instance = state.instances.get(id)?;
         let config = match self.last {
             Some((version, config)) if version == instance.version => config,

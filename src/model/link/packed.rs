@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Desired, Order};
+use super::{Desired, Mounted, Order};
 use crate::{
     base::{
         clock::Timestamp,
@@ -34,6 +34,7 @@ struct PackedOrder {
     placement: Placement,
     kill: Option<KillReason>,
     enforce_role: bool,
+    volumes: Vec<Mounted>,
 }
 
 message!(Packed { 1: full, 2: specs, 3: orders, 4: forget });
@@ -44,6 +45,7 @@ message!(PackedOrder {
     4: placement,
     5: kill,
     6: enforce_role,
+    7: volumes,
 });
 
 impl PackedOrder {
@@ -55,6 +57,7 @@ impl PackedOrder {
             placement: order.placement.clone(),
             kill: order.kill.clone(),
             enforce_role: order.enforce_role,
+            volumes: order.volumes.clone(),
         }
     }
 }
@@ -100,9 +103,10 @@ impl TryFrom<Packed> for Desired {
         let orders = orders.into_iter().map(|order| {
             let spec = usize::try_from(order.spec).ok().and_then(|place| specs.get(place));
             let spec = spec.ok_or(WireError::Missing { of: "order", field: "spec" })?.clone();
-            let PackedOrder { spec: _, instance, incarnation, placement, kill, enforce_role } =
-                order;
-            Ok(Order { instance, incarnation, spec, placement, kill, enforce_role })
+            let PackedOrder {
+                instance, incarnation, placement, kill, enforce_role, volumes, ..
+            } = order;
+            Ok(Order { instance, incarnation, spec, placement, kill, enforce_role, volumes })
         });
         Ok(Self { full, orders: orders.collect::<Result<_, WireError>>()?, forget })
     }

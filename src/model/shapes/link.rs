@@ -4,7 +4,7 @@ use crate::{
     choice, message,
     model::link::{
         Answer, AskError, Asked, Channel, EngineAway, FileEntry, FromAgent, Greeting, Hello, Hit,
-        Masters, Order, Question, Report, TaskUsage, ToAgent, Usage,
+        Masters, Mounted, Order, Question, Report, TaskUsage, ToAgent, Usage, VolumeUsage, Volumes,
     },
     numbers,
 };
@@ -16,6 +16,7 @@ choice!(FromAgent {
     4: Answer { 1: id, 2: answer },
     5: Data { 1: id, 2: channel, 3: bytes },
     6: End { 1: id, 2: exit_code },
+    10: Wiped[list],
 });
 choice!(ToAgent {
     1: Welcome { 1: cluster },
@@ -30,11 +31,23 @@ choice!(ToAgent {
     10: Credit { 1: id, 2: n },
     11: Names(it),
     12: Masters(it),
+    15: Volumes(it),
 });
 message!(Masters { 1: leader, 2: all });
 message!(Greeting { 1: oldest, 2: newest, 3: release });
 message!(Hello { 1: info, 2: reports });
-message!(Order { 1: instance, 2: incarnation, 3: spec, 4: placement, 5: kill, 6: enforce_role });
+message!(Order {
+    1: instance,
+    2: incarnation,
+    3: spec,
+    4: placement,
+    5: kill,
+    6: enforce_role,
+    7: volumes,
+});
+message!(Volumes { 1: kept, 2: wipe });
+message!(Mounted { 1: id, 2: path, 3: epoch });
+message!(VolumeUsage { 1: instance, 2: path, 3: bytes });
 message!(Report {
     1: instance,
     2: incarnation,
@@ -60,6 +73,7 @@ message!(Usage {
     5: tasks,
     6: ports_held,
     7: engine_away,
+    8: volumes,
 });
 message!(EngineAway { 1: since, 2: cause });
 message!(TaskUsage { 1: instance, 2: cpus, 3: mem_bytes });

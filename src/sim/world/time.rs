@@ -62,7 +62,9 @@ impl World {
         let needs: &[Who] = match &event {
             Event::Tick => &[Who::Leader],
             Event::Activate(_) => &[Who::Leader],
-            Event::Commit(..) | Event::FromNode { .. } => &[Who::Leader, Who::Log],
+            Event::Commit(..) | Event::FromNode { .. } | Event::Wiped { .. } => {
+                &[Who::Leader, Who::Log]
+            }
             Event::ToNode { ix, .. }
             | Event::Look { ix }
             | Event::Idle { ix }

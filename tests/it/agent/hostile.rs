@@ -12,7 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use tepui::model::Scalars;
+use tepui::model::{
+    Scalars,
+    container::{DiskKind, PersistentVolume},
+};
 
 use super::{
     rig::{PATIENCE, Rig, image_container, order, plain_container, serve_all, spec},

@@ -103,6 +103,8 @@ pub struct Rig {
     answers: BTreeMap<u64, Result<Answer, AskError>>,
     pub data: BTreeMap<u64, Vec<(Channel, Vec<u8>)>>,
     pub over: BTreeMap<u64, Option<i32>>,
+    /// Whose volumes the agent said are gone.
+    pub wiped: Vec<InstanceId>,
     is_last: bool,
     _root: Option<RwLockReadGuard<'static, ()>>,
 }
@@ -182,6 +184,7 @@ impl Rig {
             answers: BTreeMap::new(),
             data: BTreeMap::new(),
             over: BTreeMap::new(),
+            wiped: Vec::new(),
             is_last: true,
             _root: root,
         }
@@ -234,6 +237,7 @@ impl Rig {
                 self.data.entry(id).or_default().push((channel, bytes));
             }
             FromAgent::End { id, exit_code } => drop(self.over.insert(id, exit_code)),
+            FromAgent::Wiped(instances) => self.wiped.extend(instances),
         }
     }
 
@@ -335,6 +339,7 @@ pub fn order(id: &str, spec: WorkloadSpec, host_ports: Vec<Option<u16>>) -> Orde
         },
         kill: None,
         enforce_role: false,
+        volumes: Vec::new(),
     }
 }
 

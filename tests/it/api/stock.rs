@@ -8,6 +8,7 @@ use tepui::{
     model::{
         AppId,
         container::{Volume, VolumeSource},
+        link::{Usage, VolumeUsage},
     },
 };
 
@@ -30,6 +31,11 @@ pub fn keeps(world: &World) {
             mounted("/run/key", VolumeSource::Secret("key".into())),
         ];
     });
+    let instance = world.first("/db");
+    let of = VolumeUsage { instance: instance.id.clone(), path: "pgdata".into(), bytes: 64 << 20 };
+    let usage = Usage { volumes: vec![of], ..Usage::default() };
+    let node = instance.placement().expect("it runs").node.clone();
+    world.usage.lock().insert(node, usage.into());
 }
 
 /// Most of a day in which a service used little of what it reserves.

@@ -16,3 +16,4 @@ mod sessions;
 mod pauses;
 mod scale;
 pub mod system;
+mod volumes;

@@ -355,8 +355,16 @@ export interface AppSummary {
 }
 
 export interface Volume {
+  /** `<app>#<path>#<uuid>`, of a persistent volume that is there. */
+  id?: string;
   app_id: string;
+  /** Whose it is; no other instance ever has it. */
   instance_id: string;
+  /**
+   * Of a persistent volume that is there. Its instance runs; it waits for the volume's node; it was
+   * scaled away and is the next to come back; or nobody wants it and its node has not wiped it yet.
+   */
+  state?: 'in_use' | 'waiting' | 'kept' | 'wiping';
   /** Space of its own on the node, a path of the node, or a volume of a driver. */
   kind: 'persistent' | 'host' | 'external';
   /** In the container. */
@@ -370,10 +378,12 @@ export interface Volume {
   /** Missing while the instance waits for a place. */
   node_id?: string;
   host?: string;
-  /**
-   * How long the data stays on its node once the instance is gone; missing when nothing of it is ever removed.
-   */
-  kept_s?: number;
+  /** What is in it, as measured within the last minute. */
+  used_bytes?: number;
+  /** How often its instance was launched with it. */
+  launches?: number;
+  /** Whether the data is removed with the app; tepui removes nothing else. */
+  goes_with_app: boolean;
 }
 
 export interface Efficiency {
@@ -443,9 +453,7 @@ export interface App extends AppSummary {
     version: Time;
   };
   deployment_progress: Deployment[];
-  /**
-   * What each instance keeps on the disk of its node; kept for a week after the instance is gone.
-   */
+  /** What each instance keeps on the disk of its node; removed with the app. */
   volumes: {
     path: string;
     /** Of each instance. */
@@ -814,15 +822,18 @@ export interface DrainPreview {
     /** Empty for what is no app's. */
     app_id: string;
     /**
-     * `moves` to another node; `no_place`: it stays until something has room; `ends`: on its
-     * way out, not replaced; `waited_for`: nobody moves it, the drain waits for its end.
+     * `moves` to another node; `no_place`: it stays until something has room; `stops`: its volumes are
+     * here, it stops and starts again when the node takes work; `ends`: on its way out, not replaced;
+     * `waited_for`: nobody moves it, the drain waits for its end.
      */
-    fate: 'moves' | 'no_place' | 'ends' | 'waited_for';
+    fate: 'moves' | 'no_place' | 'stops' | 'ends' | 'waited_for';
     to_node_id?: string;
     to_host?: string;
     /** Why nothing has room. */
     because?: string;
-    /** Persistent volumes that stay on the node; the replacement begins without their data. */
+    /**
+     * Persistent volumes that stay on the node: of what `moves`, the replacement begins without their data.
+     */
     leaves_volumes?: string[];
   }[];
 }

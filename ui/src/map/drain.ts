@@ -26,7 +26,7 @@ export interface Target {
   volumes: string[];
 }
 
-const ORDER: Fated['fate'][] = ['no_place', 'moves', 'waited_for', 'ends'];
+const ORDER: Fated['fate'][] = ['no_place', 'moves', 'stops', 'waited_for', 'ends'];
 
 /** The plan by target: what finds no place first, then nodes by name. */
 export function targetsOf(preview: Pick<DrainPreview, 'instances'>, tasks?: readonly Instance[]): Target[] {

@@ -49,7 +49,7 @@ export function Plan({ targets, from }: { targets: readonly Target[]; from: stri
               {capital(text)}
             </span>
           ))}
-          {target.volumes.length > 0 && <span className={css.lost}>{say('node.leaves', { volumes: target.volumes.join(', ') })}</span>}
+          {target.fate !== 'stops' && target.volumes.length > 0 && <span className={css.lost}>{say('node.leaves', { volumes: target.volumes.join(', ') })}</span>}
         </li>
       ))}
     </ul>

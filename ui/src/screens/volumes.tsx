@@ -8,6 +8,7 @@ import type { Volume } from '../api/types';
 import { useFilter } from '../components/filterbox';
 import { useListFilter } from '../components/listfilter';
 import { Marked } from '../components/marked';
+import { StatusLabel } from '../components/status';
 import { type Column, rowAction, rowLink, type Sort, sorted, Table } from '../components/table';
 import { Command, Empty, Failure, PageHead, Panel, Skeleton } from '../components/ui';
 import { appHref, byName, mebibytes } from '../lib/format';
@@ -17,9 +18,16 @@ import css from './resources.module.css';
 import { Title } from './services';
 
 const KEY = ['volumes'];
-const DAY_S = 86_400;
 
-const fate = ({ kept_s }: Volume) => (kept_s === undefined ? say('volumes.stays') : say('volumes.kept', { n: Math.round(kept_s / DAY_S) }));
+const fate = ({ goes_with_app }: Volume) => say(goes_with_app ? 'volumes.goes' : 'volumes.stays');
+const MIB = 1024 * 1024;
+/** Tone and shape of a volume's state; the word says the same. */
+const LOOKS = {
+  in_use: { tone: 'good', shape: 'check' },
+  waiting: { tone: 'attention', shape: 'hourglass' },
+  kept: { tone: 'neutral', shape: 'square' },
+  wiping: { tone: 'moving', shape: 'ring' },
+} as const;
 const none = <span className="muted">–</span>;
 
 const columns = (words: readonly string[]): Column<Volume>[] => [
@@ -68,13 +76,26 @@ const columns = (words: readonly string[]): Column<Volume>[] => [
     cell: ({ kind }) => say(`volumes.kind.${kind}`),
   },
   {
+    id: 'state',
+    head: say('volumes.state'),
+    width: 'minmax(120px, 1.2fr)',
+    phone: 'detail',
+    from: 700,
+    compare: (a, b) => (a.state ?? '').localeCompare(b.state ?? ''),
+    cell: ({ state }) => (state ? <StatusLabel look={{ ...LOOKS[state], word: say(`volumes.state.${state}`) }} /> : none),
+  },
+  {
     id: 'size',
     head: say('volumes.size'),
-    width: '88px',
+    width: '148px',
     align: 'end',
     phone: 'detail',
     compare: (a, b) => (a.size_mb ?? 0) - (b.size_mb ?? 0),
-    cell: ({ size_mb }) => (size_mb === undefined ? none : <span className="nums">{mebibytes(size_mb)}</span>),
+    cell: ({ size_mb, used_bytes }) => {
+      if (size_mb === undefined) return none;
+      const size = mebibytes(size_mb);
+      return <span className="nums">{used_bytes === undefined ? size : say('volumes.of', { used: mebibytes(Math.ceil(used_bytes / MIB)), size })}</span>;
+    },
   },
   {
     id: 'node',
@@ -105,7 +126,7 @@ const columns = (words: readonly string[]): Column<Volume>[] => [
     width: 'minmax(150px, 1.4fr)',
     phone: 'foot',
     from: 820,
-    compare: (a, b) => (a.kept_s ?? Number.POSITIVE_INFINITY) - (b.kept_s ?? Number.POSITIVE_INFINITY),
+    compare: (a, b) => Number(b.goes_with_app) - Number(a.goes_with_app),
     cell: (volume) => fate(volume),
   },
 ];

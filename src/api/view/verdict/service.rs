@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::view::{
         View, health,
-        lookup::{engine_away, is_up, no_place, resume_to},
+        lookup::{engine_away, is_told, is_up, no_place, resume_to},
     },
     base::{clock::Timestamp, units::count},
     core::{backoff::Delay, place::Report, state::TaskFailure},
@@ -66,7 +66,7 @@ impl<'a> Facts<'a> {
     fn of(view: &'a View<'a>, id: &'a AppId, spec: &'a WorkloadSpec) -> Self {
         let state = view.state;
         let present: Vec<&Instance> =
-            state.instances_of(id).filter(|i| !i.condition().is_terminal()).map(|i| &**i).collect();
+            state.instances_of(id).filter(|i| is_told(i)).map(|i| &**i).collect();
         let config = spec.last_config_change_at;
         let delay = state.delays.get(id).map(|delay| &**delay);
         let is_of_this = |failure: &&TaskFailure| {

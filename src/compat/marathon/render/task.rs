@@ -10,6 +10,7 @@ use crate::{
     model::{
         instance::{CheckOutcome, CheckStatus, Condition, Instance, InstanceId, Placement},
         path::AppId,
+        volume::Volume,
         workload::WorkloadSpec,
     },
 };
@@ -55,12 +56,33 @@ pub struct Task<'a> {
     started_at: Option<Stamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<Stamp>,
-    local_volumes: [(); 0],
+    local_volumes: Vec<LocalVolume<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<&'a str>,
     role: &'a str,
+}
+
+/// A persistent volume of a task.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LocalVolume<'a> {
+    run_spec_id: &'a AppId,
+    container_path: &'a str,
+    uuid: &'a str,
+    persistence_id: &'a str,
+}
+
+impl<'a> LocalVolume<'a> {
+    fn of(volume: &'a Volume) -> Self {
+        Self {
+            run_spec_id: &volume.app,
+            container_path: &volume.path,
+            uuid: volume.id.uuid(),
+            persistence_id: volume.id.as_str(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -140,7 +162,7 @@ impl<'a> Task<'a> {
             staged_at: stamp(placement.launched_at),
             started_at: instance.started_at().and_then(stamp),
             version: stamp(instance.version),
-            local_volumes: [],
+            local_volumes: state.volumes_of(&instance.id).map(|v| LocalVolume::of(v)).collect(),
             region: domain.map(|d| d.region.as_str()),
             zone: domain.map(|d| d.zone.as_str()),
             role: spec.run.role.as_str(),

@@ -40,8 +40,8 @@ pub fn state(j: &mut Json<'_>, state: &State, node: &Node, master: &str, past: &
         }
         agent::drain(j, node);
         resource::totals(j, "resources", &resource::sum(&info.total));
-        agent::reservations(j, node);
-        agent::reservations_full(j, node);
+        agent::reservations(j, state, node);
+        agent::reservations_full(j, state, node);
         j.object_at("reserved_resources_allocated", |j| {
             let reserved = used.into_iter().flat_map(|pools| &pools.0);
             for (role, resources) in reserved.filter(|(role, _)| !role.is_star()) {

@@ -55,7 +55,7 @@ export const actions: Catalog<typeof english> = {
   'ask.data': 'Die dauerhaften Daten gehen mit:',
   'ask.volume': '{path} (je {size})',
   'ask.volumesOn': 'auf {hosts}',
-  'ask.dataGone': 'Ein Dienst gleichen Namens findet sie nicht wieder, und nach einer Woche ist nichts mehr davon da.',
+  'ask.dataGone': 'Ein Dienst gleichen Namens findet sie nicht wieder, und nichts bringt sie zurück.',
   'ask.dependants': 'Davon hängen ab:',
   'ask.more': {
     one: '{n} Instanz mehr: zusammen {cpus} CPUs und {mem}.',

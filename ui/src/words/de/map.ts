@@ -45,6 +45,7 @@ export const map: Pick<Catalog, keyof typeof en> = {
   'drain.title': 'Auszug aus diesem Knoten',
   'drain.left': '{n} von {of} weg',
   'drain.fate.no_place': 'Kein Platz: bleibt, bis irgendwo Platz ist',
+  'drain.fate.stops': 'Hält an und wartet hier mit seinen Daten',
   'drain.fate.ends': 'Endet ohnehin',
   'drain.fate.waited_for': 'Zieht nicht um: auf das Ende wird gewartet',
   'invite.button': 'Knoten hinzufügen',

@@ -52,7 +52,7 @@ export const actions = {
   'ask.data': 'Its persistent data goes with it:',
   'ask.volume': '{path} ({size} each)',
   'ask.volumesOn': 'on {hosts}',
-  'ask.dataGone': 'A service of the same name will not find it again, and after a week nothing of it is left.',
+  'ask.dataGone': 'A service of the same name will not find it again, and nothing brings it back.',
   'ask.dependants': 'Depending on it:',
   'ask.more': {
     one: '{n} more instance: {cpus} cpus and {mem} in all.',

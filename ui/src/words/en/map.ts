@@ -42,6 +42,7 @@ export const map = {
   'drain.title': 'Moving off this node',
   'drain.left': '{n} of {of} gone',
   'drain.fate.no_place': 'No place: it stays until something has room',
+  'drain.fate.stops': 'Stops and waits here with its data',
   'drain.fate.ends': 'Ends anyway',
   'drain.fate.waited_for': 'Not moved: its end is waited for',
   'invite.button': 'Add a node',
