@@ -78,7 +78,7 @@ const columns = (words: readonly string[]): Column<Volume>[] => [
   {
     id: 'state',
     head: say('volumes.state'),
-    width: 'minmax(120px, 1.2fr)',
+    width: 'minmax(104px, 1.2fr)',
     phone: 'detail',
     from: 700,
     compare: (a, b) => (a.state ?? '').localeCompare(b.state ?? ''),
@@ -87,7 +87,7 @@ const columns = (words: readonly string[]): Column<Volume>[] => [
   {
     id: 'size',
     head: say('volumes.size'),
-    width: '148px',
+    width: '140px',
     align: 'end',
     phone: 'detail',
     compare: (a, b) => (a.size_mb ?? 0) - (b.size_mb ?? 0),
@@ -117,13 +117,13 @@ const columns = (words: readonly string[]): Column<Volume>[] => [
     head: say('volumes.instance'),
     width: '104px',
     phone: 'none',
-    from: 980,
+    from: 1200,
     cell: ({ instance_id }) => <code title={instance_id}>{instance_id.slice(-8)}</code>,
   },
   {
     id: 'fate',
     head: say('volumes.fate'),
-    width: 'minmax(150px, 1.4fr)',
+    width: 'minmax(124px, 1.2fr)',
     phone: 'foot',
     from: 820,
     compare: (a, b) => Number(b.goes_with_app) - Number(a.goes_with_app),
