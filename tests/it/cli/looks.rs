@@ -37,8 +37,8 @@ async fn lists_are_plain_tables() {
     .await;
     site.check("node list", expect![[r#"
         HOST  STATUS  ROLE   TASKS  CPUS      MEM              RELEASE  LEVEL  ID
-        a1    active  agent  1      0.5 of 4  64 MiB of 4 GiB  0.1.0    5      c0ffee00-0000-4000-8000-000000000000-S1
-        a2    active  agent  1      0.5 of 2  64 MiB of 2 GiB  0.1.0    5      c0ffee00-0000-4000-8000-000000000000-S2
+        a1    active  agent  1      0.5 of 4  64 MiB of 4 GiB  0.1.0    6      c0ffee00-0000-4000-8000-000000000000-S1
+        a2    active  agent  1      0.5 of 2  64 MiB of 2 GiB  0.1.0    6      c0ffee00-0000-4000-8000-000000000000-S2
         exit 0
     "#]]).await;
     site.check(
