@@ -283,7 +283,9 @@ async fn a_removed_node_is_parted_from_and_never_let_in_again() {
     master.log.propose(NodeCommand::RemoveNode(id.clone()).into()).await.unwrap().unwrap();
     let told = loop {
         match next(&mut link).await {
-            Some(ToAgent::Desired(_) | ToAgent::Names(_) | ToAgent::Masters(_)) => {}
+            Some(
+                ToAgent::Desired(_) | ToAgent::Names(_) | ToAgent::Masters(_) | ToAgent::Volumes(_),
+            ) => {}
             told => break told,
         }
     };

@@ -25,6 +25,9 @@ use crate::base::clock::Timestamp;
 const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
 /// Shorter texts are names, not the beginnings of ids.
 const ID_CHARS_MIN: usize = 12;
+/// Looks at the networks of a name until there is one: another agent of this engine may make one at the same time.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What an engine's client remembers of networks.
 #[derive(Debug, Default)]
@@ -71,13 +74,22 @@ impl Engine {
         }
         let _alone = self.networks.alone(name).await;
         let mut found = self.networks_named(name).await?;
-        if found.is_empty() {
-            self.make_network(name, labels).await?;
+        for left in (0..TRIES).rev() {
+            let may_change = match &found[..] {
+                [_] => break,
+                [] => {
+                    self.make_network(name, labels).await?;
+                    true
+                }
+                several => self.remove_doubles(several, labels, left == 0).await?,
+            };
             found = self.networks_named(name).await?;
-        }
-        if found.len() > 1 {
-            self.remove_doubles(&found, labels).await?;
-            found = self.networks_named(name).await?;
+            if !may_change {
+                break;
+            }
+            if found.len() != 1 {
+                tokio::time::sleep(PAUSE).await;
+            }
         }
         match &found[..] {
             [one] => {
@@ -114,17 +126,29 @@ impl Engine {
     }
 
     /// Of networks of one name removes ours, the youngest first, until one is left. The engine
-    /// refuses that where a running container has it.
+    /// refuses that where a running container has it. Where other agents made one as well, the oldest of all
+    /// these stays, unless it is the `last` try: each removes its own, and so they do not remove all.
+    /// Tells whether there may be fewer now, or soon.
     async fn remove_doubles(
         &self,
         found: &[Net],
         labels: &BTreeMap<String, String>,
-    ) -> Result<(), EngineError> {
+        last: bool,
+    ) -> Result<bool, EngineError> {
         let client = self.client().await?;
+        let is_anothers = |net: &Net| {
+            !net.is_ours(labels) && labels.keys().all(|name| net.labels.contains_key(name))
+        };
+        let waits = !labels.is_empty() && !last && found.iter().any(is_anothers);
+        let eldest = found.iter().find(|net| net.is_ours(labels) || is_anothers(net));
+        let stays = eldest.filter(|_| waits).map(|net| net.id.clone());
         let mut n_left = found.len();
         for net in found.iter().rev().filter(|net| net.is_ours(labels)) {
             if n_left == 1 {
                 break;
+            }
+            if stays.as_ref() == Some(&net.id) {
+                continue;
             }
             match client.remove_network(&net.id).await.map_err(|e| self.error(&e)) {
                 Ok(()) | Err(EngineError::NoSuch(_)) => {
@@ -135,7 +159,7 @@ impl Engine {
                 Err(error) => tracing::debug!(network = net.name, id = net.id, %error, "in use"),
             }
         }
-        Ok(())
+        Ok(waits || n_left < found.len())
     }
 
     /// The networks of a name, the oldest first; else the one whose id begins so.
