@@ -34,7 +34,10 @@ export TEPUI_PASSWORD
 
 for script in "${scripts[@]}"; do
   start=$SECONDS
-  if timeout 900 node "tests/browser/$script" >"$work/$script.log" 2>&1; then
+  # Those of a made-up cluster have a password of their own.
+  own=()
+  case $script in map.mjs | german.mjs) own=(env -u TEPUI_PASSWORD) ;; esac
+  if timeout 900 "${own[@]}" node "tests/browser/$script" >"$work/$script.log" 2>&1; then
     passed=$((passed + 1)); echo "ok: $script ($((SECONDS - start)) s)"
   else
     failed=$((failed + 1)); echo "FAILED: $script"; grep -A6 '^FAIL' "$work/$script.log" | head -40 | sed 's/^/    /'
