@@ -311,6 +311,11 @@ pub fn volume_name(path: &str) -> String {
     parts.join("/").replace('%', "%25").replace('/', "%2F")
 }
 
+/// The path of a persistent volume whose directory has this name.
+pub fn volume_path(name: &str) -> String {
+    name.replace("%2F", "/").replace("%25", "%")
+}
+
 /// Makes a directory of ours where it is missing, with `mode` in any case.
 fn make(path: &Path, mode: u32) -> io::Result<Dir> {
     match DirBuilder::new().mode(mode).create(path) {

@@ -11,6 +11,7 @@ use std::{fs, io, io::Write as _, os::unix::fs::MetadataExt as _, path::Path};
 use super::sandbox::{
     Sandboxes,
     beneath::{Dir, bytes_below},
+    volume_path,
 };
 use crate::{
     base::wire::{self, Message as _},
@@ -98,11 +99,15 @@ fn parse(bytes: &[u8]) -> Result<Owner, String> {
 
 /// Removes what an instance kept; nothing is left to remove a second time. No link in it is followed.
 pub fn wipe(sandboxes: &Sandboxes, instance: &InstanceId) -> io::Result<()> {
-    let root = sandboxes.volumes_root();
     let name = instance.as_str();
     if name.is_empty() || name.contains('/') || name.starts_with('.') {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
+    remove(sandboxes.volumes_root(), name)
+}
+
+/// Removes a directory of volumes below `root`, and whose they were.
+pub fn remove(root: &Path, name: &str) -> io::Result<()> {
     let missing_is_fine = |outcome: io::Result<()>| match outcome {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -121,7 +126,7 @@ pub fn measure(sandboxes: &Sandboxes, instance: &InstanceId) -> Vec<VolumeUsage>
     let usage = |name: std::ffi::OsString| {
         let dir = all.dir(Path::new(&name)).ok()?;
         let bytes = bytes_below(vec![dir], MEASURED_MAX, OPEN_DIRS_MAX, |meta| meta.blocks() * 512);
-        let path = name.into_string().ok()?.replace("%2F", "/").replace("%25", "%");
+        let path = volume_path(&name.into_string().ok()?);
         Some(VolumeUsage { instance: instance.clone(), path, bytes })
     };
     names.into_iter().filter_map(usage).collect()

@@ -219,17 +219,11 @@ impl Worker {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
             let wake = self.until_deadline();
-            let deadline = async {
-                match wake {
-                    Some(wake) => tokio::time::sleep(wake).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = cancelled.cancelled() => break,
                 n = queue.recv_many(&mut batch, BATCH_MAX) => if n == 0 { break },
                 _ = beat.tick() => self.beat(),
-                () = deadline => {}
+                () = tokio::time::sleep(wake.unwrap_or_default()), if wake.is_some() => {}
             }
             let now = self.clock.now();
             for input in batch.drain(..) {

@@ -64,8 +64,8 @@ impl Interfaces {
 
     /// The IPv4 address of an interface; `None` while there is no such interface or it has none.
     pub fn address(&self, interface: &str) -> Option<Ipv4Addr> {
-        let named = self.0.iter().filter(|i| i.interface_name == interface);
-        named.filter_map(|i| Some(i.address?.as_sockaddr_in()?.ip())).next()
+        let mut named = self.0.iter().filter(|i| i.interface_name == interface);
+        named.find_map(|i| Some(i.address?.as_sockaddr_in()?.ip()))
     }
 
     /// Networks whose members are this machine's containers, and the machine's own addresses: tasks on

@@ -32,7 +32,7 @@ pub fn path(data_dir: &Path) -> PathBuf {
 pub fn start(
     config: &Config,
     node: NodeId,
-    (log, agent): (Option<Log<State>>, Option<Follow>),
+    (log, mut agent): (Option<Log<State>>, Option<Follow>),
     tasks: &Tasks,
 ) {
     let path = path(&config.data_dir);
@@ -41,9 +41,17 @@ pub fn start(
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut written = String::new();
         loop {
-            ticks.tick().await;
+            match &mut agent {
+                // Of an agent every change is told; of a master what it hears of others is looked at.
+                Some(agent) if log.is_none() && !written.is_empty() => {
+                    if agent.changed().await.is_err() {
+                        return; // it has ended
+                    }
+                }
+                Some(_) | None => drop(ticks.tick().await),
+            }
             let contact = log.as_ref().map(Log::contact);
-            let standing = agent.as_ref().map(|agent| agent.borrow().clone());
+            let standing = agent.as_mut().map(|agent| agent.borrow_and_update().clone());
             let text = text(std::process::id(), &node, contact.as_ref(), standing.as_ref());
             if text == written {
                 continue;
@@ -53,6 +61,7 @@ pub fn start(
                 Ok(Ok(())) => written = text,
                 Ok(Err(error)) => {
                     tracing::warn!(error = format!("{error:#}"), "the file of its health");
+                    written.clear(); // tried again at the next tick
                 }
                 Err(_) => return, // the runtime ends
             }

@@ -224,10 +224,7 @@ fn drop_volumes(root: &Path, wanted: &BTreeSet<InstanceId>, round: Duration) {
                 fs::write(&counter, unwanted.as_secs().to_string())
             } else {
                 tracing::info!(instance = name, "removing the volumes of an instance that is gone");
-                let owner = root.join(format!("{name}{OWNER}"));
-                fs::remove_dir_all(entry.path())
-                    .and_then(|()| fs::remove_file(&counter))
-                    .and_then(|()| fs::remove_file(owner))
+                volumes::remove(root, &name).and_then(|()| fs::remove_file(&counter))
             }
         };
         if let Err(error) = outcome
