@@ -13,7 +13,7 @@
 use std::net::IpAddr;
 
 pub use super::condition::{Condition, End, Phase};
-use super::{node::NodeId, owner::Owner, path::AppId, resource::Pools};
+use super::{node::NodeId, owner::Owner, path::AppId, resource::Pools, workload::RunSpec};
 use crate::{base::clock::Timestamp, typed_id};
 
 typed_id! {
@@ -290,6 +290,15 @@ impl Instance {
             Some(status) => (status.condition, status.since, Some(status)),
             None => (self.condition(), self.since, None),
         }
+    }
+
+    /// The result of the health check of one of its containers, which run as `run` says; `None` where that has none,
+    /// and before the first.
+    pub fn health_of(&self, run: &RunSpec, container: &str) -> Option<&CheckStatus> {
+        let is_its = |status: &&CheckStatus| {
+            run.checked_by(status.index).is_some_and(|owner| owner.name == container)
+        };
+        self.health().iter().find(is_its)
     }
 
     /// Id of the running or last task: `<instance id>.<container or _app>.<incarnation>`.

@@ -66,20 +66,12 @@ pub fn rows<'a>(spec: &'a WorkloadSpec, instance: &'a Instance) -> Vec<Container
             task_id: instance.task_id(&c.name),
             condition: condition_word(condition),
             since: Iso(since),
-            healthy: healthy(spec, instance, c),
+            healthy: instance.health_of(&spec.run, &c.name).map(|status| status.alive),
             exit_code: told.and_then(|status| status.exit_code),
             message: told.map_or("", |status| &status.message),
         }
     };
     spec.run.containers.iter().map(row).collect()
-}
-
-/// By the check of the container, once it has a result.
-fn healthy(spec: &WorkloadSpec, instance: &Instance, c: &ContainerSpec) -> Option<bool> {
-    let mut results = instance.health().iter().filter(|status| {
-        spec.run.checked_by(status.index).is_some_and(|owner| owner.name == c.name)
-    });
-    results.next().map(|status| status.alive)
 }
 
 /// A command in one line.

@@ -22,6 +22,7 @@ use crate::{
     },
     model::{
         container::{self as m, ContainerSpec},
+        resource::Scalars,
         workload::{self, NetworkMode, UnreachableStrategy, WorkloadSpec},
     },
 };
@@ -54,11 +55,7 @@ pub fn app(spec: &WorkloadSpec) -> App {
         env: Some(c.env.iter().map(|(name, v)| (name.clone(), env_value(v))).collect())
             .filter(|env: &std::collections::BTreeMap<_, _>| !env.is_empty()),
         executor: Some(spec.run.executor.clone()),
-        executor_resources: spec.run.executor_resources.map(|r| ExecutorResources {
-            cpus: num(r.cpus),
-            mem: num(r.mem),
-            disk: num(r.disk),
-        }),
+        executor_resources: spec.run.executor_resources.as_ref().map(executor_resources),
         fetch: some(c.fetch.iter().map(artifact).collect()),
         health_checks: some(c.health_checks.iter().map(health_check).collect()),
         check: c.check.as_ref().map(info_check),
@@ -100,6 +97,10 @@ pub fn app(spec: &WorkloadSpec) -> App {
         ports_are_old: false,
         names_containers: false,
     }
+}
+
+pub(super) fn executor_resources(r: &Scalars) -> ExecutorResources {
+    ExecutorResources { cpus: num(r.cpus), mem: num(r.mem), disk: num(r.disk) }
 }
 
 pub(super) fn kill_selection(selection: workload::KillSelection) -> policy::KillSelection {

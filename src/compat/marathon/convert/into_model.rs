@@ -28,8 +28,6 @@ use crate::{
 
 /// The workload of a completed, validated definition. Version stamps are left to `core`.
 pub fn workload(app: App) -> WorkloadSpec {
-    let executor_resources =
-        app.executor_resources.map(|r| Scalars::of(r.cpus.0, r.mem.0, r.disk.0, 0.0));
     let run = Arc::new(RunSpec {
         kind: Kind::App,
         containers: vec![container(&app)],
@@ -38,7 +36,7 @@ pub fn workload(app: App) -> WorkloadSpec {
         labels: app.labels.unwrap_or_default(),
         secrets: app.secrets.into_iter().flatten().map(|(name, s)| (name, s.source)).collect(),
         executor: app.executor.unwrap_or_default(),
-        executor_resources,
+        executor_resources: app.executor_resources.map(executor_resources),
         shared: m::Shared::default(),
     });
     let upgrade = app
@@ -73,6 +71,10 @@ pub fn workload(app: App) -> WorkloadSpec {
         last_scaling_at: Timestamp::EPOCH,
         last_config_change_at: Timestamp::EPOCH,
     }
+}
+
+pub(super) fn executor_resources(r: policy::ExecutorResources) -> Scalars {
+    Scalars::of(r.cpus.0, r.mem.0, r.disk.0, 0.0)
 }
 
 pub(super) fn unreachable(strategy: Option<policy::Unreachable>) -> UnreachableStrategy {

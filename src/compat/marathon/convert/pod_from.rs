@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::from_model::{
-    artifact, constraint, env_value, kill_selection, limits, linux, network, num, seconds,
-    unreachable,
+    artifact, constraint, env_value, executor_resources, kill_selection, limits, linux, network,
+    num, seconds, unreachable,
 };
 use crate::{
     compat::marathon::{
@@ -22,7 +22,7 @@ use crate::{
                 Endpoint, Exec, HttpProbe, Image, ImageKind, Lifecycle, PodCheck, PodContainer,
                 PodHealthCheck, PodProbe, Resources, TcpProbe, VolumeMount,
             },
-            policy::{ExecutorResources, SecretSource},
+            policy::SecretSource,
         },
     },
     model::{
@@ -50,11 +50,7 @@ pub fn pod(spec: &WorkloadSpec) -> Pod {
         networks: run.networks.iter().map(network).collect(),
         scaling: Some(Scaling { kind: ScalingKind::Fixed, instances: spec.instances }),
         scheduling: Some(scheduling(spec)),
-        executor_resources: run.executor_resources.map(|r| ExecutorResources {
-            cpus: num(r.cpus),
-            mem: num(r.mem),
-            disk: num(r.disk),
-        }),
+        executor_resources: run.executor_resources.as_ref().map(executor_resources),
         role: Some(run.role.to_string()),
         linux_info: linux(&shared.linux),
         legacy_shared_cgroups: shared.cgroups,

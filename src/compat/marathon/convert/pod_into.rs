@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::into_model::{
-    artifact, constraints, env_value, kill_selection, limits, linux, ms, network, unreachable,
+    artifact, constraints, env_value, executor_resources, kill_selection, limits, linux, ms,
+    network, unreachable,
 };
 use crate::{
     base::clock::Timestamp,
@@ -69,9 +70,7 @@ fn run(pod: Pod) -> RunSpec {
         labels: pod.labels,
         secrets: pod.secrets.into_iter().map(|(name, s)| (name, s.source)).collect(),
         executor: String::new(),
-        executor_resources: pod
-            .executor_resources
-            .map(|r| Scalars::of(r.cpus.0, r.mem.0, r.disk.0, 0.0)),
+        executor_resources: pod.executor_resources.map(executor_resources),
         shared: Shared {
             env: pod.environment.iter().map(|(name, v)| (name.clone(), env_value(v))).collect(),
             user: pod.user,

@@ -9,6 +9,7 @@ use super::{
     located, ok, put_apps, started, tasks, versions, with_deployment,
 };
 use crate::{
+    base::clock::Timestamp,
     compat::marathon::{
         convert,
         error::Error,
@@ -92,11 +93,7 @@ pub async fn create(marathon: Arc<Marathon>, mut call: Call) -> Result<Response,
 }
 
 /// The definition that a change has stored.
-fn made(
-    marathon: &Marathon,
-    id: &AppId,
-    version: &crate::base::clock::Timestamp,
-) -> Result<Pod, Error> {
+fn made(marathon: &Marathon, id: &AppId, version: &Timestamp) -> Result<Pod, Error> {
     let state = marathon.state();
     let stored = state.specs.get(&(id.clone(), *version));
     // Without a change there is no new version.
@@ -174,10 +171,7 @@ pub async fn list_versions(marathon: Arc<Marathon>, call: Call) -> Result<Respon
     let state = marathon.state();
     let id = request::id(&call);
     pod(&state, &id)?;
-    let mut versions: Vec<String> =
-        state.versions_of(&id).map(|spec| spec.version.to_string()).collect();
-    versions.reverse();
-    Ok(ok(&versions))
+    Ok(ok(&versions::newest_first(&state, &id)))
 }
 
 /// `GET /v2/pods/{id}::versions/{version}`.

@@ -8,7 +8,9 @@ use super::{apps, ok};
 use crate::{
     base::clock::Timestamp,
     compat::marathon::{error::Error, request, service::Marathon},
+    core::State,
     http::{Call, Response},
+    model::path::AppId,
 };
 
 /// `GET /v2/apps/{id}/versions`, newest first.
@@ -16,10 +18,15 @@ pub async fn list(marathon: Arc<Marathon>, call: Call) -> Result<Response, Error
     let state = marathon.state();
     let id = request::id(&call);
     apps::app(&state, &id)?;
+    Ok(ok(&json!({ "versions": newest_first(&state, &id) })))
+}
+
+/// The stored versions of an app or pod, the newest first.
+pub fn newest_first(state: &State, id: &AppId) -> Vec<String> {
     let mut versions: Vec<String> =
-        state.versions_of(&id).map(|spec| spec.version.to_string()).collect();
+        state.versions_of(id).map(|spec| spec.version.to_string()).collect();
     versions.reverse();
-    Ok(ok(&json!({ "versions": versions })))
+    versions
 }
 
 /// `GET /v2/apps/{id}/versions/{version}`.

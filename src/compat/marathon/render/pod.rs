@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::task::ip_addresses;
+use super::task::{fault_domain, ip_addresses};
 use crate::{
     base::clock::Timestamp,
     compat::marathon::{
@@ -179,7 +179,7 @@ impl<'a> InstanceStatus<'a> {
         let containers: Vec<_> =
             spec.run.containers.iter().map(|c| container(spec, instance, c)).collect();
         let is_unwell = containers.iter().flat_map(|c| &c.conditions).any(|c| c.value == "false");
-        let domain = state.nodes.get(&place.node).and_then(|node| node.info.fault_domain.as_ref());
+        let domain = fault_domain(state, place);
         let checked = containers.iter().flat_map(|c| &c.conditions).map(|c| c.last_changed.0).max();
         let changed = Stamp(checked.unwrap_or(instance.since).max(instance.since));
         let told = Some(instance.message.as_str()).filter(|message| !message.is_empty());
@@ -236,7 +236,8 @@ fn container<'a>(
 ) -> ContainerInfo<'a> {
     let (condition, since, told) = instance.container(&c.name);
     let ended = told.filter(|status| status.condition.is_terminal());
-    let conditions: Vec<ConditionStatus> = healthy(spec, instance, c).into_iter().collect();
+    let result = instance.health_of(&spec.run, &c.name);
+    let conditions: Vec<ConditionStatus> = healthy(instance, c, result).into_iter().collect();
     let changed = conditions.iter().map(|c| c.last_changed.0).max();
     let changed = Stamp(changed.unwrap_or(since).max(since));
     ContainerInfo {
@@ -245,7 +246,7 @@ fn container<'a>(
         status_since: Stamp(since),
         message: ended.map(|status| status.message.as_str()).filter(|text| !text.is_empty()),
         container_id: instance.task_id(&c.name),
-        endpoints: endpoints(spec, instance, c),
+        endpoints: endpoints(spec, instance, c, result),
         conditions,
         resources: convert::resources(&c.resources),
         termination: ended.and_then(termination_state),
@@ -258,24 +259,15 @@ fn termination_state(status: &ContainerStatus) -> Option<TerminationState<'_>> {
     Some(TerminationState { exit_code: status.exit_code?, message: &status.message })
 }
 
-/// The result of a container's health check, if it has one and that has a result.
-fn result<'a>(
-    spec: &WorkloadSpec,
-    instance: &'a Instance,
-    c: &ContainerSpec,
-) -> Option<&'a CheckStatus> {
-    let is_its = |status: &&CheckStatus| {
-        spec.run.checked_by(status.index).is_some_and(|owner| owner.name == c.name)
-    };
-    instance.health().iter().find(is_its)
-}
-
 /// A check that has not been heard of yet counts as failed.
-fn healthy(spec: &WorkloadSpec, instance: &Instance, c: &ContainerSpec) -> Option<ConditionStatus> {
+fn healthy(
+    instance: &Instance,
+    c: &ContainerSpec,
+    result: Option<&CheckStatus>,
+) -> Option<ConditionStatus> {
     if c.health_checks.is_empty() {
         return None;
     }
-    let result = result(spec, instance, c);
     let changed = match result {
         Some(status) if status.alive => status.last_success.or(status.first_success),
         Some(status) => status.last_failure,
@@ -298,13 +290,14 @@ fn endpoints<'a>(
     spec: &'a WorkloadSpec,
     instance: &Instance,
     c: &'a ContainerSpec,
+    result: Option<&CheckStatus>,
 ) -> Vec<EndpointStatus<'a>> {
     let hosts = match instance.placement() {
         Some(place) => host_ports(&spec.run, place, c),
         None => Vec::new(),
     };
     let probed = c.health_checks.first().and_then(|check| convert::probed(c, &check.probe));
-    let alive = result(spec, instance, c).map(|status| status.alive);
+    let alive = result.map(|status| status.alive);
     let each = c.ports.iter().zip(hosts.into_iter().chain(std::iter::repeat(None)));
     each.filter_map(|(port, allocated_host_port)| {
         let name = port.name.as_deref()?;
@@ -354,9 +347,7 @@ impl<'a> InstanceInfo<'a> {
     /// An instance as it was when it was told to end.
     pub fn of(state: &'a State, instance: &'a Instance) -> Self {
         let place = instance.placement();
-        let domain = place
-            .and_then(|place| state.nodes.get(&place.node))
-            .and_then(|node| node.info.fault_domain.as_ref());
+        let domain = place.and_then(|place| fault_domain(state, place));
         let spec = state.spec_of(instance);
         Self {
             instance_id: &instance.id,

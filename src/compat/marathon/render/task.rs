@@ -9,6 +9,7 @@ use crate::{
     core::State,
     model::{
         instance::{CheckOutcome, CheckStatus, Condition, Instance, InstanceId, Placement},
+        node::FaultDomain,
         path::AppId,
         volume::Volume,
         workload::WorkloadSpec,
@@ -132,13 +133,18 @@ impl<T: Serialize> Serialize for Single<T> {
     }
 }
 
+/// Where the node of a place stands, as far as it says so.
+pub fn fault_domain<'a>(state: &'a State, place: &Placement) -> Option<&'a FaultDomain> {
+    state.nodes.get(&place.node)?.info.fault_domain.as_ref()
+}
+
 impl<'a> Task<'a> {
     /// The task of an instance; `None` while it has not been launched.
     pub fn of(state: &'a State, spec: &'a WorkloadSpec, instance: &'a Instance) -> Option<Self> {
         let placement = instance.placement()?;
         let is_active = instance.condition().is_active();
         let container = spec.run.containers.first().map_or("", |c| c.name.as_str());
-        let domain = state.nodes.get(&placement.node).and_then(|n| n.info.fault_domain.as_ref());
+        let domain = fault_domain(state, placement);
         let stamp = |time| Some(Stamp(time)).filter(|_| is_active);
         Some(Self {
             app_id: &spec.id,

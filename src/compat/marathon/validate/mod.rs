@@ -15,7 +15,12 @@ use super::{
     json::{Num, Violations},
     normalize,
     settings::Settings,
-    spec::{App, container::Engine, health::IpProtocol, policy::Unreachable},
+    spec::{
+        App,
+        container::Engine,
+        health::IpProtocol,
+        policy::{Artifact, Limit, ResourceLimits, Unreachable},
+    },
 };
 use crate::model::path::PathId;
 
@@ -107,8 +112,13 @@ fn command(app: &App, v: &mut Violations) {
     v.check(holds, "/", told);
     let is_long = app.cmd.as_ref().is_none_or(|cmd| cmd.chars().count() > 1);
     v.check(is_long, "/", "must not be an empty string");
-    for (i, artifact) in app.fetch.iter().flatten().enumerate() {
-        v.check(is_uri(&artifact.uri), format!("/fetch({i})/uri"), "URI has invalid syntax.");
+    artifacts(app.fetch.as_deref().unwrap_or_default(), "/fetch", v);
+}
+
+/// What is fetched can be asked for.
+fn artifacts(all: &[Artifact], path: &str, v: &mut Violations) {
+    for (i, artifact) in all.iter().enumerate() {
+        v.check(is_uri(&artifact.uri), format!("{path}({i})/uri"), "URI has invalid syntax.");
     }
 }
 
@@ -204,29 +214,38 @@ fn readiness(app: &App, v: &mut Violations) {
             format!("{path}/portName"),
             format!("No port definition reference for portName {}", check.port_name),
         );
-        v.check(
-            check.timeout_seconds < check.interval_seconds,
-            format!("{path}/timeoutSeconds"),
-            format!("got {}, expected less than {}", check.timeout_seconds, check.interval_seconds),
-        );
+        ends_before_the_next((check.timeout_seconds, check.interval_seconds), &path, v);
     }
 }
 
+/// A check has its answer, or none, before the next one begins.
+fn ends_before_the_next((timeout, interval): (u32, u32), path: &str, v: &mut Violations) {
+    let text = format!("got {timeout}, expected less than {interval}");
+    v.check(timeout < interval, format!("{path}/timeoutSeconds"), text);
+}
+
 fn resources(app: &App, settings: &Settings, v: &mut Violations) {
-    use super::spec::policy::Limit;
     if app.gpus.is_some_and(|gpus| gpus > 0) {
         let is_docker = app.container.as_ref().is_some_and(|c| c.engine == Some(Engine::Docker));
         v.check(!is_docker, "/", "GPU resources only work with the Mesos containerizer");
         feature(settings, "gpu_resources", "/", v);
     }
-    let Some(limits) = &app.resource_limits else { return };
-    for (name, limit, request) in [("cpus", limits.cpus, app.cpus), ("mem", limits.mem, app.mem)] {
+    if let Some(limits) = &app.resource_limits {
+        limits_cover(limits, (app.cpus, app.mem), "/resourceLimits", v);
+    }
+}
+
+/// Nobody is limited to less than was asked for, of processors and memory.
+fn limits_cover(
+    limits: &ResourceLimits,
+    (cpus, mem): (Option<Num>, Option<Num>),
+    path: &str,
+    v: &mut Violations,
+) {
+    for (name, limit, request) in [("cpus", limits.cpus, cpus), ("mem", limits.mem, mem)] {
         if let (Some(Limit::At(limit)), Some(request)) = (limit, request) {
-            v.check(
-                limit >= request,
-                format!("/resourceLimits/{name}"),
-                format!("got {limit}, expected {request} or more"),
-            );
+            let text = format!("got {limit}, expected {request} or more");
+            v.check(limit >= request, format!("{path}/{name}"), text);
         }
     }
 }
@@ -282,12 +301,15 @@ fn strategies(app: &App, v: &mut Violations) {
         Some(Unreachable::After { .. }) if is_resident => {
             v.add("/", "unreachableStrategy must be disabled for resident tasks");
         }
-        Some(Unreachable::After { inactive_s, expunge_s }) => v.check(
-            inactive_s <= expunge_s,
-            "/unreachableStrategy",
-            "inactiveAfterSeconds must be less or equal to expungeAfterSeconds",
-        ),
-        Some(Unreachable::Disabled) | None => {}
+        strategy => replaced_before_forgotten(strategy, "/unreachableStrategy", v),
+    }
+}
+
+/// What is lost is replaced no later than it is forgotten.
+fn replaced_before_forgotten(strategy: Option<Unreachable>, path: &str, v: &mut Violations) {
+    if let Some(Unreachable::After { inactive_s, expunge_s }) = strategy {
+        let text = "inactiveAfterSeconds must be less or equal to expungeAfterSeconds";
+        v.check(inactive_s <= expunge_s, path, text);
     }
 }
 

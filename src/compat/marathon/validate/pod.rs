@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Context,
+    Context, artifacts,
     container::linux_info,
-    feature, id, is_uri,
+    ends_before_the_next, feature, id, limits_cover,
     network::{are_unique, combinations},
-    placement,
+    placement, replaced_before_forgotten,
 };
 use crate::{
     compat::marathon::{
@@ -20,7 +20,6 @@ use crate::{
             health::Command,
             network::Mode,
             pod_container::{PodContainer, PodProbe},
-            policy::{Limit, Unreachable},
         },
     },
     model::path::PathId,
@@ -175,10 +174,7 @@ fn check_container(
             one_of(&known),
         );
     }
-    for (i, artifact) in container.artifacts.iter().enumerate() {
-        let path = format!("{path}/artifacts({i})/uri");
-        v.check(is_uri(&artifact.uri), path, "URI has invalid syntax.");
-    }
+    artifacts(&container.artifacts, &format!("{path}/artifacts"), v);
     if let Some(linux) = &container.linux_info {
         linux_info(linux, &format!("{path}/linuxInfo"), v);
     }
@@ -208,15 +204,8 @@ fn limits(pod: &Pod, container: &PodContainer, path: &str, v: &mut Violations) {
         &path,
         "must be empty with legacySharedCgroups",
     );
-    let requests = container.resources;
-    for (name, limit, request) in
-        [("cpus", limits.cpus, requests.cpus), ("mem", limits.mem, requests.mem)]
-    {
-        if let Some(Limit::At(limit)) = limit {
-            let text = format!("got {limit}, expected {request} or more");
-            v.check(limit >= request, format!("{path}/{name}"), text);
-        }
-    }
+    let requests = (Some(container.resources.cpus), Some(container.resources.mem));
+    limits_cover(limits, requests, &path, v);
 }
 
 fn endpoints(pod: &Pod, container: &PodContainer, path: &str, v: &mut Violations) {
@@ -240,7 +229,7 @@ fn endpoints(pod: &Pod, container: &PodContainer, path: &str, v: &mut Violations
 fn check_probe(
     container: &PodContainer,
     probe: &PodProbe,
-    (timeout, interval): (u32, u32),
+    times: (u32, u32),
     path: &str,
     v: &mut Violations,
 ) {
@@ -254,8 +243,7 @@ fn check_probe(
         let at = format!("{path}/{kind}/endpoint");
         v.check(known.contains(&endpoint.as_str()), at, one_of(&known));
     }
-    let text = format!("got {timeout}, expected less than {interval}");
-    v.check(timeout < interval, format!("{path}/timeoutSeconds"), text);
+    ends_before_the_next(times, path, v);
 }
 
 fn one_of(known: &[&str]) -> String {
@@ -284,11 +272,6 @@ fn scheduling(pod: &Pod, context: &Context<'_>, v: &mut Violations) {
         context,
         v,
     );
-    if let Some(Unreachable::After { inactive_s, expunge_s }) = scheduling.unreachable_strategy {
-        v.check(
-            inactive_s <= expunge_s,
-            "/scheduling/unreachableStrategy",
-            "inactiveAfterSeconds must be less or equal to expungeAfterSeconds",
-        );
-    }
+    let path = "/scheduling/unreachableStrategy";
+    replaced_before_forgotten(scheduling.unreachable_strategy, path, v);
 }
