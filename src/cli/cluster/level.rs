@@ -22,7 +22,7 @@ pub async fn show(cx: &mut Context) -> Outcome {
         return Ok(cx.printer.value(&answer)?);
     }
     cx.printer.line(&in_words(&answer))?;
-    for who in list(&answer, "held_back_by").filter_map(Value::as_str) {
+    for who in Told::read(&answer).held_back_by {
         cx.printer.line(&format!("held back by {who}"))?;
     }
     cx.printer.line("")?;
@@ -65,16 +65,53 @@ fn named(hosts: &[&str]) -> String {
     }
 }
 
-fn in_words(answer: &Value) -> String {
-    let (level, known) = (number(&answer["level"]), number(&answer["known"]));
-    if answer["level"].as_u64() >= answer["known"].as_u64() {
-        return format!("level {level}, the highest this release knows");
+/// What a cluster says of its level.
+pub struct Told<'a> {
+    pub at: String,
+    /// The highest that the master knows which says so.
+    pub highest: String,
+    pub is_highest: bool,
+    /// Who cannot do more.
+    pub held_back_by: Vec<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    pub fn read(answer: &'a Value) -> Self {
+        Self {
+            at: number(&answer["level"]),
+            highest: number(&answer["known"]),
+            is_highest: answer["level"].as_u64() >= answer["known"].as_u64(),
+            held_back_by: list(answer, "held_back_by").filter_map(Value::as_str).collect(),
+        }
     }
-    let next = match list(answer, "held_back_by").next() {
-        None => "tepui cluster raise lets in what is new",
-        Some(_) => "older releases have to be upgraded, or removed, first",
+}
+
+fn in_words(answer: &Value) -> String {
+    let Told { at, highest, is_highest, held_back_by } = Told::read(answer);
+    if is_highest {
+        return format!("level {at}, the highest this release knows");
+    }
+    let next = match held_back_by[..] {
+        [] => "tepui cluster raise lets in what is new",
+        _ => "older releases have to be upgraded, or removed, first",
     };
-    format!("level {level} of {known}: {next}")
+    format!("level {at} of {highest}: {next}")
+}
+
+/// What the level is after an upgrade, and what is left to do for it.
+pub fn at_the_end(answer: &Value) -> String {
+    let Told { at, highest, is_highest, held_back_by } = Told::read(answer);
+    match (is_highest, &held_back_by[..]) {
+        (true, _) => format!("the cluster is at level {at}, the highest this build knows"),
+        (false, []) => format!(
+            "the cluster is at level {at} and all could do {highest}; while it is not raised, going back works: \
+             tepui cluster raise"
+        ),
+        (false, who) => format!(
+            "the cluster is at level {at} of {highest}, held back by {}; upgrade or remove them",
+            who.join(", ")
+        ),
+    }
 }
 
 pub async fn raise(cx: &mut Context, yes: bool) -> Outcome {
@@ -101,5 +138,18 @@ mod tests {
         let key = |version: &str, level: &str| (version.to_owned(), level.to_owned());
         assert_eq!(told, [(key("0.1.0", "5"), vec!["b"]), (key("0.2.0", "6"), vec!["a", "c"])]);
         assert_eq!(named(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
+    }
+
+    #[test]
+    fn the_level_at_the_end_says_what_is_left_to_do() {
+        let words = |level: u64, who: &[&str]| {
+            at_the_end(&json!({"level": level, "known": 6, "held_back_by": who}))
+        };
+        assert!(words(6, &[]).ends_with("the highest this build knows"));
+        assert!(
+            words(5, &[]).contains("all could do 6")
+                && words(5, &[]).ends_with("tepui cluster raise")
+        );
+        assert!(words(5, &["node x (tepui 0.1.0)"]).contains("held back by node x (tepui 0.1.0)"));
     }
 }

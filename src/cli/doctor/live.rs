@@ -10,6 +10,7 @@ use crate::{
     base::{clock::Timestamp, units},
     cli::{
         client::Client,
+        cluster::level::Told,
         text::{count, field, list, number},
     },
 };
@@ -75,10 +76,8 @@ fn masters(told: &Value) -> Vec<Finding> {
 }
 
 fn level(told: &Value) -> Finding {
-    let (level, known) = (told["level"].as_u64(), told["known"].as_u64());
-    let held_back: Vec<&str> = list(told, "held_back_by").filter_map(Value::as_str).collect();
-    let (at, highest) = (number(&told["level"]), number(&told["known"]));
-    match (level >= known, &held_back[..]) {
+    let Told { at, highest, is_highest, held_back_by } = Told::read(told);
+    match (is_highest, &held_back_by[..]) {
         (true, _) => Finding::good("level", format!("{at}, the highest this release knows")),
         (false, []) => Finding::note("level", format!("{at}, and all could do {highest}"))
             .hint("when all are to stay at this release: tepui cluster raise"),

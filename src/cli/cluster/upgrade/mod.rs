@@ -12,7 +12,7 @@ mod plan;
 mod roll;
 mod seen;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use super::{
     host::{Open, Terms},
     install::{connections, failed, load, remembered},
     kept::{Kept, Step},
+    level,
     ssh::{Ssh, Trouble},
     wanted::{Host, Wanted},
 };
@@ -36,6 +37,7 @@ use crate::{
         io::Io,
         output::Printer,
     },
+    node::bootstrap::write_private,
 };
 use plan::{Build, Known, Version, Wave};
 use seen::Seen;
@@ -226,7 +228,8 @@ impl<'a> Run<'a> {
             false => {
                 let bytes = leader.backup(&self.asked.backup_for).await;
                 let bytes = bytes.map_err(|trouble| on(leader.host, &trouble))?;
-                write_whole(&self.backup, &bytes)?;
+                write_private(&self.backup, &bytes)
+                    .map_err(|error| CliError::failure(format!("{error:#}")))?;
                 self.backup.display().to_string()
             }
             true => {
@@ -247,7 +250,7 @@ impl<'a> Run<'a> {
     /// The level at the end, raised where that was asked for.
     async fn level(&self, leader: &Open<'_>) -> Outcome<Value> {
         let told = leader.ask("cluster show").await.map_err(|trouble| on(leader.host, &trouble))?;
-        let is_held = told["held_back_by"].as_array().is_some_and(|who| !who.is_empty());
+        let is_held = !level::Told::read(&told).held_back_by.is_empty();
         if !self.asked.raise_level || is_held {
             return Ok(told);
         }
@@ -265,20 +268,6 @@ impl<'a> Run<'a> {
 
 fn on(host: Host, trouble: &Trouble) -> CliError {
     CliError::failure(format!("{host}: {trouble}"))
-}
-
-/// Whole or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> Outcome {
-    use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    let beside = path.with_added_extension("part");
-    let written = || {
-        let mut options = fs::OpenOptions::new();
-        let mut to = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        to.write_all(bytes)?;
-        to.sync_all()?;
-        fs::rename(&beside, path)
-    };
-    written().map_err(|error| CliError::failure(format!("{}: {error}", path.display())))
 }
 
 fn tell(made: &Made, wanted: &Wanted, took: Duration, printer: &mut Printer) -> Outcome {
@@ -316,5 +305,5 @@ fn tell(made: &Made, wanted: &Wanted, took: Duration, printer: &mut Printer) -> 
     let took_s = took.as_secs_f64();
     printer.line(&format!("{all} run {version}; {} upgraded in {took_s:.0} s", end.n_upgraded))?;
     printer.line(&format!("  backup  {}", end.backup))?;
-    Ok(printer.line(&format!("  level   {}", plan::level_in_words(&end.level)))?)
+    Ok(printer.line(&format!("  level   {}", level::at_the_end(&end.level)))?)
 }

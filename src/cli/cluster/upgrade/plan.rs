@@ -301,25 +301,5 @@ pub fn tasks_lack(tasks: &Tasks) -> Result<Option<String>, String> {
     Ok((!untold.is_empty()).then(|| format!("it has not told of {}", untold.join(", "))))
 }
 
-/// What the level is at the end, and what is left to do for it.
-pub fn level_in_words(told: &serde_json::Value) -> String {
-    let (level, known) = (told["level"].as_u64(), told["known"].as_u64());
-    let number = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
-    let (at, highest) = (number(level), number(known));
-    let who: Vec<&str> =
-        told["held_back_by"].as_array().into_iter().flatten().filter_map(|w| w.as_str()).collect();
-    match (level >= known, &who[..]) {
-        (true, _) => format!("the cluster is at level {at}, the highest this build knows"),
-        (false, []) => format!(
-            "the cluster is at level {at} and all could do {highest}; while it is not raised, going back works: \
-             tepui cluster raise"
-        ),
-        (false, who) => format!(
-            "the cluster is at level {at} of {highest}, held back by {}; upgrade or remove them",
-            who.join(", ")
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -230,15 +230,3 @@ fn an_agent_is_well_once_it_is_known_anew_and_has_told_of_its_tasks() {
     let by_itself = Tasks { ended: vec!["i-a".to_owned()], ..gone };
     assert_eq!(tasks_lack(&by_itself), Ok(None), "it ended by itself");
 }
-
-#[test]
-fn the_level_at_the_end_says_what_is_left_to_do() {
-    let words = |level: u64, who: &[&str]| {
-        level_in_words(&json!({"level": level, "known": 6, "held_back_by": who}))
-    };
-    assert!(words(6, &[]).ends_with("the highest this build knows"));
-    assert!(
-        words(5, &[]).contains("all could do 6") && words(5, &[]).ends_with("tepui cluster raise")
-    );
-    assert!(words(5, &["node x (tepui 0.1.0)"]).contains("held back by node x (tepui 0.1.0)"));
-}
